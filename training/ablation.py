@@ -22,6 +22,7 @@ from nodescan.errors import UsageError
 from nodescan.inference.transforms import as_image
 from nodescan.whole_files import write_beside
 from training.ablation_table import Earlier, Run, table
+from training.configurations import read_yaml
 from training.fitting import fit
 from training.manifest import digest_of
 from training.module import TumourModule, patch_logit
@@ -79,8 +80,8 @@ class Clock(lightning.Callback):
 
 def read_plan(path: Path) -> AblationPlan:
     """The plan at `path`. Raises UsageError, naming the file, where it isn't one."""
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         common = dict(content.get("common") or {})
         settings = tuple(Setting(str(each["name"]), {**common, **each["change"]}) for each in content["settings"])
         before = content.get("earlier")
@@ -94,15 +95,13 @@ def read_plan(path: Path) -> AblationPlan:
             settings=settings,
             earlier=earlier or None,
         )
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         reason = f"{type(error).__name__}: {error}".replace("\n", " ")
         raise UsageError(f"{path}: not an ablation's plan ({reason})") from error
     if len({folder_name(setting.name) for setting in settings}) < len(settings):
         raise UsageError(f"{path}: two settings have one name; give each its own")
     for setting in settings:
-        changed(_base(plan.base), setting.change)
+        changed(read_yaml(plan.base), setting.change)
     return plan
 
 
@@ -125,7 +124,7 @@ def ablate(plan: AblationPlan, *, only: str | None, run: bool, tell: Callable[[s
 
 def train(plan: AblationPlan, setting: Setting, seed: int, *, to: Path) -> None:
     """Fit one setting and write its configuration, its answers on the validation patches, and result.json last."""
-    content = changed(_base(plan.base), setting.change)
+    content = changed(read_yaml(plan.base), setting.change)
     digest, patches = _digest(content), _digest_of_patches(content)
     content["seed_everything"] = content["data"]["init_args"]["plan"]["seed"] = seed
     content["trainer"] |= {
@@ -197,7 +196,7 @@ def is_done(plan: AblationPlan, setting: Setting, seed: int) -> bool:
 
     One that doesn't say of which patches it is counts, and so does each where the patches aren't there.
     """
-    content = changed(_base(plan.base), setting.change)
+    content = changed(read_yaml(plan.base), setting.change)
     result = _result(run_folder(plan, setting, seed))
     if result.get("configuration_sha256") != _digest(content):
         return False
@@ -255,13 +254,6 @@ def _digest_of_patches(content: Mapping[str, Any]) -> str | None:
 @cache
 def _digest_of_file(file: Path, _size: int, _time_ns: int) -> str:
     return digest_of(file, "sha256")
-
-
-def _base(path: Path) -> dict[str, Any]:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise UsageError(f"{path}: can't be read as a training configuration ({error})") from error
 
 
 def _read_run(folder: Path) -> Run:

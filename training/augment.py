@@ -8,10 +8,15 @@ from torch.nn import functional
 
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import POSES, turned
-from training.limits import check_settings
+from training.limits import check_number, check_settings
+from training.patches import LABELLED_PX
 
 _CENTRE_PX = 40
 """Of a patch: what its label speaks of, 32 px, and some px beside that."""
+
+_LARGEST_SCALE = 0.5
+"""Above, a patch may be shown at more than three times the size of another; at 1 all of it becomes one pixel. The
+configurations have 0.15 at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +24,9 @@ class AugmentSettings:
     """stain: spread (standard deviation) of the optical density's scale per colour; mix: of its mixing between colours.
 
     affine_share, blur_share, noise_share, context_share: how many of the patches each change is made to.
-    scale: largest relative change of size; shift_px: largest shift. blend_share: how many patches are blended with
-    another one (blended()); blend_strength: near 0 leaves one of the two nearly whole, 1 takes any weight as likely.
+    scale: largest relative change of size. shift_px: largest shift; the middle stays in what the label speaks of.
+    blend_share: how many patches are blended with another one (blended()); blend_strength: near 0 leaves one of the two
+    nearly whole, 1 takes any weight as likely.
     pose_share: how many patches are shown in one of the eight turns and mirrors, drawn at random; of no use to networks
     that answer all eight alike.
     """
@@ -40,6 +46,8 @@ class AugmentSettings:
 
     def __post_init__(self) -> None:
         check_settings("augment", self)
+        check_number("augment.scale", self.scale, most=_LARGEST_SCALE)
+        check_number("augment.shift_px", self.shift_px, most=LABELLED_PX / 2)
         if self.blend_share > 0 and self.blend_strength <= 0:
             raise UsageError(f"augment.blend_strength must be above 0, not {self.blend_strength:g}")
 

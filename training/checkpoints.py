@@ -22,6 +22,8 @@ def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
 
     Raises UsageError and ModelError where they can't be had.
     """
+    if not source.strip():
+        raise UsageError("the name of a checkpoint or model to start from is empty; fill it in, or leave it out")
     if source.endswith(".ckpt"):
         return read_checkpoint(Path(source))
     folder = find_model(source)

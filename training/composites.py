@@ -26,7 +26,7 @@ from training.hdf5_patches import HDF5_SUFFIXES
 from training.known_slides import Known, KnownSlide
 from training.manifest import digest_of
 from training.mosaics import MosaicMaker, MosaicSettings
-from training.patches import ZIP_ERRORS, check_distinct, read_patches
+from training.patches import ZIP_ERRORS, check_distinct, check_sizes, read_patches
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 SHAPES = (Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT)
@@ -61,8 +61,10 @@ def half_of(patches: Path, to: Path, *, half: int) -> Path:
     try:
         of = f"half {half} of a zip of sha256 {digest_of(patches, 'sha256')}".encode()
         with zipfile.ZipFile(patches) as source:
-            names = sorted(name for name in source.namelist() if not name.endswith("/"))
+            members = [member for member in source.infolist() if not member.is_dir()]
+        names = sorted(member.filename for member in members)
         check_distinct(patches, names)
+        check_sizes(patches, ((member.file_size, member.filename) for member in members))
         if not target.exists():
             to.mkdir(parents=True, exist_ok=True)
             with written_beside(target) as part, zipfile.ZipFile(patches) as source, zipfile.ZipFile(part, "w") as copy:

@@ -154,6 +154,9 @@ class PatchData(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         plan.check_answered("mosaic.tile_px", mosaic.tile_px)
+        for name, paths in (("train", train), ("valid", valid)):
+            if not paths:
+                raise UsageError(f"data.init_args.{name} is empty: name at least one source of patches")
         self.workers, self.centre = workers, centre
         self.sources = {"train": train, "valid": valid}
         self.cache, self.plan, self.mosaic, self.augment = cache, plan, mosaic, augment

@@ -3,7 +3,6 @@
 import re
 import warnings
 from argparse import ArgumentError
-from itertools import pairwise
 from pathlib import Path
 from shlex import quote
 from typing import Any, cast
@@ -26,6 +25,7 @@ from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.whole_files import remove_parts
 from training.checkpoint_writing import ValidatedFirst, WholeCheckpoints
 from training.checkpoints import are_sound, read_checkpoint, steps_of
+from training.configurations import configuration_text, configurations_of
 from training.going_on import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.module import TumourModule
 from training.options import LIGHTNING
@@ -53,6 +53,11 @@ def fit(arguments: list[str]) -> LightningCLI:
     What it returns holds the trainer, the module as trained and the data module. Raises UsageError, naming the
     configuration, for what can't be understood in it.
     """
+    configurations = configurations_of(arguments)
+    for path in map(Path, configurations):
+        if path.is_file():
+            configuration_text(path)
+    named = ", ".join(configurations) or arguments[0]
     for message in _NO_NEWS:
         warnings.filterwarnings("ignore", re.escape(message))
     try:
@@ -67,12 +72,12 @@ def fit(arguments: list[str]) -> LightningCLI:
     except (ArgumentError, MisconfigurationException) as error:
         reason = " ".join(str(error).split())
         way_out = f"python -m training {arguments[0]} --help lists what there is"
-        raise UsageError(f"{_configurations(arguments)}: {reason}; {way_out}") from error
+        raise UsageError(f"{named}: {reason}; {way_out}") from error
     except ValueError as error:
         refused = _refusal(error)
         if refused is None:
             raise
-        raise UsageError(f"{_configurations(arguments)}: {refused}") from error
+        raise UsageError(f"{named}: {refused}") from error
 
 
 def _refusal(error: BaseException | None) -> UsageError | None:
@@ -80,17 +85,6 @@ def _refusal(error: BaseException | None) -> UsageError | None:
     while error is not None and not isinstance(error, UsageError):
         error = error.__cause__ or error.__context__
     return error
-
-
-def _configurations(arguments: list[str]) -> str:
-    """The files that the command line names as configurations, or its command where there are none."""
-    pairs = pairwise([*arguments, ""])
-    named = [
-        value if word == "--config" else word.removeprefix("--config=")
-        for word, value in pairs
-        if word.partition("=")[0] == "--config"
-    ]
-    return ", ".join(named) or arguments[0]
 
 
 class TrainingCLI(LightningCLI):
@@ -118,6 +112,9 @@ class TrainingCLI(LightningCLI):
         the folder that the new run is about to make, and starts anew when it isn't there.
         """
         asked = self.config[self.subcommand]
+        for name in ("max_epochs", "max_steps", "limit_train_batches"):
+            if self.subcommand == "fit" and asked.trainer[name] == 0:
+                raise UsageError(f"trainer.{name} is 0: nothing would be trained; give a number above 0")
         if asked.trainer.precision is not None and str(asked.trainer.precision) not in _PRECISIONS:
             ways = ", ".join(name for name in _PRECISIONS if "-" in name)
             raise UsageError(f"trainer.precision is {asked.trainer.precision}: training is in one of {ways}")
@@ -137,6 +134,16 @@ class TrainingCLI(LightningCLI):
         if self.subcommand == "fit":
             check_same_settings(path, asked)
         asked.ckpt_path = str(path)
+
+    def instantiate_trainer(self, **arguments: Any) -> lightning.Trainer:
+        """Lightning's. Raises MisconfigurationException for devices that it can't make out, too."""
+        try:
+            return super().instantiate_trainer(**arguments)
+        except TypeError as error:
+            if "devices" not in str(error):
+                raise
+            asked = self.config[self.subcommand].trainer.devices
+            raise MisconfigurationException(f"trainer.devices is {asked}: {error}") from error
 
     def before_fit(self) -> None:
         """Has checkpoints written whole and once validated, and goes on from one where that is asked for.

@@ -12,7 +12,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.special import logit
 
@@ -25,6 +24,7 @@ from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import TilePredictor
 from nodescan.whole_files import prepare_folder, write_beside
+from training.configurations import read_yaml
 from training.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.known_slides import SlideScores
 from training.manifest import digest_of
@@ -285,8 +285,8 @@ def check_recipe(recipe: Sequence[Mapping[str, Any]], card: ModelCard) -> None:
 
 def recipe_part(path: Path) -> Mapping[str, Any]:
     """What the card says of one training configuration. Raises UsageError where the file holds none."""
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         model, data, trainer = content["model"], content["data"]["init_args"], content["trainer"]
         averaging = [c["init_args"]["decay"] for c in trainer["callbacks"] if "WeightAveraging" in c["class_path"]]
         return {
@@ -301,9 +301,7 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
             "precision": trainer["precision"],
             "averaging": averaging[0] if averaging else None,
         }
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a training configuration ({type(error).__name__}: {error})") from error
 
 

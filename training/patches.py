@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
-from nodescan.machine import free_memory_bytes
-from nodescan.whole_files import written_beside
+from nodescan.whole_files import output_errors, written_beside
 from training.hdf5_patches import HDF5_SUFFIXES, labels_of, read_hdf5
 from training.patch_pictures import colours_of
 
@@ -30,6 +29,9 @@ ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, LookupError, OverflowError)
 
 _READ_VERSION = 6
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
+
+_LARGEST_FILE = 1 << 28
+"""Bytes of a patch's file, at most: as many as 9,000 x 9,000 px have unpacked; PatchCamelyon's have 28 KB."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 
@@ -93,22 +95,37 @@ def read_patches(paths: Sequence[Path], *, cache: Path | None = None) -> Patches
     """Patches of every path, in the order given; paths may be zips, folders (`*/normal`, `*/tumor`) or `*_x.h5`.
 
     cache: a folder where the decoded pixels are kept and found again, as long as names, sizes and times of all
-    files that are read stay the same. Raises UsageError where a path holds no labelled patch, or unlike sizes.
+    files that are read stay the same; what is damaged there is decoded again. Raises UsageError where a path holds no
+    labelled patch, or unlike sizes.
     """
     if cache is None:
         return _join([_read_one(path) for path in paths])
     read = [_read_state(path, file) for path in paths for file in files_of([path])]
     key = hashlib.sha256(repr((_READ_VERSION, read)).encode()).hexdigest()[:16]
     pixels_file, rest_file = cache / f"{key}.npy", cache / f"{key}.npz"
-    if not rest_file.exists():
-        patches = read_patches(paths)
+    kept = _kept(pixels_file, rest_file)
+    if kept is not None:
+        return kept
+    patches = read_patches(paths)
+    with output_errors(cache):
         cache.mkdir(parents=True, exist_ok=True)
-        with written_beside(pixels_file) as part, part.open("wb") as file:
-            np.save(file, patches.pixels)
-        with written_beside(rest_file) as part, part.open("wb") as file:
-            np.savez(file, tumour=patches.tumour, names=np.array(patches.names))
-    rest = np.load(rest_file)
-    return Patches(np.load(pixels_file, mmap_mode="r"), rest["tumour"], tuple(rest["names"].tolist()))
+    with written_beside(pixels_file) as part, part.open("wb") as file:
+        np.save(file, patches.pixels)
+    with written_beside(rest_file) as part, part.open("wb") as file:
+        np.savez(file, tumour=patches.tumour, names=np.array(patches.names))
+    return _kept(pixels_file, rest_file) or patches
+
+
+def _kept(pixels_file: Path, rest_file: Path) -> Patches | None:
+    """What a cache holds, the pixels mapped into memory; None where one of its files is missing, or was cut off."""
+    try:
+        pixels = np.load(pixels_file, mmap_mode="r")
+        with np.load(rest_file) as rest:
+            tumour, names = rest["tumour"], tuple(rest["names"].tolist())
+        whole = pixels.ndim == 4 and len(pixels) == len(tumour) == len(names)
+    except ARRAY_ERRORS:
+        return None
+    return Patches(pixels, tumour, names) if whole else None
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
@@ -246,7 +263,7 @@ def _zip_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
                 if label is not None:
                     found.append((member, name, label))
             check_distinct(path, (name for _, name, _ in found))
-            _check_room(path, ((member.file_size, name) for member, name, _ in found))
+            check_sizes(path, ((member.file_size, name) for member, name, _ in found))
             for member, name, label in found:
                 yield name, label, archive.read(member)
     except ZIP_ERRORS as error:
@@ -266,14 +283,14 @@ def check_distinct(source: Path, names: Iterable[str]) -> None:
         seen.add(place)
 
 
-def _check_room(source: Path, files: Iterable[tuple[int, str]]) -> None:
-    """Raises UsageError for a file that can't be a patch: unpacked it is larger than the memory that is free.
+def check_sizes(source: Path, files: Iterable[tuple[int, str]]) -> None:
+    """Raises UsageError for a file that is too large for a patch, before it fills the memory.
 
-    files: sizes in bytes, and names.
+    files: sizes in bytes, unpacked, and names.
     """
-    free, (size, name) = free_memory_bytes(), max(files, default=(0, ""))
-    if free is not None and size > free:
-        raise UsageError(f"{source}: {name} needs {size / 1e9:.1f} GB of memory; it is no patch, so take it out")
+    size, name = max(files, default=(0, ""))
+    if size > _LARGEST_FILE:
+        raise UsageError(f"{source}: {name} has {size / 1e6:,.0f} MB, and no patch is so large; take it out")
 
 
 def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
@@ -283,6 +300,6 @@ def _folder_entries(path: Path) -> Iterator[tuple[str, int, bytes]]:
         label = _label(path, name)
         if label is not None:
             found.append((file, name, label))
-    _check_room(path, ((file.stat().st_size, name) for file, name, _ in found))
+    check_sizes(path, ((file.stat().st_size, name) for file, name, _ in found))
     for file, name, label in found:
         yield name, label, file.read_bytes()

@@ -6,7 +6,6 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from nodescan.domain.naming import few, how_many
 from nodescan.errors import ConfigError
@@ -138,13 +137,13 @@ def mine_command(
 
 def _data_section(config: Path) -> dict[str, Any]:
     """What the configuration hands to SlideData. Raises ConfigError."""
+    from training.configurations import read_yaml
+
+    content = read_yaml(config)
     try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
         section = content["data"]["init_args"]
-        if not isinstance(section["index"], str):
+        if not isinstance(section["index"], str) or not section["index"]:
             raise TypeError("index is no path")
-    except OSError as error:
-        raise ConfigError(f"{config}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise ConfigError(f"{config}: data.init_args.index is missing; see configs/train/camelyon16.yaml") from error
     return section

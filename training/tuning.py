@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, product
@@ -44,6 +44,7 @@ from training.known_slides import (
     score_slide,
     summarise,
 )
+from training.patches import ARRAY_ERRORS
 from training.provenance import UNTUNED
 from training.scores import Interval
 
@@ -95,8 +96,7 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
     with closing(open_slide(SlideRef(path.stem, path))) as slide:
         made_of = "-".join(each[:12] for each in (slide.fingerprint(), predictor.model.card_sha256, config.sha256))
         kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
-        if kept.exists():
-            stored = np.load(kept)
+        with suppress(*ARRAY_ERRORS), np.load(kept) as stored:  # a file that is missing or damaged is made anew
             spacing, bounds = Spacing(*stored["spacing"].tolist()), slide.info.bounds_um
             return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing, bounds)
         _, tissue = overview_and_tissue(slide, settings)

@@ -4,6 +4,7 @@ import shlex
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
@@ -23,10 +24,12 @@ from tests.imaging.planted import CELL_UM, coverage, disc
 from training import card_tuning, commands, composites, eight_bits, fitting, model_commands
 from training import export as export_module
 from training.__main__ import main
+from training.ablation import read_plan
 from training.bucket import DownloadError
 from training.commands import app
 from training.discs import disc_maps
 from training.known_slides import Known, KnownSlide
+from training.model_card import recipe_part
 from training.module import TumourModule
 from training.telling import told
 
@@ -138,6 +141,40 @@ def test_a_configuration_with_an_unknown_key_is_named(tmp_path: Path, capsys: py
     assert "label_smoothness" in line
     assert line.endswith("python -m training fit --help lists what there is")
     assert "File does not exist" in refused(capsys, "fit", f"--config={tmp_path / 'nope.yaml'}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"data: {init_args: {index: i}}  # M\xfcller\n", "is not text in UTF-8 ("),
+        ("data: {init_args: {index: i}}".encode("utf-16"), "is not text in UTF-8 ("),
+        (b"data: [1\n", "is not valid YAML ("),
+        (b"data:\n  init_args:\n    index: ''\n", "data.init_args.index is missing"),
+        (b"", "data.init_args.index is missing"),
+    ],
+)
+@pytest.mark.parametrize("command", [("sample",), ("mine", "--ckpt", "none.ckpt")])
+def test_a_configuration_that_cannot_be_read_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], content: bytes, said: str
+) -> None:
+    """In one line; YAML that breaks off doesn't lack a key."""
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    assert refused(capsys, *command, "--config", path).startswith(f"error: {path}: {said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"base: M\xfcller\n", r"is not text in UTF-8 \("), (b"base: [1\n", r"is not valid YAML \(")]
+)
+@pytest.mark.parametrize("read", [read_plan, recipe_part])
+def test_a_plan_or_recipe_that_cannot_be_read_says_why(
+    tmp_path: Path, content: bytes, said: str, read: Callable[[Path], object]
+) -> None:
+    """What an ablation and a model card are made by."""
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=rf"c\.yaml: {said}"):
+        read(path)
 
 
 def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

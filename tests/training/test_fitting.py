@@ -248,9 +248,12 @@ def test_a_run_says_where_its_best_checkpoint_is(
         ("data.plan.tiles 0", "plan.tiles is 0: it must be 1 or more"),
         ("data.plan.batches 0", "plan.batches is 0: it must be 1 or more"),
         ("data.augment.stain -1", "augment.stain is -1: it must be 0 or more"),
+        ("data.augment.scale 1e9", "augment.scale is 1e+09: it must lie between 0 and 0.5"),
+        ("data.augment.shift_px 1e7", "augment.shift_px is 1e+07: it must lie between 0 and 16"),
         ("data.augment.blur_share 1.5", "augment.blur_share is 1.5: a share is 1 at most"),
         ("data.workers -1", "-1 does not conform to restriction v>=0"),
         ("trainer.devices 0", "value is not a valid input using cpu accelerator"),
+        ("trainer.devices x", "trainer.devices is x: `devices` selected with `CPUAccelerator` should be an int > 0"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
@@ -286,6 +289,29 @@ def test_a_run_without_an_end_is_refused(index: Path, tmp_path: Path, capsys: py
     words = ["--config", str(small_config(tmp_path / "small.yaml", index, batches=1)), "--trainer.max_epochs", "-1"]
     assert "trainer.max_epochs is -1: say how long to train, by it or max_steps" in said_of(words, capsys)
     assert fit(["fit", *words, "--trainer.max_epochs", "1"]).trainer.global_step == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("trainer.max_epochs", "0", "trainer.max_epochs is 0: nothing would be trained"),
+        ("trainer.max_steps", "0", "trainer.max_steps is 0: nothing would be trained"),
+        ("trainer.limit_train_batches", "0", "trainer.limit_train_batches is 0: nothing would be trained"),
+        ("model.init_from", "", "the name of a checkpoint or model to start from is empty"),
+    ],
+)
+def test_a_run_that_would_train_nothing_or_start_from_nowhere_is_refused(
+    config: Path, key: str, value: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would end well with an untrained network; no name would be that of the released model."""
+    assert said in said_of(["--config", str(config), f"--{key}={value}"], capsys)
+
+
+def test_a_configuration_in_another_encoding_is_named(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As an editor of Windows saves it."""
+    config.write_bytes(config.read_bytes() + "# Müller\n".encode("latin-1"))
+    line = said_of(["--config", str(config)], capsys)
+    assert line.startswith(f"error: {config}: is not text in UTF-8 (")
 
 
 @pytest.mark.parametrize(("name", "value", "own"), [("margin_px", 26, 32), ("margin_px", 48, 32), ("stride_px", 8, 16)])

@@ -84,3 +84,16 @@ def test_a_map_is_kept_for_its_slide_card_and_precision_alone(tmp_path: Path, mo
     monkeypatch.setattr(tuning, "load_config", lambda _: finer)
     again = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
     assert np.array_equal(again.values, whole.values)
+
+
+def test_a_damaged_map_is_made_again(tmp_path: Path) -> None:
+    """As a copy that was broken off leaves it."""
+    slide = paint_slide(tmp_path / "s.tif", tumour_um=300)
+    whole = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
+    (kept,) = (tmp_path / "maps").iterdir()
+    content = kept.read_bytes()
+    for damaged in (content[: len(content) // 2], b""):
+        kept.write_bytes(damaged)
+        again = probability_map(slide, ColourPredictor(), cache=tmp_path / "maps")
+        assert np.array_equal(again.values, whole.values)
+        assert kept.stat().st_size == len(content)

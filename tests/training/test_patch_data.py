@@ -77,6 +77,15 @@ def test_patches_that_are_too_small_for_an_answer_are_refused(
         data.setup("fit")
 
 
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_a_list_of_no_sources_is_named(sources: dict[str, Path], name: str) -> None:
+    """Before anything is read."""
+    data = patch_data(sources["train"])
+    paths = {which: [] if which == name else [source] for which, source in sources.items()}
+    with pytest.raises(UsageError, match=rf"data\.init_args\.{name} is empty: name at least one source of patches"):
+        PatchData(**paths, cache=data.cache, plan=data.plan, mosaic=data.mosaic, augment=data.augment)
+
+
 def test_a_piece_without_whole_cells_about_its_middle_is_refused(sources: dict[str, Path]) -> None:
     """Of 92 px the one cell left would lie 6 px up and left of the label's middle."""
     data = data_of(**sources)

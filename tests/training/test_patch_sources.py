@@ -75,18 +75,28 @@ def test_patches_packed_in_compressed_chunks_are_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_patches([source]).pixels, pixels)
 
 
-@pytest.mark.parametrize("kind", ["zip", "folder", "hdf5"])
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("zip", r"p\.zip: train/tumor/0\.png has 0 MB, and no patch is so large"),
+        ("folder", r"folder: train/tumor/0\.png has 0 MB, and no patch is so large"),
+        ("hdf5", r"p_x\.h5: /x needs 0\.0 GB of memory, and 0\.0 GB are free"),
+    ],
+)
 def test_what_is_larger_than_memory_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, said: str
 ) -> None:
     """By the size that its list states: reading it would end in an error of the memory."""
     archive = as_zip(tmp_path / "p.zip", {"normal": 1, "tumor": 1})
     sources = {"zip": archive, "folder": unzipped(archive, tmp_path / "folder")}
     sources["hdf5"] = hdf5_pair(tmp_path, np.zeros((2, 96, 96, 3), np.uint8), np.array([0, 1]))
-    for module in ("patches", "hdf5_patches"):
-        monkeypatch.setattr(f"training.{module}.free_memory_bytes", lambda: 100)
-    with pytest.raises(UsageError, match=r"needs 0\.0 GB of memory"):
+    assert len(read_patches([sources[kind]])) == 2
+    monkeypatch.setattr("training.hdf5_patches.free_memory_bytes", lambda: 100)
+    monkeypatch.setattr("training.patches._LARGEST_FILE", 100)
+    with pytest.raises(UsageError, match=said):
         read_patches([sources[kind]])
+    with pytest.raises(UsageError, match=r"p\.zip: train/tumor/0\.png has 0 MB, and no patch is so large"):
+        half_of(archive, tmp_path / "work", half=2)
 
 
 @pytest.mark.parametrize("second", ["normal/a.png", "normal\\a.png", "./normal//a.png"])
@@ -136,3 +146,21 @@ def test_a_link_that_moves_to_the_other_label_is_not_taken_from_the_cache(tmp_pa
     (source / "normal" / "a.png").rename(source / "tumor" / "a.png")
     assert read_patches([source], cache=tmp_path / "cache").tumour.tolist() == [True, True]
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 2
+
+
+@pytest.mark.parametrize("damage", ["npy gone", "npy cut", "npy empty", "npz cut", "npz empty"])
+def test_a_damaged_cache_is_decoded_again(tmp_path: Path, damage: str) -> None:
+    """As a full disk or a copy that was broken off leaves it; what was made anew is used the next time."""
+    source, cache = as_zip(tmp_path / "p.zip", {"normal": 2, "tumor": 1}), tmp_path / "cache"
+    whole = np.array(read_patches([source], cache=cache).pixels)
+    ending, what = damage.split()
+    (file,) = cache.glob(f"*.{ending}")
+    content = file.read_bytes()
+    file.unlink()
+    if what != "gone":
+        file.write_bytes(content[: len(content) // 2] if what == "cut" else b"")
+    for _ in range(2):
+        patches = read_patches([source], cache=cache)
+        np.testing.assert_array_equal(patches.pixels, whole)
+        assert patches.tumour.tolist() == [False, False, True]
+        assert file.stat().st_size == len(content)
