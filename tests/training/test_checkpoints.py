@@ -93,11 +93,18 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
             read_checkpoint(tmp_path / name)
 
 
-def test_the_loss_on_validation_patches_is_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two, the loss of the first one's half alone was written down; the AUC gathers by itself."""
-    module = TumourModule("p4m-small", 0.001, 0.03, 0.3)
+def test_the_loss_on_validation_patches_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However they are shared out to batches, of which the last is smaller; test_resume.py has several processes."""
+    module = TumourModule("p4m-small", 0.001, 0.03, 0.3).eval()
     monkeypatch.setattr(TumourModule, "trainer", SimpleNamespace(sanity_checking=True))
-    said: dict[str, bool] = {}
-    monkeypatch.setattr(module, "log", lambda name, _, *, sync_dist=False: said.update({name: sync_dist}))
-    module.validation_step((torch.from_numpy(TILES), torch.tensor([0, 1])), 0)
-    assert said == {"valid/loss": True}
+    monkeypatch.setattr(module, "log", lambda *_: None)
+    pixels = torch.randint(0, 256, (4, 96, 96, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    labels, losses = torch.tensor([0, 1, 1, 0]), list[float]()
+    for shares in ((4,), (3, 1), (1, 1, 2)):
+        for batch in zip(pixels.split(shares), labels.split(shares), strict=True):
+            module.validation_step(batch, 0)
+        losses.append(float(module.valid_loss.compute()))
+        module.valid_loss.reset()
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
+    module.validation_step((pixels[:3], labels[:3]), 0)
+    assert float(module.valid_loss.compute()) != pytest.approx(losses[0], rel=1e-3)
