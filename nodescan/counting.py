@@ -21,7 +21,7 @@ _MARGIN_UM = 15.0
 """Read around a deposit, so that nuclei at its edge are whole."""
 
 
-def counted(slide: Slide, deposits: Sequence[Deposit], settings: NucleiSettings) -> tuple[Deposit, ...]:
+def with_cell_counts(slide: Slide, deposits: Sequence[Deposit], settings: NucleiSettings) -> tuple[Deposit, ...]:
     """The deposits; those up to 0.2 mm with their tumour nuclei counted, and the class that follows from the count.
 
     Each is read on its own, so memory is bounded by 0.2 mm. More than 200 cells, less the uncertainty, make a

@@ -12,7 +12,7 @@ from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
-from nodescan.kept_files import check_ours, not_ours
+from nodescan.overwrite_checks import check_ours, not_ours
 from nodescan.phantoms import TRUTH_HEAD, PhantomTruth, PlantedDeposit, is_phantom, make_phantom, truth_file
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import PAIR_GAP_UM, Shape

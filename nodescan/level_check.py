@@ -21,7 +21,7 @@ from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2
 from nodescan.imaging.paleness import PaleSettings, stain_shares
 from nodescan.imaging.places import dense_places
 from nodescan.interfaces import Slide
-from nodescan.threads import begun
+from nodescan.threads import start_in_thread
 
 _SAMPLES, _SAMPLE_PX, _REACH = 56, 4, 4
 """Places are compared in so many means of _SAMPLE_PX px along a side, 0.2 mm, and may be off by _REACH of them."""
@@ -60,7 +60,7 @@ def begin_level_check(
     The tiles that were examined tell whether the overview showed their tissue. Of what lies apart from them, the bytes
     that the file spends on it tell where to look.
     """
-    wait = begun("level-check", _looked, slide, overview, survey, settings)
+    wait = start_in_thread("level-check", _looked, slide, overview, survey, settings)
     return lambda examination: _flags(wait(), examination)
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nodescan.close_ups import begin_close_ups
-from nodescan.counting import counted
+from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.maps import NotExamined, TissueMask
@@ -41,13 +41,13 @@ from nodescan.slide_flags import (
     cut_off,
     edge_and_glass_flags,
     examination_flags,
-    less_sure,
+    mark_cut_off,
     model_flags,
     pattern_flags,
     tissue_flags,
 )
 from nodescan.spacing_check import spacing_flags
-from nodescan.threads import begun
+from nodescan.threads import start_in_thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ def scan_slide(
     started, clock = datetime.now(UTC), time.monotonic()
     with closing(open_slide(ref)) as slide:
         overview, tissue = overview_and_tissue(slide, settings, progress, analysed_um=predictor.spacing_range_um)
-        wait_for_tissue_flags = begun("tissue-flags", tissue_flags, overview, tissue, settings)
-        wait_for_spacing_flags = begun("spacing-check", spacing_flags, slide, overview, tissue)
+        wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
+        wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
         survey = plan(slide, tissue, predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
         examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision)
-        sized = less_sure(found, cut, predictor.decision)
+        sized = mark_cut_off(found, cut, predictor.decision)
         wait_for_close_ups = begin_close_ups(slide, sized)
-        deposits = counted(slide, sized, settings.nuclei)
+        deposits = with_cell_counts(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
         flags = (
             *slide.info.warnings,

@@ -19,7 +19,7 @@ from nodescan.examination import Examination
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
 from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import find_wholes
+from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.tissue import large_exclusions
 from nodescan.imaging.waists import find_waists
@@ -180,7 +180,7 @@ def cut_off(deposits: Sequence[Deposit], examination: Examination, tissue: Tissu
     )
 
 
-def less_sure(deposits: Sequence[Deposit], cut: CutOff, rule: DecisionRule) -> tuple[Deposit, ...]:
+def mark_cut_off(deposits: Sequence[Deposit], cut: CutOff, rule: DecisionRule) -> tuple[Deposit, ...]:
     """The deposits; those cut off are marked, and their sizes less sure: see as_cut_off()."""
     ids = {*cut.by_unexamined, *cut.by_edge}
     return tuple(as_cut_off(one, rule) if one.id in ids else one for one in deposits)
@@ -236,7 +236,9 @@ def pattern_flags(
         for reading in readings
     ]
     waists = waist_flags(deposits, find_waists(deposits, joining_gap_um=own_gap_um))
-    wholes = find_wholes(examination.probability, predictor.decision, settings.segmentation, found=deposits)
+    wholes = larger_at_lower_threshold(
+        examination.probability, predictor.decision, settings.segmentation, found=deposits
+    )
     flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *whole_flags(deposits, wholes), *waists)
     if own_gap_um > 0 and deposits:
         asked = f"The settings join foci up to {own_gap_um:g} µm apart, so a size may span several foci."

@@ -25,7 +25,7 @@ def thread_errors() -> Iterator[None]:
         raise WorkerError(f"no thread can be started; {remedy}") from error
 
 
-def begun(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:
+def start_in_thread(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:
     """Begins `work` in a thread of that name; what it returns waits for the result, and raises what `work` raised.
 
     Raises WorkerError where the system gives no thread.

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from nodescan.config import load_config
-from nodescan.counting import counted
+from nodescan.counting import with_cell_counts
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import PixelBox
@@ -63,7 +63,7 @@ def square(side_um: float, *, number: int = 1, left_um: float = 320.0) -> Deposi
 
 def test_nuclei_inside_the_outline_are_counted() -> None:
     """Nine by nine nuclei planted, nine by nine counted; the class stays."""
-    (found,) = counted(DottedSlide(), [square(144)], SETTINGS)
+    (found,) = with_cell_counts(DottedSlide(), [square(144)], SETTINGS)
     assert (found.cells, found.cells_uncertainty, found.metastasis) == (81, 33, Metastasis.ITC)
 
 
@@ -83,7 +83,7 @@ def test_only_a_clear_count_makes_a_micrometastasis(
     deposit = square(153, left_um=320)
     shift = 320 % pitch_um
     ring = deposit.outline[0].exterior - shift
-    (found,) = counted(DottedSlide(pitch_um), [replace(deposit, outline=(Polygon(ring),))], SETTINGS)
+    (found,) = with_cell_counts(DottedSlide(pitch_um), [replace(deposit, outline=(Polygon(ring),))], SETTINGS)
     assert found.cells == pytest.approx(nuclei, abs=6)
     assert (found.metastasis, found.count_near_limit) == (expected, near)
 
@@ -91,7 +91,7 @@ def test_only_a_clear_count_makes_a_micrometastasis(
 def test_cells_that_can_change_nothing_are_not_counted() -> None:
     """A micrometastasis by its size isn't read again, its neighbour of 0.1 mm is."""
     slide = DottedSlide()
-    large, small = counted(slide, [square(400), square(96, number=2, left_um=1600)], SETTINGS)
+    large, small = with_cell_counts(slide, [square(400), square(96, number=2, left_um=1600)], SETTINGS)
     assert (large.cells, small.cells, slide.reads) == (None, 36, 1)
 
 
@@ -99,7 +99,7 @@ def test_cells_that_can_change_nothing_are_not_counted() -> None:
 def test_what_cannot_be_seen_is_not_assessed(slide: DottedSlide) -> None:
     """No count, no change of class: too coarse a slide and a damaged tile are never "no cells"."""
     before = square(144)
-    assert counted(slide, [before], SETTINGS) == (before,)
+    assert with_cell_counts(slide, [before], SETTINGS) == (before,)
 
 
 @dataclass
@@ -115,7 +115,7 @@ def test_of_a_large_slide_no_more_is_read_than_the_deposit_and_what_lies_beside_
     """144 um, far from the canvas' corner, and 15 um around it: memory is bounded by the deposit."""
     slide, deposit = Watched(), square(144)
     far = replace(deposit, outline=(Polygon(np.add(deposit.outline[0].exterior, (16_000, 32_000))),))
-    (found,) = counted(slide, [far], SETTINGS)
+    (found,) = with_cell_counts(slide, [far], SETTINGS)
     (box,) = slide.boxes
     assert found.cells == 81
     assert (box.left / 2, box.top / 2) == pytest.approx((16_305, 32_305), abs=1)

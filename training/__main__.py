@@ -6,8 +6,8 @@ from nodescan.commands.options import COMPLETE, INTERRUPTED, STOPPED
 from nodescan.errors import NodescanError, StoppedError
 from nodescan.interrupts import ended_like_ctrl_c
 from nodescan.streams import say
+from training.command_output import told, without_package
 from training.options import LIGHTNING
-from training.telling import told, without_package
 
 
 def main(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import UsageError
-from nodescan.kept_files import check_inputs, not_ours
+from nodescan.overwrite_checks import check_inputs, not_ours
 from training.checkpoints import holds_weights_alone, starting_weights, write_checkpoint
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from training.command_output import flat, seed_range, tell
 from training.options import WORK, Half, Json, Model, Patches, Seeds, Tool, Work
-from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
     from training.known_slides import KnownSlide, SlideScore

@@ -26,9 +26,9 @@ from nodescan.whole_files import remove_parts
 from training.checkpoint_writing import ValidatedFirst, WholeCheckpoints
 from training.checkpoints import are_sound, read_checkpoint, steps_of
 from training.configurations import configuration_text, configurations_of
-from training.going_on import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.module import TumourModule
 from training.options import LIGHTNING
+from training.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.rivals import RIVALS
 from training.run_length import SameLength, ValidatedOnce
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nodescan.errors import UsageError
+from training.command_output import flat, seed_range, tell
 from training.options import TILES512_SPACING_UM, WORK, Json, Model, Seeds, Slides, Tool, Tuned, Work
-from training.telling import flat, seed_range, tell
 
 if TYPE_CHECKING:
     from nodescan.interfaces import TilePredictor

@@ -117,7 +117,7 @@ def mine_command(
 ) -> None:
     """Write hard negatives: places on tumour-free training slides where a checkpoint sees tumour."""
     from nodescan.csv_rows import csv_line
-    from nodescan.kept_files import check_inputs, check_ours
+    from nodescan.overwrite_checks import check_inputs, check_ours
     from training.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives
     from training.sampler import HARD_COLUMNS
 

@@ -10,7 +10,7 @@ from nodescan.batch.record import RUN_JSON, RUN_LOG
 from nodescan.batch.slide_folders import check_slide_folder
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError
-from nodescan.kept_files import begins_with, check_inputs, check_ours
+from nodescan.overwrite_checks import begins_with, check_inputs, check_ours
 from nodescan.patients.patient_files import check_stages_place
 from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV

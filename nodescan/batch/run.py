@@ -11,15 +11,15 @@ from pathlib import Path
 from nodescan import __version__
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import finished
-from nodescan.batch.keeping import keep
+from nodescan.batch.kept_slides import report_kept_slides
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
 from nodescan.batch.resume import finished_unheard
-from nodescan.batch.slide_task import RunTools, attempt, lost_slide, not_scanned
-from nodescan.batch.tools import opened
+from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
+from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
@@ -124,12 +124,14 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
         )
         if request.precision == "float32":
             job = replace(job, opener=REFERENCE_OPENER)
-        with opened(request, job, config, first=first, viewer=viewer) as tools:
+        with open_run_tools(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             why = predictor.model.why_untuned
             untuned = f"; {why}: no slide will be complete" if why else ""
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}")
-            kept, contradicted = ({}, ()) if request.force else keep(manifest, refs, tools, viewer, request.precision)
+            kept, contradicted = (
+                ({}, ()) if request.force else report_kept_slides(manifest, refs, tools, viewer, request.precision)
+            )
             if manifest is None:
                 aside = set_aside(request.folder) if len(kept) < len(refs) else None
                 if aside is not None:
@@ -238,7 +240,7 @@ def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]
         with output_errors(mark):
             mark.unlink(missing_ok=True)
 
-    return [why for ref in refs for why in attempt(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
+    return [why for ref in refs for why in write_or_tell(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
 
 
 @contextmanager
@@ -261,9 +263,9 @@ def _scanning(
 
 
 def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> list[str]:
-    """`attempt` to write a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
+    """`write_or_tell`, of a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
     tools.rules.may_write()
-    return attempt(write, viewer)
+    return write_or_tell(write, viewer)
 
 
 def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path) -> None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from nodescan.kept_files import BRAND, begins_with, check_ours, not_ours
+from nodescan.overwrite_checks import BRAND, begins_with, check_ours, not_ours
 from nodescan.reports import FILES
 from nodescan.reports.csv_report import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.html_report import REPORT_HTML

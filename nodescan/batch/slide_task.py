@@ -144,7 +144,7 @@ def not_scanned(refs: Iterable[SlideRef], error: NodescanError, folder: Path) ->
     return {ref.slide_id: _failure(ref, Status.FAILED, flag) for ref in refs}
 
 
-def attempt(write: Callable[[], object], viewer: Viewer) -> list[str]:
+def write_or_tell(write: Callable[[], object], viewer: Viewer) -> list[str]:
     """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing."""
     try:
         write()
@@ -177,7 +177,7 @@ def _written_failure(
     tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
     for result, names in tries:
         try:
-            attempt(partial(_write, result, tools, names), viewer)
+            write_or_tell(partial(_write, result, tools, names), viewer)
         except LockLostError:
             raise
         except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on

@@ -36,7 +36,7 @@ class RemotePredictor:
 
 
 @contextmanager
-def opened(
+def open_run_tools(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""

@@ -15,7 +15,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import find_wholes
+from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.scan_settings import ScanSettings
@@ -61,7 +61,7 @@ def time_map(
     deposits_s, deposits = _timed(lambda: find_deposits(probability, rule, settings.segmentation))
     detections_s, _ = _timed(lambda: find_detections(probability, settings.detections))
     gaps_s, _ = _timed(lambda: gap_readings(probability, rule, settings.segmentation, found=deposits))
-    wholes_s, _ = _timed(lambda: find_wholes(probability, rule, settings.segmentation, found=deposits))
+    wholes_s, _ = _timed(lambda: larger_at_lower_threshold(probability, rule, settings.segmentation, found=deposits))
     return MapTimes(
         width_mm=size_mm[0],
         height_mm=size_mm[1],

@@ -186,7 +186,7 @@ def _write_challenge(
 ) -> None:
     """Slides without a result get no file: an empty one would say that nothing was found."""
     from nodescan.evaluation.detections import write_challenge_files
-    from nodescan.kept_files import check_inputs
+    from nodescan.overwrite_checks import check_inputs
 
     known = [
         (slide_id, subject.detections)

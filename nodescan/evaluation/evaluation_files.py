@@ -13,7 +13,7 @@ from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
 from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
-from nodescan.kept_files import check_inputs, check_ours, not_ours
+from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.examination.guard import Reference, Settled, settled
+from nodescan.examination.guard import GuardedAnswers, Reference, recheck
 from nodescan.examination.survey import Survey
-from nodescan.examination.tile_pass import Shown, show
+from nodescan.examination.tile_pass import TileAnswers, answer_tiles
 from nodescan.imaging.coverage import coverage
-from nodescan.imaging.missing import missing_cells
+from nodescan.imaging.missing_data import missing_cells
 from nodescan.imaging.paleness import pale_cells
 from nodescan.imaging.scan_faults import dark_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
@@ -62,14 +62,14 @@ def examine(
 
     What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
     too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
-    reference answers again whatever could bear on a finding; see guard.settled.
+    reference answers again whatever could bear on a finding; see guard.recheck.
     """
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
-    looks = _Looks(slide, survey, _hidden_cells(survey), settings, progress)
+    looks = _SlidePasses(slide, survey, _hidden_cells(survey), settings, progress)
     if isinstance(predictor, ApproximatePredictor):
         found = looks.guarded(predictor)
     else:
-        found = Settled(looks.whole(predictor), predictor.precision)
+        found = GuardedAnswers(looks.whole(predictor), predictor.precision)
     shown = found.shown
     return Examination(
         probability=shown.probability,
@@ -82,7 +82,7 @@ def examine(
 
 
 @dataclass(frozen=True, slots=True)
-class _Looks:
+class _SlidePasses:
     """Shows a slide to networks: all planned tiles, or again the tiles that answer some of the cells.
 
     hidden : bool (H, W), the cells that ink hides. Of tiles shown again progress gets signs of life, but no count.
@@ -94,19 +94,19 @@ class _Looks:
     settings: ScanSettings
     progress: Progress
 
-    def guarded(self, predictor: ApproximatePredictor) -> Settled:
+    def guarded(self, predictor: ApproximatePredictor) -> GuardedAnswers:
         """The predictor's answers, with its reference's wherever these could bear on a finding."""
         reference = Reference(partial(self._about, predictor), partial(self.whole, predictor.reference, counted=False))
         try:
             first = self.whole(predictor)
-            return settled(first, self.survey, reference, predictor=predictor, settings=self.settings)
+            return recheck(first, self.survey, reference, predictor=predictor, settings=self.settings)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
             precision = f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
-            return Settled(reference.everywhere(), precision)
+            return GuardedAnswers(reference.everywhere(), precision)
 
-    def whole(self, network: TilePredictor, *, counted: bool = True) -> Shown:
+    def whole(self, network: TilePredictor, *, counted: bool = True) -> TileAnswers:
         done = self._count if counted else self._live
-        shown = show(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
+        shown = answer_tiles(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
         spacing = shown.probability.spacing
         missing = missing_cells(shown.blank, self.survey.tissue, spacing)
         seen = self.survey.wanted & ~self.hidden & ~missing & ~shown.unread
@@ -115,16 +115,16 @@ class _Looks:
         dark = dark_cells(shown.light, seen, spacing, quality.faults)
         return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden)
 
-    def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> Shown:
+    def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> TileAnswers:
         """What the reference says of cells, bool (H, W), and of some beside them."""
         shown = self._again(predictor.second_look, cells)
         lost = cells & shown.unread
         # Its tiles may reach what can't be read, and was never read, beside the survey's own.
         return shown.completed(self._again(predictor.reference, lost)) if lost.any() else shown
 
-    def _again(self, network: TilePredictor, cells: NDArray[np.bool_]) -> Shown:
+    def _again(self, network: TilePredictor, cells: NDArray[np.bool_]) -> TileAnswers:
         part = self.survey.around(cells, network.geometry)
-        return show(self.slide, part, predictor=network, quality=None, done=self._live)
+        return answer_tiles(self.slide, part, predictor=network, quality=None, done=self._live)
 
     def _count(self, tiles: int, megapixels: float) -> None:
         self.progress.tiles_done(self.slide.ref.slide_id, tiles, megapixels)

@@ -15,7 +15,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.examination.survey import Survey
-from nodescan.examination.tile_pass import Shown
+from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
 from nodescan.imaging.cutting import touches_edge
 from nodescan.imaging.decisive import (
@@ -44,26 +44,26 @@ answers are about the same everywhere would need them all, for a few thousandths
 class Reference:
     """How the reference answers the slide: the cells that a mask, bool (H, W), names and some beside them, or all."""
 
-    about: Callable[[NDArray[np.bool_]], Shown]
-    everywhere: Callable[[], Shown]
+    about: Callable[[NDArray[np.bool_]], TileAnswers]
+    everywhere: Callable[[], TileAnswers]
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class GuardedAnswers:
     """What stands after the guard. precision: in words, for the report."""
 
-    shown: Shown
+    shown: TileAnswers
     precision: str
 
 
-def settled(
-    first: Shown,
+def recheck(
+    first: TileAnswers,
     survey: Survey,
     reference: Reference,
     *,
     predictor: ApproximatePredictor,
     settings: ScanSettings,
-) -> Settled:
+) -> GuardedAnswers:
     """The fast answers with all that could change a finding replaced by the reference's.
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
@@ -85,9 +85,9 @@ def settled(
     by_reference &= shown.probability.examined
     name, true = predictor.precision, predictor.reference.precision
     if why := _distrust(first.probability, shown.probability, by_reference, predictor):
-        return Settled(reference.everywhere(), f"{true} ({why})")
+        return GuardedAnswers(reference.everywhere(), f"{true} ({why})")
     share = np.count_nonzero(by_reference) / max(1, np.count_nonzero(first.probability.examined))
-    return Settled(shown, f"{name}, {100 * share:.2f} % of the tissue in {true}")
+    return GuardedAnswers(shown, f"{name}, {100 * share:.2f} % of the tissue in {true}")
 
 
 def _distrust(
@@ -195,7 +195,9 @@ def _largest_differences(
     return float(np.abs(apart).max(initial=0.0)), float(np.abs(smoothed).max(initial=0.0))
 
 
-def _replaced(first: Shown, asked: NDArray[np.bool_], redone: Shown) -> tuple[Shown, NDArray[np.bool_]]:
+def _replaced(
+    first: TileAnswers, asked: NDArray[np.bool_], redone: TileAnswers
+) -> tuple[TileAnswers, NDArray[np.bool_]]:
     """`first` with the answers of `redone`, and bool (H, W): where these were taken.
 
     asked : bool (H, W), the cells that were to be answered again; those that can no longer be read become unread.

@@ -14,7 +14,7 @@ from nodescan.domain.maps import Glass, NotExamined, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.survey import Survey
-from nodescan.imaging.missing import blank_cells
+from nodescan.imaging.missing_data import blank_cells
 from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import light_share, stuck_lines
@@ -36,11 +36,11 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TileAnswers:
     """What the network said of some tiles, and what their pixels are like, on the map's cells.
 
     reasons : uint8 (H, W), the NotExamined of cells that weren't examined; 0 where they were, and where none is wanted.
-    blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing.py.
+    blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing_data.py.
     stain : float16 (H, W, 2), how much of a cell is stained, and how much is dark; see imaging/paleness.py.
     light : float16 (H, W), how much of it is light; see imaging/scan_faults.py.
     """
@@ -55,7 +55,7 @@ class Shown:
     def unread(self) -> NDArray[np.bool_]:
         return self.reasons == NotExamined.UNREAD
 
-    def completed(self, other: "Shown") -> "Shown":
+    def completed(self, other: "TileAnswers") -> "TileAnswers":
         """With the answers of `other` in cells that weren't examined here; all else stays."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
@@ -69,12 +69,12 @@ class Shown:
         dark: NDArray[np.bool_],
         missing: NDArray[np.bool_],
         hidden: NDArray[np.bool_],
-    ) -> "Shown":
+    ) -> "TileAnswers":
         """Without cells that are too pale or too dark, that the file lacks, and that ink hides; each bool (H, W)."""
         looked_at = self.without(pale & self.probability.examined, NotExamined.PALE).without(dark, NotExamined.FAULTY)
         return looked_at.without(missing, NotExamined.UNREAD).without(hidden, NotExamined.HIDDEN)
 
-    def without(self, cells: NDArray[np.bool_], reason: NotExamined) -> "Shown":
+    def without(self, cells: NDArray[np.bool_], reason: NotExamined) -> "TileAnswers":
         """With these cells, bool (H, W), not examined for this reason, unless they aren't for a stronger one."""
         map_ = self.probability
         lost = cells & (map_.examined | (self.reasons > reason))
@@ -86,8 +86,8 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A tile as read and, (cells, cells) of its core, what couldn't be examined and why, and what else Shown tells."""
+class _ReadTile:
+    """A tile as read and, (cells, cells) of its core, why cells aren't examined, and what else TileAnswers holds."""
 
     tile: Tile
     pixels: NDArray[np.uint8]
@@ -97,14 +97,14 @@ class _Read:
     light: NDArray[np.float16]
 
 
-def show(
+def answer_tiles(
     slide: Slide,
     survey: Survey,
     *,
     predictor: TilePredictor,
     quality: QualitySettings | None,
     done: Callable[[int, float], None],
-) -> Shown:
+) -> TileAnswers:
     """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
 
     Where a tile can't be read, its parts are: the cells that see none of the damage are answered all the same, unless
@@ -112,7 +112,7 @@ def show(
     of every batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an
     answer is no probability.
     """
-    showing = _Showing(slide, survey, predictor, quality, done)
+    showing = _TilePass(slide, survey, predictor, quality, done)
     with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
         damaged = showing.at(survey.tiles, showing.read, pool)
         parted = [] if predictor.geometry.padded else damaged[:MOST_DAMAGED]
@@ -121,11 +121,11 @@ def show(
     map_ = replace(showing.builder.result(), bounds=slide.info.bounds_um)
     blurred = without_specks(showing.reasons == NotExamined.BLURRED, survey.wanted, map_.spacing)
     reasons = np.where(survey.wanted & ~map_.examined, showing.reasons, np.uint8(0))
-    return Shown(map_, reasons, showing.blank, showing.stain, showing.light).without(blurred, NotExamined.BLURRED)
+    return TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light).without(blurred, NotExamined.BLURRED)
 
 
-class _Showing:
-    """Reads tiles, has them answered and keeps what was said. The arguments are show()'s."""
+class _TilePass:
+    """Reads tiles, has them answered and keeps what was said. The arguments are answer_tiles()'s."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _Showing:
     def at(
         self,
         tiles: Sequence[Tile],
-        read: Callable[[Tile], _Read | Tile],
+        read: Callable[[Tile], _ReadTile | Tile],
         pool: ThreadPoolExecutor,
         *,
         counted: bool = True,
@@ -155,21 +155,21 @@ class _Showing:
         damaged: list[Tile] = []
         reads = _ahead(pool, read, tiles, most=(_UNDER_WAY + 1) * size)
         for batch, answers in _answered(_batches(reads, size), self._predictor):
-            seen = [item for item in batch if isinstance(item, _Read)]
-            damaged += [item for item in batch if not isinstance(item, _Read)]
+            seen = [item for item in batch if isinstance(item, _ReadTile)]
+            damaged += [item for item in batch if not isinstance(item, _ReadTile)]
             for item, answer in zip(seen, answers, strict=True):
                 self._place(item, answer)
             self._done(len(batch) if counted else 0, len(seen) * self._predictor.geometry.core_px**2 / 1e6)
         return damaged
 
-    def read(self, tile: Tile) -> _Read | Tile:
+    def read(self, tile: Tile) -> _ReadTile | Tile:
         try:
             pixels = self._slide.read(self._survey.grid.input_box(*tile), self._survey.spacing)
         except RegionUnreadableError:
             return tile
         return self._judged(tile, pixels)
 
-    def read_parts(self, tile: Tile) -> _Read | Tile:
+    def read_parts(self, tile: Tile) -> _ReadTile | Tile:
         """As read(), of a tile of which a part can't be."""
         found = read_damaged(self._slide, self._survey.grid.input_box(*tile), self._survey.spacing)
         block_px = None if self._quality is None else self._quality.focus_block_px
@@ -184,20 +184,20 @@ class _Showing:
         self.builder.mark_unread(*tile)
         self.reasons[cells_of(self._survey.grid, *tile)] = NotExamined.UNREAD
 
-    def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _Read:
+    def _judged(self, tile: Tile, pixels: NDArray[np.uint8]) -> _ReadTile:
         geometry, glass = self._predictor.geometry, self._survey.tissue.glass
         core = pixels[geometry.margin_px :, geometry.margin_px :][: geometry.core_px, : geometry.core_px]
         blank = blank_cells(core, geometry.stride_px, glass)
         quality = self._quality
         if quality is None:
             light = np.zeros(blank.shape, dtype=np.float16)
-            return _Read(tile, pixels, np.zeros_like(blank), blank, np.stack([light, light], axis=-1), light)
+            return _ReadTile(tile, pixels, np.zeros_like(blank), blank, np.stack([light, light], axis=-1), light)
         reasons = _blurred_or_stuck(core, geometry.stride_px, quality, glass)
         stain = stain_shares(core, geometry.stride_px, quality.pale, glass)
         light = light_share(core, geometry.stride_px, quality.faults, glass)
-        return _Read(tile, pixels, reasons, blank, stain, light)
+        return _ReadTile(tile, pixels, reasons, blank, stain, light)
 
-    def _place(self, item: _Read, answer: NDArray[np.float32]) -> None:
+    def _place(self, item: _ReadTile, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
         height, width = self._survey.wanted[window].shape
         for kept, of_tile in (
@@ -212,12 +212,12 @@ class _Showing:
 
 
 def _answered(
-    batches: Iterable[list[_Read | Tile]], predictor: TilePredictor
-) -> Iterator[tuple[list[_Read | Tile], NDArray[np.float32]]]:
+    batches: Iterable[list[_ReadTile | Tile]], predictor: TilePredictor
+) -> Iterator[tuple[list[_ReadTile | Tile], NDArray[np.float32]]]:
     """Each batch with the answers to those of its tiles that could be read, one batch computed ahead."""
-    under_way: deque[tuple[list[_Read | Tile], Callable[[], NDArray[np.float32]]]] = deque()
+    under_way: deque[tuple[list[_ReadTile | Tile], Callable[[], NDArray[np.float32]]]] = deque()
     for batch in batches:
-        under_way.append((batch, _started([item.pixels for item in batch if isinstance(item, _Read)], predictor)))
+        under_way.append((batch, _started([item.pixels for item in batch if isinstance(item, _ReadTile)], predictor)))
         if len(under_way) == _UNDER_WAY:
             oldest, answers = under_way.popleft()
             yield oldest, answers()

@@ -42,7 +42,7 @@ def certain_deposits(
     thresholds that much lower and that much higher. A deposit is certain if it is found at both, with one class above
     isolated tumour cells, far from the limits, and about as long, if it is cut off at both or at neither, and if all
     in it that could make a deposit hangs together on any such map, on none of which it may be a part of a longer one
-    (find_wholes). Its size may still differ a little. at_edge: whether a deposit is cut off.
+    (lowered.larger_at_lower_threshold). Its size may still differ a little. at_edge: whether a deposit is cut off.
 
     Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
     where the outline's and the seed's threshold lie too near to each other for the tolerance.
@@ -115,7 +115,7 @@ _MOST_UM = {Metastasis.MICRO: MICRO_LIMIT_UM, Metastasis.MACRO: math.inf}
 def _never_outgrown(
     sure: Sequence[_Sure], wholes: Sequence[Deposit], least_um: Callable[[_Sure], float]
 ) -> list[_Sure]:
-    """Those that are part of no whole, as far as these go on any map, longer than least_um (find_wholes)."""
+    """Those that are part of no whole, as far as these go on any map, longer than least_um; see lowered."""
     longest_um = np.array([whole.diameter_um for whole in wholes])
     tree = STRtree([to_shape(whole.outline) for whole in wholes])
     around = [tree.query(Point(one.place), predicate="intersects") for one in sure]

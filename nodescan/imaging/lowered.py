@@ -29,7 +29,7 @@ def pieces_step(threshold: float) -> float:
     return min(_PIECES_STEP, threshold / 2)
 
 
-def find_wholes(
+def larger_at_lower_threshold(
     probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, found: Sequence[Deposit]
 ) -> tuple[Whole, ...]:
     """The deposits of the lowered threshold that are longer than a stated size allows of any deposit in them.

@@ -14,7 +14,7 @@ from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.glass import find_glass
 from nodescan.imaging.ink import WIDEST_UM, InkSettings, dense_marks, find_ink
-from nodescan.imaging.missing import dark_pixels
+from nodescan.imaging.missing_data import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large, opened
 from nodescan.imaging.unscanned import beside_tissue, gaps_and_cuts, unscanned
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodescan.domain.naming import few
 from nodescan.errors import OutputError
-from nodescan.kept_files import BRAND, not_ours
+from nodescan.overwrite_checks import BRAND, not_ours
 from nodescan.patients.applied import Applied
 from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV

@@ -11,7 +11,7 @@ from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, CountRange
-from nodescan.kept_files import check_inputs, check_ours
+from nodescan.overwrite_checks import check_inputs, check_ours
 from nodescan.patients.earlier_stages import (
     PAGES,
     PATIENTS_CSV,

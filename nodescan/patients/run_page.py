@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
-from nodescan.kept_files import BRAND
+from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
 from nodescan.patients.synoptic import may_be_words
 from nodescan.reports.summary_page import SUMMARY_HTML

@@ -14,9 +14,9 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, _distrust, settled
+from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, _distrust, recheck
 from nodescan.examination.survey import Survey
-from nodescan.examination.tile_pass import Shown
+from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import scan_slide
@@ -263,16 +263,16 @@ def asked_again(
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
     none, light = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.float16)
-    first = Shown(map_, none, none, np.stack([light, light], axis=-1), light)
+    first = TileAnswers(map_, none, none, np.stack([light, light], axis=-1), light)
     asked = np.zeros_like(tissue)
 
-    def about(cells: NDArray[np.bool_]) -> Shown:
+    def about(cells: NDArray[np.bool_]) -> TileAnswers:
         assert not (cells & asked).any()
         assert not (cells & unexamined).any()
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    found = settled(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
+    found = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
     assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", found.precision)
     return asked
 

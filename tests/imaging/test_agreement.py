@@ -17,7 +17,7 @@ from nodescan.imaging.agreement import (
     likeness,
     unlike_glass,
 )
-from nodescan.imaging.missing import dark_pixels
+from nodescan.imaging.missing_data import dark_pixels
 from nodescan.imaging.paleness import stain_shares
 from tests.imaging.views import QUALITY
 

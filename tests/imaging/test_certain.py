@@ -19,7 +19,7 @@ from nodescan.imaging import certain as certain_module
 from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
 from nodescan.imaging.decisive import cells_about, decisive_cells
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import find_wholes
+from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, coverage, disc, either
@@ -152,7 +152,10 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
 )
 def parts_in(map_: ProbabilityMap, rule: DecisionRule, found: Sequence[Deposit]) -> list[tuple[int, float]]:
     """How many deposits are parts of a longer one, and how long that is."""
-    return [(len(whole.deposit_ids), whole.diameter_um) for whole in find_wholes(map_, rule, SETTINGS, found=found)]
+    return [
+        (len(whole.deposit_ids), whole.diameter_um)
+        for whole in larger_at_lower_threshold(map_, rule, SETTINGS, found=found)
+    ]
 
 
 @example(  # one that is certain and off by more than one and a half of the two cells it may be

@@ -20,7 +20,7 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant, score_cells
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import find_wholes
+from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_deposits, smoothed_values
 
 SPACING = Spacing(15.55, 15.5)
@@ -83,7 +83,9 @@ def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tole
         found, expected = find_deposits(half, rule, own), find_deposits(true, rule, own)
         assert same(found, expected)
         assert gap_readings(half, rule, own, found=found) == gap_readings(true, rule, own, found=expected)
-        assert find_wholes(half, rule, own, found=found) == find_wholes(true, rule, own, found=expected)
+        assert larger_at_lower_threshold(half, rule, own, found=found) == larger_at_lower_threshold(
+            true, rule, own, found=expected
+        )
 
 
 def disc(peak: float, radius_cells: float = 9.0) -> ProbabilityMap:

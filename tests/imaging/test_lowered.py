@@ -14,7 +14,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import whole_flags
-from nodescan.imaging.lowered import find_wholes
+from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_deposits
 from tests.imaging.planted import CELL_UM, disc, map_of, settings
 from tests.imaging.planted import coverage as covered
@@ -35,7 +35,7 @@ def bar(*pieces: tuple[int, float]) -> ProbabilityMap:
 
 def wholes(map_: ProbabilityMap) -> tuple[tuple[Deposit, ...], tuple[Whole, ...]]:
     found = find_deposits(map_, RULE, settings())
-    return found, find_wholes(map_, RULE, settings(), found=found)
+    return found, larger_at_lower_threshold(map_, RULE, settings(), found=found)
 
 
 def flags(map_: ProbabilityMap) -> tuple[Flag, ...]:
@@ -115,5 +115,5 @@ def test_nothing_is_told_of_round_deposits_nor_without_any() -> None:
         map_ = covered(disc((1200, 1200), diameter_um), (160, 160), bar((1, 1.0)).spacing)
         found = find_deposits(map_, smooth, settings())
         assert len(found) == 1
-        assert find_wholes(map_, smooth, settings(), found=found) == ()
+        assert larger_at_lower_threshold(map_, smooth, settings(), found=found) == ()
     assert flags(bar((70, 0.6))) == ()

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.missing import BLANK, PURE, blank_cells, dark_pixels, missing_cells
+from nodescan.imaging.missing_data import BLANK, PURE, blank_cells, dark_pixels, missing_cells
 
 CELL = Spacing.square(16.0)
 SIDE = 12

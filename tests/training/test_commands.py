@@ -26,12 +26,12 @@ from training import export as export_module
 from training.__main__ import main
 from training.ablation import read_plan
 from training.bucket import DownloadError
+from training.command_output import told
 from training.commands import app
 from training.discs import disc_maps
 from training.known_slides import Known, KnownSlide
 from training.model_card import recipe_part
 from training.module import TumourModule
-from training.telling import told
 
 CONFIG = Path(__file__).parents[2] / "configs" / "train" / "pcam.yaml"
 

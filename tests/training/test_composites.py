@@ -9,9 +9,9 @@ from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
 from nodescan.evaluation.reference import read_reference
 from tests.training.made_patches import zip_of
+from training.command_output import seed_range
 from training.composites import half_of, known_composite, linked, make_composites
 from training.known_slides import KnownSlide
-from training.telling import seed_range
 
 
 def composite(folder: Path, seed: int, sizes_um: tuple[float, ...]) -> KnownSlide:

@@ -24,9 +24,9 @@ from training.averaging import average
 from training.checkpoint_writing import WholeCheckpoints
 from training.checkpoints import STEPS, read_checkpoint
 from training.fitting import _how_to_start_again, _progress_in_words, fit
-from training.going_on import last_checkpoint
 from training.module import TumourModule
 from training.numbered_batches import Batch
+from training.resume import last_checkpoint
 from training.slide_index import read_index
 
 REPOSITORY = Path(__file__).parents[2]

@@ -21,6 +21,7 @@ from tests.fakes import ColourPredictor
 from training import model_card
 from training.card_commands import RECIPE as RELEASED
 from training.card_commands import model_card_command
+from training.command_output import flat
 from training.discs import DiscBias
 from training.known_slides import KnownSize, SlideScore, summarise
 from training.mask_evaluation import MaskScores
@@ -42,7 +43,6 @@ from training.patch_evaluation import scores_of
 from training.patches import Patches
 from training.provenance import ranges_chosen_on, temperature_chosen_on
 from training.scores import Interval
-from training.telling import flat
 from training.worst_patches import contact_sheet, worst, write_sheet
 
 NONE, MICRO = Metastasis.NONE, Metastasis.MICRO

@@ -18,12 +18,12 @@ from tests.test_measurement import png_header
 from tests.training.fitting import OFF
 from tests.training.made_patches import as_zip, hdf5_pair, png, unzipped, zip_of
 from training.augment import augmented, context_swapped
+from training.command_output import flat
 from training.known_slides import KnownSize
 from training.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.patch_evaluation import calibrated, evaluate_patches, patch_probabilities, scores_of
 from training.patches import Patches, centred, read_patches
 from training.scores import Interval, bootstrap, calibration_error, specificity_at
-from training.telling import flat
 from training.tuning import size_correction
 
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)

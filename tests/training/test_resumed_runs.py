@@ -10,7 +10,7 @@ from nodescan.errors import UsageError
 from tests.training.fitting import small_config
 from training.checkpoints import steps_of
 from training.fitting import fit
-from training.going_on import last_checkpoint
+from training.resume import last_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from nodescan.batch.record import keep_in_log
 from nodescan.cli import main
 from nodescan.errors import OutputError, UsageError
-from nodescan.kept_files import check_inputs
+from nodescan.overwrite_checks import check_inputs
 from nodescan.reports import write_reports
 from tests.commands.test_stage import a_run
 from tests.evaluation.test_compare import planted

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nodescan.batch.progress import Viewer
-from nodescan.batch.resume import Recipe, set_report_aside, sort_out
+from nodescan.batch.resume import Recipe, plan_resume, set_report_aside
 from nodescan.batch.slide_task import RunTools
 from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport
@@ -12,7 +12,7 @@ from nodescan.manifest import Manifest
 from nodescan.patients.slide_rows import check_spacings
 
 
-def keep(
+def report_kept_slides(
     manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, precision: str
 ) -> tuple[Mapping[str, SlideReport], tuple[str, ...]]:
     """The slides that an earlier run did as this one would, and which of them are kept against the size given now; of
@@ -23,7 +23,7 @@ def keep(
     model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
     reference, listed = precision == "float32", manifest is not None
     recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
-    found = sort_out(refs, tools.folder, recipe)
+    found = plan_resume(refs, tools.folder, recipe)
     if manifest is not None:
         check_spacings({slide_id: report.info for slide_id, report in found.kept.items()}, manifest)
     for slide_id, why in found.redone:
