@@ -585,8 +585,7 @@ def test_a_log_that_cannot_be_written_ends_a_run_in_one_line(
     monkeypatch.setattr(CSVLogger, "save", refuse)
     line = said_of(["--config", str(config)], capsys, code=1)
     assert (
-        line
-        == "error: metrics.csv: No space left on device; fix that, then start again, no checkpoint was written yet"
+        line == "error: metrics.csv: No space left on device; fix that, then start again, no checkpoint was written yet"
     )
 
 
