@@ -133,7 +133,7 @@ def test_interrupt_before_the_first_slide_calls_no_earlier_rows_its_own(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nodescan.batch.run.opened", stop)
+    monkeypatch.setattr("nodescan.batch.run.open_run_tools", stop)
     capsys.readouterr()
     assert main(["run", "a.tif", "--out", "out", "--quiet", "--max-unread", "4"]) == 130
     assert the_error(capsys) == "error: stopped by the user"

@@ -226,7 +226,7 @@ def unseen(grid: TileGrid, own: Spacing) -> Examination:
     none = np.zeros(grid.map_shape, np.bool_)
     answers = ProbabilityMap(np.zeros(grid.map_shape, np.float32), none, own.scaled(16))
     stain = np.zeros((*grid.map_shape, 2), np.float16)
-    return Examination(answers, own, none, none, none, none, none, none, stain, "float32")
+    return Examination(answers, own, none, none.astype(np.uint8), stain, "float32")
 
 
 def test_a_probe_that_can_not_be_read_tells_nothing() -> None:

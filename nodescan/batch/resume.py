@@ -38,7 +38,7 @@ class Recipe:
 
 
 @dataclass(slots=True)
-class ResumePlan:
+class ResumeOutcome:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
     (slide_id, why) of those that are to be redone, and can't be for that reason; contradicted: those kept whose pixel
@@ -61,14 +61,14 @@ def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -
     return Asked(state_of(ref.path), ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports), ref.place)
 
 
-def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> ResumePlan:
+def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> ResumeOutcome:
     """Which slides have a report in `folder` that this run would make again the same, and why the others are redone.
 
     Complete and incomplete reports are kept, those of files that aren't there now, too: they would be lost for nothing.
     A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
     of the same name, whose result would be lost.
     """
-    found = ResumePlan()
+    found = ResumeOutcome()
     for ref in refs:
         path = folder / ref.slide_id / REPORT_JSON
         if not path.parent.is_dir():

@@ -16,7 +16,7 @@ from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.batch.request import BatchRequest
-from nodescan.batch.resume import Recipe, ResumePlan, plan_resume
+from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume
 from nodescan.batch.run import BatchResult, run_batch, scan_all
 from nodescan.batch.tools import in_processes
 from nodescan.batch.worker_messages import ScanJob
@@ -54,7 +54,7 @@ class Place:
         )
         return run_batch(replace(request, **asked), self.heard)  # pyright: ignore[reportArgumentType]
 
-    def sorted(self, **change: object) -> ResumePlan:
+    def sorted(self, **change: object) -> ResumeOutcome:
         """What a run would keep; change: of its recipe."""
         refs = find_slides([str(path) for path in sorted(self.folder.glob("*.tif"))], mpp_um=None, override_mpp=False)
         recipe = Recipe(self.predictor.model, load_config().sha256, CHOICES, MAX_UNREAD_PERCENT)

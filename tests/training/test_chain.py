@@ -28,8 +28,8 @@ def command(*words: object) -> str:
 def little_to_tune_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """One set of phantoms for six, and few resamples: what tuning chooses is tested elsewhere. So small a network
     doesn't know phantoms, with which no slide would be complete."""
-    monkeypatch.setattr("training.discs.DISC_SEEDS_TUNED", range(1, 2))
-    monkeypatch.setattr("training.discs.found_from_um", lambda _: 900.0)
+    monkeypatch.setattr("training.card_tuning.DISC_SEEDS_TUNED", range(1, 2))
+    monkeypatch.setattr("training.card_tuning.found_from_um", lambda _: 900.0)
     monkeypatch.setattr("nodescan.evaluation.bootstrap.RESAMPLES", 40)
 
 
