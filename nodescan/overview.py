@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def view_whole(
     """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
 
     What the overview's own level lost is read from finer levels. Pure white or black there may be lost data, too. It is
-    trusted only at a level coarser than the analysed one, so that two levels agree on it; else it stays unseen.
+    trusted only at a level coarser than the analysed one, with which level_check compares it; else it stays unseen.
 
     progress: gets signs of life, because a slide without a pyramid may take minutes. analysed_um: finest and coarsest
     um/px that the network accepts; without it no pure white is trusted. Raises TooLargeError where a scan needs more
@@ -83,12 +83,14 @@ def view_whole(
     width, height = slide.frame_size(spacing)
     _check_memory(slide.ref, (width, height), spacing)
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
-    view = _View(slide, picture, np.zeros((height, width), dtype=np.bool_), progress, analysed_um, _MOST_FINER_PX)
+    unseen, lost = (np.zeros((height, width), dtype=np.bool_) for _ in range(2))
+    view = _View(slide, picture, unseen, lost, progress, analysed_um, _MOST_FINER_PX)
     for top in range(0, height, _BLOCK_PX):
         if top > 0:
             view.tell()
         for left in range(0, width, _BLOCK_PX):
             view.fill(PixelBox(left, top, min(_BLOCK_PX, width - left), min(_BLOCK_PX, height - top)))
+    view.fill_beside_lost()
     return picture, view.unseen
 
 
@@ -119,15 +121,18 @@ def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: Ove
 
 @dataclass(slots=True)
 class _View:
-    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; failed: reads so far;
-    left_px: how many pixels of finer levels may still be read."""
+    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; lost : bool (H, W), what
+    its own level lost. left_px: how many pixels of finer levels may still be read. white: parts of damaged blocks that
+    hold pure white or black. failed: reads that failed so far."""
 
     slide: Slide
     picture: Picture
     unseen: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
     progress: Progress | None
     analysed_um: tuple[float, float] | None
     left_px: int
+    white: list[PixelBox] = field(default_factory=list)
     failed: int = 0
 
     def fill(self, box: PixelBox) -> None:
@@ -137,17 +142,30 @@ class _View:
         )
         for part, pixels in parts:
             if pixels is None:
-                self.unseen[_window(part)] = True
+                self.unseen[_window(part)] = self.lost[_window(part)] = True
                 self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
                 continue
             self.picture.pixels[_window(part)] = pixels
-            if part != box and _is_pure(pixels).any():  # white beside what is lost may be of the same lost tile
-                self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
+            if part != box and _is_pure(pixels).any():
+                self.white.append(part)
+
+    def fill_beside_lost(self) -> None:
+        """Reads white right beside what is lost at finer levels, too: it may be of the same lost tile.
+
+        After all that is lost: glass may be pure white, and must not use up what may be read.
+        """
+        for part in self.white:
+            for block in part.blocks(_SMALLEST_PX, _SMALLEST_PX):
+                near = block.common(part)
+                around = near.grown(_SMALLEST_PX).common(PixelBox(0, 0, *self.lost.shape[::-1]))
+                if self.lost[_window(around)].any():
+                    self._fill_finer(near, _times_finer(self.slide, self.picture.spacing))
 
     def _fill_finer(self, part: PixelBox, times_finer: Sequence[int]) -> None:
         """Fills what is unseen, or pure white or black, of a part with what finer levels have of it, the coarsest that
-        can be read."""
+        can be read. Pure white or black that none of them can confirm is unseen."""
         if not times_finer:
+            self.unseen[_window(part)] |= _is_pure(self.picture.pixels[_window(part)])
             return
         times, *finer_still = times_finer
         side = max(1, _BLOCK_PX // times)
@@ -174,11 +192,11 @@ class _View:
         self.left_px -= block.width * block.height * times**2
         if self.left_px < 0:
             return None
+        self.tell()
         box = PixelBox(block.left * times, block.top * times, block.width * times, block.height * times)
         with suppress(RegionUnreadableError):
             pixels = self.slide.read(box, self.picture.spacing.scaled(1 / times))
             return np.asarray(Image.fromarray(pixels).reduce(times))
-        self.tell()
         return None
 
     def _trusted(self, times: int) -> bool:

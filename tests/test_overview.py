@@ -308,6 +308,37 @@ def test_white_beside_what_is_lost_is_looked_at_in_finer_levels() -> None:
     assert np.array_equal(picture.pixels, shown)
 
 
+@pytest.mark.parametrize("why", ["lost at every level", "beyond the limit"])
+def test_white_beside_what_is_lost_is_unseen_where_no_finer_level_confirms_it(
+    monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """It may be of the lost tile, and tissue; glass would never be looked at."""
+    slide = Pyramid(random_pixels(), PixelBox(0, 0, 128, 128))
+    slide.levels[8] = slide.levels[8].copy()
+    slide.levels[8][:128, 128:256] = 255
+    if why == "beyond the limit":
+        monkeypatch.setattr(overview_module, "_MOST_FINER_PX", 0)
+    for times in (4, 2, 1):
+        slide.lost[times] = PixelBox(0, 0, 2048 // times, 1024 // times)
+    _, unseen = view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert unseen[:128, :256].all()
+    assert unseen.sum() == 128 * 256
+
+
+def test_white_glass_does_not_use_up_what_lost_parts_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four losses far apart on white glass: all are read from a finer level before any white is."""
+    glass = np.full((512, 512, 3), 255, np.uint8)
+    slide = Pyramid(glass.repeat(8, axis=0).repeat(8, axis=1), PixelBox(0, 0, 0, 0))
+    for level, pixels in slide.levels.items():
+        pixels.setflags(write=True)
+        pixels[: 512 * 8 // level // 4] = 200
+    slide.lost[8] = PixelBox(0, 0, 512, 20)
+    monkeypatch.setattr(overview_module, "_MOST_FINER_PX", 512 * 128 * 2**2)
+    picture, unseen = view_whole(slide, load_config().settings.overview, analysed_um=MODEL_UM)
+    assert not unseen[:128].any()
+    assert (picture.pixels[:20] == 200).all()
+
+
 def test_finer_levels_are_read_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole level that is lost: what lies beyond the limit stays unseen, and isn't told as glass."""
     slide = Pyramid(random_pixels(), PixelBox(0, 0, 512, 512))

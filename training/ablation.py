@@ -224,6 +224,8 @@ def folder_name(name: str) -> str:
 
 def changed(content: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with the values at dotted keys replaced. Raises UsageError for a key that it doesn't have."""
+    if not isinstance(content, Mapping):
+        raise UsageError("the base configuration holds no settings")
     made = deepcopy(dict(content))
     for key, value in change.items():
         *way, last = key.split(".")

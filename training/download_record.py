@@ -13,7 +13,7 @@ RECORD_FILE = "downloads.csv"
 
 class Record(NamedTuple):
     """A file's size, how it was verified, by which sums, when it was last written to, ns, and its version in the bucket
-    (bucket.RemoteFile); 0 and "" where these aren't known, as an older nodescan didn't write them."""
+    (bucket.RemoteFile); 0 and "" where these aren't known."""
 
     size: int
     verified: str

@@ -85,6 +85,13 @@ class Trial:
         return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
 
 
+def _kept_arrays(path: Path) -> "tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]] | None":
+    """values, examined and spacing (x, y) of a kept map; None where the file is missing or damaged: it is made anew."""
+    with suppress(*ARRAY_ERRORS), np.load(path) as stored:
+        return stored["values"].astype(np.float32), stored["examined"].astype(np.bool_), stored["spacing"].reshape(2)
+    return None
+
+
 def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> ProbabilityMap:
     """The map of one slide as a scan would make it; kept in `cache` by all that it hangs on.
 
@@ -96,9 +103,10 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
     with closing(open_slide(SlideRef(path.stem, path))) as slide:
         made_of = "-".join(each[:12] for each in (slide.fingerprint(), predictor.model.card_sha256, config.sha256))
         kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
-        with suppress(*ARRAY_ERRORS), np.load(kept) as stored:  # a file that is missing or damaged is made anew
-            spacing, bounds = Spacing(*stored["spacing"].tolist()), slide.info.bounds_um
-            return ProbabilityMap(stored["values"].astype(np.float32), stored["examined"], spacing, bounds)
+        arrays = _kept_arrays(kept)
+        if arrays is not None:
+            values, examined, spacing = arrays
+            return ProbabilityMap(values, examined, Spacing(*spacing.tolist()), slide.info.bounds_um)
         _, tissue = overview_and_tissue(slide, settings)
         survey = plan(slide, tissue, predictor)
         map_ = examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability

@@ -244,7 +244,7 @@ class LocalSlots(SlideExecutor):
             self._working -= 1
             left = self._working
         if left and not self._stopped:
-            viewer.error(f"one slot has stopped ({error}); {left} continue")
+            viewer.error(f"one slot has stopped ({error}); {left} still {'works' if left == 1 else 'work'}")
         if not left:
             # In mid-run a device that is gone is no wrong usage, as it is at the start.
             self._free.put(error if isinstance(error, WorkerError) else WorkerError(str(error)))

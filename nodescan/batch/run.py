@@ -219,7 +219,7 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
     """The slides asked for, and the manifest where one names them."""
     if (request.manifest is None) == (not request.inputs):
         given = "both are given" if request.inputs else "neither is given"
-        raise UsageError(f"run: name slide files, folders or globs, or give --manifest CSV, but not both; {given}")
+        raise UsageError(f"run: give either slide files, folders or globs, or --manifest CSV; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
         return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))

@@ -107,7 +107,7 @@ class Worker:
             message = self._next(max(stall_s, _OPENING_S))
         except Silence:
             self.end()
-            raise WorkerError("no worker process gets as far as opening the model; see nodescan doctor") from None
+            raise WorkerError("a worker process did not get as far as opening the model; see nodescan doctor") from None
         if message is None:
             raise WorkerError(f"a worker process can't start: it {self.ending()} ({_last_line(self.last_words())})")
         if message["event"] == "refused":

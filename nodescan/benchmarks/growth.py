@@ -56,7 +56,9 @@ def measure_growth(
             run = scan(slides, model=model, device=device, options=("--slots", slots))
             for slide in run.slides:
                 if not slide.sound:
-                    raise NodescanError(f"nodescan run: {slide.words}, though nothing is wrong with it; see doctor")
+                    raise NodescanError(
+                        f"nodescan run: {slide.words}, though nothing is wrong with it; see nodescan doctor"
+                    )
             found = [slide.tissue_mm2 for slide in run.slides]
             seconds = float(np.mean([slide.seconds for slide in run.slides]))
             point = GrowthPoint(slots, float(np.mean(found)), seconds, run.first_tile_s, run.peak_rss_bytes)

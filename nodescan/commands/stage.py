@@ -167,7 +167,7 @@ def print_staging(staging: "Staging") -> None:
     _tell_copies(staging)
     for what, slides in (
         ("in the manifest but not run, so their nodes count as unread", staging.not_run),
-        ("run but not in the manifest, so they belong to no patient", staging.not_listed),
+        ("run but not in the manifest, so in no patient", staging.not_listed),
         ("with another stain than H&E, left to the pathologist", staging.left_out),
     ):
         if slides:

@@ -131,7 +131,6 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "sentinel_modifier": FlagKind("Sentinel modifier"),
     "detection_limit": FlagKind("Detection limit"),
 }
-
 """Every code, with what follows from it. Doubts and notes stand in the order in which readers see them."""
 
 NOT_JUDGED = frozenset(code for code, kind in FLAGS.items() if kind.not_judged)

@@ -178,8 +178,5 @@ def _removed_notes(specimen: Specimen) -> list[Flag]:
     removed, seen = specimen.nodes_removed, specimen.n_nodes
     if removed is None or removed <= seen or not specimen.nodes:
         return []
-    text = (
-        f"{removed} nodes were removed, but only {seen} have slides here. The staging is not complete: the pN says "
-        "nothing about the other nodes."
-    )
+    text = f"{removed} nodes were removed, but there are slides of only {seen} here, so the staging is not complete."
     return [Flag("nodes_without_slides", text)]

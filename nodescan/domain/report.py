@@ -77,7 +77,7 @@ class Asked:
 
     slide_state: sha256 over name, size and time of change of the slide's files, "" where they couldn't be looked at.
     mpp_um: the spacing given, None for none. max_unread_percent: of the tissue; a slide with more of it unread is
-    failed. reports: kinds of files. slide_place: tells the slide's path from others, "" in earlier reports.
+    failed. reports: kinds of files. slide_place: tells the slide's path from others, "" where it isn't known.
     """
 
     slide_state: str

@@ -120,7 +120,7 @@ def _examined(staged: Staged) -> tuple[str, str]:
     partly = sum(node.n_examined for node in nodes if not all(section.complete for section in node.sections))
     notes = [f"{partly} of them read in part"] if partly else []
     notes += [f"{failed} more without a result that counts"] if failed else []
-    notes += [f"{staged.n_without_slides} more were removed but have no slides here"] if staged.n_without_slides else []
+    notes += [f"removed without slides here: {staged.n_without_slides}"] if staged.n_without_slides else []
     return str(staged.specimen.n_examined), "; ".join(notes)
 
 

@@ -112,10 +112,9 @@ def _provenance(provenance: Provenance) -> Json:
 
 
 def _asked(asked: Asked) -> Json:
-    place: Json = {"slide_place": asked.slide_place} if asked.slide_place else {}
     return {
         "slide_state": asked.slide_state,
-        **place,
+        "slide_place": asked.slide_place,
         "mpp_um": _number(asked.mpp_um),
         "override_mpp": asked.override_mpp,
         "max_unread_percent": float(asked.max_unread_percent),

@@ -168,7 +168,10 @@ class ReportFile:
         return found
 
     def _damaged(self, error: Exception) -> UsageError:
-        return UsageError(f"{self._name}: is damaged ({type(error).__name__}: {error}); run the slide again")
+        what = f"is damaged ({type(error).__name__}: {error})"
+        if self.result_version not in (0, RESULT_VERSION):
+            what = f"was made by another version (result version {self.result_version}, now {RESULT_VERSION})"
+        return UsageError(f"{self._name}: {what}; run the slide again")
 
 
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:
@@ -271,7 +274,7 @@ def _asked(content: Mapping[str, Any]) -> Asked:
         override_mpp=bool(content["override_mpp"]),
         max_unread_percent=finite(content["max_unread_percent"]),
         reports=tuple(text(name) for name in content["reports"]),
-        slide_place=text(content.get("slide_place", "")),
+        slide_place=text(content["slide_place"]),
     )
 
 

@@ -222,7 +222,7 @@ def test_slot_that_cannot_begin_leaves_the_slides_to_the_others(
     """The first of two, at that; which one is given up, and why, is told once."""
     slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
     assert scanned(job(tmp_path, "open_beyond_the_first"), slides, slots=2).complete
-    assert capsys.readouterr().err.count("error: one slot has stopped (cuda:0 doesn't compute); 1 continue") == 1
+    assert capsys.readouterr().err.count("error: one slot has stopped (cuda:0 doesn't compute); 1 still works") == 1
 
 
 def test_worker_refuses_a_model_that_is_no_longer_the_runs(tmp_path: Path) -> None:

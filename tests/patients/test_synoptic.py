@@ -110,7 +110,7 @@ def test_negative_says_of_how_many_nodes(removed: int, said: str) -> None:
     elements = {element.label: element for element in synoptic(staged)}
     assert elements["Regional Lymph Node Status"].value == said
     total = elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"]
-    more = "2 more were removed but have no slides here" if removed == 4 else ""
+    more = "removed without slides here: 2" if removed == 4 else ""
     assert (total.value, total.note) == ("2", more)
 
 
@@ -148,7 +148,7 @@ def test_what_was_examined_is_told_apart_from_what_failed() -> None:
     sentinels = "Number of Sentinel Nodes Examined"
     assert (filled(specimen)[total], filled(specimen)[sentinels]) == ("2", "2")
     assert notes(specimen)[total] == (
-        "1 of them read in part; 2 more without a result that counts; 1 more were removed but have no slides here"
+        "1 of them read in part; 2 more without a result that counts; removed without slides here: 1"
     )
     assert notes(specimen)[sentinels] == "1 more without a result that counts"
     whole = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=False)), nodes_removed=2)
