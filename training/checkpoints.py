@@ -92,7 +92,7 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
     buffer = io.BytesIO()  # into a file torch would say no reason where it can't write
     torch.save(content, buffer)
     with written_beside(path) as part:
-        part.write_bytes(buffer.getbuffer())
+        part.write_bytes(buffer.getvalue())  # a view that an error's traceback holds crashes Python 3.12.1
 
 
 def halved(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
