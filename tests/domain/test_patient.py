@@ -181,7 +181,7 @@ def test_nodes_without_slides_are_told() -> None:
     """Three of four removed nodes have slides: the pN speaks of three, and isn't complete."""
     notes = stage(patient(read(NONE), read(NONE), read(NONE), nodes_removed=4), AJCC8).notes
     (said,) = [note.message for note in notes if note.code == "nodes_without_slides"]
-    assert said.startswith("4 nodes were removed, but only 3 have slides here.")
+    assert said.startswith("4 nodes were removed, but there are slides of only 3 here, so the staging is not complete.")
 
 
 @pytest.mark.parametrize(
