@@ -37,7 +37,7 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.other_reports import other_reports
+from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_reports
 from nodescan.reports.summary_page import write_summary_page
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
@@ -49,7 +49,8 @@ class BatchResult:
     """A report for every slide, in the order asked for. staging: the patients, where a manifest named the slides.
 
     unwritten: why a file of the whole run could not be written. kept: how many reports an earlier run made.
-    contradicted: those of them whose files refuse the pixel size that is given now.
+    contradicted: those of them whose files refuse the pixel size that is given now. others: reports of earlier runs in
+    the folder, of slides that weren't asked for.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class BatchResult:
     kept: int
     staging: Staging | None = None
     contradicted: tuple[str, ...] = ()
+    others: OtherReports = NO_OTHERS
 
     @property
     def summary(self) -> Path:
@@ -185,7 +187,8 @@ def scan_all(
     done = dict(kept)
     table, put = SummaryTable(tools.folder / SUMMARY_CSV, refs), partial(_put, tools=tools, viewer=viewer)
     put_rows = partial(put, lambda: table.write(_in_order(refs, done)))
-    put_page = partial(put, partial(_write_page, refs, done, tools.folder))
+    others = other_reports(tools.folder, [ref.slide_id for ref in refs])
+    put_page = partial(put, partial(_write_page, refs, done, tools.folder, others))
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
@@ -212,7 +215,7 @@ def scan_all(
         reports = _in_order(refs, done)
         unwritten += put(partial(record.write, state, len(refs), reports, kept=kept))
         unwritten += put_page()
-    return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept))
+    return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept), others=others)
 
 
 def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
@@ -268,8 +271,7 @@ def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> lis
     return write_or_tell(write, viewer)
 
 
-def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path) -> None:
-    others = other_reports(folder, [ref.slide_id for ref in refs])
+def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path, others: OtherReports) -> None:
     write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others)
     tell_patients(folder)
 

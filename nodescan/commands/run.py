@@ -226,7 +226,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     from nodescan.batch.record import redo_command, to_redo
     from nodescan.domain.flags import each_code
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
-    from nodescan.reports.other_reports import other_reports, other_words
+    from nodescan.reports.other_reports import other_words
     from nodescan.reports.wording import largest_words
 
     rows = [
@@ -243,7 +243,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     complete = sum(report.status is Status.COMPLETE for report in result.reports)
     kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
     tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
-    others = other_words(other_reports(result.folder, [report.slide.slide_id for report in result.reports]))
+    others = other_words(result.others)
     if others:
         tell(others)
     failed = to_redo(result.reports)

@@ -29,6 +29,7 @@ from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import CHOICES
+from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
@@ -103,6 +104,14 @@ def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:
     counts = {"asked": 2, "kept": 2, "complete": 2, "incomplete": 0, "unmeasurable": 0, "failed": 0}
     assert place.record()["slides"] == counts
     assert place.record()["state"] == "finished"
+
+
+def test_a_run_of_one_slide_tells_of_the_other_s_report(place: Place) -> None:
+    """On its page too; a run of all has none to tell of."""
+    assert place.run(inputs=(str(place.folder / "a.tif"),)).others == OtherReports(1, ())
+    assert "Not listed here: 1 more report of earlier runs" in (place.out / "summary.html").read_text()
+    assert place.run().others == NO_OTHERS
+    assert "Not listed here" not in (place.out / "summary.html").read_text()
 
 
 def _touch(place: Place) -> None:

@@ -9,6 +9,7 @@ import pytest
 from nodescan.batch.run import BatchResult
 from nodescan.commands.run import print_batch
 from nodescan.domain.flags import Flag
+from nodescan.reports.other_reports import other_reports
 from tests.reports.factory import VARIANTS
 
 
@@ -30,7 +31,7 @@ def test_reports_of_earlier_runs_that_the_table_lacks_are_counted(
     for name, status in names.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "report.json").write_text(json.dumps({"status": status}))
-    print_batch(BatchResult(tmp_path, (own,), (), 0), ())
+    print_batch(BatchResult(tmp_path, (own,), (), 0, others=other_reports(tmp_path, [own.slide.slide_id])), ())
     told = capsys.readouterr().out
     assert (
         "Not listed here: 3 more reports of earlier runs in this folder, 2 of them without a result (gone, scale)."
