@@ -7,7 +7,7 @@ import pytest
 import typer
 
 import nodescan.cli
-import training.commands
+import training.commands.app
 from nodescan.domain.flags import FLAGS, REASONS
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
@@ -19,7 +19,7 @@ SOURCE, DOCS = Path(nodescan.__file__).parent, ROOT / "docs"
 DOCUMENTS = (*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md")), ROOT / "data_manifests" / "README.md")
 COMMANDS = {
     "nodescan": typer.main.get_group(nodescan.cli.app).commands,
-    "training": typer.main.get_group(training.commands.app).commands,
+    "training": typer.main.get_group(training.commands.app.app).commands,
 }
 
 _CODE = re.compile(r'(?:Flag\(\s*|code = )"([a-z_]+)"')

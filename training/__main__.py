@@ -6,12 +6,12 @@ from nodescan.commands.options import COMPLETE, INTERRUPTED, STOPPED
 from nodescan.errors import NodescanError, StoppedError
 from nodescan.interrupts import ended_like_ctrl_c
 from nodescan.streams import say
-from training.command_output import told, without_package
+from training.commands.output import told, without_package
 from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:
-    """fit and validate are LightningCLI's own; every other command is training.commands'.
+    """fit and validate are LightningCLI's own; every other command is training.commands.app'.
 
     Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, or a file can't be written, 2 what
     was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
@@ -20,11 +20,11 @@ def main(arguments: list[str]) -> int:
     with ended_like_ctrl_c():
         try:  # each half imports seconds' worth that the other needn't wait for
             if arguments and arguments[0] in LIGHTNING:
-                from training.fitting import fit  # noqa: PLC0415
+                from training.fitting.lightning_cli import fit  # noqa: PLC0415
 
                 fit(arguments)
             else:
-                from training.commands import app  # noqa: PLC0415
+                from training.commands.app import app  # noqa: PLC0415
 
                 app(arguments)
         except KeyboardInterrupt:

@@ -17,7 +17,7 @@ About twice the largest difference measured with pcam-p4m. bfloat16: 0.025, in P
 of composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: 0.067, on the
 321,830 cells of two such slides; int8-16: 0.074, on the 365,568 of two, and 0.078 on tiles. It is no bound: other
 weights may be further off, and cells that float32 doesn't answer too aren't checked. So a model is tried when it is
-tuned or opened (training/eight_bits.py, distrust), and wherever both answered a slide they are compared
+tuned or opened (training/tuning/eight_bits.py, distrust), and wherever both answered a slide they are compared
 (nodescan/examination/guard.py). To measure a model or machine: `nodescan bench --what precision`.
 
 float16, of GPUs: 2.8 times what was emulated on a CPU, as no GPU was at hand. Rounded each, as cuDNN does, were

@@ -30,8 +30,9 @@ _ANSWERED_FIRST = 3
 def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     """The model in eight bits, without torch; None where that can't be, or the machine isn't known to suit it.
 
-    A card has ranges for eight bits where these were tried (training/eight_bits.py), and answers are compared with the
-    reference's on every slide (nodescan/examination/guard.py). Raises ModelError for a bad card or damaged weights.
+    A card has ranges for eight bits where these were tried (training/tuning/eight_bits.py), and answers are
+    compared with the reference's on every slide (nodescan/examination/guard.py). Raises ModelError for a bad card or
+    damaged weights.
     """
     card = load_card(folder)
     precision = eight_bit_precision()

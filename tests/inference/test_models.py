@@ -15,7 +15,7 @@ from nodescan.inference.card import Decision, find_model, list_models, load_card
 from nodescan.inference.device import choose_device
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.predictor import open_predictor
-from training.export import export
+from training.fitting.export import export
 
 
 @pytest.fixture

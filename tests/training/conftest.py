@@ -9,8 +9,8 @@ import torch
 from tests.fakes import silent
 from tests.training.made_bucket import Server, s3_server
 from tests.training.made_slides import write_data_set
-from training.manifest import read_data_manifest
-from training.prepare import prepare
+from training.camelyon.manifest import read_data_manifest
+from training.slides.prepare import prepare
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from training.bucket import CAMELYON_BUCKET, Bucket
+from training.camelyon.bucket import CAMELYON_BUCKET, Bucket
 
 
 class Server:

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
-from training.manifest import DataSlide, write_data_manifest
-from training.slide_index import read_index, write_index
+from training.camelyon.manifest import DataSlide, write_data_manifest
+from training.slides.index import read_index, write_index
 
 SPACING_UM = 0.972
 ZOOM = 2

@@ -11,7 +11,7 @@ from torchvision.datasets import PCAM, ImageFolder
 from torchvision.models import resnet18
 
 from nodescan.inference.resnet import ResNet18
-from training.patches import read_patches
+from training.patches.labelled import read_patches
 
 
 def noise(count: int) -> np.ndarray:

@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from nodescan.cli import main as nodescan
 from nodescan.inference.card import load_card
-from tests.training.fitting import small_config
 from tests.training.made_bucket import Server
+from tests.training.made_runs import small_config
 from tests.training.made_slides import DISCS, SPACING_UM
-from training.commands import app
-from training.fitting import fit
+from training.commands.app import app
+from training.fitting.lightning_cli import fit
 
 
 def command(*words: object) -> str:
@@ -28,8 +28,8 @@ def command(*words: object) -> str:
 def little_to_tune_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """One set of phantoms for six, and few resamples: what tuning chooses is tested elsewhere. So small a network
     doesn't know phantoms, with which no slide would be complete."""
-    monkeypatch.setattr("training.card_tuning.DISC_SEEDS_TUNED", range(1, 2))
-    monkeypatch.setattr("training.card_tuning.found_from_um", lambda _: 900.0)
+    monkeypatch.setattr("training.tuning.card.DISC_SEEDS_TUNED", range(1, 2))
+    monkeypatch.setattr("training.tuning.card.found_from_um", lambda _: 900.0)
     monkeypatch.setattr("nodescan.evaluation.bootstrap.RESAMPLES", 40)
 
 

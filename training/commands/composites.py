@@ -1,0 +1,95 @@
+"""The commands of python -m training on slides laid out of patches: make them, and judge a model."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from training.commands.output import flat, seed_range, tell
+from training.options import WORK, Half, Json, Model, Patches, Seeds, Tool, Work
+
+if TYPE_CHECKING:
+    from training.tuning.known_slides import KnownSlide, SlideScore
+
+
+def add_composite_commands(app: typer.Typer) -> None:
+    """Register make-composites and evaluate-composites."""
+    app.command("make-composites")(make_composites_command)
+    app.command("evaluate-composites")(evaluate_composites_command)
+
+
+def make_composites_command(
+    patches: Patches,
+    to: Annotated[Path, typer.Option(help="Folder for these slides and their known deposits, and nothing else.")],
+    tool: Tool = None,
+    half: Half = 2,
+    seeds: Seeds = "101-140",
+    work: Work = WORK,
+) -> None:
+    """Write composite slides and their known deposits into a folder, for nodescan run and nodescan evaluate."""
+    from training.tuning.composites import half_of, linked, make_composites
+
+    composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
+    linked(composites, to)
+    typer.echo(f"{to}: {len(composites)} slides. Next:")
+    scans = f"{to}-scan"
+    typer.echo(shlex.join(["nodescan", "run", str(to), "--out", scans]))
+    typer.echo(shlex.join(["nodescan", "evaluate", scans, "--reference", str(to)]))
+
+
+def evaluate_composites_command(
+    patches: Patches,
+    tool: Tool = None,
+    model: Model = None,
+    half: Half = 2,
+    seeds: Seeds = "101-140",
+    work: Work = WORK,
+    as_json: Json = False,
+) -> None:
+    """Score a model on slides composed of real patches with planted deposits.
+
+    The scores are class, false deposits, recall and sizes.
+    """
+    from nodescan.config import load_config
+    from nodescan.imaging.detections import find_detections, likeliest_places
+    from nodescan.imaging.segmentation import find_deposits
+    from nodescan.inference.card import find_model
+    from nodescan.inference.slots import open_in_slot
+    from training.camelyon.manifest import digest_of
+    from training.tuning.composites import half_of, make_composites
+    from training.tuning.known_slides import score_slide, summarise
+    from training.tuning.rules import probability_map
+
+    predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
+    settings = load_config(None).settings
+    composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
+    scores = []
+    for composite in composites:
+        map_ = probability_map(composite.path, predictor, cache=work / "maps")
+        deposits = find_deposits(map_, predictor.decision, settings.segmentation)
+        places = likeliest_places(find_detections(map_, settings.detections), deposits)
+        scores.append(score_slide(composite, deposits, places=places))
+        if not as_json:
+            typer.echo(_one_slide(composite, scores[-1]))
+    told = flat(summarise(scores))
+    if as_json:  # what model-card has to know of the figures
+        told |= {
+            "weights_sha256": predictor.model.weights_sha256,
+            "card_sha256": predictor.model.card_sha256,
+            "patches_sha256": digest_of(patches, "sha256"),
+            "half": half,
+            "seeds": seeds,
+        }
+    tell(told, as_json=as_json)
+
+
+def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:
+    sizes = ", ".join(
+        f"{size.known_um:.0f} -> "
+        + (f"{size.measured_um:.0f} um" if size.is_found else "missed, but named" if size.named else "missed")
+        for size in score.sizes
+    )
+    right = "right" if score.truth is score.found else "WRONG"
+    classes = f"{score.truth.word:8} found {score.found.word:8} {right}"
+    return f"{composite.name}  {classes}  {score.false_deposits:3d} false  {sizes}"

@@ -1,0 +1,1 @@
+"""Labelled patches to learn from: labelled.py reads them, mosaics.py lays out tiles, datamodule.py makes batches."""

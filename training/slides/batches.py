@@ -1,0 +1,125 @@
+"""Training batches straight from slides, each a function of its number."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from jsonargparse.typing import NonNegativeInt
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from nodescan.errors import UsageError
+from training.limits import check_answered, check_network, check_settings, least_px
+from training.patches.augment import AugmentSettings, augmented, blended, context_swapped
+from training.patches.numbered_batches import (
+    Batch,
+    NumberedBatches,
+    ResumableLoader,
+    resumable_loader,
+    validation_loader,
+)
+from training.slides.index import STRIDE_PX
+from training.slides.sampler import SamplePlan, SlideSampler
+
+PATCH_PX = 96
+_VALIDATION_STREAM = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class SlideBatchPlan:
+    """How a batch is made up: lone patches and larger tiles. batches: of an epoch, which has no natural end here.
+
+    valid_patches: drawn once from the validation slides. margin_px: the network's own.
+    """
+
+    patches: int
+    tiles: int
+    tile_px: int
+    batches: int
+    valid_patches: int
+    margin_px: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_settings("plan", self, counts=("patches", "tiles", "batches", "valid_patches"))
+        check_answered("plan.tile_px", self.tile_px, least_px(self.margin_px, STRIDE_PX))
+
+
+class SlideBatches(NumberedBatches):
+    """Batch number k of a rank is a function of (seed, rank, k) alone."""
+
+    def __init__(self, sampler: SlideSampler, plan: SlideBatchPlan, augment: AugmentSettings, *, rank: int = 0) -> None:
+        self.sampler, self.plan, self.augment, self.rank = sampler, plan, augment, rank
+
+    def __len__(self) -> int:
+        return self.plan.batches
+
+    def batch(self, number: int) -> Batch:
+        """The batch of that number."""
+        rng = np.random.default_rng((self.plan.seed, self.rank, number))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        patches = [self.sampler.drawn_patch(rng, PATCH_PX) for _ in range(self.plan.patches)]
+        tile_px, margin_px = self.plan.tile_px, self.plan.margin_px
+        tiles = [self.sampler.drawn_tile(rng, tile_px, margin_px=margin_px) for _ in range(self.plan.tiles)]
+        pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
+        tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
+        shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
+        shown, labels = blended(shown, torch.tensor([float(tumour) for _, tumour in patches]), self.augment, generator)
+        return Batch(
+            shown,
+            labels,
+            augmented(tile_pixels, self.augment.in_place(), generator),
+            torch.from_numpy(np.stack([cells for _, cells in tiles])),
+        )
+
+
+class SlideData(lightning.LightningDataModule):
+    """Patches and tiles from the slides of a sampling index; its validation slides give the validation patches.
+
+    Args:
+        index: folder that python -m training prepare wrote.
+        workers: processes that read; 0: the training process itself.
+        hard_negatives: boxes that python -m training mine wrote; none in a first run.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  these are the keys of `data:` in a training configuration
+        self,
+        index: Path,
+        plan: SlideBatchPlan,
+        sample: SamplePlan,
+        augment: AugmentSettings,
+        workers: NonNegativeInt = 0,
+        hard_negatives: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self.index, self.plan, self.sample, self.augment = Path(index), plan, sample, augment
+        self.workers, self.hard_negatives = workers, hard_negatives
+
+    def setup(self, stage: str) -> None:
+        check_network(self.plan, self.trainer)
+        self.valid = _drawn_once(SlideSampler(self.index, "valid", self.sample), self.plan)
+        tumour = self.valid[1]
+        if tumour.all() or not tumour.any():
+            raise UsageError(
+                f"plan.valid_patches is {self.plan.valid_patches}: all that were drawn are of one class, which has no "
+                "AUC; draw more"
+            )
+        if stage == "fit":
+            self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
+
+    def train_dataloader(self) -> ResumableLoader:
+        rank = 0 if self.trainer is None else self.trainer.global_rank
+        batches = SlideBatches(self.sampler, self.plan, self.augment, rank=rank)
+        return resumable_loader(batches, self.trainer, workers=self.workers)
+
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        return validation_loader(self.valid, self.trainer)
+
+
+def _drawn_once(sampler: SlideSampler, plan: SlideBatchPlan) -> tuple[Tensor, Tensor]:
+    """uint8 (N, 96, 96, 3) and bool (N,): the same patches in every run and epoch."""
+    rng = np.random.default_rng((_VALIDATION_STREAM, plan.seed))
+    drawn = [sampler.drawn_patch(rng, PATCH_PX) for _ in range(plan.valid_patches)]
+    return torch.from_numpy(np.stack([p for p, _ in drawn])), torch.tensor([tumour for _, tumour in drawn])

@@ -1,0 +1,150 @@
+"""What makes a slide unfit to learn from or to tune on though it opens: another file, or outlines of another slide."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nodescan.annotations import Outlines, read_outlines
+from nodescan.domain.maps import TissueMask
+from nodescan.domain.naming import how_many
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Spacing
+from nodescan.errors import AnnotationError, SlideError, UnmeasurableError, UsageError
+from nodescan.imaging.coverage import coverage
+from nodescan.imaging.tissue import find_tissue
+from nodescan.interfaces import Slide
+from nodescan.level_check import LEAST_LIKENESS, likeness_of_levels
+from nodescan.overview import view_whole
+from nodescan.scan_settings import ScanSettings
+from nodescan.slides import open_slide
+from nodescan.spacing_check import spacing_flags
+from training.camelyon.manifest import DIGESTS, DataSlide, digest_of
+from training.slides.block_mask import BlockMask, draw_mask, empty_mask
+from training.slides.index import SPACING_UM, STRIDE_PX
+
+OUTSIDE_SHARE = 0.01
+"""Of an outline's area that may lie outside of its slide: outlines are drawn to the rim by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundSlide:
+    """A slide that can be believed. frame: the spacing that patches are taken at; size: (width, height) in its px.
+
+    unread: bool (H, W), what of the overview can't be read. mask, ignored: of the tumour, and of what is enclosed by
+    outlines that say nothing, on the frame. notes: what must be known of the outlines; doubts: of the pixel size.
+    """
+
+    frame: Spacing
+    size: tuple[int, int]
+    tissue: TissueMask
+    unread: NDArray[np.bool_]
+    outlines: Outlines | None
+    mask: BlockMask
+    ignored: BlockMask
+    notes: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(rows, columns) of cells of STRIDE_PX."""
+        width, height = self.size
+        return -(-height // STRIDE_PX), -(-width // STRIDE_PX)
+
+
+def open_measured(slide_id: str, path: Path) -> Slide:
+    """The slide. Raises SlideError; where its spacing isn't known, without the remedy of a scan, --mpp."""
+    try:
+        return open_slide(SlideRef(slide_id, path))
+    except UnmeasurableError as error:
+        remedy = "write its resolution into the file's tags, or write yes into its `excluded`"
+        raise UnmeasurableError(error.slide, error.reason, remedy) from error
+
+
+def check_sum(row: DataSlide, path: Path) -> None:
+    """Raises UsageError where the slide isn't the one that the manifest's checksum was made of."""
+    algorithm = DIGESTS[len(row.checksum)] if row.checksum else ""
+    if row.checksum and digest_of(path, algorithm) != row.checksum:
+        raise UsageError(
+            f"{path}: wrong checksum: its {algorithm} isn't the manifest's {row.checksum[:12]}...; "
+            "fetch it again, or correct the manifest"
+        )
+
+
+def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -> SoundSlide:
+    """The slide with its tissue and outlines. annotation: None of a negative one.
+
+    Raises SlideError where the level that patches are taken from shows another picture than the full resolution, and
+    AnnotationError where nothing is outlined, or it doesn't belong to the slide.
+    """
+    frame = slide.frame_spacing(*SPACING_UM)
+    size = slide.frame_size(frame)
+    overview, unread = view_whole(slide, settings.overview)
+    tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
+    like = likeness_of_levels(slide, overview, tissue, frame)
+    if like is not None and like < LEAST_LIKENESS:  # a scan gives such a slide no class
+        reason = (
+            "the magnification that patches are taken from shows another picture than the full resolution, on which it "
+            "is outlined; export the slide again, or write yes into its `excluded`"
+        )
+        raise SlideError(slide.ref.path.name, reason)
+    doubts = tuple(flag.message for flag in spacing_flags(slide, overview, tissue))
+    if annotation is None:
+        nothing = empty_mask(size)
+        return SoundSlide(frame, size, tissue, unread, None, nothing, nothing, (), doubts)
+    outlines, mask, ignored = _drawn(slide, annotation, frame)
+    sound = SoundSlide(frame, size, tissue, unread, outlines, mask, ignored, outlines.notes, doubts)
+    if not unread.any() and _beside_tissue(sound):
+        raise AnnotationError(
+            f"{annotation}: outlines tumour where its slide {slide.ref.path.name} shows no tissue; it belongs to "
+            "another slide, or was drawn at another magnification"
+        )
+    return sound
+
+
+def _drawn(slide: Slide, annotation: Path, frame: Spacing) -> tuple[Outlines, BlockMask, BlockMask]:
+    """The outlines of a tumour slide, and masks of the tumour and of what is ignored."""
+    outlines = read_outlines(annotation).on_canvas(slide.info.shown_from_px)
+    if outlines.lesions().is_empty:
+        raise _without_tumour(annotation, left_out=outlines.left_out)
+    _check_inside(annotation, outlines, slide)
+    left_out = replace(outlines, tumour=outlines.ignored, excluded=shapely.MultiPolygon())
+    size, level0 = slide.frame_size(frame), slide.info.spacing
+    mask, ignored = (draw_mask(each, size, level0=level0, frame=frame) for each in (outlines, left_out))
+    if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
+        raise _without_tumour(annotation, left_out=outlines.left_out)
+    return outlines, mask, ignored
+
+
+def _beside_tissue(sound: SoundSlide) -> bool:
+    """Whether all of the tumour lies on glass: what was meant would be taught as normal, or called a false deposit."""
+    cell = sound.frame.scaled(STRIDE_PX)
+    shown = coverage(sound.tissue.wanted, sound.tissue.spacing, shape=sound.cells, spacing=cell)
+    return not shown[sound.mask.cell_shares(STRIDE_PX, sound.cells) > 0].any()
+
+
+def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
+    """What to raise of a tumour slide that would all be taught as normal. left_out: outlines that say nothing."""
+    hint = f"; {how_many(left_out, 'outline')} in no group, or to be ignored: put them into one, such as Tumor"
+    return AnnotationError(
+        f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
+        + (hint if left_out else "")
+    )
+
+
+def _check_inside(annotation: Path, outlines: Outlines, slide: Slide) -> None:
+    """Raises AnnotationError where an outline lies off the slide, so that it must be another's."""
+    info = slide.info
+    canvas = shapely.box(0, 0, info.width_px, info.height_px)
+    off = [part for part in outlines.tumour.geoms if part.difference(canvas).area > OUTSIDE_SHARE * part.area]
+    others = (*outlines.excluded.geoms, *outlines.ignored.geoms)  # may reach over the rim as far as they like
+    off += [part for part in others if not part.intersects(canvas)]
+    if off:
+        left, top, right, bottom = off[0].bounds
+        raise AnnotationError(
+            f"{annotation}: an outline at x {left:.0f} to {right:.0f}, y {top:.0f} to {bottom:.0f} px lies outside "
+            f"of its slide {slide.ref.path.name} ({info.width_px} x {info.height_px} px); it belongs to another "
+            "slide, or was drawn at another magnification"
+        )

@@ -1,0 +1,291 @@
+"""Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise, product
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from nodescan.batch.progress import Viewer
+from nodescan.config import load_config
+from nodescan.domain.classification import classify
+from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.domain.report import RESULT_VERSION
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers, Spacing
+from nodescan.errors import UsageError
+from nodescan.examination import examine
+from nodescan.examination.survey import plan
+from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
+from nodescan.imaging.sizing import corrected_um, to_shape
+from nodescan.inference.card import LEAST_UNCERTAINTY_UM
+from nodescan.interfaces import TilePredictor
+from nodescan.overview import overview_and_tissue
+from nodescan.slides import open_slide
+from nodescan.whole_files import written_beside
+from training.patches.labelled import ARRAY_ERRORS
+from training.provenance import UNTUNED
+from training.scoring.scores import Interval
+from training.tuning.discs import DiscMap, measured_discs, sizes_follow
+from training.tuning.known_slides import (
+    KnownSize,
+    KnownSlide,
+    SlideScore,
+    SlideScores,
+    recall_above_itc,
+    score_slide,
+    summarise,
+)
+
+SMOOTHING_UM = (16.0, 24.0, 32.0, 40.0)
+THRESHOLDS = (0.4, 0.5, 0.6, 0.7)
+SEED_THRESHOLDS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.825, 0.85, 0.875, 0.9, 0.925, 0.95, 0.96, 0.97, 0.98)
+_LOWEST_RULES = tuple(DecisionRule(s, t, t, (), 0.0, coverage_factor=1.0) for s, t in product(SMOOTHING_UM, THRESHOLDS))
+FALSE_DEPOSIT_COST = 0.03
+"""What one false deposit a slide is worth in kappa, when settings are compared."""
+
+KNOTS_UM = (0.0, 120.0, 175.0, 230.0, 320.0, 700.0)
+"""Bins of true size; the correction's table has a pair for each that holds three found deposits or more.
+
+Dilation doesn't grow with size: above, the last pair's difference holds. (Large discs on composites run into false
+neighbours, and real outlines show 3 um of bias before any correction.)"""
+
+_FEWEST = 3
+
+FEWEST_COVERED = 39
+"""Found deposits that a coverage factor is chosen on: of fewer the one with the largest error would decide alone, such
+as one that fell apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One rule and what it scored. recall: share of known deposits above 0.2 mm that it finds; NaN where none is known.
+
+    The class of a slide is that of its largest deposit: `worth` doesn't know of others that are missed.
+    """
+
+    rule: DecisionRule
+    scores: SlideScores
+    recall: Interval
+
+    @property
+    def worth(self) -> float:
+        negative = self.scores.negative_called_negative / max(self.scores.negatives, 1)
+        return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
+
+
+def _kept_arrays(path: Path) -> "tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]] | None":
+    """values, examined and spacing (x, y) of a kept map; None where the file is missing or damaged: it is made anew."""
+    with suppress(*ARRAY_ERRORS), np.load(path) as stored:
+        return stored["values"].astype(np.float32), stored["examined"].astype(np.bool_), stored["spacing"].reshape(2)
+    return None
+
+
+def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> ProbabilityMap:
+    """The map of one slide as a scan would make it; kept in `cache` by all that it hangs on.
+
+    That is the slide's content, settings and result version, precision, and the card: the temperature stands on it, and
+    the decision by which fast answers are asked again.
+    """
+    config = load_config(None)
+    settings = config.settings
+    with closing(open_slide(SlideRef(path.stem, path))) as slide:
+        made_of = "-".join(each[:12] for each in (slide.fingerprint(), predictor.model.card_sha256, config.sha256))
+        kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
+        arrays = _kept_arrays(kept)
+        if arrays is not None:
+            values, examined, spacing = arrays
+            return ProbabilityMap(values, examined, Spacing(*spacing.tolist()), slide.info.bounds_um)
+        _, tissue = overview_and_tissue(slide, settings)
+        survey = plan(slide, tissue, predictor)
+        map_ = examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
+    with written_beside(kept) as part, part.open("wb") as file:
+        np.savez(file, values=map_.values, examined=map_.examined, spacing=spacing_xy)
+    return map_
+
+
+def tune(
+    slides: Sequence[KnownSlide],
+    maps: Sequence[ProbabilityMap],
+    settings: SegmentationSettings,
+    *,
+    discs: Sequence[DiscMap] = (),
+) -> list[Trial]:
+    """Rules of the grid that find a known deposit, the best first, with the size corrections that these ask for.
+
+    discs: of phantoms; they add to the measurements that sizes are corrected by, where the network knows phantoms.
+    Raises UsageError where no rule finds any: of rules that are all blind none is the best.
+    """
+    trials = []
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        by_slide = list(pool.map(partial(_by_lowest_rule, settings), maps))
+    for lowest in _LOWEST_RULES:
+        smoothing, threshold = lowest.smoothing_um, lowest.threshold
+        candidates = [found[lowest] for found in by_slide]
+        round_ones = measured_discs(discs, lowest, settings)
+        alone = [(KnownSize(*pair),) for pair in round_ones] if sizes_follow(round_ones) else []
+        for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
+            kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
+            found = [score_slide(c, d).sizes for c, d in zip(slides, kept, strict=True)]
+            table, left = size_correction([*alone, *found])
+            unsure = max(left, LEAST_UNCERTAINTY_UM)
+            rule = DecisionRule(smoothing, threshold, seed, table, unsure, coverage_factor=1.0)
+            resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
+            scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
+            if any(size.is_found for score in scores for size in score.sizes):
+                factor = coverage_factor(size for score in scores for size in score.sizes)
+                scores = [_expanded(score, factor) for score in scores]
+                chosen = replace(rule, coverage_factor=factor)
+                trials.append(Trial(chosen, summarise(scores), recall_above_itc(scores)))
+    if not trials:
+        count = sum(len(slide.deposits) for slide in slides)
+        raise UsageError(
+            f"the model finds none of the {count} known deposits by any rule, so none can be chosen; the card stays as "
+            "it was: train the model longer, or name other slides"
+        )
+    return sorted(trials, key=lambda trial: trial.worth, reverse=True)
+
+
+def steadiest(trials: Sequence[Trial], *, sees_phantoms: Callable[[DecisionRule], bool]) -> Trial:
+    """The smoothest of the rules that are no worse than the best by more than one standard error.
+
+    The one-standard-error rule (Breiman et al., Classification and Regression Trees, 1984): of rules that the slides
+    can't tell apart, the one that hangs least on single patches. They are told apart by `worth` and then, as a slide's
+    class says nothing of its smaller deposits, by recall. Among the smoothest, the one that asks for most before
+    it calls a deposit (the highest seed threshold), then the worthiest, then the truest in size.
+
+    sees_phantoms: whether a rule finds the largest phantoms. One that doesn't would make every slide incomplete, and is
+    taken only where none of the others does.
+    """
+    steady = sorted(_best_in_recall(_best_in_worth(trials)), key=_steadiness, reverse=True)
+    return next((trial for trial in steady if sees_phantoms(trial.rule)), steady[0])
+
+
+def _best_in_worth(trials: Sequence[Trial]) -> list[Trial]:
+    best = max(trials, key=lambda trial: trial.worth)
+    least = best.worth - _standard_error(best.scores.kappa)
+    return [trial for trial in trials if trial.worth >= least]
+
+
+def _best_in_recall(trials: Sequence[Trial]) -> list[Trial]:
+    """Where the best finds all, those that find all; where no known deposit is above 0.2 mm, every one."""
+    best = max((trial.recall for trial in trials), key=lambda recall: recall.value)
+    least = best.value - _standard_error(best)
+    return [trial for trial in trials if not trial.recall.value < least]
+
+
+def _steadiness(trial: Trial) -> tuple[float, ...]:
+    return trial.rule.smoothing_um, trial.rule.seed_threshold, round(trial.worth, 3), -_size_error(trial)
+
+
+def _standard_error(score: Interval) -> float:
+    """By its interval; 0 where it has none, as a kappa that is the same in every resample."""
+    return (score.high - score.low) / (2 * 1.96) if math.isfinite(score.low) else 0.0
+
+
+def _size_error(trial: Trial) -> float:
+    error = trial.scores.size_error_large
+    return error if np.isfinite(error) else float("inf")
+
+
+def size_correction(slides: Iterable[Sequence[KnownSize]]) -> tuple[tuple[tuple[float, float], ...], float]:
+    """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
+
+    Bins with fewer than three found deposits give no pair; a pair that would break the order is left out. From fewer
+    than three deposits in all no spread is told: it is an untuned model's. One that was found as part of another, as
+    satellites of a macrometastasis are, tells nothing of its size.
+    """
+    pairs = []
+    for sizes in slides:
+        times = Counter(size.measured_um for size in sizes if size.is_found)
+        pairs += [(size.measured_um, size.known_um) for size in sizes if times[size.measured_um] == 1]
+    table: list[tuple[float, float]] = []
+    for low, high in pairwise(KNOTS_UM):
+        inside = np.array([(m, p) for m, p in pairs if low <= p < high])
+        if len(inside) < _FEWEST:
+            continue
+        true = float(np.median(inside[:, 1]))
+        pair = round(true + float(np.median(inside[:, 0] - inside[:, 1])), 1), round(true, 1)
+        if not table or (pair[0] > table[-1][0] and pair[1] > table[-1][1]):
+            table.append(pair)
+    rule = DecisionRule(0.0, 0.5, 0.5, tuple(table), 0.0)
+    left = [m - rule.excess_um(m) - p for m, p in pairs]
+    # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.
+    spread = 1.4826 * float(np.median(np.abs(left))) if len(left) >= _FEWEST else UNTUNED.size_uncertainty_um
+    return tuple(table), round(spread, 1)
+
+
+def coverage_factor(sizes: Iterable[KnownSize]) -> float:
+    """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
+
+    The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
+    sizes: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
+    """
+    errors = sorted(abs(size.error_um) / size.uncertainty_um for size in sizes if size.uncertainty_um is not None)
+    if len(errors) < FEWEST_COVERED:
+        return NORMAL_FACTOR
+    rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)
+    return max(NORMAL_FACTOR, math.ceil(10 * errors[rank - 1] - 1e-9) / 10)
+
+
+def _expanded(score: SlideScore, factor: float) -> SlideScore:
+    wider = (
+        size if size.uncertainty_um is None else replace(size, uncertainty_um=size.uncertainty_um * factor)
+        for size in score.sizes
+    )
+    return replace(score, sizes=tuple(wider))
+
+
+def _by_lowest_rule(
+    settings: SegmentationSettings, map_: ProbabilityMap
+) -> dict[DecisionRule, list[tuple[Deposit, float]]]:
+    """Of one slide: what could be a deposit, for each smoothing and threshold, whatever the seed threshold."""
+    return {rule: _candidates(map_, rule, settings) for rule in _LOWEST_RULES}
+
+
+def _candidates(
+    map_: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
+) -> list[tuple[Deposit, float]]:
+    """Every deposit above the threshold with the highest smoothed value in it."""
+    smoothed = smoothed_values(map_, rule.smoothing_um)
+    return [(deposit, _peak(deposit, smoothed, map_.spacing)) for deposit in find_deposits(map_, rule, settings)]
+
+
+def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> float:
+    """The highest value of a cell whose centre lies in the outline, or of the nearest cell where none does."""
+    shape = to_shape(deposit.outline)
+    left, top, right, bottom = shape.bounds
+    rows = np.arange(int(top / spacing.y), min(int(bottom / spacing.y) + 1, smoothed.shape[0]))
+    columns = np.arange(int(left / spacing.x), min(int(right / spacing.x) + 1, smoothed.shape[1]))
+    y, x = np.meshgrid((rows + 0.5) * spacing.y, (columns + 0.5) * spacing.x, indexing="ij")
+    inside = shapely.contains_xy(shape, x, y)
+    values = smoothed[rows[:, None], columns]
+    return float(values[inside].max() if inside.any() else values.max())
+
+
+def _resized(deposit: Deposit, rule: DecisionRule, settings: SegmentationSettings) -> Deposit:
+    """The deposit with its size corrected and its class drawn anew; its outline is left as it was.
+
+    deposit: by one of the lowest rules, so its uncertainty is the standard one of all but the correction.
+    """
+    diameter = corrected_um(deposit.diameter_um, rule, smallest_um=settings.smallest_diameter_um)
+    uncertainty = rule.coverage_factor * math.hypot(deposit.diameter_uncertainty_um, rule.size_uncertainty_um)
+    return replace(
+        deposit,
+        diameter_um=diameter,
+        diameter_uncertainty_um=Micrometers(uncertainty),
+        metastasis=classify(diameter),
+    )
