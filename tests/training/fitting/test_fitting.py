@@ -510,7 +510,7 @@ def signalled(number: int, at: int) -> list[str]:
     """The words that add a callback which sends a signal."""
     names = {"number": int(number), "at": at}
     given = [f"--trainer.callbacks.{name}={value}" for name, value in names.items()]
-    return ["--trainer.callbacks+=tests.training.fitting.Signalled", *given]
+    return ["--trainer.callbacks+=tests.training.made_runs.Signalled", *given]
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -87,7 +87,7 @@ def unbroken(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Lightning
 def run_configured(index: Path, folder: Path, *words: str, at: int, validating: bool = False) -> LightningCLI:
     config = small_config(folder / "small.yaml", index, batches=6)
     cut = [f"--trainer.callbacks.at={at}", f"--trainer.callbacks.validating={validating}"]
-    watch = ["--trainer.max_epochs=3", "--trainer.callbacks+=tests.training.fitting.Cut", *cut]
+    watch = ["--trainer.max_epochs=3", "--trainer.callbacks+=tests.training.made_runs.Cut", *cut]
     return fitting.fit(["fit", "--config", str(config), *watch, *words])
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_broke_at_the_end_of_an_epoch_is_the_unbroken_one(
 def of_two(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes wrote of their runs."""
     folder = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "tests.training.fitting", str(index), str(folder)]
+    command = [sys.executable, "-m", "tests.training.made_runs", str(index), str(folder)]
     result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
     assert result.returncode == 0, result.stderr[-3000:]
     return folder
