@@ -1,6 +1,7 @@
 """Damage that a decoder passes on in silence is found by what a tile says of itself."""
 
 import io
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -16,6 +17,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
+from nodescan.slides.checked_tiles import DEFLATE
 from nodescan.slides.jpeg2000 import is_whole
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import tile_tables
@@ -53,6 +55,19 @@ def test_deflate_tiles_none_of_which_has_a_checksum_are_read(tmp_path: Path):
         lengths = tiff.pages[0].tags["TileByteCounts"]
         lengths.overwrite([length - 4 for length in lengths.value])
     assert np.array_equal(opened(path).read(PixelBox(0, 0, 256, 256), NATIVE), fine)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
+@pytest.mark.parametrize("level", [0, 9])
+def test_every_sound_deflate_stream_holds_and_none_that_lost_or_changed_a_byte(length: int, level: int) -> None:
+    """However its length falls into the pieces that it is unpacked in; what stands behind its end doesn't matter."""
+    packed = zlib.compress(noise(1024, 1024).tobytes()[:length], level)
+    assert DEFLATE.holds(packed)
+    assert DEFLATE.holds(packed + b"behind")
+    assert not DEFLATE.holds(packed[:-1])
+    assert not DEFLATE.holds(packed[: len(packed) // 2])
+    assert not DEFLATE.holds(packed[:-1] + bytes([packed[-1] ^ 1]))
+    assert not DEFLATE.holds(b"")
 
 
 def test_a_level_of_one_damaged_tile_is_held_against_its_checksum_by_the_others(tmp_path: Path):
