@@ -48,7 +48,7 @@ def written(order: str, kind: Kind, *fields: Field, following: int = 0) -> bytes
 
 
 def layout(content: bytes) -> Layout:
-    found = layout_of(content[:4])
+    found = layout_of(content)
     assert found is not None
     return found
 
