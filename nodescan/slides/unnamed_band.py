@@ -26,7 +26,7 @@ class UnnamedBand:
 
     def __init__(self, path: Path, stored: StoredSlide, tables: TileTables | None) -> None:
         self._path, self._sizes_px = path, stored.sizes_px
-        self._tables = tables if tables is not None and has_unnamed_band(path, stored) else None
+        self._tables = tables if has_unnamed_band(path, stored) else None
 
     def check(self, handles: HandlePool) -> None:
         """Raises NotASlideError, with `handles` closed, where the middle of any of some tiles isn't opaque."""
@@ -53,10 +53,9 @@ class UnnamedBand:
         """Whether pixels of a box of a level would be shown as glass by it. alpha : uint8 (box.height, box.width)."""
         if self._tables is None or alpha.min() >= _OPAQUE:
             return False
-        inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box)
+        inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box).within(box)
         clear = np.zeros(alpha.shape, dtype=np.bool_)
-        if inner.width and inner.height:
-            clear[inner.within(box)] = alpha[inner.within(box)] < _OPAQUE
+        clear[inner] = alpha[inner] < _OPAQUE
         for place in self._tables.levels[index].missing(box):
             clear[place.common(box).within(box)] = False
         return bool(clear.any())

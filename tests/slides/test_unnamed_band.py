@@ -85,10 +85,12 @@ def test_one_clear_pixel_hides_what_it_shows_but_for_rounding_and_the_levels_rim
     """In whatever box it is seen, at its own place in that."""
     band = band_of(tmp_path / "s.tif")
     alpha = flat(255)
-    alpha[y, x] = level
+    alpha[0, 0], alpha[y, x] = 0, level  # one of the rim is clear, too
     corner = PixelBox(max(0, x - 5), max(0, y - 9), min(11, SIDE_PX - x + 5), min(13, SIDE_PX - y + 9))
     for box in (WHOLE, corner):
         assert band.hides(0, box, alpha[box.within(WHOLE)]) == hides
+    for left, top, width, height in ((0, 9, 2, 9), (9, 0, 9, 1), (SIDE_PX - 2, 9, 2, 9), (9, SIDE_PX - 1, 9, 1)):
+        assert not band.hides(0, PixelBox(left, top, width, height), np.zeros((height, width), np.uint8))
 
 
 def test_a_tile_that_was_never_scanned_is_clear_and_hides_nothing(tmp_path: Path) -> None:
