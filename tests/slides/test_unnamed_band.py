@@ -16,7 +16,7 @@ from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import tile_tables
 from nodescan.slides.unnamed_band import UnnamedBand
-from tests.slides.made_files import noise, write_tiff
+from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import set_tag
 
 PINK, SIDE_PX = (175, 98, 150), 768
@@ -38,8 +38,22 @@ def flat(level: int) -> np.ndarray:
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 @pytest.mark.parametrize("level", [0, 128])
 def test_a_band_that_is_not_opaque_is_refused_with_the_way_out(tmp_path: Path, level: int, planar: str) -> None:
-    with pytest.raises(NotASlideError, match=r"fourth band .*`vips extract_band s\.tif s-rgb\.tif.*,Q=90\] 0 --n 3`"):
+    with pytest.raises(
+        NotASlideError, match=r"^s\.tif: holds a fourth.*`vips extract_band s\.tif s-rgb\.tif.*,Q=90\] 0 --n 3`"
+    ):
         opened(tmp_path / "s.tif", flat(level), "unspecified", planar)
+    assert times_open(tmp_path / "s.tif") == 0
+
+
+def test_a_damaged_tile_tells_nothing_of_the_band(tmp_path: Path) -> None:
+    """And nothing else of the slide is lost."""
+    opened(tmp_path / "s.tif", flat(255), "unspecified").close()
+    spoil_tile(tmp_path / "s.tif", level=0, tile=4)
+    slide = open_slide(SlideRef("s", tmp_path / "s.tif", mpp_um=0.95, override_mpp=True))
+    assert (slide.read(PixelBox(0, 0, SIDE_PX, 256), Spacing.square(0.95)) == PINK).all()
+    with pytest.raises(RegionUnreadableError):
+        slide.read(PixelBox(300, 300, 9, 9), Spacing.square(0.95))
+    slide.close()
 
 
 def test_where_it_is_clear_beside_the_middles_of_tiles_nothing_is_read(tmp_path: Path) -> None:
@@ -111,6 +125,23 @@ def test_a_tile_that_was_never_scanned_is_clear_and_hides_nothing(tmp_path: Path
         beside = alpha.copy()
         beside[y, x] = 0
         assert band.hides(0, box, beside[box.within(WHOLE)])
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_where_the_files_tiles_are_not_known_for_certain_nothing_clear_is_read(tmp_path: Path, level: int) -> None:
+    """As of two levels that are equally large: which tiles were never scanned isn't known, and no tissue is glass."""
+    path = tmp_path / "s.tif"
+    with tifffile.TiffWriter(path) as file:
+        for side in (512, 256, 256):
+            pixels = np.full((side, side, 4), (*PINK, level), np.uint8)
+            file.write(
+                pixels, tile=(128, 128), photometric="rgb", extrasamples=["unspecified"], subfiletype=int(side < 512)
+            )
+    assert tile_tables(path, stored_slide(path)) is None
+    slide = open_slide(SlideRef("s", path, mpp_um=0.95, override_mpp=True))
+    with nullcontext() if level == 255 else pytest.raises(RegionUnreadableError, match="fourth band"):
+        assert (slide.read(PixelBox(9, 9, 99, 99), Spacing.square(0.95)) == PINK).all()
+    slide.close()
 
 
 def test_where_transparency_is_named_or_there_is_no_fourth_band_nothing_is_hidden(tmp_path: Path) -> None:
