@@ -71,8 +71,11 @@ def test_a_marker_without_a_length_ends_the_header(marker: int) -> None:
 @pytest.mark.parametrize(
     ("header", "said"),
     [
+        (b"", "not a JPEG"),
         (b"\xff\xd9" + frame(FULL), "not a JPEG"),
         (b"\xfe\xd8" + frame(FULL), "not a JPEG"),
+        (START, "no frame"),
+        (START + b"\xff", "no frame"),
         (START + b"\0" + frame(FULL), "header is damaged"),
         (START + b"\xff\xe0\0\1" + frame(FULL), "ends within the header"),
         (START + frame(FULL)[:-1], "ends within the header"),
@@ -83,6 +86,16 @@ def test_a_marker_without_a_length_ends_the_header(marker: int) -> None:
 def test_a_damaged_header_is_a_bad_tile(header: bytes, said: str) -> None:
     with pytest.raises(BadTileError, match=said):
         frame_of(header)
+
+
+@pytest.mark.parametrize(
+    "tile", [b"", START, START + b"\xff", START + END, START + b"\xff\xc0\0\2\xff\xda", START + frame(FULL, FULL, FULL)]
+)
+def test_a_tile_without_a_scan_is_bad(tile: bytes) -> None:
+    """However short."""
+    with pytest.raises(BadTileError):
+        decode_tile(tile, b"", ycbcr=True, size_px=(300, 200))
+    assert not is_whole(tile, b"", size_px=(300, 200))
 
 
 def test_the_shortest_segments_are_passed_over() -> None:
@@ -134,6 +147,17 @@ def test_a_tile_is_decoded_as_by_any_other_reader(options: dict[str, object]) ->
     assert np.array_equal(pixels, np.asarray(Image.open(io.BytesIO(tile))))
     assert is_whole(tile, b"", size_px=(64, 48))
     assert not pixels.flags.writeable
+
+
+@pytest.mark.parametrize("kind", ["440", "411", "grey"])
+def test_what_decoders_differ_in_is_checked_and_not_decoded(kind: str) -> None:
+    """Other subsampling, and one channel, which would come out as three that are alike."""
+    pixels, coding = (PIXELS[..., 0], {}) if kind == "grey" else (PIXELS, {"subsampling": kind})
+    tile = imagecodecs.jpeg8_encode(np.ascontiguousarray(pixels), level=90, **coding)
+    with pytest.raises(BadTileError, match=r"^a tile of another depth, number of channels or subsampling$"):
+        decode_tile(tile, b"", ycbcr=True, size_px=(64, 48))
+    assert is_whole(tile, b"", size_px=(64, 48))
+    assert not is_whole(tile[:-40], b"", size_px=(64, 48))
 
 
 def test_the_colour_space_is_the_tiffs_whatever_the_tile_says() -> None:
