@@ -119,7 +119,7 @@ def compare(
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
         not_judged=tuple(sorted(slide.slide_id for key, slide in known.items() if not by_key[key].judged)),
-        unscored=tuple(unscored),
+        unscored=tuple(sorted(unscored)),
         unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
         patients_not_run=not_run_patients,
         made_with=made,

@@ -69,8 +69,10 @@ class CheckedTiles:
 
         Raises ValueError once closed.
         """
-        level = self._levels[index] if self._files else None
-        if level is None or level.check is NOTHING_TOLD or not self._is_trusted(level.check.said):
+        if not self._files:
+            return ""
+        level = self._levels[index]
+        if level.check is NOTHING_TOLD or not self._is_trusted(level.check.said):
             return ""
         met = np.arange(len(level.lengths)).reshape(-1, level.tiles_across)[level.met(box)]
         return "" if all(self._is_whole(index, tile) for tile in met.ravel().tolist()) else level.check.said
@@ -118,7 +120,7 @@ def _ends_with_its_sum(packed: bytes) -> bool:
         while not unpacking.eof:
             piece = unpacking.decompress(packed, _PIECE_BYTES)
             packed = unpacking.unconsumed_tail
-            if not piece and not packed:
+            if not piece:
                 return unpacking.eof
     except zlib.error:
         return False

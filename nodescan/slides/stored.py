@@ -102,7 +102,7 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
         height_px=height_px,
         spacing=chosen.spacing,
         spacing_source=chosen.source,
-        bounds_um=bounds_um(stored.properties, (width_px, height_px), chosen.spacing),
+        bounds_um=_bounds_um(stored.properties, (width_px, height_px), chosen.spacing),
         warnings=(*chosen.warnings, *_warnings(stored, ref.path)),
     )
 
@@ -122,12 +122,12 @@ def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFact
         spacing=chosen.spacing if chosen else None,
         spacing_source=chosen.source if chosen else None,
         unmeasurable=unmeasurable,
-        bounds_um=bounds_um(stored.properties, stored.sizes_px[0], chosen.spacing) if chosen else None,
+        bounds_um=_bounds_um(stored.properties, stored.sizes_px[0], chosen.spacing) if chosen else None,
         warnings=(*(chosen.warnings if chosen else ()), *_warnings(stored, ref.path)),
     )
 
 
-def bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: Spacing) -> BoundsUm:
+def _bounds_um(properties: Mapping[str, str], size_px: tuple[int, int], spacing: Spacing) -> BoundsUm:
     """The scanned part, or the whole canvas where the file names none."""
     names = [f"openslide.bounds-{side}" for side in ("x", "y", "width", "height")]
     if all(name in properties for name in names):

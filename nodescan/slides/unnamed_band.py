@@ -22,15 +22,19 @@ _OPAQUE, _RIM_PX = 250, 2
 
 
 class UnnamedBand:
-    """Whether a file has such a band, and where it isn't opaque. tables: of the file's levels. Raises OSError."""
+    """Whether a file has such a band, and where it isn't opaque. Raises OSError.
+
+    tables: of the file's levels. Without them the slide isn't refused, as what is clear may never have been scanned;
+    but none of it counts as glass.
+    """
 
     def __init__(self, path: Path, stored: StoredSlide, tables: TileTables | None) -> None:
         self._path, self._sizes_px = path, stored.sizes_px
-        self._tables = tables if tables is not None and has_unnamed_band(path, stored) else None
+        self._exists, self._tables = has_unnamed_band(path, stored), tables
 
     def check(self, handles: HandlePool) -> None:
         """Raises NotASlideError, with `handles` closed, where the middle of any of some tiles isn't opaque."""
-        if self._tables is None:
+        if not self._exists or self._tables is None:
             return
         for index, table in enumerate(self._tables.levels):
             for tile in table.sample():
@@ -40,23 +44,20 @@ class UnnamedBand:
                 )
                 seen = whole.common(PixelBox(0, 0, *self._sizes_px[index]))
                 middle = PixelBox(seen.left + seen.width // 2, seen.top + seen.height // 2, 1, 1)
-                alpha = np.full((1, 1), 255, dtype=np.uint8)
                 with suppress(openslide.OpenSlideError):  # a damaged tile is told when it is read
-                    alpha = handles.read_level(index, middle)[..., 3]
-                if self.hides(index, middle, alpha):
-                    handles.close()
-                    remedy = f"keep its colours alone: {three_bands(self._path)}"
-                    reason = f"holds {UNNAMED}, but that would be read as transparency"
-                    raise NotASlideError(self._path.name, reason, remedy)
+                    if self.hides(index, middle, handles.read_level(index, middle)[..., 3]):
+                        handles.close()
+                        remedy = f"keep its colours alone: {three_bands(self._path)}"
+                        reason = f"holds {UNNAMED}, but that would be read as transparency"
+                        raise NotASlideError(self._path.name, reason, remedy)
 
     def hides(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
         """Whether pixels of a box of a level would be shown as glass by it. alpha : uint8 (box.height, box.width)."""
-        if self._tables is None or alpha.min() >= _OPAQUE:
+        if not self._exists or alpha.min() >= _OPAQUE:
             return False
-        inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box)
+        inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box).within(box)
         clear = np.zeros(alpha.shape, dtype=np.bool_)
-        if inner.width and inner.height:
-            clear[inner.within(box)] = alpha[inner.within(box)] < _OPAQUE
-        for place in self._tables.levels[index].missing(box):
+        clear[inner] = alpha[inner] < _OPAQUE
+        for place in self._tables.levels[index].missing(box) if self._tables else ():
             clear[place.common(box).within(box)] = False
         return bool(clear.any())

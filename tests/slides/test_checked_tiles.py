@@ -1,6 +1,8 @@
 """Damage that a decoder passes on in silence is found by what a tile says of itself."""
 
 import io
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
@@ -16,10 +18,11 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
+from nodescan.slides.checked_tiles import DEFLATE, CheckedLevel, CheckedTiles
 from nodescan.slides.jpeg2000 import is_whole
 from nodescan.slides.openslide_reader import stored_slide
-from nodescan.slides.tiff_levels import tile_tables
-from tests.slides.made_files import lose_bytes, noise, overwrite, write_tiff
+from nodescan.slides.tiff_levels import checked_levels, tile_tables
+from tests.slides.made_files import lose_bytes, noise, overwrite, times_open, write_tiff
 from tests.slides.made_jpegs import APERIO, set_tag, tile_place
 
 NATIVE = Spacing.square(0.25)
@@ -53,6 +56,67 @@ def test_deflate_tiles_none_of_which_has_a_checksum_are_read(tmp_path: Path):
         lengths = tiff.pages[0].tags["TileByteCounts"]
         lengths.overwrite([length - 4 for length in lengths.value])
     assert np.array_equal(opened(path).read(PixelBox(0, 0, 256, 256), NATIVE), fine)
+
+
+def test_damage_is_told_of_the_tiles_that_a_box_meets_alone(tmp_path: Path):
+    """Of 5 x 3 tiles one, of 3 x 2 of the next level one that would lie beyond the file's end."""
+    path = write_tiff(tmp_path / "s.tif", [noise(640, 384), noise(320, 192)])
+    stored = stored_slide(path)
+    lose_bytes(path, tile_place(path, level=0, tile=7))
+    set_tag(path, 324, 2**31, level=1, index=4)
+    tiles = CheckedTiles(checked_levels(path, stored))
+    for level, across, down, damaged in ((0, 5, 3, 7), (1, 3, 2, 4)):
+        for tile in range(across * down):
+            x, y = tile % across * 128, tile // across * 128
+            said = "its checksum is wrong" if tile == damaged else ""
+            assert tiles.damage(level, PixelBox(x, y, 128, 128)) == said
+            assert tiles.damage(level, PixelBox(x + 63, y + 63, 1, 1)) == said
+    assert tiles.damage(0, PixelBox(0, 0, 257, 129)) == "its checksum is wrong"
+    assert tiles.damage(0, PixelBox(0, 0, 640, 128)) == ""
+    tiles.close()
+
+
+def test_tiles_that_nothing_is_told_of_have_no_damage(tmp_path: Path):
+    """Where no level can be checked, or this one can't, or no tile of any has a sum that is right."""
+    path = write_tiff(tmp_path / "s.tif", [noise(256, 256)])
+    (sound,) = checked_levels(path, stored_slide(path))
+    box = PixelBox(0, 0, 256, 256)
+    assert CheckedTiles(()).damage(3, box) == ""
+    assert CheckedTiles((CheckedLevel.unchecked((256, 256)),)).damage(0, box) == ""
+    for tile in range(4):
+        lose_bytes(path, tile_place(path, level=0, tile=tile))
+    assert CheckedTiles((sound, CheckedLevel.unchecked((256, 256)))).damage(1, box) == ""
+    assert CheckedTiles((sound,)).damage(0, box) == ""
+    other = write_tiff(tmp_path / "jpeg.tif", [noise(256, 256)], compression="jpeg")
+    assert CheckedTiles((sound, *checked_levels(other, stored_slide(other)))).damage(0, box) == ""
+
+
+def test_the_files_of_checked_tiles_are_let_go(tmp_path: Path):
+    """Closed, or where the file of another level isn't there."""
+    path, gone = write_tiff(tmp_path / "a.tif", [noise(256, 256)]), tmp_path / "b.tif"
+    (level,) = checked_levels(path, stored_slide(path))
+    tiles = CheckedTiles((level,))
+    assert times_open(path) == 1
+    tiles.close()
+    assert times_open(path) == 0
+    with pytest.raises(ValueError, match="is closed"):
+        tiles.damage(0, PixelBox(0, 0, 9, 9))
+    with pytest.raises(FileNotFoundError):
+        CheckedTiles((level, replace(level, path=gone)))
+    assert times_open(path) == 0
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
+@pytest.mark.parametrize("level", [0, 9])
+def test_every_sound_deflate_stream_holds_and_none_that_lost_or_changed_a_byte(length: int, level: int) -> None:
+    """However its length falls into the pieces that it is unpacked in; what stands behind its end doesn't matter."""
+    packed = zlib.compress(noise(1024, 1024).tobytes()[:length], level)
+    assert DEFLATE.holds(packed)
+    assert DEFLATE.holds(packed + b"behind")
+    assert not DEFLATE.holds(packed[:-1])
+    assert not DEFLATE.holds(packed[: len(packed) // 2])
+    assert not DEFLATE.holds(packed[:-1] + bytes([packed[-1] ^ 1]))
+    assert not DEFLATE.holds(b"")
 
 
 def test_a_level_of_one_damaged_tile_is_held_against_its_checksum_by_the_others(tmp_path: Path):

@@ -41,18 +41,6 @@ def test_a_tiles_own_tables_replace_the_shared_ones() -> None:
     assert coarseness(()) is None
 
 
-@pytest.mark.parametrize("wide", [False, True])
-def test_tables_of_8_and_16_bits_are_read_and_others_passed_over(wide: bool) -> None:
-    """Chroma's may stand first, in the same segment."""
-    first, second = (
-        bytes([wide << 4 | number]) + step * 64 for number, step in ((1, b"\0\7"[not wide :]), (0, b"\0\5"[not wide :]))
-    )
-    both = first + second
-    header = b"\xff\xd8\xff\xdb" + (len(both) + 2).to_bytes(2, "big") + both
-    assert luma_steps(header, b"") == (5,) * 64
-    assert luma_steps(b"\xff\xd8\xff\xdb" + (len(first) + 2).to_bytes(2, "big") + first, b"") == ()
-
-
 @pytest.mark.parametrize(
     ("coarse", "um", "said"),
     [

@@ -19,7 +19,7 @@ from nodescan.interfaces import Slide
 from nodescan.slides import READERS, open_slide, slide_facts
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.openslide_reader import OpenSlideLevels
-from nodescan.slides.stored import StoredSlide, bounds_um
+from nodescan.slides.stored import StoredSlide
 from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import Coding, tissue_like, write_jpegs
 
@@ -225,16 +225,6 @@ def test_one_bad_tile_loses_its_own_area_only_for_every_thread(tmp_path: Path, c
             assert np.array_equal(pixels, truth[box.top : box.bottom, box.left : box.right])
 
 
-def test_of_many_pictures_among_the_levels_three_are_named(tmp_path: Path):
-    """A stack of thousands would make a reason of as many words."""
-    strips = [np.full((2, 300, 3), 30, np.uint8)] * 7
-    (flag,) = slide_facts(
-        SlideRef("s", write_tiff(tmp_path / "s.tif", [np.full((512, 640, 3), 200, np.uint8), *strips]))
-    ).warnings
-    assert flag.message.count("300 x 2 px") == 3
-    assert "and 4 more" in flag.message
-
-
 def test_an_unreadable_area_says_where_it_is_without_the_folder(tmp_path: Path):
     """In um from the canvas' top left; folders may hold names."""
     path = write_tiff(tmp_path / "s.tif", [noise(512, 512)])
@@ -279,14 +269,6 @@ def test_the_info_says_what_the_file_says(tmp_path: Path):
     assert (info.format, info.reader, info.width_px, info.height_px) == ("generic-tiff", "openslide", 400, 200)
     assert (info.spacing.x, info.spacing.y, info.spacing_source) == (pytest.approx(0.25), pytest.approx(0.26), "file")
     assert info.bounds_um == BoundsUm(0, 0, pytest.approx(100), pytest.approx(52))
-
-
-def test_bounds_are_reported_in_um_of_the_whole_canvas():
-    """An offset of 1,000 by 2,000 px is 250 by 520 um, and the canvas stays whole."""
-    names = ("x", "y", "width", "height")
-    properties = {f"openslide.bounds-{name}": str(1000 * (i + 1)) for i, name in enumerate(names)}
-    bounds = bounds_um(properties, (9000, 9000), Spacing(MicronsPerPixel(0.25), MicronsPerPixel(0.26)))
-    assert bounds == BoundsUm(250.0, 520.0, 750.0, 1040.0)
 
 
 def test_an_unmeasurable_slide_is_refused_but_its_facts_are_told(tmp_path: Path):

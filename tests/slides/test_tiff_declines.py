@@ -20,10 +20,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.slides import open_slide
-from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, is_whole, shared_tables
+from nodescan.slides.jpeg_tiles import decode_tile, is_whole
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff, recognises
-from tests.slides.made_files import noise, overwrite, write_tiff
+from tests.slides.made_files import overwrite, write_tiff
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, tissue_like, write_jpegs
 
 NATIVE = Spacing.square(0.25)
@@ -235,25 +235,6 @@ def test_directories_in_a_loop_are_each_read_once(tmp_path: Path):
     except NotASlideError:
         return
     assert slide.read(PixelBox(0, 0, 64, 64), NATIVE).shape == (64, 64, 3)
-
-
-@pytest.mark.parametrize(
-    "damage", [b"", b"\xff\xd8", b"\xff\xd8\xff", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xc0\0\2\xff\xda"]
-)
-def test_what_is_no_jpeg_is_a_bad_tile(damage: bytes):
-    """However short."""
-    with pytest.raises(BadTileError):
-        decode_tile(damage, b"", ycbcr=True, size_px=(8, 8))
-    with pytest.raises(BadTileError):
-        frame_of(damage)
-
-
-def test_a_grey_tile_among_coloured_ones_is_bad():
-    """It would decode, to three equal channels."""
-    grey = imagecodecs.jpeg8_encode(np.ascontiguousarray(noise(16, 16)[..., 0]), level=90)
-    with pytest.raises(BadTileError, match="number of channels"):
-        decode_tile(grey, b"", ycbcr=True, size_px=(16, 16))
-    assert shared_tables(grey)
 
 
 def test_a_lack_of_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
