@@ -301,7 +301,7 @@ def _notes(
     mpp_um: float | None,
 ) -> list[str]:
     notes: list[str] = []
-    assumed = sorted(slide.slide_id for key, slide in known.items() if key not in reference.slides)
+    assumed = [slide.slide_id for key, slide in known.items() if key not in reference.slides]
     if assumed:
         notes.append(f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
     unknown_spacing = any(subject.report is None for subject in by_key.values())

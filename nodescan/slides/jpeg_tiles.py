@@ -95,8 +95,8 @@ def luma_steps(tile: bytes, tables: bytes) -> tuple[int, ...]:
     The tile may be cut off after its header; tables: of `shared_tables`. Raises BadTileError.
     """
     steps: tuple[int, ...] = ()
-    for jpeg in (tables and bytes((0xFF, _START)) + tables, tile):  # a tile's own replace the shared ones
-        for marker, segment in _segments(jpeg) if jpeg else ():
+    for jpeg in (bytes((0xFF, _START)) + tables, tile):  # a tile's own replace the shared ones
+        for marker, segment in _segments(jpeg):
             if marker == _QUANTISATION:
                 steps = _first_table(segment) or steps
     return steps

@@ -69,6 +69,7 @@ def test_every_list_of_slides_is_in_order(tmp_path: Path) -> None:
     found = compared(write_run(tmp_path / "run", reports), truth)
     assert [each.reference.slide_id for each in found.slides] == sorted(names)
     assert found.missing == ("c", "d", "m", "n")
+    assert not any("normal" in note for note in found.notes)  # no slide would have been assumed to be
     assert found.unknown == ("x", "y")
     assert found.not_judged == ("c", "d")
     assert [each.slide_id for each in found.unpaired] == ["c"]
