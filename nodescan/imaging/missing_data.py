@@ -48,15 +48,16 @@ def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDArra
     """
     corners = core[::stride_px, ::stride_px]
     light = _LIGHT if glass is None else min(_LIGHT, min(glass) - _NEAR_GLASS)
-    if not _of_one_colour(corners, corners, light).any():  # nearly every tile of tissue
-        return np.zeros(corners.shape[:2], dtype=np.uint8)
-    cells = len(corners)
-    rows = np.ascontiguousarray(core).reshape(cells, stride_px, -1)
-    lightest, darkest = (
-        reduce(reduce(rows, axis=1).reshape(cells, cells, stride_px, 3), axis=2) for reduce in (np.max, np.min)
-    )
-    blank = _of_one_colour(lightest, darkest, light).astype(np.uint8)
-    blank += (darkest == 255).all(axis=-1) | (lightest == 0).all(axis=-1)
+    blank = np.zeros(corners.shape[:2], dtype=np.uint8)
+    # Only these few can be: nearly every tile of tissue has some, and few tiles have many.
+    rows, columns = np.nonzero(_of_one_colour(corners, corners, light))
+    if not rows.size:
+        return blank
+    cells = core.reshape(len(corners), stride_px, len(corners), stride_px, 3)[rows, :, columns]
+    lightest, darkest = (reduce(reduce(cells, axis=1), axis=1) for reduce in (np.max, np.min))
+    found = _of_one_colour(lightest, darkest, light).astype(np.uint8)
+    found += (darkest == 255).all(axis=-1) | (lightest == 0).all(axis=-1)
+    blank[rows, columns] = found
     return blank
 
 
