@@ -63,9 +63,14 @@ def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDArra
 
 def _of_one_colour(lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], light: float) -> NDArray[np.bool_]:
     """bool (...): where pixels between these, uint8 (..., 3), are alike, and as light as `light`, or grey, or black."""
-    top, bottom = lightest.max(axis=-1), darkest.min(axis=-1)
+    top, bottom = _of_channels(np.maximum, lightest), _of_channels(np.minimum, darkest)
     plain = (bottom >= light) | (top <= _BLACK) | (top - bottom <= _COLOURLESS)
-    return plain & ((lightest - darkest).max(axis=-1) <= _FLAT)
+    return plain & (_of_channels(np.maximum, lightest - darkest) <= _FLAT)
+
+
+def _of_channels(choose: np.ufunc, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 (...): the largest or the least of the three, by np.maximum or np.minimum; quicker than along an axis."""
+    return choose(choose(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
 
 
 def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing) -> NDArray[np.bool_]:
