@@ -1,6 +1,7 @@
 # Everything works on a bare machine with Python 3.11 or newer, pip and make:
 #   make demo    environment, then phantom slides through the released model
 #   make test    environment with the development tools, then all tests, in two processes
+#   make test-gpu  what needs a GPU: answers, whole commands, memory that runs out, training
 #   make lint    the same checks that the commit hooks run
 #   make faults  bad slides, full disks, killed workers: what must be survived, and 1,000 mutated slides
 #   make bench   how fast this machine reads, computes, and does both
@@ -11,8 +12,9 @@
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+GPU_TESTS := tests/inference/test_gpu.py tests/inference/test_gpu_runs.py tests/inference/test_torch_lanes.py tests/training/fitting/test_on_gpu.py
 
-.PHONY: help demo test lint faults bench bench-peers clean
+.PHONY: help demo test test-gpu lint faults bench bench-peers clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -22,6 +24,9 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-gpu: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -ra $(GPU_TESTS)
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check

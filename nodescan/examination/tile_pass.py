@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import cycle, islice
 from typing import TypeVar
 
 import numpy as np
@@ -216,8 +216,10 @@ def _answered(
 ) -> Iterator[tuple[list[_ReadTile | Tile], NDArray[np.float32]]]:
     """Each batch with the answers to those of its tiles that could be read, one batch computed ahead."""
     under_way: deque[tuple[list[_ReadTile | Tile], Callable[[], NDArray[np.float32]]]] = deque()
+    rooms = cycle([_Room() for _ in range(_UNDER_WAY)])
     for batch in batches:
-        under_way.append((batch, _started([item.pixels for item in batch if isinstance(item, _ReadTile)], predictor)))
+        pixels = [item.pixels for item in batch if isinstance(item, _ReadTile)]
+        under_way.append((batch, _started(pixels, predictor, next(rooms))))
         if len(under_way) == _UNDER_WAY:
             oldest, answers = under_way.popleft()
             yield oldest, answers()
@@ -225,11 +227,29 @@ def _answered(
         yield batch, answers()
 
 
-def _started(pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor) -> Callable[[], NDArray[np.float32]]:
+class _Room:
+    """Where the tiles of one batch after another lie together, each once the one before it is answered.
+
+    Memory that is new costs more than the copy: 32 tiles of 576 px took 8 to 29 ms, into memory in use 1.5 ms.
+    """
+
+    def __init__(self) -> None:
+        self._pixels: NDArray[np.uint8] | None = None
+
+    def filled(self, tiles: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """uint8 (N, h, w, 3): the tiles, uint8 (h, w, 3) each and of one size."""
+        if self._pixels is None or len(self._pixels) < len(tiles):
+            self._pixels = np.empty((len(tiles), *tiles[0].shape), dtype=np.uint8)
+        return np.stack(tiles, out=self._pixels[: len(tiles)])
+
+
+def _started(
+    pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor, room: _Room
+) -> Callable[[], NDArray[np.float32]]:
     if not pixels:
         cells = predictor.geometry.cells
         return lambda: np.empty((0, cells, cells), np.float32)
-    tiles = np.stack(pixels)
+    tiles = room.filled(pixels)
     if isinstance(predictor, AsynchronousPredictor):
         return predictor.start(tiles)
     return lambda: predictor.predict(tiles)

@@ -107,8 +107,7 @@ class CudaLanes:
     def _started(self, tiles: NDArray[np.uint8]) -> Answer:
         slot = next(self._slots_for(tiles))
         slot.settle()
-        tiles = np.require(tiles, requirements=["C", "W"])  # torch takes no turned array, and warns of a locked one
-        slot.pixels[: len(tiles)].copy_(torch.from_numpy(tiles))  # what is left of an earlier batch is computed, unread
+        slot.fill(tiles)
         with torch.inference_mode():
             with torch.cuda.stream(self._copies):
                 there = slot.pixels.to(self._device, non_blocking=True)
@@ -140,6 +139,13 @@ class _Slot:
         self.ready = torch.cuda.Event(blocking=True)  # waited for asleep: the cores are for those who read tiles
         self._taken: list[NDArray[np.float32]] = []
         self._asked = 0
+
+    def fill(self, tiles: NDArray[np.uint8]) -> None:
+        """With the next batch; what is left of an earlier one behind it is computed, and not read.
+
+        By NumPy: torch would wake a thread for each core, which then spin for a while beside those that read tiles.
+        """
+        np.copyto(self.pixels.numpy()[: len(tiles)], tiles)
 
     def asked_for(self, count: int) -> Answer:
         self._asked, self._taken = count, []

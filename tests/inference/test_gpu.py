@@ -9,14 +9,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.card import load_card, packed_models
 from nodescan.inference.device import fast_dtype
+from nodescan.inference.fast import cast
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.lanes import Precision
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.predictor import TorchPredictor, open_predictor
+from nodescan.inference.models import MODELS
+from nodescan.inference.predictor import TorchPredictor, open_predictor, plain_network
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CudaLanes
 from tests.examination.fast_fakes import spotted
@@ -107,6 +110,33 @@ def test_answers_are_the_same_with_room_for_three_tiles(device: str, opened: Ope
     lanes._net = Cramped(lanes._net)
     np.testing.assert_allclose(answers(predictor, tiles), true, atol=1e-4, rtol=0)
     assert lanes._batch_size == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_a_network_has_all_that_it_computes_with_on_its_gpu(tmp_path: Path, name: str, dtype: torch.dtype) -> None:
+    """In its own precision, and channels last all the way to its pooled answers; torch knows it without a GPU."""
+    folder = random_model(tmp_path / "model", name)
+    card = load_card(folder)
+    net, fed = cast(plain_network(card, folder), dtype), []
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.register_forward_pre_hook(lambda _, pixels: fed.append(pixels[0]))
+    side = card.geometry().input_px
+    with FakeTensorMode(), torch.inference_mode():
+        for layer in net.modules():
+            for held in (layer._parameters, layer._buffers):
+                moved = {key: torch.empty(value.shape, dtype=value.dtype, device=GPU) for key, value in held.items()}
+                held.update({key: as_it_is_sent(value) for key, value in moved.items()})
+        found = net(torch.empty((4, side, side, 3), dtype=torch.uint8, device=GPU).permute(0, 3, 1, 2))
+        assert (found.device.type, found.dtype, found.shape[1:]) == (GPU, torch.float32, (card.geometry().cells,) * 2)
+        assert found.is_contiguous()  # what isn't is copied once more before it is fetched
+        assert {pixels.dtype for pixels in fed} == {dtype}
+        assert all(pixels.is_contiguous(memory_format=torch.channels_last) for pixels in fed[:-1])
+
+
+def as_it_is_sent(value: Tensor) -> Tensor:
+    return value.to(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
 class Cramped(nn.Module):

@@ -1,5 +1,7 @@
 """Lanes of a GPU, as far as they can be tried without one."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,11 @@ from torch import Tensor, nn
 
 from nodescan.errors import DeviceError, DeviceLostError, first_line
 from nodescan.inference import torch_lanes
+from nodescan.inference.lanes import Answer
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.torch_lanes import CudaLanes
 from tests.inference.gpu_fakes import OnNoGpu, without_a_gpu
+from tests.inference.late_gpu import DEVICE, LateGpu, LateNet
 
 CPU = torch.device("cpu")
 
@@ -59,6 +63,30 @@ def test_answers_do_not_depend_on_the_room_there_is(room: int) -> None:
     net.room = room
     after = [lanes.start(tiles[7:40]), lanes.start(tiles[40:])]
     assert np.array_equal(np.concatenate([answer() for answer in (before, *after)]), means(tiles))
+
+
+@pytest.mark.parametrize("room", [2, 8])
+@pytest.mark.parametrize("seed", range(25))
+def test_answers_are_right_however_late_a_gpu_works(monkeypatch: pytest.MonkeyPatch, seed: int, room: int) -> None:
+    """Copies, computing and the host each wait for what they need, and for nothing else's end: as a scan hands batches
+    over, and all at once, of one size of tiles and another."""
+    gpu = LateGpu(monkeypatch, seed)
+    lanes = CudaLanes(LateNet(gpu, Means(), room=room), DEVICE, batch_size=4)
+    for side, at_once in ((32, 2), (48, 9), (32, 1)):
+        tiles = made_tiles(26, side, seed=seed)
+        under_way: deque[tuple[int, Answer]] = deque()
+        for first in range(0, len(tiles), 3):
+            room_for_them = tiles[first : first + 3].copy()
+            under_way.append((first, lanes.start(room_for_them)))
+            room_for_them[:] = 0  # as a scan, which lays the next tiles there
+            if len(under_way) == at_once:
+                check_means(tiles, *under_way.popleft())
+        for first, answer in under_way:
+            check_means(tiles, first, answer)
+
+
+def check_means(tiles: NDArray[np.uint8], first: int, answer: Answer) -> None:
+    assert np.array_equal(answer(), means(tiles[first : first + 3]))
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -1,10 +1,11 @@
-"""Training on a GPU, as far as it can be tried without one."""
+"""Training on a GPU; where there is none, as far as it can be tried without."""
 
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import lightning
+import numpy as np
 import pytest
 import torch
 from lightning.fabric.utilities.apply_func import move_data_to_device
@@ -13,10 +14,16 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.utils.data._utils.pin_memory import pin_memory
 
+from nodescan.inference.card import load_card
+from nodescan.inference.made_tiles import made_tiles
+from nodescan.inference.predictor import open_predictor
 from tests.training.made_patches import write_patches
-from tests.training.made_runs import QUIET, patch_data, slide_data
+from tests.training.made_runs import QUIET, patch_data, slide_data, small_config
+from training.__main__ import main
+from training.fitting.lightning_cli import fit
 from training.fitting.module import TumourModule
 from training.fitting.randomness import KeepRandomness
+from training.fitting.resume import last_checkpoint
 from training.patches.numbered_batches import Batch
 
 BATCH = Batch(torch.zeros(2, 3, 8, 8), torch.zeros(2), torch.ones(1, 3, 8, 8), torch.ones(1, 2, 2))
@@ -75,6 +82,31 @@ def test_the_state_of_a_gpu_is_kept_where_it_is_used(monkeypatch: pytest.MonkeyP
     kept.load_state_dict(found | {"gpu": state})
     kept.on_train_batch_start(cast(Any, None), cast(Any, None), None, 0)
     assert len(given) == used
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_run_on_a_gpu_goes_on_and_becomes_a_model(index: Path, tmp_path: Path, precision: str) -> None:
+    """With its average, its workers and its validation; what it learned is weights for any device."""
+    config = small_config(tmp_path / "small.yaml", index, workers=2)
+    words = ["--config", str(config), "--trainer.accelerator", "gpu", "--trainer.precision", precision]
+    cli = fit(["fit", *words])
+    assert cli.trainer.strategy.root_device.type == "cuda"
+    assert cli.trainer.global_step == 16
+    again = fit(["fit", *words, "--ckpt_path", "last"])
+    assert again.trainer.global_step == 16
+    assert all(value.isfinite().all() for value in again.model.state_dict().values())
+    for run in (cli, again):
+        assert 0 <= float(run.trainer.callback_metrics["valid/auc"]) <= 1
+    last = last_checkpoint(tmp_path / "runs")
+    assert main(["export", str(last), "--to", str(tmp_path / "model")]) == 0
+    side = load_card(tmp_path / "model").geometry().input_px
+    tiles = made_tiles(2, side)
+    on_gpu, on_cpu = (
+        open_predictor(tmp_path / "model", device=device, precision="float32").predict(tiles)
+        for device in ("cuda", "cpu")
+    )
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4, rtol=0)
 
 
 class Anywhere(CPUAccelerator):
