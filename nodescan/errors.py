@@ -9,7 +9,9 @@ NodescanError
 │   ├── RegionUnreadableError one area of a slide that otherwise opens
 │   ├── TooLargeError         it takes more memory than there is
 │   ├── WorkerDiedError       the process that read it ended
-│   │   └── DiedTwiceError    at the second try too
+│   │   ├── DiedTwiceError    at the second try too
+│   │   ├── CrowdedError      it lives, but memory ran out for two slides in it
+│   │   └── DisplacedError    it ended because of another slide
 │   └── StalledError          the process that read it got no further
 ├── ModelError                a card or its weights
 ├── AnnotationError           an outline or mask file
@@ -93,6 +95,14 @@ class WorkerDiedError(SlideError):
 
 class DiedTwiceError(WorkerDiedError):
     """The second process that read the slide ended, too: it gets no third one."""
+
+
+class CrowdedError(WorkerDiedError):
+    """Memory ran out while another slide was scanned in the same process: alone it may have enough."""
+
+
+class DisplacedError(WorkerDiedError):
+    """The process that was to read the slide was ended because of another one, or before it was handed over."""
 
 
 class StalledError(SlideError):

@@ -94,6 +94,12 @@ def view_whole(
     return picture, view.unseen
 
 
+def overview_bytes(slide: Slide, settings: OverviewSettings) -> int:
+    """Memory that the slide takes for its overview and what is made of it, at its peak."""
+    width, height = slide.frame_size(slide.frame_spacing(settings.finest_um, settings.coarsest_um))
+    return width * height * _BYTES_A_PIXEL
+
+
 def _check_memory(ref: SlideRef, size_px: tuple[int, int], spacing: Spacing) -> None:
     needed, free = size_px[0] * size_px[1] * _BYTES_A_PIXEL, free_memory_bytes()
     if free is not None and needed > free:

@@ -12,7 +12,8 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 
 What is called `wait_for_...` was begun before, and runs in a thread beside step 2.
 
-Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py.
+Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py. Two slides may be
+under way in a process: turns.py has one go through step 1 while the network is the other's.
 """
 
 import time
@@ -31,11 +32,12 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_pass import read_first_tiles
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.level_check import begin_level_check
-from nodescan.overview import overview_and_tissue
+from nodescan.overview import overview_and_tissue, overview_bytes
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
     cut_off,
@@ -48,6 +50,7 @@ from nodescan.slide_flags import (
 )
 from nodescan.spacing_check import spacing_flags
 from nodescan.threads import start_in_thread
+from nodescan.turns import Turn, alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +64,32 @@ class Finding:
     flags: tuple[Flag, ...]
 
 
-def scan_slide(
-    ref: SlideRef, *, open_slide: OpenSlideFile, predictor: TilePredictor, settings: ScanSettings, progress: Progress
-) -> SlideResult:
+@dataclass(frozen=True, slots=True)
+class ScanTools:
+    """What slides are scanned with."""
+
+    open_slide: OpenSlideFile
+    predictor: TilePredictor
+    settings: ScanSettings
+
+
+def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Turn | None = None) -> SlideResult:
     """Read one slide, find and measure its deposits, and say what follows.
 
-    Raises SlideError where the slide can't be used at all; areas that can't be read are marked as not
-    examined and make the slide incomplete.
+    turn: where another slide may be scanned in this process, too. Raises SlideError where the slide can't be used at
+    all; areas that can't be read are marked as not examined and make the slide incomplete.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    with closing(open_slide(ref)) as slide:
+    turn, predictor, settings = turn or alone(), tools.predictor, tools.settings
+    with closing(tools.open_slide(ref)) as slide:
+        turn.wait_for_room(overview_bytes(slide, settings.overview))
         overview, tissue = overview_and_tissue(slide, settings, progress, analysed_um=predictor.spacing_range_um)
         wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
-        survey = plan(slide, tissue, predictor)
+        survey = read_first_tiles(slide, plan(slide, tissue, predictor), predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
-        examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
+        with turn.network():
+            examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
         found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
         cut = cut_off(found, examination, tissue, rule=predictor.decision)
         sized = mark_cut_off(found, cut, predictor.decision)
@@ -99,7 +112,7 @@ def scan_slide(
                 *pattern_flags(deposits, examination, predictor, settings),
             )
         finding = Finding(tissue, examination, deposits, detections, flags)
-        provenance = _provenance(slide, predictor, examination, started=started, clock=clock)
+        provenance = _provenance(slide, predictor, examination, started=started, clock=clock + turn.waited_s)
         report = report_of(slide, finding, predictor, provenance)
         close_ups = wait_for_close_ups()
     if codes_of(flags) & NOT_SHOWN:
@@ -145,7 +158,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
 def _provenance(
     slide: Slide, predictor: TilePredictor, examination: Examination, *, started: datetime, clock: float
 ) -> Provenance:
-    """How the report came about. clock: time.monotonic() when the scan began."""
+    """How the report came about. clock: time.monotonic() when the scan began, without what it waited for others."""
     return Provenance(
         versions={},  # the batch fills in these two: it alone knows them
         config_sha256="",

@@ -14,7 +14,7 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile, Slide, TilePredictor
-from nodescan.scan import scan_slide
+from nodescan.scan import ScanTools, scan_slide
 from nodescan.slides import open_slide
 from tests.fakes import PINK, PURPLE, ColourPredictor
 
@@ -91,4 +91,4 @@ def scan(slide: Slide, predictor: TilePredictor | None = None) -> SlideResult:
 def scan_file(ref: SlideRef, opened: OpenSlideFile = open_slide, predictor: TilePredictor | None = None) -> SlideResult:
     """As scan(), of a file."""
     predictor = predictor or ColourPredictor()
-    return scan_slide(ref, open_slide=opened, predictor=predictor, settings=SETTINGS, progress=Viewer())
+    return scan_slide(ref, ScanTools(opened, predictor, SETTINGS), progress=Viewer())

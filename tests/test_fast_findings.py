@@ -14,7 +14,7 @@ from nodescan.interfaces import TilePredictor
 from nodescan.phantoms import make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
-from nodescan.scan import scan_slide
+from nodescan.scan import ScanTools, scan_slide
 from nodescan.slides import open_slide
 
 PLANS = (
@@ -40,7 +40,7 @@ def reference() -> TilePredictor:
 def said(path: Path, predictor: TilePredictor) -> SlideReport:
     settings = load_config().settings
     ref = SlideRef(path.stem, path)
-    return scan_slide(ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()).report
+    return scan_slide(ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=lambda plan: plan.name)

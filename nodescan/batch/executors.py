@@ -1,28 +1,27 @@
 """Where slides run: in this process, or in worker processes, one a slot, behind the interface of concurrent.futures."""
 
-import queue
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
-from threading import Lock
+from threading import Condition
 from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from nodescan.batch.progress import Viewer
-from nodescan.batch.record import keep_in_log
-from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.slots import Slot
+from nodescan.batch.worker_messages import SLIDES_AT_ONCE, ScanJob
 from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import (
     DeviceError,
     DiedTwiceError,
+    DisplacedError,
     NodescanError,
     SlideError,
-    StalledError,
     WorkerDiedError,
     WorkerError,
 )
@@ -33,11 +32,6 @@ Result = TypeVar("Result")
 P = ParamSpec("P")
 
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
-
-
-def spoils_its_process(report: SlideReport) -> bool:
-    """Whether the process that made it gets no other slide, because something broke in it, a GPU's context say."""
-    return any(flag.code in ("internal_error", "model_failed") for flag in report.flags)
 
 
 class InProcess(Executor):
@@ -87,76 +81,13 @@ class SlideExecutor(Executor, ABC):
         """
 
 
-class Slot:
-    """One worker at a time, started anew where it was lost. Not thread-safe, except for end().
-
-    worker: one that was started already, None: it is started when the slot is first needed. device: what its last slide
-    was scanned on, "" before the first.
-    """
-
-    def __init__(
-        self, job: ScanJob, number: int, *, stall_s: float, threads: int | None, worker: Worker | None = None
-    ) -> None:
-        self._job, self._number, self._stall_s = job, number, stall_s
-        self._threads, self._worker = threads, worker
-        self._opened: Opened | None = None
-        self.device = ""
-        self._ended = False
-        self._lock = Lock()
-
-    def open(self) -> Opened:
-        """Have a worker ready. Raises ModelError, DeviceError or WorkerError where none can be had."""
-        worker = self._worker
-        if worker is not None and self._opened is not None and worker.alive():
-            return self._opened
-        try:
-            worker = worker if worker is not None and self._opened is None else self._renewed()
-            self._opened = worker.open(self._job, self._number, stall_s=self._stall_s)
-        except WorkerError:  # a moment without memory is no reason to give up a night's work
-            self._opened = self._renewed().open(self._job, self._number, stall_s=self._stall_s)
-        return self._opened
-
-    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        """Scan a slide; open() comes first. Raises WorkerDiedError or StalledError."""
-        worker = self._worker
-        assert worker is not None
-        try:
-            report = worker.scan(ref, viewer, stall_s=self._stall_s)
-        except (WorkerDiedError, StalledError) as error:
-            words = worker.last_words()
-            worker.end()
-            if not self._ended:
-                keep_in_log(self._job.folder, ref.slide_id, f"{error.reason}\n{words}")
-            raise
-        if spoils_its_process(report):
-            worker.end()
-        return report
-
-    def end(self) -> None:
-        """End the worker now, and start no other."""
-        with self._lock:
-            self._ended = True
-            if self._worker is not None:
-                self._worker.end()
-
-    def _renewed(self) -> Worker:
-        """Another worker, or the first. Raises WorkerError where none can be started."""
-        with self._lock:
-            if self._worker is not None:
-                self._worker.end()
-            if self._ended:
-                raise WorkerError("the run was stopped")
-            self._opened = None
-            self._worker = Worker(threads=self._threads)
-            return self._worker
-
-
 class LocalSlots(SlideExecutor):
-    """Worker processes of this machine, a thread here for each.
+    """Worker processes of this machine, and a thread here for each slide that is in one.
 
     slots: how many at most, None for one, or one for each GPU where there are several; those that no slide is left for
-    are not started. first: a worker that was started ahead of time. Leaving the block by an exception ends the workers
-    at once; nothing is left running either way.
+    are not started. One or None: each has the next slide looked through while its network answers for one. More: slides
+    overlap anyhow, and a slide that waits in one slot is lost to the others. first: a worker that was started ahead of
+    time. Leaving the block by an exception ends the workers at once; nothing is left running either way.
     """
 
     def __init__(self, job: ScanJob, *, slots: int | None, stall_s: float, first: Worker | None = None) -> None:
@@ -164,7 +95,8 @@ class LocalSlots(SlideExecutor):
         threads = share_of_cores(slots)
         slot = partial(Slot, job, stall_s=stall_s, threads=threads)
         self._slots = [slot(0, worker=first), *map(slot, range(1, slots or 1))]
-        self._lock = Lock()
+        self._in_each = SLIDES_AT_ONCE if slots in (None, 1) else 1
+        self._changed = Condition()
         self._stopped = False
         self._died: set[str] = set()
         with ExitStack() as on_error:
@@ -173,39 +105,31 @@ class LocalSlots(SlideExecutor):
             if slots is None:
                 self._slots += map(slot, range(1, self.opened.parallel))
             on_error.pop_all()
-        self._free: queue.SimpleQueue[Slot | NodescanError] = queue.SimpleQueue()
-        for slot in self._slots:
-            self._free.put(slot)
-        self._working = len(self._slots)
-        self.pending = len(self._slots) + 1
-        self._threads = ThreadPoolExecutor(len(self._slots), thread_name_prefix="slot")
+        self._working = list(self._slots)
+        self._lost: NodescanError | None = None
+        places = self._in_each * len(self._slots)
+        self.pending = places + 1
+        self._threads = ThreadPoolExecutor(places, thread_name_prefix="slot")
 
     def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        """Scan a slide in the next free slot.
+        """Scan a slide in the slot that has the fewest.
 
         Raises WorkerDiedError or StalledError where its process is lost, and WorkerError where no slot has a worker
         any more; while one has, the others' trouble is only told.
         """
         while True:
-            slot = self._free.get()
-            if isinstance(slot, NodescanError):
-                self._free.put(slot)
-                raise slot
+            slot = self._taken()
             try:
-                now = slot.open().device
-            except NodescanError as error:
-                self._give_up(error, viewer)
-                continue
-            if is_another_device(now, than=slot.device or self.opened.device, kind_alone=not slot.device):
-                viewer.note(f"one slot continues on {now} instead of {slot.device or self.opened.device}")
-            slot.device = now
-            try:
-                return slot.scan(ref, viewer)
+                worker = self._opened(slot, viewer)
+                if worker is not None:
+                    return slot.scan(worker, ref, viewer)
+            except DisplacedError:  # no fault of this slide: it begins anew in the next worker
+                pass
             except WorkerDiedError as error:
                 self._tell_once(ref, error, viewer)
                 raise
             finally:
-                self._free.put(slot)
+                self._give_back(slot)
 
     def stop(self) -> None:
         """End every worker now, in the middle of slides too."""
@@ -227,27 +151,58 @@ class LocalSlots(SlideExecutor):
         met: list[NodescanError] = []
         for slot in self._slots:
             try:
-                return slot.open()
+                return slot.open()[1]
             except (WorkerError, DeviceError) as error:
                 met.append(error)
         raise met[0]
 
+    def _taken(self) -> Slot:
+        """A slot with room for a slide. Raises WorkerError where none works any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lost or any(slot.slides < self._in_each for slot in self._working))
+            if self._lost is not None:
+                raise self._lost
+            slot = min(self._working, key=lambda slot: slot.slides)
+            slot.slides += 1
+            return slot
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._changed:
+            slot.slides -= 1
+            self._changed.notify_all()
+
+    def _opened(self, slot: Slot, viewer: Viewer) -> Worker | None:
+        """The slot's worker; None where it can't have one, and is given up."""
+        try:
+            worker, opened = slot.open()
+        except NodescanError as error:
+            self._give_up(slot, error, viewer)
+            return None
+        with self._changed:
+            before, slot.device = slot.device, opened.device
+        if is_another_device(opened.device, than=before or self.opened.device, kind_alone=not before):
+            viewer.note(f"one slot continues on {opened.device} instead of {before or self.opened.device}")
+        return worker
+
     def _tell_once(self, ref: SlideRef, error: WorkerDiedError, viewer: Viewer) -> None:
-        with self._lock:
+        with self._changed:
             told = self._stopped or ref.slide_id in self._died
             self._died.add(ref.slide_id)
         if not told:
             viewer.note(f"{ref.path.name}: {error.reason}; {TRIED_ONCE_MORE}")
 
-    def _give_up(self, error: NodescanError, viewer: Viewer) -> None:
-        with self._lock:
-            self._working -= 1
-            left = self._working
+    def _give_up(self, slot: Slot, error: NodescanError, viewer: Viewer) -> None:
+        with self._changed:
+            if slot not in self._working:  # its other slide met the same
+                return
+            self._working.remove(slot)
+            left = len(self._working)
+            if not left:
+                # In mid-run a device that is gone is no wrong usage, as it is at the start.
+                self._lost = error if isinstance(error, WorkerError) else WorkerError(str(error))
+            self._changed.notify_all()
         if left and not self._stopped:
             viewer.error(f"one slot has stopped ({error}); {left} still {'works' if left == 1 else 'work'}")
-        if not left:
-            # In mid-run a device that is gone is no wrong usage, as it is at the start.
-            self._free.put(error if isinstance(error, WorkerError) else WorkerError(str(error)))
 
 
 def is_another_device(now: str, *, than: str, kind_alone: bool) -> bool:

@@ -137,7 +137,8 @@ class PlainViewer(Viewer):
     def slide_started(self, slide_id: str, tiles: int) -> None:
         with self._state.lock:
             self._state.start(slide_id, tiles)
-            number = self._state.finished + len(self._state.running)  # several may run; none is counted twice
+            others = sum(advance.tiles > 0 for name, advance in self._state.running.items() if name != slide_id)
+            number = self._state.finished + others + 1  # several may run; none is counted twice
             self._line(f"slide {number}/{self._state.slides} {slide_id}: {tiles} tiles")
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:

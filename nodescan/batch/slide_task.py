@@ -3,9 +3,9 @@
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -24,19 +24,22 @@ from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, 
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
+    CrowdedError,
     DeviceLostError,
     LockLostError,
     NodescanError,
     OutputError,
     SlideError,
+    TooLargeError,
     UnmeasurableError,
     WorkerError,
 )
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.overview import picture_of_failed
 from nodescan.reports import write_reports
-from nodescan.scan import scan_slide
+from nodescan.scan import ScanTools, scan_slide
 from nodescan.slides.files import state_of
+from nodescan.turns import Turn, alone
 
 FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
@@ -60,6 +63,10 @@ class SlideTools(ReportTools):
     predictor: TilePredictor
     open_slide: OpenSlideFile
 
+    @property
+    def for_scan(self) -> ScanTools:
+        return ScanTools(self.open_slide, self.predictor, self.config.settings)
+
 
 class ScanOne(Protocol):
     """Scans one slide and writes its reports. Raises SlideError where its process is lost: see SlideExecutor."""
@@ -82,30 +89,27 @@ class RunTools(ReportTools):
     scan: ScanOne
 
 
-def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:
+def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | None = None) -> SlideReport:
     """Scan one slide and write its reports; whatever goes wrong becomes a report that says so.
 
-    Raises LockLostError, and writes nothing, where the folder is no longer this run's; and DeviceLostError, writing
-    nothing either, where the GPU failed: nothing is wrong with the slide, and another process may scan it.
+    turn: see scan_slide. Raises LockLostError, and writes nothing, where the folder is no longer this run's; and
+    DeviceLostError or CrowdedError, writing nothing either, where the GPU failed or memory ran out beside another
+    slide: nothing is wrong with the slide, and another process, or this one when it is alone, may scan it.
     """
+    turn = turn or alone()
     started, clock = datetime.now(UTC), time.monotonic()
     asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
     failure: SlideResult | None = None
     try:
-        result = scan_slide(
-            ref,
-            open_slide=tools.open_slide,
-            predictor=tools.predictor,
-            settings=tools.config.settings,
-            progress=viewer,
-        )
-        if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
-            raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
-        report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
-        _write(replace(result, report=report), tools, tools.reports)
+        with _crowding(ref, turn):
+            result = scan_slide(ref, tools.for_scan, progress=viewer, turn=turn)
+            if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
+                raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
+            report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
+            _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
             viewer.error(_with_id(ref, f"{ref.path.name}: {report.flags[0].message}"))
-    except (LockLostError, DeviceLostError):
+    except (LockLostError, DeviceLostError, CrowdedError):
         raise
     except NodescanError as error:
         status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
@@ -115,11 +119,16 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport
     except Exception as error:  # a defect in the program may cost a slide, never the batch
         report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
-    seconds = time.monotonic() - clock
+    seconds = time.monotonic() - clock - turn.waited_s
     if failure is not None:
         report = _written_failure(failure, tools, _provenance(tools, started, seconds, asked), viewer=viewer)
     viewer.slide_finished(report, seconds)
     return report
+
+
+def spoils_its_process(report: SlideReport) -> bool:
+    """Whether the process that made it gets no other slide, because something broke in it, a GPU's context say."""
+    return any(flag.code in ("internal_error", "model_failed") for flag in report.flags)
 
 
 def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: Viewer) -> SlideReport:
@@ -152,6 +161,17 @@ def write_or_tell(write: Callable[[], object], viewer: Viewer) -> list[str]:
         viewer.error(str(error))
         return [str(error)]
     return []
+
+
+@contextmanager
+def _crowding(ref: SlideRef, turn: Turn) -> Iterator[None]:
+    """Raises CrowdedError where memory runs out, and another slide of this process may have taken it."""
+    try:
+        yield
+    except (MemoryError, TooLargeError) as error:
+        if not turn.accompanied:
+            raise
+        raise CrowdedError(ref.path.name, "memory ran out beside another slide") from error
 
 
 def _with_id(ref: SlideRef, line: str) -> str:

@@ -13,6 +13,7 @@ from nodescan.batch.lock import LOCK_FILE, RunRules, Ticket
 from nodescan.domain.slide import SlideRef
 
 if TYPE_CHECKING:
+    from nodescan.batch.progress import Viewer
     from nodescan.domain.report import SlideReport
 
 Message = Mapping[str, Any]
@@ -23,6 +24,11 @@ OPENER = "nodescan.inference.slots:open_in_slot"
 
 REFERENCE_OPENER = "nodescan.inference.slots:open_reference_in_slot"
 """As OPENER, computing in float32 throughout."""
+
+
+SLIDES_AT_ONCE = 2
+"""In one worker at the most: the network answers for one, and beside it the next is looked through or the last one's
+reports are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +83,27 @@ def job_of(message: Message) -> tuple[ScanJob, int]:
     return job, int(message["slot"])
 
 
-def slide_line(ref: SlideRef) -> bytes:
-    """A slide to scan."""
-    return line_of({"ask": "scan", "slide": asdict(ref) | {"path": str(ref.path)}})
+def slide_line(ref: SlideRef, number: int = 0) -> bytes:
+    """A slide to scan. number: all that is told of it bears it."""
+    return line_of({"ask": "scan", "number": number, "slide": asdict(ref) | {"path": str(ref.path)}})
 
 
-def slide_of(message: Message) -> SlideRef:
+def slide_of(message: Message) -> tuple[SlideRef, int]:
     ref = SlideRef(**message["slide"])
-    return replace(ref, path=Path(ref.path))
+    return replace(ref, path=Path(ref.path)), int(message["number"])
+
+
+def show_news(message: Message, viewer: "Viewer") -> None:
+    """Tell the viewer what a worker tells of a slide under way."""
+    match message["event"]:
+        case "slide_started":
+            viewer.slide_started(message["slide_id"], message["tiles"])
+        case "tiles_done":
+            viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
+        case "note":
+            viewer.note(message["text"])
+        case "error":
+            viewer.error(message["text"])
 
 
 def packed(report: "SlideReport") -> str:

@@ -1,8 +1,9 @@
 """What runs in a worker: `python -m nodescan.batch.worker_process`, told what to do on stdin, telling on stdout.
 
-In come lines of JSON: first the job, then slides, one after another. Out go lines of JSON: "ready" or "refused", then
-what a viewer is told of each slide, and "slide_finished" with its report. When stdin is closed whoever asked is gone,
-and the process ends at once, in the middle of a slide too, and while it still loads what it needs.
+In come lines of JSON: first the job, then slides, the next one while one is scanned. Out go lines of JSON: "ready" or
+"refused", then what a viewer is told of each slide, with its number, and "slide_finished" with its report. When stdin
+is closed whoever asked is gone, and the process ends at once, in the middle of a slide too, and while it still loads
+what it needs.
 """
 
 import faulthandler
@@ -11,7 +12,7 @@ import pkgutil
 import queue
 import signal
 import sys
-from contextlib import suppress
+import traceback
 from threading import Thread
 from typing import IO, NoReturn
 
@@ -26,8 +27,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, who ends this process
     heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     Thread(target=_listen, args=(asked, heard), name="listen", daemon=True).start()
-    with suppress(BrokenPipeError):
+    try:
         pkgutil.resolve_name(WORK)(heard, out)
+    except BrokenPipeError:
+        pass
+    except BaseException:  # an orderly end would wait for the slide of another thread
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
     _end()
 
 

@@ -1,34 +1,60 @@
-"""What a worker does once it listens: opens the model of its job, then scans slides, one after another."""
+"""What a worker does once it listens: opens the model of its job, then scans the slides that it is told of.
+
+Two at most, which is up to whoever tells: each in a thread of its own, while the network is for one at a time.
+"""
 
 import json
 import pkgutil
 import queue
 import traceback
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import IO
 
 from nodescan import __version__
 from nodescan.batch.progress import Viewer
-from nodescan.batch.slide_task import SlideTools, scan_one
-from nodescan.batch.worker_messages import Message, ScanJob, job_of, line_of, made_with_of, packed, slide_of
+from nodescan.batch.slide_task import SlideTools, scan_one, spoils_its_process
+from nodescan.batch.worker_messages import (
+    SLIDES_AT_ONCE,
+    Message,
+    ScanJob,
+    job_of,
+    line_of,
+    made_with_of,
+    packed,
+    slide_of,
+)
 from nodescan.config import parse_config
 from nodescan.domain.report import RESULT_VERSION, SlideReport
-from nodescan.errors import DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
+from nodescan.domain.slide import SlideRef
+from nodescan.errors import CrowdedError, DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.slides import open_slide
+from nodescan.threads import thread_errors
+from nodescan.turns import Turn, Turns
 
 
-class Telling(Viewer):
-    """Passes on what happens, one line each."""
+class Out:
+    """Where lines go, whole ones from several threads."""
 
     def __init__(self, out: IO[bytes]) -> None:
-        super().__init__()
         self._out, self._lock = out, Lock()
 
     def tell(self, event: str, **facts: object) -> None:
         with self._lock:
             self._out.write(line_of({"event": event, **facts}))
             self._out.flush()
+
+
+class Telling(Viewer):
+    """Passes on what happens to one slide, one line each, with the number that the slide was handed over by."""
+
+    def __init__(self, out: Out, number: int) -> None:
+        super().__init__()
+        self._out, self._number = out, number
+
+    def tell(self, event: str, **facts: object) -> None:
+        self._out.tell(event, number=self._number, **facts)
 
     def note(self, text: str) -> None:
         self.tell("note", text=text)
@@ -40,44 +66,73 @@ class Telling(Viewer):
         self.tell("tiles_done", slide_id=slide_id, tiles=tiles, megapixels=megapixels)
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        self.tell("slide_finished", report=packed(report), seconds=seconds)
+        spoilt = spoils_its_process(report)
+        self.tell("slide_finished", report=packed(report), seconds=seconds, spoilt=spoilt)
 
     def error(self, line: str) -> None:
         self.tell("error", text=line)
 
 
-def work(heard: "queue.SimpleQueue[bytes]", out: IO[bytes]) -> None:
+def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) -> None:
     """Scan what is heard and tell of it, for as long as there is anything to do for this process.
 
-    It returns where the model can't be opened, the GPU failed or the run's folder is lost. Raises BrokenPipeError where
-    nobody listens.
+    It returns where the model can't be opened, it or the GPU failed, or the run's folder is lost. Raises
+    BrokenPipeError where nobody listens, and whatever a defect raises under a slide.
     """
-    viewer = Telling(out)
-    asked = _next(heard)
+    out = Out(stdout)
+    asked = _first(heard)
     try:
         _check_version(made_with_of(asked))
         tools, parallel = _open(*job_of(asked))
     except NodescanError as error:
-        viewer.tell("refused", kind=type(error).__name__, text=str(error))
+        out.tell("refused", kind=type(error).__name__, text=str(error))
         return
     predictor = tools.predictor
-    viewer.tell(
+    out.tell(
         "ready",
         device=predictor.device,
         precision=predictor.precision,
         batch_size=predictor.batch_size,
         parallel=parallel,
     )
+    turns = Turns()
+    # The same threads for all slides: libraries keep what they compute with for each thread that calls them.
+    threads = ThreadPoolExecutor(SLIDES_AT_ONCE, thread_name_prefix="slide")
     while True:
-        try:
-            scan_one(slide_of(_next(heard)), tools=tools, viewer=viewer)
-        except LockLostError as error:
-            viewer.tell("lock_lost", text=str(error))
-            return
-        except DeviceLostError as error:
-            traceback.print_exception(error)  # for the log
-            viewer.tell("device_lost", reason=error.reason)
-            return
+        news = heard.get()
+        if isinstance(news, Future):
+            if not news.result():
+                return
+            continue
+        ref, number = slide_of(json.loads(news))
+        with thread_errors():
+            ended = threads.submit(_scan, ref, tools, turns.arrive(), Telling(out, number))
+        ended.add_done_callback(heard.put)
+
+
+def _scan(ref: SlideRef, tools: SlideTools, turn: Turn, viewer: Telling) -> bool:
+    """Scan a slide and tell of it; whether this process can go on. Else the slide behind it never gets its turn."""
+    try:
+        report = scan_one(ref, viewer, tools=tools, turn=turn)
+        if spoils_its_process(report):
+            return False
+    except LockLostError as error:
+        viewer.tell("lock_lost", text=str(error))
+        return False
+    except DeviceLostError as error:
+        traceback.print_exception(error)  # for the log
+        viewer.tell("device_lost", reason=error.reason)
+        return False
+    except CrowdedError as error:
+        viewer.tell("crowded", reason=error.reason)
+    turn.leave()
+    return True
+
+
+def _first(heard: "queue.SimpleQueue[bytes | Future[bool]]") -> Message:
+    line = heard.get()
+    assert isinstance(line, bytes)
+    return json.loads(line)
 
 
 def _check_version(made_with: tuple[str, int] | None) -> None:
@@ -99,7 +154,3 @@ def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
         raise ModelError(f"{job.model}: the model was changed during the run; run again, or restore the model")
     config = parse_config(job.config_text, job.config_name)
     return SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules), parallel
-
-
-def _next(heard: "queue.SimpleQueue[bytes]") -> Message:
-    return json.loads(heard.get())

@@ -1,4 +1,4 @@
-"""A worker: a process that scans slides one after another, and that may be ended at any time without harm.
+"""A worker: a process that scans slides, and that may be ended at any time without harm.
 
 This is the side of whoever starts one. In the process itself worker_process.py listens and worker_task.py scans, by
 slide_task.scan_one; worker_messages.py is what the two sides say to each other.
@@ -19,14 +19,18 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import IO, TYPE_CHECKING
 
 from nodescan import errors
-from nodescan.batch.worker_messages import Message, ScanJob, job_line, slide_line, unpacked
+from nodescan.batch.worker_messages import Message, ScanJob, job_line, show_news, slide_line, unpacked
 from nodescan.errors import (
+    CrowdedError,
     DeviceLostError,
+    DisplacedError,
     LockLostError,
     NodescanError,
+    SlideError,
     StalledError,
     WorkerDiedError,
     WorkerError,
@@ -61,6 +65,10 @@ class Opened:
     parallel: int
 
 
+_Mailbox = queue.SimpleQueue[Message | None]
+"""What a worker tells of one slide, or of itself; None: it has ended."""
+
+
 class Silence(Exception):
     """No message came for as long as was allowed."""
 
@@ -68,7 +76,7 @@ class Silence(Exception):
 class Worker:
     """One worker process, started when this is made. threads: for its computing, None for as many as there are cores.
 
-    firmly: whatever the environment says. Not for several threads at a time, but end() may be called from any.
+    firmly: whatever the environment says. open() comes first, then SLIDES_AT_ONCE threads may scan(). Any may end().
     """
 
     def __init__(self, *, threads: int | None = None, firmly: bool = False) -> None:
@@ -86,7 +94,11 @@ class Worker:
         except OSError as error:
             reason = f"no process can be started ({error.strerror})"
             raise WorkerError(f"{reason}; end other programs or use --slots 0") from error
-        self._heard: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._heard: _Mailbox = queue.SimpleQueue()
+        self._slides: dict[int, _Mailbox] = {}
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._over, self._displaced, self._stopped_for = False, False, ""
         try:
             with thread_errors():
                 threading.Thread(target=self._listen, name="listen", daemon=True).start()
@@ -104,7 +116,7 @@ class Worker:
         """Have it open the model. Raises what the model or the device raise, and WorkerError where it can't start."""
         self._tell(job_line(job, slot))
         try:
-            message = self._next(max(stall_s, _OPENING_S))
+            message = self._next(self._heard, max(stall_s, _OPENING_S))
         except Silence:
             self.end()
             raise WorkerError("a worker process did not get as far as opening the model; see nodescan doctor") from None
@@ -118,29 +130,70 @@ class Worker:
     def scan(self, ref: "SlideRef", viewer: "Viewer", *, stall_s: float) -> "SlideReport":
         """Have it scan a slide, and tell the viewer what it tells.
 
-        Raises WorkerDiedError where it ends under the slide or its GPU fails, and StalledError where nothing is heard
-        of it for stall_s; it is ended then. Time in which this process was asleep itself doesn't count.
+        Raises StalledError where nothing is heard of the slide for stall_s, counted from when all that were handed over
+        before it are done; the process is ended then. Time in which this one was asleep itself doesn't count. Raises
+        WorkerDiedError where the process ends under the slide, its GPU fails, or it is ended with another slide in it:
+        which of the two held it up can't be told. CrowdedError and DisplacedError say what they are of.
         """
-        self._tell(slide_line(ref))
-        while True:
-            try:
-                message = self._next(stall_s)
-            except Silence:
-                self.end()
-                reason = f"it made no progress for {stall_s / 60:g} min and was stopped"
-                remedy = "if the disk is only slow, run again with a longer --stall-minutes"
-                raise StalledError(ref.path.name, reason, remedy) from None
-            if message is None:
-                raise WorkerDiedError(ref.path.name, f"the process that read it {self.ending()}")
-            if message["event"] == "slide_finished":
+        number, heard = self._hand_over(ref)
+        try:
+            while True:
+                try:
+                    message = self._next(heard, stall_s, number)
+                except Silence:
+                    raise self._stalled(ref, stall_s) from None
+                report = self._told(ref, message, viewer)
+                if report is not None:
+                    return report
+        finally:
+            with self._lock:
+                del self._slides[number]
+
+    def _hand_over(self, ref: "SlideRef") -> "tuple[int, _Mailbox]":
+        """The slide's number, and what is told of it."""
+        heard: _Mailbox = queue.SimpleQueue()
+        with self._lock:
+            if self._over:
+                raise DisplacedError(ref.path.name, "its process ended before it was read")
+            number = next(self._numbers)
+            self._slides[number] = heard
+            self._tell(slide_line(ref, number))
+        return number, heard
+
+    def _told(self, ref: "SlideRef", message: Message | None, viewer: "Viewer") -> "SlideReport | None":
+        """What a message means: None for news, which the viewer hears. Raises what scan() does."""
+        name = ref.path.name
+        if message is None:
+            if self._displaced:
+                raise DisplacedError(name, "its process was ended after another slide")
+            raise WorkerDiedError(name, f"the process that read it {self._stopped_for or self.ending()}")
+        match message["event"]:
+            case "slide_finished":
                 report = unpacked(message["report"])
+                if message["spoilt"]:
+                    self.end()
                 viewer.slide_finished(report, message["seconds"])
                 return report
-            if message["event"] == "lock_lost":
+            case "lock_lost":
                 raise LockLostError(message["text"])
-            if message["event"] == "device_lost":
-                raise WorkerDiedError(ref.path.name, message["reason"], DeviceLostError.remedy)
-            _show(message, viewer)
+            case "device_lost":
+                raise WorkerDiedError(name, message["reason"], DeviceLostError.remedy)
+            case "crowded":
+                raise CrowdedError(name, message["reason"])
+        show_news(message, viewer)
+        return None
+
+    def _stalled(self, ref: "SlideRef", stall_s: float) -> SlideError:
+        """Ends the process; how it is told of a slide that got no further."""
+        silent = f"made no progress for {stall_s / 60:g} min and was stopped"
+        with self._lock:
+            accompanied = len(self._slides) > 1
+            self._stopped_for = silent
+        self.end()
+        if accompanied:
+            return WorkerDiedError(ref.path.name, f"the process that read it {silent}")
+        remedy = "if the disk is only slow, run again with a longer --stall-minutes"
+        return StalledError(ref.path.name, f"it {silent}", remedy)
 
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -161,9 +214,10 @@ class Worker:
         """The end of what it wrote to stderr."""
         if isinstance(self._said, int):
             return ""
-        self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, self._said.tell() - _LAST_WORDS))
-        return self._said.read().decode(errors="replace").strip()
+        with self._lock:
+            self._said.seek(0, os.SEEK_END)
+            self._said.seek(max(0, self._said.tell() - _LAST_WORDS))
+            return self._said.read().decode(errors="replace").strip()
 
     def end(self) -> None:
         """End it, and all it started, now. Does nothing where it has ended."""
@@ -189,24 +243,39 @@ class Worker:
         with suppress(OSError, ValueError):
             for line in self._process.stdout or ():
                 if line.endswith(b"\n"):  # a worker that is killed may leave half a line
-                    self._heard.put(line)
-        self._heard.put(None)
+                    self._route(json.loads(line))
+        with self._lock:
+            self._over = True
+            for heard in (self._heard, *self._slides.values()):
+                heard.put(None)
 
-    def _next(self, patience_s: float) -> Message | None:
-        """The next message, None where the worker has ended. Raises Silence."""
+    def _route(self, message: Message) -> None:
+        """What is told of a slide goes to who scans it; of one that is given up, nowhere."""
+        if message["event"] in ("lock_lost", "device_lost") or message.get("spoilt"):
+            self._displaced = True  # it ends now, or is ended
+        number = message.get("number")
+        with self._lock:
+            heard = self._heard if number is None else self._slides.get(number)
+        if heard is not None:
+            heard.put(message)
+
+    def _next(self, heard: "_Mailbox", patience_s: float, number: int | None = None) -> Message | None:
+        """The next message, None where the worker has ended. Raises Silence; not while slides before this are in it."""
         silent_s = 0.0
         while True:
             try:
-                line = self._heard.get(timeout=min(_POLL_S, patience_s))
+                return heard.get(timeout=min(_POLL_S, patience_s))
             except queue.Empty:
                 # Counted in waits, not by the clock: a laptop that slept has not heard the worker either.
-                silent_s += _POLL_S
-                if not self.alive() and self._heard.empty():
+                silent_s = silent_s + _POLL_S if number is None or self._is_first(number) else 0.0
+                if not self.alive() and heard.empty():
                     return None
                 if silent_s >= patience_s:
                     raise Silence from None
-                continue
-            return None if line is None else json.loads(line)
+
+    def _is_first(self, number: int) -> bool:
+        with self._lock:
+            return number == min(self._slides)
 
 
 def started_ahead(slots: int | None) -> Worker | None:
@@ -220,18 +289,6 @@ def share_of_cores(slots: int | None) -> int | None:
     if slots is None or slots < 2:
         return None if cores == visible_cores() else cores
     return max(1, cores // slots)
-
-
-def _show(message: Message, viewer: "Viewer") -> None:
-    match message["event"]:
-        case "slide_started":
-            viewer.slide_started(message["slide_id"], message["tiles"])
-        case "tiles_done":
-            viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
-        case "note":
-            viewer.note(message["text"])
-        case "error":
-            viewer.error(message["text"])
 
 
 def _error_of(message: Message) -> NodescanError:

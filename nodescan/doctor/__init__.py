@@ -197,15 +197,13 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
     from nodescan.inference.slots import open_in_slot
-    from nodescan.scan import scan_slide
+    from nodescan.scan import ScanTools, scan_slide
     from nodescan.slides import open_slide
 
     predictor, _ = open_in_slot(find_model(model), device=device, slot=0)  # as `run` opens it
     settings = load_config().settings
     started = time.perf_counter()
-    report = scan_slide(
-        phantom.ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()
-    ).report
+    report = scan_slide(phantom.ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
     seconds = time.perf_counter() - started
     truth = phantom.truth
     planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um

@@ -31,6 +31,10 @@ many tiles wait: see _ahead."""
 _UNDER_WAY = 2
 """Batches: one is computed while the next one is handed over."""
 
+_FIRST_BATCHES = 2
+"""Read before the network is free for the slide: one is computed while the next one is handed over. On a GPU that is
+64 tiles, 64 MB."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -124,6 +128,19 @@ def answer_tiles(
     return TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light).without(blurred, NotExamined.BLURRED)
 
 
+def read_first_tiles(slide: Slide, survey: Survey, predictor: TilePredictor) -> Survey:
+    """Begins to read the tiles that the predictor is shown first; the survey with what waits for them.
+
+    Raises WorkerError where the system gives no thread.
+    """
+    first = survey.tiles[: _FIRST_BATCHES * predictor.batch_size]
+    pool = ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read-first")
+    with thread_errors():
+        ahead = {tile: pool.submit(survey.read, slide, tile).result for tile in first}
+    pool.shutdown(wait=False)
+    return replace(survey, ahead=ahead)
+
+
 class _TilePass:
     """Reads tiles, has them answered and keeps what was said. The arguments are answer_tiles()'s."""
 
@@ -164,7 +181,7 @@ class _TilePass:
 
     def read(self, tile: Tile) -> _ReadTile | Tile:
         try:
-            pixels = self._slide.read(self._survey.grid.input_box(*tile), self._survey.spacing)
+            pixels = self._survey.read(self._slide, tile)
         except RegionUnreadableError:
             return tile
         return self._judged(tile, pixels)

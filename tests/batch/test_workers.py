@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from nodescan import __version__, machine
-from nodescan.batch import executors, workers
+from nodescan.batch import slots, workers
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
@@ -184,7 +184,7 @@ def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -
 
 
 def test_slide_without_progress_is_stopped_and_the_next_one_runs(tmp_path: Path) -> None:
-    """It isn't tried again: what stalls once stalls for as long again."""
+    """It was tried again, alone: at first the next one was in its process, and might have held it up."""
     stalling = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
     clean = ref(paint_slide(tmp_path / "b.tif"))
     result = scanned(job(tmp_path, "open_stalling"), [stalling, clean], slots=1, stall_s=6)
@@ -210,7 +210,7 @@ def test_no_more_workers_are_started_than_there_are_slides(tmp_path: Path, monke
             super().__init__(threads=threads)
             started.append(self)
 
-    monkeypatch.setattr(executors, "Worker", Counted)
+    monkeypatch.setattr(slots, "Worker", Counted)
     slides = [ref(paint_slide(tmp_path / f"{name}.tif")) for name in "ab"]
     assert scanned(job(tmp_path, "open_deadly_once"), slides, slots=3).complete
     assert 1 <= len(started) <= 2
@@ -385,7 +385,8 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
         stderr=(tmp_path / "said").open("w"),
         start_new_session=True,
     )
-    until(lambda: "b: " in (tmp_path / "said").read_text() or process.poll() is not None)
+    started = ("slide 1/2 a: complete", "slide 2/2 b: ")
+    until(lambda: all(line in (tmp_path / "said").read_text() for line in started) or process.poll() is not None)
     worker = int((tmp_path / "pid").read_text())
     assert not gone(worker), (tmp_path / "said").read_text()
     os.kill(-process.pid if to_group else process.pid, number)

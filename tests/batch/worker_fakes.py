@@ -8,12 +8,19 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan import scan
+from nodescan.batch import worker_task
+from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from tests.fakes import ColourPredictor
+from nodescan.examination.survey import Survey
+from nodescan.interfaces import Slide, TilePredictor
+from tests.fakes import Busy, ColourPredictor
+from tests.waiting import PATIENCE_S, until
 
 PIDS = "NODESCAN_TEST_PIDS"
 
@@ -74,9 +81,10 @@ def open_beyond_the_first(folder: Path, *, device: str, slot: int) -> tuple[Colo
 
 
 def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
-    """The device is gone once a worker died at it."""
+    """The device is gone once a worker died at it, which it does when slide a is done."""
 
     def die() -> None:
+        _until_reported(folder, "a")
         (folder / "died").touch()
         _die()
 
@@ -87,6 +95,83 @@ def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy,
 
 def open_broken(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     raise ZeroDivisionError("a defect")
+
+
+def _until_reported(folder: Path, slide_id: str) -> None:
+    """Wait for the report of a slide in the output folder beside the "model"; a second more for it to be told."""
+    until((folder.parent / "out" / slide_id / "report.json").exists)
+    time.sleep(1)
+
+
+def _at_opening(slide_id: str, deed: Callable[[], object]) -> None:
+    """Have this process do something whenever it opens the slide."""
+    opened = worker_task.open_slide
+
+    def open_slide(ref: SlideRef) -> Slide:
+        if ref.slide_id == slide_id:
+            deed()
+        return opened(ref)
+
+    worker_task.open_slide = open_slide
+
+
+def open_where_b_kills(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """To open slide b kills the process; slide a is being answered by then."""
+    answering = Event()
+
+    def kill() -> None:
+        answering.wait(5)  # in the process in which b is alone nobody sets it
+        _die()
+
+    _at_opening("b", kill)
+    return Busy(answering.set), 1
+
+
+def open_where_b_hangs(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """To open slide b takes for ever; the network takes 2 s for four tiles."""
+    _at_opening("b", lambda: time.sleep(600))
+    return Slow(2.0), 1
+
+
+def open_where_b_lacks_memory_once(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """To open slide b there is no memory while another slide is in the process."""
+
+    def lack_once() -> None:
+        if not (folder / "lacked").exists():
+            (folder / "lacked").touch()
+            raise MemoryError
+
+    _at_opening("b", lack_once)
+    return Slow(1.0), 1
+
+
+def open_waiting_for_b(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+    """The network answers slide a when slide b's first tiles are read, and not before."""
+    read = Event()
+    read_first_tiles = scan.read_first_tiles
+
+    def read_and_say(slide: Slide, survey: Survey, predictor: TilePredictor) -> Survey:
+        survey = read_first_tiles(slide, survey, predictor)
+        if slide.ref.slide_id == "b":
+            for wait_for in survey.ahead.values():
+                wait_for()
+            read.set()
+        return survey
+
+    scan.read_first_tiles = read_and_say
+    return Busy(lambda: read.wait(PATIENCE_S)), 1
+
+
+class Slow(ColourPredictor):
+    """A colour predictor that takes so long for a batch."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        time.sleep(self.seconds)
+        return super().predict(tiles)
 
 
 def _die() -> None:
@@ -138,9 +223,10 @@ WITHOUT_GPU = "cpu (x86_64, 2 threads; device cuda:0 doesn't compute (CUDA error
 
 
 def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
-    """On a GPU that dies at tumour; later processes find none."""
+    """On a GPU that dies at tumour, when slide a is done; later processes find none."""
 
     def die() -> None:
+        _until_reported(folder, "a")
         (folder / "died").touch()
         _die()
 

@@ -19,7 +19,7 @@ from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
-from nodescan.scan import scan_slide
+from nodescan.scan import ScanTools, scan_slide
 from nodescan.scan_settings import ScanSettings
 from tests.examination.fast_fakes import Fast, Graded, InSmallTiles, findings, outlines, pale, spotted
 from tests.fakes import PURPLE
@@ -39,13 +39,7 @@ def scanned(
     settings = replace(settings, quality=replace(settings.quality, min_dark_share=0.0, pale=even_pale))
     if score_smoothing_um is not None:
         settings = replace(settings, detections=replace(settings.detections, smoothing_um=score_smoothing_um))
-    return scan_slide(
-        slide.ref,
-        open_slide=lambda _: slide,
-        predictor=predictor,
-        settings=settings,
-        progress=Viewer(),
-    )
+    return scan_slide(slide.ref, ScanTools(lambda _: slide, predictor, settings), progress=Viewer())
 
 
 @cache

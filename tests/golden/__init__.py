@@ -14,7 +14,7 @@ from nodescan.inference.predictor import open_predictor
 from nodescan.phantoms import make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
 from nodescan.phantoms.outlines import Shape
-from nodescan.scan import scan_slide
+from nodescan.scan import ScanTools, scan_slide
 from nodescan.slides import open_slide
 
 KEPT = Path(__file__).parent / "phantom.json"
@@ -28,7 +28,7 @@ def findings(folder: Path) -> dict[str, Any]:
     make_phantom(path, PLAN)
     predictor = open_predictor(find_model(None), precision="float32")
     ref, settings = SlideRef("phantom", path), load_config(None).settings
-    report = scan_slide(ref, open_slide=open_slide, predictor=predictor, settings=settings, progress=Viewer()).report
+    report = scan_slide(ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
     assert report.model is not None
     assert report.metastasis is not None
     return {

@@ -16,8 +16,8 @@ import distributed
 
 from nodescan import __version__
 from nodescan.batch.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
-from nodescan.batch.executors import spoils_its_process
 from nodescan.batch.progress import Viewer
+from nodescan.batch.slide_task import spoils_its_process
 from nodescan.batch.workers import Opened
 from nodescan.domain.report import RESULT_VERSION, SlideReport
 from nodescan.domain.slide import SlideRef
