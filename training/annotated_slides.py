@@ -9,8 +9,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
-from nodescan.imaging.sizing import to_shape
-from training.known_slides import Known, KnownSlide, check_both_kinds
+from training.known_slides import KnownSlide, check_both_kinds
 from training.manifest import DataSlide
 from training.sound_slides import check_sum, open_measured, sound_slide
 
@@ -62,6 +61,5 @@ def _known(row: DataSlide, data: Path, tell: Callable[[str], None]) -> KnownSlid
     if not sound.outlines.ignored.is_empty:
         tell(f"{row.slide_id}: left out (what is found in outlines that were left out can't be judged)")
         return None
-    measured = measure_polygons(sound.outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
-    deposits = (Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)
-    return KnownSlide(row.slide_id, path, tuple(deposits))
+    deposits = measure_polygons(sound.outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
+    return KnownSlide(row.slide_id, path, deposits)

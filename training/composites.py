@@ -17,13 +17,14 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.evaluation.lesion_files import planted_deposits
 from nodescan.machine import memory_bytes, usable_cores
 from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
 from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.composite_slide import make_composite_slide
 from training.hdf5_patches import HDF5_SUFFIXES
-from training.known_slides import Known, KnownSlide
+from training.known_slides import KnownSlide
 from training.manifest import digest_of
 from training.mosaics import MosaicMaker, MosaicSettings
 from training.patches import ZIP_ERRORS, check_distinct, check_sizes, read_patches
@@ -135,7 +136,7 @@ def _check_maker(tool: Path | None, patches: Path, to: Path, name: str) -> None:
 def known_composite(path: Path) -> KnownSlide:
     """A slide that lies beside its S.truth.json (`deposits` with `centre_um`, `diameter_um`, `outline_um`)."""
     truth = json.loads(truth_file(path).read_text(encoding="utf-8"))
-    return KnownSlide(path.stem, path, tuple(Known.of_truth(planted) for planted in truth["deposits"]))
+    return KnownSlide(path.stem, path, planted_deposits(truth["deposits"]))
 
 
 def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:
