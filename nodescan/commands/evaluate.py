@@ -199,7 +199,8 @@ def _write_challenge(
 
 def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out, number_words
+    from nodescan.evaluation.bootstrap import number_words
+    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out
     from nodescan.evaluation.froc import FALSE_POSITIVES
 
     if comparison.made_with is not None:

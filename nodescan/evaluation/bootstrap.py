@@ -33,6 +33,16 @@ class Estimate:
     n: int
 
 
+def number_words(found: Estimate, *, places: int = 3, unit: str = "", sign: bool = False) -> str:
+    """A figure and its interval: "0.912 (0.850 to 0.961)". sign: + before what is above 0, too."""
+    if found.value is None:
+        return "not defined"
+    form = f"{'+' if sign else ''}.{places}f"
+    if found.low is None or found.high is None:
+        return f"{found.value:{form}}{unit} (no interval)"
+    return f"{found.value:{form}}{unit} ({found.low:{form}} to {found.high:{form}})"
+
+
 def share_of(hits: int, n: int) -> Estimate:
     """The share of n independent cases that are hits, with Wilson's score interval.
 

@@ -11,7 +11,7 @@ from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
-from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask
+from nodescan.evaluation.size_figures import FOUND_AS, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask, found_as
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
@@ -180,10 +180,11 @@ def _sizes(task: SizeTask | None) -> Json:
     content: dict[str, object] = {
         "n_lesions": len(task.lesions),
         "n_matched": n_matched(task.lesions),
+        "n_merged": sum(lesion.merged for lesion in task.lesions),
         "n_may_be_larger": sum(lesion.open_ended for lesion in task.lesions),
         "pieces": task.pieces,
         "confusion_rows": words,
-        "confusion_columns": [MISSED, *words],
+        "confusion_columns": list(FOUND_AS),
         "confusion": task.classes.tolist(),
     }
     for name, found in named.items():
@@ -235,7 +236,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             lesion.true_um,
             lesion.true_class.word,
             lesion.measured_um,
-            MISSED if lesion.measured_class is None else lesion.measured_class.word,
+            found_as(lesion),
             "true" if lesion.open_ended else "false",
         )
         for lesion in matches

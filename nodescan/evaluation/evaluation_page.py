@@ -3,19 +3,20 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from nodescan.domain.naming import how_many
-from nodescan.evaluation.bootstrap import RESAMPLES, Estimate
+from nodescan.evaluation.bootstrap import RESAMPLES, number_words
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
-from nodescan.evaluation.size_figures import MISSED, WITH_TUMOUR, SizeTask
+from nodescan.evaluation.size_figures import FOUND_AS, MERGED, WITH_TUMOUR, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
@@ -25,6 +26,10 @@ MODE_WORDS = {
     FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, drawn on cells of 32 px of level 0, on slides with a "
     "result and at each slide's own pixel size, without the quirks of the organisers' script",
 }
+
+_um = partial(number_words, places=1, unit=" µm")
+
+_MERGED_MEANS = "found as part of a deposit that is matched with another lesion"
 
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
@@ -85,12 +90,12 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(Fact("Kappa of slide classes", number_words(classes.kappa), with_class))
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
     if figures.sizes is not None:
-        bias = number_words(figures.sizes.agreement.bias, unit=" µm")
+        bias = _um(figures.sizes.agreement.bias)
         facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
         note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
-        facts.append(Fact("Bias of largest size", number_words(figures.largest.agreement.bias, unit=" µm"), note))
+        facts.append(Fact("Bias of largest size", _um(figures.largest.agreement.bias), note))
     return tuple(facts)
 
 
@@ -123,17 +128,6 @@ def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
         Fact("Configuration sha256", made.config_sha256 or "not stated"),
         Fact("Result version", str(made.result_version or "not stated")),
     )
-
-
-def number_words(found: Estimate, *, unit: str = "") -> str:
-    """A figure and its interval: "0.912 (0.850 to 0.961)"."""
-    if found.value is None:
-        return "not defined"
-    places = 1 if unit else 3
-    value = f"{found.value:.{places}f}{unit}"
-    if found.low is None or found.high is None:
-        return f"{value} (no interval)"
-    return f"{value} ({found.low:.{places}f} to {found.high:.{places}f})"
 
 
 def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
@@ -222,8 +216,8 @@ def _tables(figures: Figures) -> list[Table]:
     if figures.sizes is not None:
         names = [kind.word for kind in WITH_TUMOUR]
         rows = _rows(names, figures.sizes.classes)
-        note = "Rows: class by true size; columns: class of the matched deposit."
-        tables.append(Table("Lesions by true size", ("true", MISSED, *names), rows, note))
+        note = f"Rows: class by true size; columns: class of the matched deposit; {MERGED}: {_MERGED_MEANS}."
+        tables.append(Table("Lesions by true size", ("true", *FOUND_AS), rows, note))
     return tables
 
 
@@ -239,15 +233,17 @@ def _rows(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[tuple[str, .
 
 def _size_facts(task: SizeTask) -> list[Fact]:
     matched = f"{n_matched(task.lesions)} of {len(task.lesions)}"
+    merged = sum(lesion.merged for lesion in task.lesions)
+    more = f"{how_many(merged, 'more lesion')} {MERGED}; " if merged else ""
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
-        Fact("Lesions matched", matched, f"{task.pieces} more deposits are pieces of these lesions"),
-        Fact("Bias", number_words(task.agreement.bias, unit=" µm"), "measured minus true"),
-        Fact("Lower limit of agreement", number_words(task.agreement.lower, unit=" µm")),
-        Fact("Upper limit of agreement", number_words(task.agreement.upper, unit=" µm")),
+        Fact("Lesions matched", matched, f"{more}{task.pieces} more deposits are pieces of these lesions"),
+        Fact("Bias", _um(task.agreement.bias), "measured minus true"),
+        Fact("Lower limit of agreement", _um(task.agreement.lower)),
+        Fact("Upper limit of agreement", _um(task.agreement.upper)),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
-            Fact(f"Found {word}", number_words(found), "share of lesions of that true class")
+            Fact(f"Found {word}", number_words(found), "share of lesions of that true class, merged ones included")
             for word, found in zip(words, task.recall, strict=True)
             if found.value is not None
         ),

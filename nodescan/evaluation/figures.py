@@ -169,7 +169,7 @@ def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
         report, label = slide.report, slide.reference.label
         if report is not None and label is not None:
             pairs.append((label.word, "" if report.metastasis is None else report.metastasis.word))
-    return _class_task(pairs, CLASSES) if pairs else None
+    return class_task(pairs, CLASSES) if pairs else None
 
 
 def _without_class(slides: Sequence[SlideOutcome]) -> tuple[str, ...]:
@@ -184,10 +184,10 @@ def _without_class(slides: Sequence[SlideOutcome]) -> tuple[str, ...]:
 
 def _stages(comparison: Comparison) -> ClassTask | None:
     pairs = [(patient.true_stage, patient.found_stage or "") for patient in comparison.patients]
-    return _class_task(pairs, STAGES) if pairs else None
+    return class_task(pairs, STAGES) if pairs else None
 
 
-def _class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> ClassTask:
+def class_task(pairs: Sequence[tuple[str, str]], order: tuple[str, ...]) -> ClassTask:
     """found "" stands for no class: shown in its own column, and no part of kappa."""
     classed = [(true, found) for true, found in pairs if found]
     codes = np.array([(order.index(true), order.index(found)) for true, found in classed], dtype=np.intp).reshape(-1, 2)

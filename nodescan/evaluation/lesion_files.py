@@ -40,8 +40,9 @@ PADDED_PX = 512 // LEVEL_PX
 
 _CIRCLE_POINTS = 256
 
-_ROUNDED_UM = 0.05
-"""The written outline of a planted deposit may be off its size by so much."""
+_ROUNDED_UM = 0.15
+"""The written outline of a planted deposit may be off its size by so much: `make-composites` writes 0.1 um, which moves
+either end by 0.07 at most; phantoms' are finer."""
 
 PAD_PX = math.ceil(MERGE_UM / 2 / (FINEST_UM * LEVEL_PX)) + 1
 """Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow at the finest spacing."""
@@ -131,6 +132,15 @@ def lesion_file(path: Path) -> LesionFile | None:
     if ending in _OUTLINE_SUFFIXES or (ending == ".json" and holds_geojson(path)):
         return LesionFile(path, path.stem, "outlines")
     return None
+
+
+def planted_deposits(planted: Sequence[Mapping[str, object]]) -> tuple[Deposit, ...]:
+    """The deposits that a S.truth.json states, the largest first; those that touch are one. Outlines are in um from the
+    canvas' top left. Raises one of DAMAGE where one isn't stated as it should be."""
+    outlines = shapely.MultiPolygon([planted_outline(deposit) for deposit in planted])
+    sizes = [finite(deposit["diameter_um"]) for deposit in planted]
+    measured = measure_polygons(outlines, Spacing.square(1.0), joining_gap_um=Micrometers(0.0))
+    return tuple(_as_planted(one, sizes) for one in measured)
 
 
 def planted_outline(deposit: Mapping[str, object]) -> shapely.Polygon:

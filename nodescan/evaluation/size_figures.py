@@ -1,6 +1,6 @@
 """How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,14 @@ from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 from nodescan.evaluation.compare import SlideOutcome
-from nodescan.evaluation.pairing import LesionMatch, Pairing, n_matched, with_sizes
+from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
 
 WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 MISSED = "missed"
+MERGED = "merged"
+"""Of a lesion that was found as part of another one's deposit: no class was measured of it."""
+FOUND_AS = (MISSED, MERGED, *(kind.word for kind in WITH_TUMOUR))
+"""What may become of a known lesion: the last three are classes of its deposit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class SizeAgreement:
 class SizeTask:
     """Annotated lesions against deposits. lesions: all of them.
 
-    classes : int64 (3, 4): true ITC, micro, macro by row; missed, measured ITC, micro, macro by column.
+    classes : int64 (3, 5): true ITC, micro, macro by row; FOUND_AS by column.
+    recall: the share of lesions of each true class that were found, merged ones among them.
     """
 
     lesions: tuple[LesionMatch, ...]
@@ -67,11 +72,9 @@ def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
     return SizeTask(
         lesions=lesions,
         agreement=_agreement([pairing.lesions for pairing in pairings]),
-        classes=confusion(
-            ((lesion.true_class, lesion.measured_class) for lesion in lesions), WITH_TUMOUR, (None, *WITH_TUMOUR)
-        ),
-        recall=tuple(_recall(pairings, kind) for kind in WITH_TUMOUR),
-        false_deposits=_false_deposits(pairings),
+        classes=confusion(((lesion.true_class.word, found_as(lesion)) for lesion in lesions), FOUND_AS[2:], FOUND_AS),
+        recall=tuple(recall(pairings, {kind}) for kind in WITH_TUMOUR),
+        false_deposits=false_deposits(pairings),
         pieces=sum(pairing.pieces for pairing in pairings),
     )
 
@@ -115,11 +118,18 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
     return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
 
 
-def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Estimate:
-    """Share of lesions of one true class that were found; resampled by slide where one slide has several."""
-    own = [[lesion for lesion in pairing.lesions if lesion.true_class is kind] for pairing in pairings]
+def found_as(lesion: LesionMatch) -> str:
+    """One of FOUND_AS."""
+    if lesion.measured_class is not None:
+        return lesion.measured_class.word
+    return MERGED if lesion.merged else MISSED
+
+
+def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estimate:
+    """Share of lesions of these true classes that were found; resampled by slide where one slide has several."""
+    own = [[lesion for lesion in pairing.lesions if lesion.true_class in kinds] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
-    found = np.array([n_matched(lesions) for lesions in own])
+    found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
     if there.max() <= 1:
         return share_of(int(found.sum()), int(there.sum()))
 
@@ -129,7 +139,7 @@ def _recall(pairings: Sequence[Pairing], kind: Metastasis) -> Estimate:
     return estimate(len(pairings), share)
 
 
-def _false_deposits(pairings: Sequence[Pairing]) -> Estimate:
+def false_deposits(pairings: Sequence[Pairing]) -> Estimate:
     """Over slides with a class."""
     false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
     return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))

@@ -80,7 +80,7 @@ def test_every_figure_of_four_slides_by_hand(tmp_path: Path) -> None:
     sizes = found.sizes
     assert sizes.agreement.limits.bias_um == pytest.approx(20.0, abs=0.1)
     assert sizes.agreement.bias.n == 4
-    assert sizes.classes.tolist() == [[0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]
+    assert sizes.classes.tolist() == [[0, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     assert [value.value for value in sizes.recall] == [1.0, 0.5, 1.0]
     assert sizes.false_deposits.value == 0.25
 
@@ -154,7 +154,7 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
         ("s5", "incomplete, without a class; its lesions count as missed"),
     ]
     found = figures(comparison)
-    assert found.sizes.classes.tolist() == [[0, 0, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+    assert found.sizes.classes.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 1, 0], [1, 0, 0, 0, 1]]
     assert [value.value for value in found.sizes.recall] == [None, 0.5, 0.5]
     assert (found.sizes.false_deposits.value, found.sizes.false_deposits.n) == (0.0, 3)
     content = evaluation_as_json(comparison, found, reference="truth")

@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import BlandAltman
-from nodescan.evaluation.bootstrap import Estimate
-from nodescan.evaluation.evaluation_page import key_facts, number_words, render
+from nodescan.evaluation.bootstrap import Estimate, number_words
+from nodescan.evaluation.evaluation_page import key_facts, render
 from nodescan.evaluation.froc import FrocCurve
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
@@ -29,7 +30,7 @@ def pair(true_um: float, measured_um: float | None, kind: Metastasis = MICRO) ->
 SIZES = SizeTask(
     lesions=(pair(900, 1000), pair(900, 1100), pair(100, None, ITC)),
     agreement=SizeAgreement(BlandAltman(150, 10, 290), figure(150), figure(10), figure(290), figure(0.17)),
-    classes=np.array([[1, 0, 0, 0], [0, 0, 2, 0], [0, 0, 0, 0]]),
+    classes=np.array([[1, 0, 0, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]),
     recall=(figure(0.3), figure(0.6), Estimate(None, None, None, 0)),
     false_deposits=figure(0.25),
     pieces=4,
@@ -37,17 +38,18 @@ SIZES = SizeTask(
 
 
 @pytest.mark.parametrize(
-    ("found", "unit", "words"),
+    ("found", "form", "words"),
     [
-        (Estimate(0.91234, 0.8, 0.9999, 5), "", "0.912 (0.800 to 1.000)"),
-        (Estimate(-12.34, -20.06, 3.0, 5), " µm", "-12.3 µm (-20.1 to 3.0)"),
-        (Estimate(1.0, None, None, 5), "", "1.000 (no interval)"),
-        (Estimate(None, None, None, 0), "", "not defined"),
+        (Estimate(0.91234, 0.8, 0.9999, 5), {}, "0.912 (0.800 to 1.000)"),
+        (Estimate(-12.34, -20.06, 3.0, 5), {"places": 1, "unit": " µm"}, "-12.3 µm (-20.1 to 3.0)"),
+        (Estimate(4.0, -1.0, 9.04, 5), {"places": 1, "sign": True}, "+4.0 (-1.0 to +9.0)"),
+        (Estimate(1.0, None, None, 5), {}, "1.000 (no interval)"),
+        (Estimate(None, None, None, 0), {}, "not defined"),
     ],
 )
-def test_a_figure_is_written_with_its_interval(found: Estimate, unit: str, words: str) -> None:
-    """Three decimals, or a tenth of a um; what isn't known is no number."""
-    assert number_words(found, unit=unit) == words
+def test_a_figure_is_written_with_its_interval(found: Estimate, form: dict[str, Any], words: str) -> None:
+    """Three decimals, if no other number is asked for; what isn't known is no number."""
+    assert number_words(found, **form) == words
 
 
 def test_the_facts_at_the_top_are_the_figures() -> None:

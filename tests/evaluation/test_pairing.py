@@ -31,12 +31,26 @@ def test_each_lesion_gets_the_deposit_that_covers_it_most() -> None:
 
 
 def test_one_deposit_over_two_lesions_is_the_pair_of_one() -> None:
-    """The other is missed: two lesions that were read as one aren't two right sizes."""
+    """The other is found, and merged: two lesions that were read as one aren't two right sizes."""
     left, right = disc(1, 500.0, (1000.0, 1000.0)), disc(2, 300.0, (1600.0, 1000.0))
     both = disc(1, 1200.0, (1250.0, 1000.0))
     found = pair("s", [left, right], [both], shapes(both))
     assert [m.measured_um for m in found.lesions] == [1200.0, None]
+    assert [(m.is_found, m.merged, m.holds_others) for m in found.lesions] == [(True, False, True), (True, True, False)]
+    assert (n_matched(found.lesions), len(with_sizes(found.lesions))) == (1, 1)
     assert (found.false_deposits, found.pieces) == (0, 0)
+
+
+def test_each_lesion_has_its_own_deposit_where_there_are_as_many() -> None:
+    """A deposit that reaches into a second lesion, which has one of its own, holds others, and no lesion is merged."""
+    left, right = disc(1, 500.0, (1000.0, 1000.0)), disc(2, 300.0, (1600.0, 1000.0))
+    wide, own = disc(1, 1000.0, (1000.0, 1000.0)), disc(2, 280.0, (1620.0, 1000.0))
+    found = pair("s", [left, right], [wide, own], shapes(wide, own))
+    assert [(m.measured_um, m.merged, m.holds_others) for m in found.lesions] == [
+        (1000.0, False, True),
+        (280.0, False, False),
+    ]
+    assert [m.uncertainty_um for m in found.lesions] == [4.0, 4.0]
 
 
 def test_a_deposit_that_is_cut_off_has_no_size_to_compare() -> None:
@@ -56,7 +70,7 @@ def test_a_deposit_that_is_cut_off_has_no_size_to_compare() -> None:
 def test_on_a_slide_without_a_class_all_is_missed() -> None:
     """It has no false deposits and no pieces, and isn't free of false ones either."""
     found = all_missed("s", [disc(1, 500.0, (1000.0, 1000.0)), disc(2, 90.0, (3000.0, 1000.0))])
-    assert [(m.true_um, m.true_class, m.measured_um, m.measured_class, m.open_ended) for m in found.lesions] == [
+    assert [(m.true_um, m.true_class, m.measured_um, m.measured_class, m.is_found) for m in found.lesions] == [
         (500.0, Metastasis.MICRO, None, None, False),
         (90.0, Metastasis.ITC, None, None, False),
     ]

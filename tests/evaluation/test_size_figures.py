@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.units import Micrometers
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.evaluation_files import evaluation_as_json
@@ -17,12 +16,8 @@ from nodescan.evaluation.pairing import LesionMatch, Pairing
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.size_figures import SizeTask, largest, sizes
 from nodescan.evaluation.subjects import Subject
+from tests.evaluation.made_lesions import lesion
 from tests.patients.made_reports import report
-
-
-def lesion(true_um: float, measured_um: float | None, *, open_ended: bool = False) -> LesionMatch:
-    found = None if measured_um is None else classify(Micrometers(measured_um))
-    return LesionMatch("s", true_um, classify(Micrometers(true_um)), measured_um, found, open_ended)
 
 
 def slide(lesions: Sequence[LesionMatch], *, false: int | None = 0, pieces: int = 0) -> SlideOutcome:
@@ -32,10 +27,10 @@ def slide(lesions: Sequence[LesionMatch], *, false: int | None = 0, pieces: int 
 
 PLANTED = [
     slide([lesion(100, 110), lesion(1000, 600)]),
-    slide([lesion(500, None)], false=2, pieces=1),
+    slide([lesion(500)], false=2, pieces=1),
     slide([lesion(3000, 3300, open_ended=True), lesion(400, 480)], false=1, pieces=2),
     slide([], false=3),
-    slide([lesion(2500, None)], false=None),  # without a class
+    slide([lesion(2500)], false=None),  # without a class
     SlideOutcome(ReferenceSlide("u", tumour=None, label=None), None, None, None),  # without lesions in the reference
 ]
 
@@ -66,7 +61,7 @@ def test_limits_and_median_error_of_three_pairs_by_hand() -> None:
 
 def test_one_pair_has_no_bias_and_no_limits() -> None:
     """A difference alone tells no spread, though a resample that draws its slide twice has two of them."""
-    found = task([slide([lesion(500, 520)]), slide([lesion(300, None)])]).agreement
+    found = task([slide([lesion(500, 520)]), slide([lesion(300)])]).agreement
     assert found.limits is None
     assert {(one.value, one.low, one.high) for one in (found.bias, found.lower, found.upper, found.median_error)} == {
         (None, None, None)
@@ -78,10 +73,19 @@ def test_recall_by_class_of_the_truth() -> None:
     assert task(PLANTED).recall == (share_of(1, 1), share_of(2, 3), share_of(1, 2))
 
 
+def test_a_lesion_in_the_deposit_of_another_is_found_and_has_no_size() -> None:
+    """Its tumour was called, so it isn't missed; its neighbour's length is no measurement of it."""
+    both = [lesion(900, 1300, holds_others=True), lesion(300, merged=True)]
+    found = task([slide(both), slide([lesion(400, 420)]), slide([lesion(800)])])
+    assert (found.recall[1].value, found.recall[1].n) == (0.75, 3)
+    assert found.classes.tolist() == [[0] * 5, [1, 1, 0, 2, 0], [0] * 5]
+    assert found.agreement.bias.value == 210
+
+
 def test_lesions_of_one_slide_are_no_independent_cases() -> None:
     """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88."""
     itc = lesion(100, 105)
-    missed = lesion(100, None)
+    missed = lesion(100)
     recall = task([slide([itc] * 3), slide([missed] * 2)]).recall[0]
     assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 2)
 
@@ -97,14 +101,14 @@ def test_false_deposits_and_pieces() -> None:
     found = task(PLANTED)
     assert (found.false_deposits.value, found.false_deposits.n, found.pieces) == (1.5, 4, 3)
     assert (found.false_deposits.low, found.false_deposits.high) == (0.5, 2.5)
-    unclassed = task([slide([lesion(2500, None)], false=None)])
+    unclassed = task([slide([lesion(2500)], false=None)])
     assert (unclassed.false_deposits.value, unclassed.false_deposits.n) == (None, 0)
 
 
 def test_a_table_of_classes_has_the_truth_by_row() -> None:
     """1 mm read as 0.6 stays micro; 2.1 mm read as 1.9 is a macrometastasis found as a micrometastasis."""
     found = task([*PLANTED, slide([lesion(2100, 1900)])])
-    assert found.classes.tolist() == [[0, 1, 0, 0], [1, 0, 2, 0], [1, 0, 1, 1]]
+    assert found.classes.tolist() == [[0, 0, 1, 0, 0], [1, 0, 0, 2, 0], [1, 0, 0, 1, 1]]
 
 
 def test_slides_that_show_no_lesion_have_no_size_figures() -> None:
@@ -166,7 +170,13 @@ def test_each_size_figure_stands_under_its_name_in_json() -> None:
     }
     assert {name: content[name] for name in expected} == pytest.approx(expected)
     assert content["false_deposits_per_slide_interval"] == [0.5, 2.5]
-    assert (content["n_lesions"], content["n_matched"], content["n_may_be_larger"], content["pieces"]) == (6, 4, 1, 3)
+    assert [content[name] for name in ("n_lesions", "n_matched", "n_merged", "n_may_be_larger", "pieces")] == [
+        6,
+        4,
+        0,
+        1,
+        3,
+    ]
     words = [Metastasis.ITC.word, Metastasis.MICRO.word, Metastasis.MACRO.word]
-    assert (content["confusion_rows"], content["confusion_columns"]) == (words, ["missed", *words])
-    assert content["confusion"] == [[0, 1, 0, 0], [1, 0, 2, 0], [1, 0, 0, 1]]
+    assert (content["confusion_rows"], content["confusion_columns"]) == (words, ["missed", "merged", *words])
+    assert content["confusion"] == [[0, 0, 1, 0, 0], [1, 0, 0, 2, 0], [1, 0, 0, 0, 1]]

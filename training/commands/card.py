@@ -39,6 +39,7 @@ def model_card_command(
     to: Annotated[Path, typer.Option(help="The file to write.")] = Path("MODEL_CARD.md"),
 ) -> None:
     """Measure a model on validation data and write its card: data, recipe, figures with intervals, and failures."""
+    from nodescan.evaluation.bootstrap import number_words
     from nodescan.inference.card import find_model, load_card
     from training.model_cards.model_card import CardSources, write_model_card
     from training.provenance import is_released
@@ -47,7 +48,8 @@ def model_card_command(
     parts = tuple(recipe or (RECIPE if is_released(load_card(folder)) else ()))
     sources = CardSources(folder, patches, masks, composites, pictures, parts, hours, history, commands)
     measured = write_model_card(sources, to)
-    typer.echo(f"{to}: AUC of patches {measured.lone.auc}, of cells {measured.masks.auc}")
+    patches_auc, cells_auc = (number_words(scores.auc, places=4) for scores in (measured.lone, measured.masks))
+    typer.echo(f"{to}: AUC of patches {patches_auc}, of cells {cells_auc}")
 
 
 def ablate_command(

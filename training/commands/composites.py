@@ -10,6 +10,7 @@ from training.commands.output import flat, seed_range, tell
 from training.options import WORK, Half, Json, Model, Patches, Seeds, Tool, Work
 
 if TYPE_CHECKING:
+    from nodescan.evaluation.pairing import LesionMatch
     from training.tuning.known_slides import KnownSlide, SlideScore
 
 
@@ -85,11 +86,14 @@ def evaluate_composites_command(
 
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:
-    sizes = ", ".join(
-        f"{size.known_um:.0f} -> "
-        + (f"{size.measured_um:.0f} um" if size.is_found else "missed, but named" if size.named else "missed")
-        for size in score.sizes
-    )
+    sizes = ", ".join(f"{lesion.true_um:.0f} -> {_outcome(lesion)}" for lesion in score.pairing.lesions)
+    named = f" ({score.named} of {score.missed} missed named)" if score.missed else ""
     right = "right" if score.truth is score.found else "WRONG"
     classes = f"{score.truth.word:8} found {score.found.word:8} {right}"
-    return f"{composite.name}  {classes}  {score.false_deposits:3d} false  {sizes}"
+    return f"{composite.name}  {classes}  {score.pairing.false_deposits:3d} false  {sizes}{named}"
+
+
+def _outcome(lesion: "LesionMatch") -> str:
+    from nodescan.evaluation.size_figures import found_as
+
+    return found_as(lesion) if lesion.measured_um is None else f"{lesion.measured_um:.0f} um"

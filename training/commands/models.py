@@ -162,7 +162,8 @@ def measure_discs_command(model: Model = None, as_json: Json = False) -> None:
         return
     typer.echo("planted um   n  missed  bias before  bias after  spread")
     for row in rows:
-        biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}"
+        found = row.before_um is not None
+        biases = f"{row.before_um:+11.1f}  {row.after_um:+10.1f}  {row.spread_um:6.1f}" if found else "not defined"
         typer.echo(f"{row.diameter_um:10.0f}  {row.n:2d}  {row.missed:6d}  {biases}")
 
 

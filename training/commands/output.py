@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from typing import Any
 
 import typer
@@ -55,23 +54,19 @@ def without_package(error: ImportError) -> UsageError:
 
 
 def flat(scores: Any) -> dict[str, object]:
-    """The fields of a scores dataclass; an interval becomes its value and, as name_95, its ends; NaN is None."""
-    from training.scoring.scores import Interval
+    """The fields of a scores dataclass; an estimate becomes its value and, as name_95 and name_n, its ends and of how
+    many it is. None is what isn't defined, since nothing was found, say."""
+    from nodescan.evaluation.bootstrap import Estimate
 
     content: dict[str, object] = {}
     for field in dataclasses.fields(scores):
         value = getattr(scores, field.name)
-        if isinstance(value, Interval):
-            ends = [defined(round(end, 4)) for end in (value.low, value.high)]
-            content |= {field.name: defined(value.value), f"{field.name}_95": ends}
+        if isinstance(value, Estimate):
+            ends = [None if end is None else round(end, 4) for end in (value.low, value.high)]
+            content |= {field.name: value.value, f"{field.name}_95": ends, f"{field.name}_n": value.n}
         else:
-            content[field.name] = defined(value)
+            content[field.name] = value
     return content
-
-
-def defined(value: Any) -> Any:
-    """None, null in JSON, for NaN: what isn't known, since nothing was found, say."""
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def tell(content: dict[str, object], *, as_json: bool) -> None:

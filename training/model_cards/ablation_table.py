@@ -1,14 +1,14 @@
 """The table of an ablation: AUC and cost of every setting, and how far each is from the first."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.evaluation.bootstrap import Estimate, number_words
 from nodescan.evaluation.slide_auc import roc_auc
-from training.scoring.scores import Interval, bootstrap
+from training.scoring.scores import bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Row:
 
     name: str
     runs: tuple[Run, ...]
-    auc: Interval
-    difference: Interval | None
+    auc: Estimate
+    difference: Estimate | None
 
 
 def rows(runs: Sequence[Run], names: Sequence[str]) -> list[Row]:
@@ -106,15 +106,10 @@ def _line(row: Row) -> str:
     by_seed = ", ".join(f"{roc_auc(run.logit, run.truth):.4f}" for run in own)
     seconds = float(np.mean([run.seconds_per_step for run in own]))
     seeds = ", ".join(str(run.seed) for run in own)
-    difference = "" if row.difference is None else _signed(row.difference)
-    cells = (row.name, own[0].steps, seeds, row.auc, difference, by_seed, f"{seconds:.2f}", f"{own[0].parameters:,}")
+    difference = "" if row.difference is None else number_words(row.difference, places=4, sign=True)
+    auc = number_words(row.auc, places=4)
+    cells = (row.name, own[0].steps, seeds, auc, difference, by_seed, f"{seconds:.2f}", f"{own[0].parameters:,}")
     return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def _signed(value: Interval) -> str:
-    if not math.isfinite(value.low):
-        return f"{value.value:+.4f} (no interval)"
-    return f"{value.value:+.4f} ({value.low:+.4f} to {value.high:+.4f})"
 
 
 def _mean_auc(runs: Sequence[Run], index: NDArray[np.intp]) -> float:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,7 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.errors import UsageError
+from nodescan.evaluation.bootstrap import Estimate, number_words
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
@@ -33,7 +35,6 @@ from training.patches.labelled import Patches, read_patches
 from training.provenance import is_released, ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores, evaluate_masks, read_masked_images
 from training.scoring.patches import PatchScores, patch_probabilities, scores_of
-from training.scoring.scores import Interval
 from training.tuning.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.tuning.known_slides import SlideScores
 
@@ -161,7 +162,8 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"figure": figure, "um": lambda value: figure(value, places=1, sign=True)}
+    um = partial(figure, places=1, sign=True)
+    environment.filters |= {"figure": figure, "um": um, "percent": _percent}
     text = environment.get_template("MODEL_CARD.md.jinja").render(
         notice=NOT_FOR_CLINICAL_USE,
         composites=composites,
@@ -185,33 +187,36 @@ def _text_of(path: Path) -> str:
         raise UsageError(f"{path}: can't be read as text ({error})") from error
 
 
-def figure(value: Interval | float | None, *, places: int = 3, sign: bool = False) -> str:
-    """ "0.929 (0.920 to 0.938)", or the number alone; "not defined" for NaN."""
-    form = f"{'+' if sign else ''}.{places}f"
-    if isinstance(value, Interval):
-        if not np.isfinite(value.value):
-            return "not defined"
-        if not np.isfinite(value.low):
-            return f"{value.value:{form}} (no interval)"
-        return f"{value.value:{form}} ({value.low:{form}} to {value.high:{form}})"
-    return f"{value:{form}}" if value is not None and np.isfinite(value) else "not defined"
+def figure(value: Estimate | float | None, *, places: int = 3, sign: bool = False) -> str:
+    """ "0.929 (0.920 to 0.938)", or the number alone; "not defined" for None."""
+    if isinstance(value, Estimate):
+        return number_words(value, places=places, sign=sign)
+    return "not defined" if value is None else f"{value:{'+' if sign else ''}.{places}f}"
+
+
+def _percent(share: float | None) -> str:
+    return figure(None if share is None else 100 * share, places=1)
 
 
 def read_composite_scores(path: Path) -> Mapping[str, Any]:
-    """What evaluate-composites --json printed, intervals as Interval. Raises UsageError where it is something else."""
+    """What evaluate-composites --json printed, as `SlideScores` has it. Raises UsageError where it is something
+    else."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        known = {name: _or_nan(value) for name, value in content.items()}
-        ends = {name: tuple(map(_or_nan, value)) for name, value in content.items() if name.endswith("_95")}
-        wanted = [field.name for field in dataclasses.fields(SlideScores)]
-        return {
-            name: Interval(known[name], *ends[f"{name}_95"]) if f"{name}_95" in ends else known[name] for name in wanted
-        }
+        return {field.name: _as_stored(content, field.name) for field in dataclasses.fields(SlideScores)}
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"{path}: not what evaluate-composites --json prints ({reason})") from error
+
+
+def _as_stored(content: Mapping[str, Any], name: str) -> Any:
+    """A figure by its name, with its interval where command_output.flat gave it one."""
+    if f"{name}_95" not in content:
+        return content[name]
+    low, high = content[f"{name}_95"]
+    return Estimate(content[name], low, high, content[f"{name}_n"])
 
 
 def check_composites(path: Path, card: ModelCard, patches: Path) -> None:
@@ -234,11 +239,6 @@ def check_composites(path: Path, card: ModelCard, patches: Path) -> None:
                 f"{path}: {found} {name}, so it may be of another model, of other patches, or of those tuned on; run "
                 f"evaluate-composites --json with this model and {patches}, half 2"
             )
-
-
-def _or_nan(value: Any) -> Any:
-    """NaN where telling.defined wrote null: what isn't known."""
-    return float("nan") if value is None else value
 
 
 def measure_speeds(model: Path, tile: TileGeometry) -> tuple[Speed, ...]:

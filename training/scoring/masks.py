@@ -12,12 +12,13 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.naming import few
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor
 from nodescan.mask_images import check_values, read_mask_image
 from training.patches.pictures import colours_of
-from training.scoring.scores import Interval, bootstrap
+from training.scoring.scores import bootstrap
 
 _NEAR_UM = 100.0
 """A drawn border farther than this from any true one is a missed or a false deposit, not a misplaced border."""
@@ -40,13 +41,13 @@ class MaskScores:
     """auc: over cells that are wholly in or wholly out, its interval by picture. dice: at the card's threshold.
 
     boundary_bias_um: mean signed distance of the drawn border from the true one, positive outside the tumour, after the
-    card's size correction; boundary_bias_raw_um: before it. Intervals by picture. n: pictures.
+    card's size correction; boundary_bias_raw_um: before it. Estimates by picture. n: pictures.
     """
 
-    auc: Interval
-    dice: Interval
-    boundary_bias_um: Interval
-    boundary_bias_raw_um: Interval
+    auc: Estimate
+    dice: Estimate
+    boundary_bias_um: Estimate
+    boundary_bias_raw_um: Estimate
     n: int
     cells: int
 
@@ -92,12 +93,11 @@ def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spaci
     answers = [answer(image, predictor, spacing_um=spacing_um, rule=rule) for image in images]
     moved_um = rule.excess_um(1e9) / 2
     distances = [border_distances(a, spacing_um) for a in answers]
-    raw = _mean_of_all(distances)
     return MaskScores(
         auc=bootstrap(lambda index: _cell_auc([answers[i] for i in index]), len(answers)),
         dice=bootstrap(lambda index: _dice([answers[i] for i in index]), len(answers)),
-        boundary_bias_um=Interval(raw.value - moved_um, raw.low - moved_um, raw.high - moved_um),
-        boundary_bias_raw_um=raw,
+        boundary_bias_um=_mean_of_all([part - moved_um for part in distances]),
+        boundary_bias_raw_um=_mean_of_all(distances),
         n=len(answers),
         cells=sum(int(_clear(a).sum()) for a in answers),
     )
@@ -138,8 +138,8 @@ def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
     return distances[np.abs(distances) <= _NEAR_UM]
 
 
-def _mean_of_all(parts: list[NDArray[np.float64]]) -> Interval:
-    """The mean over every picture's values, its interval by picture; NaN where no picture has any."""
+def _mean_of_all(parts: list[NDArray[np.float64]]) -> Estimate:
+    """The mean over every picture's values, its interval by picture; not defined where no picture has any."""
     sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
 
     def mean(index: NDArray[np.intp]) -> float:

@@ -11,12 +11,13 @@ from scipy.special import expit, logit
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
+from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import MOST_LOG_TEMPERATURE, ModelCard
 from nodescan.interfaces import TilePredictor
 from training.patches.labelled import LABELLED_PX, Patches, centred
-from training.scoring.scores import Interval, bootstrap, calibration_error, share, specificity_at
+from training.scoring.scores import bootstrap, calibration_error, share, specificity_at
 
 _BATCH = 64
 
@@ -33,11 +34,11 @@ class PatchScores:
     time. Of made answers whose true error is known, 0 to 92 % of such intervals held it (300 and 2,907 patches).
     """
 
-    auc: Interval
-    accuracy: Interval
-    sensitivity: Interval
-    specificity: Interval
-    specificity_at_sensitivity_090: Interval
+    auc: Estimate
+    accuracy: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+    specificity_at_sensitivity_090: Estimate
     calibration_error: float
     n: int
 
@@ -58,7 +59,7 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
     _check_both_classes(truth)
     said = probability >= 0.5
 
-    def interval(score: Callable[[NDArray[np.intp]], float]) -> Interval:
+    def interval(score: Callable[[NDArray[np.intp]], float]) -> Estimate:
         return bootstrap(score, len(truth))
 
     return PatchScores(

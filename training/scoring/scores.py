@@ -1,7 +1,6 @@
 """Scores of a yes-or-no classifier, with bootstrap intervals."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,21 +11,7 @@ BINS = 15
 """Bins of the calibration error, of equal width in probability."""
 
 _SEED = 0
-"""Of every interval that model cards and tables published."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and its 95 % interval; NaN where one isn't defined, or an end isn't."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        if np.isfinite(self.value) and not np.isfinite(self.low):
-            return f"{self.value:.4f} (no interval)"
-        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
+"""Of every interval of patches and pictures that model cards and tables published."""
 
 
 def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
@@ -58,15 +43,6 @@ def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *
     return float((probability[~truth] < threshold).mean())
 
 
-def bootstrap(score: Callable[[NDArray[np.intp]], float], count: int) -> Interval:
-    """`score` of all `count` cases, and of resamples of them with replacement.
-
-    score is handed intp (count,), which cases were drawn; it returns NaN where it isn't defined, as an AUC of one
-    class, and such resamples are left out.
-    """
-    return as_interval(estimate(count, score, seed=_SEED))
-
-
-def as_interval(found: Estimate) -> Interval:
-    """NaN stands for None."""
-    return Interval(*(float("nan") if end is None else end for end in (found.value, found.low, found.high)))
+def bootstrap(score: Callable[[NDArray[np.intp]], float], count: int) -> Estimate:
+    """`score` of all `count` cases, and of resamples of them with replacement; see `estimate`."""
+    return estimate(count, score, seed=_SEED)

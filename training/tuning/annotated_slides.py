@@ -9,10 +9,9 @@ from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
-from nodescan.imaging.sizing import to_shape
 from training.camelyon.manifest import DataSlide
 from training.slides.checks import check_sum, open_measured, sound_slide
-from training.tuning.known_slides import Known, KnownSlide, check_both_kinds
+from training.tuning.known_slides import KnownSlide, check_both_kinds
 
 _TAUGHT_FROM = (
     "these slides belong to split train: a model trained on them finds more on them than on other slides, so "
@@ -62,6 +61,5 @@ def _known(row: DataSlide, data: Path, tell: Callable[[str], None]) -> KnownSlid
     if not sound.outlines.ignored.is_empty:
         tell(f"{row.slide_id}: left out (what is found in outlines that were left out can't be judged)")
         return None
-    measured = measure_polygons(sound.outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
-    deposits = (Known(to_shape(deposit.outline), float(deposit.diameter_um)) for deposit in measured)
-    return KnownSlide(row.slide_id, path, tuple(deposits))
+    deposits = measure_polygons(sound.outlines.lesions(), spacing, joining_gap_um=Micrometers(0))
+    return KnownSlide(row.slide_id, path, deposits)

@@ -32,7 +32,7 @@ from training.tuning.discs import (
     thin_maps,
 )
 from training.tuning.eight_bits import with_ranges
-from training.tuning.known_slides import KnownSize, KnownSlide, score_slide
+from training.tuning.known_slides import KnownSlide, SlideScore, measured_lesions, score_slide
 from training.tuning.rules import FEWEST_COVERED, coverage_factor, probability_map, steadiest, tune
 
 _PHANTOMS_MISSED = (
@@ -128,19 +128,19 @@ def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> 
     predictor, _ = open_in_slot(model, device="auto", slot=0)  # as a scan opens it
     standard = replace(card.decision.rule(), coverage_factor=1.0)
     settings = load_config(None).settings.segmentation
-    sizes: list[KnownSize] = []
+    scores: list[SlideScore] = []
     for slide in (slide for slide in known if slide.deposits):
         map_ = probability_map(slide.path, predictor, cache=work / "maps")
-        sizes += score_slide(slide, find_deposits(map_, standard, settings)).sizes
+        scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
         typer.echo(f"{slide.name}: {slide.label.word}, examined")
-    found = sum(size.is_found for size in sizes)
-    if found < FEWEST_COVERED:
+    measured = measured_lesions(scores)
+    if len(measured) < FEWEST_COVERED:
         raise UsageError(
-            f"{found} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "
+            f"{len(measured)} known deposits are found, and {FEWEST_COVERED} are needed to tell how far off sizes are; "
             "name more --seeds or --slides"
         )
-    rule = replace(standard, coverage_factor=coverage_factor(sizes))
-    told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{found} deposits found of {described}"}
+    rule = replace(standard, coverage_factor=coverage_factor(measured))
+    told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{len(measured)} deposits found of {described}"}
     covered = card.model_copy(update={"decision": card.decision.model_copy(update=told)})
     save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)
     return rule

@@ -17,6 +17,7 @@ import numpy as np
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.evaluation.lesion_files import planted_deposits
 from nodescan.machine import memory_bytes, usable_cores
 from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
@@ -26,7 +27,7 @@ from training.patches.hdf5 import HDF5_SUFFIXES
 from training.patches.labelled import ZIP_ERRORS, check_distinct, check_sizes, read_patches
 from training.patches.mosaics import MosaicMaker, MosaicSettings
 from training.tuning.composite_slide import make_composite_slide
-from training.tuning.known_slides import Known, KnownSlide
+from training.tuning.known_slides import KnownSlide
 
 LABELS = (Metastasis.NONE, Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 SHAPES = (Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT)
@@ -135,7 +136,7 @@ def _check_maker(tool: Path | None, patches: Path, to: Path, name: str) -> None:
 def known_composite(path: Path) -> KnownSlide:
     """A slide that lies beside its S.truth.json (`deposits` with `centre_um`, `diameter_um`, `outline_um`)."""
     truth = json.loads(truth_file(path).read_text(encoding="utf-8"))
-    return KnownSlide(path.stem, path, tuple(Known.of_truth(planted) for planted in truth["deposits"]))
+    return KnownSlide(path.stem, path, planted_deposits(truth["deposits"]))
 
 
 def _by_tool(tool: Path, patches: Path, out: Path, seed: int) -> None:

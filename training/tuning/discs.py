@@ -45,14 +45,17 @@ class DiscMap:
 
 @dataclass(frozen=True, slots=True)
 class DiscBias:
-    """Measured less planted, in um, before and after the correction; missed: discs without a deposit."""
+    """Measured less planted, in um, before and after the correction; missed: discs without a deposit.
+
+    None where all were missed.
+    """
 
     diameter_um: float
     n: int
     missed: int
-    before_um: float
-    after_um: float
-    spread_um: float
+    before_um: float | None
+    after_um: float | None
+    spread_um: float | None
 
 
 def check_phantoms_fit(spacing_range_um: tuple[float, float]) -> None:
@@ -104,8 +107,8 @@ def disc_bias(discs: Sequence[DiscMap], rule: DecisionRule, settings: Segmentati
         before = np.array([m - p for p, m in raw if p == diameter and m is not None])
         after = np.array([m - p for p, m in corrected if p == diameter and m is not None])
         count = sum(p == diameter for p, _ in corrected)
-        means = [float(v.mean()) if len(v) else float("nan") for v in (before, after)]
-        spread = float(after.std()) if len(after) else float("nan")
+        means = [float(v.mean()) if len(v) else None for v in (before, after)]
+        spread = float(after.std()) if len(after) else None
         table.append(DiscBias(diameter, count, count - len(after), means[0], means[1], spread))
     return table
 

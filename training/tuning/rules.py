@@ -1,8 +1,7 @@
 """Chooses a model's decision rule on validation slides: smoothing, thresholds, and the correction of sizes."""
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,8 @@ from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import UsageError
+from nodescan.evaluation.bootstrap import Estimate
+from nodescan.evaluation.pairing import LesionMatch
 from nodescan.examination import examine
 from nodescan.examination.survey import plan
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
@@ -36,13 +37,12 @@ from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.patches.labelled import ARRAY_ERRORS
 from training.provenance import UNTUNED
-from training.scoring.scores import Interval
 from training.tuning.discs import DiscMap, measured_discs, sizes_follow
 from training.tuning.known_slides import (
-    KnownSize,
     KnownSlide,
     SlideScore,
     SlideScores,
+    measured_lesions,
     recall_above_itc,
     score_slide,
     summarise,
@@ -70,14 +70,15 @@ as one that fell apart."""
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One rule and what it scored. recall: share of known deposits above 0.2 mm that it finds; NaN where none is known.
+    """One rule and what it scored. recall: share of known deposits above 0.2 mm that it finds; not defined
+    where none is known.
 
     The class of a slide is that of its largest deposit: `worth` doesn't know of others that are missed.
     """
 
     rule: DecisionRule
     scores: SlideScores
-    recall: Interval
+    recall: Estimate
 
     @property
     def worth(self) -> float:
@@ -133,23 +134,13 @@ def tune(
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         by_slide = list(pool.map(partial(_by_lowest_rule, settings), maps))
     for lowest in _LOWEST_RULES:
-        smoothing, threshold = lowest.smoothing_um, lowest.threshold
         candidates = [found[lowest] for found in by_slide]
         round_ones = measured_discs(discs, lowest, settings)
-        alone = [(KnownSize(*pair),) for pair in round_ones] if sizes_follow(round_ones) else []
-        for seed in (s for s in SEED_THRESHOLDS if s >= threshold):
+        discs_um = [pair for pair in round_ones if pair[1] is not None] if sizes_follow(round_ones) else []
+        for seed in (s for s in SEED_THRESHOLDS if s >= lowest.threshold):
             kept = [[d for d, peak in slide if peak >= seed] for slide in candidates]
-            found = [score_slide(c, d).sizes for c, d in zip(slides, kept, strict=True)]
-            table, left = size_correction([*alone, *found])
-            unsure = max(left, LEAST_UNCERTAINTY_UM)
-            rule = DecisionRule(smoothing, threshold, seed, table, unsure, coverage_factor=1.0)
-            resized = [[_resized(d, rule, settings) for d in slide] for slide in kept]
-            scores = [score_slide(c, d) for c, d in zip(slides, resized, strict=True)]
-            if any(size.is_found for score in scores for size in score.sizes):
-                factor = coverage_factor(size for score in scores for size in score.sizes)
-                scores = [_expanded(score, factor) for score in scores]
-                chosen = replace(rule, coverage_factor=factor)
-                trials.append(Trial(chosen, summarise(scores), recall_above_itc(scores)))
+            trial = _trial(replace(lowest, seed_threshold=seed), slides, kept, discs_um, settings)
+            trials += [] if trial is None else [trial]
     if not trials:
         count = sum(len(slide.deposits) for slide in slides)
         raise UsageError(
@@ -157,6 +148,30 @@ def tune(
             "it was: train the model longer, or name other slides"
         )
     return sorted(trials, key=lambda trial: trial.worth, reverse=True)
+
+
+def _trial(
+    bare: DecisionRule,
+    slides: Sequence[KnownSlide],
+    kept: Sequence[Sequence[Deposit]],
+    discs_um: Sequence[tuple[float, float]],
+    settings: SegmentationSettings,
+) -> Trial | None:
+    """A rule with the size correction and the "±" that its deposits ask for; None where it finds no known deposit.
+
+    bare: without both; kept: what it finds on each slide; discs_um: (true, measured) sizes of phantoms.
+    """
+    found = measured_lesions([score_slide(slide, own) for slide, own in zip(slides, kept, strict=True)])
+    if not found:
+        return None
+    own_um = [(lesion.true_um, lesion.measured_um) for lesion in found if not lesion.holds_others]
+    table, left = size_correction([*discs_um, *own_um])
+    rule = replace(bare, size_correction_um=table, size_uncertainty_um=max(left, LEAST_UNCERTAINTY_UM))
+    resized = [[_resized(deposit, rule, settings) for deposit in own] for own in kept]
+    scores = [score_slide(slide, own) for slide, own in zip(slides, resized, strict=True)]
+    factor = coverage_factor(measured_lesions(scores))
+    scores = [_expanded(score, factor) for score in scores]
+    return Trial(replace(rule, coverage_factor=factor), summarise(scores), recall_above_itc(scores))
 
 
 def steadiest(trials: Sequence[Trial], *, sees_phantoms: Callable[[DecisionRule], bool]) -> Trial:
@@ -182,59 +197,57 @@ def _best_in_worth(trials: Sequence[Trial]) -> list[Trial]:
 
 def _best_in_recall(trials: Sequence[Trial]) -> list[Trial]:
     """Where the best finds all, those that find all; where no known deposit is above 0.2 mm, every one."""
+    if any(trial.recall.value is None for trial in trials):
+        return list(trials)
     best = max((trial.recall for trial in trials), key=lambda recall: recall.value)
     least = best.value - _standard_error(best)
-    return [trial for trial in trials if not trial.recall.value < least]
+    return [trial for trial in trials if trial.recall.value >= least]
 
 
 def _steadiness(trial: Trial) -> tuple[float, ...]:
     return trial.rule.smoothing_um, trial.rule.seed_threshold, round(trial.worth, 3), -_size_error(trial)
 
 
-def _standard_error(score: Interval) -> float:
+def _standard_error(score: Estimate) -> float:
     """By its interval; 0 where it has none, as a kappa that is the same in every resample."""
-    return (score.high - score.low) / (2 * 1.96) if math.isfinite(score.low) else 0.0
+    return (score.high - score.low) / (2 * 1.96) if score.low is not None else 0.0
 
 
 def _size_error(trial: Trial) -> float:
     error = trial.scores.size_error_large
-    return error if np.isfinite(error) else float("inf")
+    return math.inf if error is None else error
 
 
-def size_correction(slides: Iterable[Sequence[KnownSize]]) -> tuple[tuple[tuple[float, float], ...], float]:
+def size_correction(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[tuple[float, float], ...], float]:
     """(measured, true) pairs of medians, strictly increasing in both, and the spread that is left, in um.
 
-    Bins with fewer than three found deposits give no pair; a pair that would break the order is left out. From fewer
-    than three deposits in all no spread is told: it is an untuned model's. One that was found as part of another, as
-    satellites of a macrometastasis are, tells nothing of its size.
+    pairs: (true, measured) sizes of found deposits, in um. Not of one that holds others, as a macrometastasis its
+    satellites: its length is of them all. Bins with fewer than three give no pair; a pair that would break the order is
+    left out. From fewer than three in all no spread is told: it is an untuned model's.
     """
-    pairs = []
-    for sizes in slides:
-        times = Counter(size.measured_um for size in sizes if size.is_found)
-        pairs += [(size.measured_um, size.known_um) for size in sizes if times[size.measured_um] == 1]
     table: list[tuple[float, float]] = []
     for low, high in pairwise(KNOTS_UM):
-        inside = np.array([(m, p) for m, p in pairs if low <= p < high])
+        inside = np.array([(true, measured) for true, measured in pairs if low <= true < high])
         if len(inside) < _FEWEST:
             continue
-        true = float(np.median(inside[:, 1]))
-        pair = round(true + float(np.median(inside[:, 0] - inside[:, 1])), 1), round(true, 1)
+        true = float(np.median(inside[:, 0]))
+        pair = round(true + float(np.median(inside[:, 1] - inside[:, 0])), 1), round(true, 1)
         if not table or (pair[0] > table[-1][0] and pair[1] > table[-1][1]):
             table.append(pair)
     rule = DecisionRule(0.0, 0.5, 0.5, tuple(table), 0.0)
-    left = [m - rule.excess_um(m) - p for m, p in pairs]
+    left = [measured - rule.excess_um(measured) - true for true, measured in pairs]
     # The scaled median of absolute errors: one deposit that ran into its neighbour says nothing of the others.
     spread = 1.4826 * float(np.median(np.abs(left))) if len(left) >= _FEWEST else UNTUNED.size_uncertainty_um
     return tuple(table), round(spread, 1)
 
 
-def coverage_factor(sizes: Iterable[KnownSize]) -> float:
+def coverage_factor(measured: Sequence[LesionMatch]) -> float:
     """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
 
     The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
-    sizes: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
+    measured: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
     """
-    errors = sorted(abs(size.error_um) / size.uncertainty_um for size in sizes if size.uncertainty_um is not None)
+    errors = sorted(abs(lesion.error_um) / lesion.uncertainty_um for lesion in measured)
     if len(errors) < FEWEST_COVERED:
         return NORMAL_FACTOR
     rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)
@@ -243,10 +256,10 @@ def coverage_factor(sizes: Iterable[KnownSize]) -> float:
 
 def _expanded(score: SlideScore, factor: float) -> SlideScore:
     wider = (
-        size if size.uncertainty_um is None else replace(size, uncertainty_um=size.uncertainty_um * factor)
-        for size in score.sizes
+        lesion if lesion.uncertainty_um is None else replace(lesion, uncertainty_um=lesion.uncertainty_um * factor)
+        for lesion in score.pairing.lesions
     )
-    return replace(score, sizes=tuple(wider))
+    return replace(score, pairing=replace(score.pairing, lesions=tuple(wider)))
 
 
 def _by_lowest_rule(

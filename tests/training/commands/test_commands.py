@@ -20,6 +20,7 @@ from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputEr
 from nodescan.inference.card import find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
+from tests.evaluation.made_lesions import planted
 from tests.imaging.planted import CELL_UM, coverage, disc
 from training.__main__ import main
 from training.camelyon.bucket import DownloadError
@@ -35,7 +36,7 @@ from training.model_cards.model_card import recipe_part
 from training.tuning import card as card_tuning
 from training.tuning import composites, eight_bits
 from training.tuning.discs import disc_maps
-from training.tuning.known_slides import Known, KnownSlide
+from training.tuning.known_slides import KnownSlide
 
 CONFIG = Path(__file__).parents[3] / "configs" / "train" / "pcam.yaml"
 
@@ -341,10 +342,7 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     """39 found deposits that are 400 um long and measured as that, but for some that are said to be 200 um long."""
     model = random_model(tmp_path / "model", "p4m-small")
     before = load_card(model)
-    slides = [
-        KnownSlide(f"s{n}", Path(f"s{n}.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),))
-        for n in range(39)
-    ]
+    slides = [KnownSlide(f"s{n}", Path(f"s{n}.tif"), planted(((480.0, 480.0), 400.0))) for n in range(39)]
     negative = KnownSlide("none", Path("none.tif"), ())
     map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
     monkeypatch.setattr(card_tuning, "probability_map", lambda path, *_, cache: path.stem == "none" or map_)
@@ -358,8 +356,7 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     assert load_card(model) == before
     assert CliRunner().invoke(app, tuned(negative, *slides)).exit_code == 0
     assert load_card(model).decision.coverage_factor == 2.0
-    short = Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 200.0})
-    slides[:2] = [replace(slide, deposits=(short,)) for slide in slides[:2]]
+    slides[:2] = [replace(slide, deposits=planted(((480.0, 480.0), 200.0))) for slide in slides[:2]]
     assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
     decision = load_card(model).decision
     assert decision.coverage_factor == pytest.approx(8.9)

@@ -14,9 +14,12 @@ from PIL import Image
 
 from nodescan.domain.classification import Metastasis
 from nodescan.errors import UsageError
+from nodescan.evaluation.bootstrap import Estimate
+from nodescan.evaluation.pairing import Pairing
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
+from tests.evaluation.made_lesions import lesion
 from tests.fakes import ColourPredictor
 from training.commands.card import RECIPE as RELEASED
 from training.commands.card import model_card_command
@@ -41,16 +44,18 @@ from training.patches.labelled import Patches
 from training.provenance import ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores
 from training.scoring.patches import scores_of
-from training.scoring.scores import Interval
 from training.tuning.discs import DiscBias
-from training.tuning.known_slides import KnownSize, SlideScore, summarise
+from training.tuning.known_slides import SlideScore, summarise
 
 NONE, MICRO = Metastasis.NONE, Metastasis.MICRO
 CONFIGS = Path(__file__).parents[3] / "configs" / "train"
 RECIPE = [recipe_part(CONFIGS / name) for name in ("pcam.yaml", "pcam-second.yaml")]
 
 
-SCORES = [SlideScore(MICRO, MICRO, (KnownSize(500.0, 520.0, 30.0),), false_deposits=1), SlideScore(NONE, NONE)]
+SCORES = [
+    SlideScore(MICRO, MICRO, Pairing((lesion(500.0, 520.0, uncertainty_um=30.0),), 1, 0)),
+    SlideScore(NONE, NONE, Pairing((), 0, 0)),
+]
 
 
 def composites() -> dict[str, object]:
@@ -69,15 +74,15 @@ def measured() -> Measured:
     rng = np.random.default_rng(0)
     truth = np.arange(200) < 100
     lone = scores_of(np.clip(rng.normal(0.3 + 0.4 * truth, 0.2), 0.01, 0.99), truth)
-    interval = Interval(0.91, 0.88, 0.94)
-    bias = Interval(-5.0, -7.0, -3.0)
+    interval = Estimate(0.91, 0.88, 0.94, 30)
+    bias = Estimate(-5.0, -7.0, -3.0, 30)
     return Measured(
         card=load_card(find_model(None)),
         lone=lone,
         mosaic=lone,
         largest_difference=1e-7,
         masks=MaskScores(interval, interval, bias, bias, 30, 22478),
-        discs=(DiscBias(100.0, 6, 6, float("nan"), float("nan"), float("nan")), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
+        discs=(DiscBias(100.0, 6, 6, None, None, None), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
         speeds=(Speed("float32", 0.5, 1.25),),
         device="cpu (2 threads)",
         parameters=332_673,
@@ -168,10 +173,11 @@ def test_the_released_models_commands_fit_its_recipe() -> None:
 
 
 def test_a_figure_with_its_interval_in_words() -> None:
-    """Value and both ends; a sign where it is asked for; NaN is not defined."""
-    assert figure(Interval(0.92912, 0.92, 0.938)) == "0.929 (0.920 to 0.938)"
-    assert figure(Interval(4.0, -1.0, 9.04), places=1, sign=True) == "+4.0 (-1.0 to +9.0)"
-    assert figure(float("nan")) == "not defined"
+    """Value and both ends; a sign where it is asked for; None is not defined, and a number alone has no interval."""
+    assert figure(Estimate(0.92912, 0.92, 0.938, 9)) == "0.929 (0.920 to 0.938)"
+    assert figure(Estimate(4.0, -1.0, 9.04, 9), places=1, sign=True) == "+4.0 (-1.0 to +9.0)"
+    assert figure(None) == figure(Estimate(None, None, None, 0)) == "not defined"
+    assert figure(0.0231) == "0.023"
 
 
 def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
@@ -182,10 +188,10 @@ def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:
     found = read_composite_scores(path)
     assert found["false_deposits"].value == 0.5
     assert set(found) == set(asdict(scores))
-    assert np.isnan(found["recall_itc"].value)
-    assert figure(found["recall_itc"]) == "not defined"
+    assert found["recall_micro"].n == scores.recall_micro.n == 1
+    assert found["recall_itc"].value is None
     path.write_text(json.dumps(flat(summarise(SCORES[1:]))))
-    assert np.isnan(read_composite_scores(path)["size_error_large"])
+    assert read_composite_scores(path)["size_error_large"] is None
     path.write_text("[]")
     with pytest.raises(UsageError, match=r"composites\.json: not what evaluate-composites --json prints"):
         read_composite_scores(path)

@@ -237,4 +237,4 @@ def test_the_one_value_beside_0_is_tumour(tmp_path: Path, mask: Image.Image) -> 
 def test_where_nothing_is_tumour_and_nothing_drawn_there_is_no_dice() -> None:
     """Called 0, the best answer would pass for the worst."""
     blank = MaskedImage("blank", np.zeros((160, 160, 3), np.uint8), np.zeros((160, 160), bool))
-    assert np.isnan(evaluate_masks([blank], RedIsTumour(), spacing_um=0.94).dice.value)
+    assert evaluate_masks([blank], RedIsTumour(), spacing_um=0.94).dice.value is None

@@ -22,8 +22,7 @@ from training.patches.augment import augmented, context_swapped
 from training.patches.labelled import Patches, centred, read_patches
 from training.patches.mosaics import IGNORED, MosaicMaker, MosaicSettings, cell_labels
 from training.scoring.patches import calibrated, evaluate_patches, patch_probabilities, scores_of
-from training.scoring.scores import Interval, bootstrap, calibration_error, specificity_at
-from training.tuning.known_slides import KnownSize
+from training.scoring.scores import bootstrap, calibration_error, specificity_at
 from training.tuning.rules import size_correction
 
 NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
@@ -358,12 +357,6 @@ def test_every_score_of_nine_answers_by_hand() -> None:
         assert interval.low < interval.value < interval.high
 
 
-def test_an_interval_is_written_with_its_ends() -> None:
-    """Four decimals each; what isn't defined is no number."""
-    assert str(Interval(0.5, 0.25, 0.75)) == "0.5000 (0.2500 to 0.7500)"
-    assert str(Interval(float("nan"), float("nan"), float("nan"))) == "nan (nan to nan)"
-
-
 @pytest.mark.parametrize("truth", [[True, True], [False, False]])
 def test_patches_of_one_class_have_no_scores(truth: list[bool]) -> None:
     """Whichever it is: an accuracy of 1 would be of a model that says one thing."""
@@ -394,7 +387,7 @@ def test_a_bootstrap_holds_its_value() -> None:
 def test_what_is_not_defined_has_no_figure() -> None:
     """An AUC of one class is not defined; one of which a single case is positive is, in half of the resamples."""
     score, truth = np.array([0.9, 0.1, 0.2]), np.zeros(3, bool)
-    assert np.isnan(bootstrap(lambda index: roc_auc(score[index], truth[index]), 3).value)
+    assert bootstrap(lambda index: roc_auc(score[index], truth[index]), 3).value is None
     truth[0] = True
     score[0] = 0.15
     interval = bootstrap(lambda index: roc_auc(score[index], truth[index]), 3)
@@ -412,7 +405,7 @@ def test_intervals_are_those_that_were_published() -> None:
 def test_a_size_correction_takes_out_a_constant_excess() -> None:
     """Discs that all measure 30 um too long are corrected by 30 um, beyond the largest bin too."""
     sizes = [80, 90, 100, 400, 500, 600, 900, 1000, 1100]
-    table, left = size_correction([[KnownSize(size, size + 30.0)] for size in sizes])
+    table, left = size_correction([(size, size + 30.0) for size in sizes])
     assert [round(measured - true, 6) for measured, true in table] == [30.0] * 2
     assert left == 0
 

@@ -18,10 +18,12 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError, OutputError, SlideError, UsageError
 from nodescan.evaluation.bootstrap import share_of
+from nodescan.evaluation.pairing import Pairing
 from nodescan.evaluation.reference import read_reference
-from nodescan.imaging.sizing import deposit_of, greatest_diameter
+from nodescan.imaging.sizing import deposit_of, greatest_diameter, numbered, to_shape
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
+from tests.evaluation.made_lesions import lesion, planted
 from tests.fakes import silent
 from tests.slides.made_files import reduced
 from tests.test_level_check import mottled
@@ -30,20 +32,11 @@ from tests.training.made_slides import DISCS, SIDE_PX, SPACING_UM, ZOOM, Disc, w
 from training.camelyon.manifest import DataSlide, read_data_manifest
 from training.patches.labelled import PATCH_SPACING_UM, Patches
 from training.patches.mosaics import MosaicMaker
-from training.scoring.scores import as_interval
 from training.slides import checks as sound_slides
 from training.tuning.annotated_slides import annotated_slides
 from training.tuning.composite_slide import make_composite_slide
 from training.tuning.composites import MOSAIC, known_composite, linked, make_composites
-from training.tuning.known_slides import (
-    Known,
-    KnownSize,
-    KnownSlide,
-    SlideScore,
-    recall_above_itc,
-    score_slide,
-    summarise,
-)
+from training.tuning.known_slides import KnownSlide, SlideScore, recall_above_itc, score_slide, summarise
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
 
@@ -70,7 +63,7 @@ def zip_of_patches(path: Path) -> Path:
 
 
 def found(shapes: Sequence[shapely.Polygon]) -> list[Deposit]:
-    return [deposit_of(shape, greatest_diameter(shape), Micrometers(5.0)) for shape in shapes]
+    return list(numbered([deposit_of(shape, greatest_diameter(shape), Micrometers(5.0)) for shape in shapes]))
 
 
 def test_outlines_become_deposits_of_their_size_and_place(data_set: Path) -> None:
@@ -80,7 +73,7 @@ def test_outlines_become_deposits_of_their_size_and_place(data_set: Path) -> Non
     assert slides["normal_002"].label is Metastasis.NONE
     (known,), (disc,) = slides["tumor_002"].deposits, DISCS["tumor_002"]
     assert known.diameter_um == pytest.approx(2 * disc.radius_px * SPACING_UM, rel=0.001)
-    centre = known.outline.centroid
+    centre = to_shape(known.outline).centroid
     assert (centre.x, centre.y) == pytest.approx((disc.x_px * SPACING_UM, disc.y_px * SPACING_UM), abs=0.5)
     assert slides["tumor_002"].label is Metastasis.MICRO
 
@@ -122,7 +115,7 @@ def test_what_is_excluded_is_cut_out_of_a_deposit(data_set: Path, tmp_path: Path
     outlines.write_text(outlines.read_text().replace("</Annotations>", f"{strip}</Annotations>"))
     (slide,) = (found for found in annotated_slides(rows, tmp_path / "data", tell=silent) if found.deposits)
     left_um, right_um = ((disc.x_px + side) * SPACING_UM for side in (-10, 10))
-    one, two = sorted((deposit.outline.bounds for deposit in slide.deposits), key=lambda bounds: bounds[0])
+    one, two = sorted((to_shape(deposit.outline).bounds for deposit in slide.deposits), key=lambda bounds: bounds[0])
     assert (one[2], two[0]) == pytest.approx((left_um, right_um), abs=1)
     chord_um = 2 * (disc.radius_px**2 - 10**2) ** 0.5 * SPACING_UM
     assert [deposit.diameter_um for deposit in slide.deposits] == [pytest.approx(chord_um, rel=0.01)] * 2
@@ -199,35 +192,42 @@ def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: P
         annotated_slides(rows, tmp_path, tell=silent)
 
 
-def test_a_deposit_that_touches_a_known_one_is_its_own_and_any_other_is_false() -> None:
-    """The largest that touches counts; what is missed has no size."""
-    planted = [{"centre_um": (1000, 1000), "diameter_um": 400}, {"centre_um": (5000, 1000), "diameter_um": 150}]
-    slide = KnownSlide("s", Path("s.tif"), tuple(map(Known.of_truth, planted)))
-    touching = [shapely.Point(1000, 1150).buffer(100), shapely.Point(900, 1000).buffer(150)]
-    score = score_slide(slide, found([*touching, shapely.Point(3000, 3000).buffer(120)]))
-    assert score.truth is Metastasis.MICRO
-    assert score.found is Metastasis.MICRO
-    large, small = score.sizes
-    assert (large.known_um, large.measured_um) == (400, pytest.approx(300, abs=1))
-    assert small == KnownSize(150)
-    assert score.false_deposits == 1
+def test_a_slide_is_scored_by_the_pairs_of_evaluation() -> None:
+    """The deposit that covers a known one most is its own, the other is a piece, and one in none is false."""
+    slide = KnownSlide("s", Path("s.tif"), planted(((1000, 1000), 400), ((5000, 1000), 150)))
+    two = [shapely.Point(1000, 1150).buffer(100), shapely.Point(900, 1000).buffer(150)]
+    score = score_slide(slide, found([*two, shapely.Point(3000, 3000).buffer(120)]))
+    assert (score.truth, score.found) == (Metastasis.MICRO, Metastasis.MICRO)
+    large, small = score.pairing.lesions
+    assert (large.slide_id, large.true_um, large.measured_um) == ("s", 400, pytest.approx(300, abs=1))
+    assert (small, score.missed) == (replace(lesion(150), slide_id="s"), 1)
+    assert (score.pairing.false_deposits, score.pairing.pieces) == (1, 1)
     # 100 um short of the 400 planted
     for stated_um, within in ((99.0, 0.0), (101.0, 1.0)):
-        said = replace(score, sizes=(replace(large, uncertainty_um=stated_um), small))
-        assert summarise([said]).size_within.value == within
+        told = Pairing((replace(large, uncertainty_um=stated_um), small), 1, 1)
+        assert summarise([replace(score, pairing=told)]).size_within.value == within
+
+
+def test_a_known_deposit_within_another_one_s_is_found_and_needs_no_place() -> None:
+    """A satellite that the deposit of a macrometastasis reaches: called tumour, and no size of its own."""
+    slide = KnownSlide("s", Path("s.tif"), planted(((2000, 2000), 2200), ((3300, 2000), 300)))
+    score = score_slide(slide, found([shapely.box(900, 1500, 3400, 2500)]), places=[])
+    assert [(match.merged, match.is_found) for match in score.pairing.lesions] == [(False, True), (True, True)]
+    assert (score.missed, score.named) == (0, 0)
+    told = summarise([score])
+    assert (told.recall_macro.value, told.recall_micro.value, told.size_error_small_um) == (1.0, 1.0, None)
 
 
 def test_a_missed_deposit_may_lie_at_a_place_that_the_page_names() -> None:
     """49 um beside it is seen with it, 51 um is not; one that is found needs no place."""
-    discs = [{"centre_um": (1000 * n, 1000), "diameter_um": 100} for n in (1, 2, 3)]
-    slide = KnownSlide("s", Path("s.tif"), tuple(map(Known.of_truth, discs)))
+    slide = KnownSlide("s", Path("s.tif"), planted(*(((1000 * n, 1000), 100) for n in (1, 2, 3))))
     places = [Detection(0.8, 1000.0, 1000.0), Detection(0.7, 2000.0, 1099.0), Detection(0.6, 3000.0, 1101.0)]
     score = score_slide(slide, found([shapely.Point(1000, 1000).buffer(40)]), places=places)
-    assert [size.named for size in score.sizes] == [None, True, False]
-    assert summarise([score]).missed_named.value == 0.5
+    assert (score.missed, score.named) == (2, 1)
+    assert summarise([score]).missed_named == share_of(1, 2)
     unasked = score_slide(slide, [])
-    assert [size.named for size in unasked.sizes] == [None, None, None]
-    assert np.isnan(summarise([unasked]).missed_named.value)
+    assert (unasked.missed, unasked.named) == (3, None)
+    assert summarise([unasked]).missed_named.value is None
 
 
 @pytest.fixture
@@ -242,39 +242,41 @@ def test_every_figure_of_six_slides_by_hand() -> None:
     """Truth negative twice, ITC, micro, macro, micro; found negative, ITC, ITC, micro, macro, negative: disagreement
     1 + 4 where chance has (2 x 15 + 7 + 2 x 11 + 27) / 6. Errors from 0.4 mm on are shares, below it um."""
     none, itc, micro, macro = Metastasis
+    slides = (
+        (none, none, (), 0),
+        (none, itc, (), 2),
+        (itc, itc, (lesion(100, 130, uncertainty_um=20),), 0),
+        (micro, micro, (lesion(400, 440, uncertainty_um=50), lesion(300, 290, uncertainty_um=5)), 1),
+        (macro, macro, (lesion(3000, 2100, uncertainty_um=900),), 0),
+        (micro, none, (lesion(500),), 0),
+    )
     found = summarise(
-        [
-            SlideScore(none, none),
-            SlideScore(none, itc, false_deposits=2),
-            SlideScore(itc, itc, (KnownSize(100, 130, 20),)),
-            SlideScore(micro, micro, (KnownSize(400, 440, 50), KnownSize(300, 290, 5)), false_deposits=1),
-            SlideScore(macro, macro, (KnownSize(3000, 2100, 900),)),
-            SlideScore(micro, none, (KnownSize(500, named=True),)),
-        ]
+        [SlideScore(true, said, Pairing(lesions, false, 0), named=1) for true, said, lesions, false in slides[-1:]]
+        + [SlideScore(true, said, Pairing(lesions, false, 0)) for true, said, lesions, false in slides[:-1]]
     )
     assert found.kappa.value == pytest.approx(1 - 5 / (86 / 6))
     assert (found.negative_called_negative, found.negatives, found.n) == (1, 2, 6)
     assert found.false_deposits.value == 0.5
     assert (found.size_error_large, found.size_error_small_um) == (pytest.approx(0.2), 20)
-    expected = ((found.recall_itc, 1, 1), (found.recall_micro, 2, 3), (found.recall_macro, 1, 1))
-    for interval, hits, n in (*expected, (found.size_within, 2, 4), (found.missed_named, 1, 1)):
-        assert interval == as_interval(share_of(hits, n))
+    assert (found.recall_micro.value, found.recall_micro.n) == (2 / 3, 6)  # by slide: one has two
+    expected = ((found.recall_itc, 1, 1), (found.recall_macro, 1, 1), (found.size_within, 2, 4))
+    for interval, hits, n in (*expected, (found.missed_named, 1, 1)):
+        assert interval == share_of(hits, n)
 
 
 def test_recall_above_isolated_tumour_cells_leaves_these_out() -> None:
     """Of 0.1, 0.2, 0.3 and 3 mm, of which 0.2 and 0.3 were missed: 0.2 mm is not above 0.2 mm."""
-    sizes = KnownSize(3000, 2900, 9), KnownSize(300), KnownSize(200), KnownSize(100, 90, 9)
-    score = SlideScore(Metastasis.MACRO, Metastasis.MACRO, sizes)
-    assert recall_above_itc([score]) == as_interval(share_of(1, 2))
-    assert summarise([score]).recall_itc == as_interval(share_of(1, 2))
+    lesions = lesion(3000, 2900), lesion(300), lesion(200), lesion(100, 90)
+    scores = [SlideScore(one.true_class, one.true_class, Pairing((one,), 0, 0)) for one in lesions]
+    assert recall_above_itc(scores) == share_of(1, 2)
 
 
 def test_figures_of_slides_without_deposits_are_no_numbers() -> None:
     """No recall, no error: neither 0 nor 1."""
-    found = summarise([SlideScore(Metastasis.NONE, Metastasis.NONE)] * 2)
+    found = summarise([SlideScore(Metastasis.NONE, Metastasis.NONE, Pairing((), 0, 0))] * 2)
     empty = (found.kappa.value, found.recall_micro.value, found.size_error_large, found.size_error_small_um)
-    assert np.isnan(empty).all()
-    assert np.isnan(found.size_within.value)
+    assert empty == (None,) * 4
+    assert found.size_within.value is None
 
 
 @pytest.mark.parametrize(("shape", "share_of_disc"), [(Shape.ROUND, 1.0), (Shape.CRESCENT, 0.282)])
@@ -287,11 +289,12 @@ def test_a_composite_holds_what_its_truth_says(
     known = known_composite(path)
     assert [d.diameter_um for d in known.deposits] == [900.0, 300.0]
     for deposit in known.deposits:
-        assert greatest_diameter(deposit.outline).diameter_um == pytest.approx(deposit.diameter_um, abs=0.3)
+        outline = to_shape(deposit.outline)
+        assert greatest_diameter(outline).diameter_um == pytest.approx(deposit.diameter_um, abs=0.3)
         disc_um2 = np.pi / 4 * deposit.diameter_um**2
-        assert deposit.outline.area / disc_um2 == pytest.approx(share_of_disc, abs=0.005)
+        assert outline.area / disc_um2 == pytest.approx(share_of_disc, abs=0.005)
     assert known.label is Metastasis.MICRO
-    assert shapely.distance(*(deposit.outline for deposit in known.deposits)) >= 600
+    assert shapely.distance(*(to_shape(deposit.outline) for deposit in known.deposits)) >= 600
     slide = open_slide(SlideRef("c", path))
     try:
         spacing = slide.frame_spacing(0.9, 1.0)
@@ -300,7 +303,7 @@ def test_a_composite_holds_what_its_truth_says(
     finally:
         slide.close()
     y, x = ((np.arange(0, count, 3) + 0.5) * PATCH_SPACING_UM for count in picture.shape)
-    union = shapely.union_all([d.outline for d in known.deposits])
+    union = shapely.union_all([to_shape(d.outline) for d in known.deposits])
     shapely.prepare(areas := [union, union.buffer(80)])
     tumour, within = (shapely.contains_xy(area, *np.meshgrid(x, y)) for area in areas)
     assert abs(picture[::3, ::3][tumour].mean() - TUMOUR[1]) < 6

@@ -13,35 +13,42 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.evaluation.bootstrap import share_of
+from nodescan.evaluation.bootstrap import Estimate, share_of
+from nodescan.evaluation.pairing import LesionMatch
 from nodescan.imaging.segmentation import find_deposits
+from tests.evaluation.made_lesions import lesion, planted
 from training.provenance import UNTUNED
-from training.scoring.scores import Interval, as_interval
 from training.tuning import rules as tuning
 from training.tuning.discs import found_from_um, sizes_follow
-from training.tuning.known_slides import Known, KnownSize, KnownSlide, SlideScores, score_slide, summarise
+from training.tuning.known_slides import KnownSlide, SlideScores, score_slide, summarise
 from training.tuning.rules import Trial, coverage_factor, size_correction, steadiest, tune
 
 SLIDES = (
-    KnownSlide("tumour", Path("tumour.tif"), (Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 400.0}),)),
+    KnownSlide("tumour", Path("tumour.tif"), planted(((480.0, 480.0), 400.0))),
     KnownSlide("normal", Path("normal.tif"), ()),
 )
 
 
-NOTHING = Interval(0.0, 0.0, 0.0)
+NOTHING = Estimate(0.0, 0.0, 0.0, 0)
 
 
 def trial(
-    smoothing_um: float, kappa: float, *, seed: float = 0.9, spread: float = 0.05, size_error: float = 0.05
+    smoothing_um: float,
+    kappa: float,
+    *,
+    seed: float = 0.9,
+    spread: float | None = 0.05,
+    size_error: float | None = 0.05,
 ) -> Trial:
-    around = Interval(kappa, kappa - spread, kappa + spread)
+    ends = (None, None) if spread is None else (kappa - spread, kappa + spread)
+    around = Estimate(kappa, *ends, 40)
     scores = SlideScores(around, 0, 0, NOTHING, NOTHING, NOTHING, NOTHING, size_error, 10.0, NOTHING, NOTHING, 40)
     return Trial(DecisionRule(smoothing_um, 0.6, seed, (), 0.0), scores, NOTHING)
 
 
 def finding(trial_: Trial, found: int, of: int) -> Trial:
     """The trial of a rule that finds so many of the known deposits above 0.2 mm."""
-    return replace(trial_, recall=as_interval(share_of(found, of)))
+    return replace(trial_, recall=share_of(found, of))
 
 
 def chosen(*trials: Trial, blind_from: float = 1.0) -> Trial:
@@ -57,7 +64,7 @@ def test_of_equal_rules_the_smoothest_is_chosen() -> None:
 
 def test_a_kappa_without_an_interval_can_be_told_from_less() -> None:
     """Few slides, all right in every resample."""
-    sure, less = trial(24.0, 1.0, spread=float("nan")), trial(40.0, 0.99)
+    sure, less = trial(24.0, 1.0, spread=None), trial(40.0, 0.99)
     assert chosen(sure, less) is sure
 
 
@@ -69,18 +76,18 @@ def test_of_the_smoothest_the_highest_seed_threshold_is_chosen() -> None:
 
 def test_of_the_smoothest_the_one_with_the_truest_sizes_is_chosen() -> None:
     """Equal in smoothing and kappa: 3 % of error in size beats 5 %, and nothing found beats nobody."""
-    rough, true, blind = trial(40.0, 0.9), trial(40.0, 0.9, size_error=0.03), trial(40.0, 0.9, size_error=float("nan"))
+    rough, true, blind = trial(40.0, 0.9), trial(40.0, 0.9, size_error=0.03), trial(40.0, 0.9, size_error=None)
     assert chosen(rough, blind, true) is true
 
 
 def test_a_rule_that_misses_a_known_deposit_is_told_from_one_that_finds_it() -> None:
     """Of few slides all classes may be right, as the largest deposits are found: a missed second one still counts."""
-    low, high = (trial(40.0, 1.0, seed=seed, spread=float("nan")) for seed in (0.875, 0.98))
+    low, high = (trial(40.0, 1.0, seed=seed, spread=None) for seed in (0.875, 0.98))
     assert chosen(low, high) is high
     assert chosen(all_found := finding(low, 3, 3), finding(high, 2, 3)) is all_found
     assert chosen(low, (both := finding(high, 3, 3))) is both
-    nan = replace(high, recall=as_interval(share_of(0, 0)))
-    assert chosen(replace(low, recall=nan.recall), nan) is nan
+    none_known = replace(high, recall=share_of(0, 0))
+    assert chosen(replace(low, recall=none_known.recall), none_known) is none_known
 
 
 def test_of_many_deposits_one_more_or_less_is_chance() -> None:
@@ -112,8 +119,8 @@ def two_discs(large: float, small: float) -> ProbabilityMap:
 @pytest.mark.usefixtures("few_rules")
 def test_what_is_tuned_finds_the_second_deposit_of_its_own_slides() -> None:
     """The class of the slide is right by any seed threshold; those above 0.9 would lose the smaller micrometastasis."""
-    second = Known.of_truth({"centre_um": (1200.0, 480.0), "diameter_um": 260.0})
-    slides = (replace(SLIDES[0], deposits=(*SLIDES[0].deposits, second)), SLIDES[1])
+    both = planted(((480.0, 480.0), 400.0), ((1200.0, 480.0), 260.0))
+    slides = (replace(SLIDES[0], deposits=both), SLIDES[1])
     trials = tune(slides, [two_discs(0.99, 0.91), disc_map(0.01)], load_config(None).settings.segmentation)
     assert {trial.worth for trial in trials if trial.rule.seed_threshold > 0.85} == {1.2}
     best = chosen(*trials)
@@ -142,8 +149,22 @@ def test_from_which_size_on_every_disc_is_found(missed: tuple[float, ...], found
 
 def test_pairs_of_the_correction_rise_after_rounding_too() -> None:
     """Lengths that differ by less than is written on the card make no second pair."""
-    table, _ = size_correction([[KnownSize(100.0, 694.13)]] * 3 + [[KnownSize(150.0, 694.14)]] * 3)
+    table, _ = size_correction([(100.0, 694.13)] * 3 + [(150.0, 694.14)] * 3)
     assert table == ((694.1, 100.0),)
+
+
+@pytest.mark.usefixtures("few_rules")
+def test_a_deposit_that_holds_a_second_lesion_corrects_no_size() -> None:
+    """Four slides of two discs each that one deposit spans: its length is of both. Four of one disc each do correct."""
+    apart = replace(SLIDES[0], deposits=planted(((480.0, 330.0), 100.0), ((480.0, 560.0), 240.0)))
+    trials = [
+        tune(
+            [slide] * 4 + [SLIDES[1]], [disc_map(0.99)] * 4 + [disc_map(0.01)], load_config(None).settings.segmentation
+        )
+        for slide in (apart, SLIDES[0])
+    ]
+    assert [len(found[0].rule.size_correction_um) for found in trials] == [0, 1]
+    assert trials[0][0].recall.value == trials[0][0].scores.recall_itc.value == 1.0
 
 
 @pytest.fixture
@@ -174,25 +195,23 @@ def test_a_rule_that_finds_nothing_is_not_among_those_to_choose_from() -> None:
 @pytest.mark.parametrize(("lengths", "spread"), [((), 25.0), ((210.0, 190.0), 25.0), ((210.0, 190.0, 230.0), 14.8)])
 def test_a_spread_is_told_from_three_deposits_on(lengths: tuple[float, ...], spread: float) -> None:
     """Of none it was 0.0 um: sizes without any uncertainty from a model that nothing is known of."""
-    sizes = [[KnownSize(200.0 * (1 + 9 * n), 200.0 * 9 * n + um)] for n, um in enumerate(lengths)]
-    _, left = size_correction(sizes)
+    _, left = size_correction([(200.0 * (1 + 9 * n), 200.0 * 9 * n + um) for n, um in enumerate(lengths)])
     assert left == spread
 
 
-def one_off_by(errors_in_standard: Iterable[float]) -> list[KnownSize]:
-    """Found deposits of 500 um with a standard uncertainty of 10 um."""
-    return [KnownSize(500.0, 500.0 + 10 * error, 10.0) for error in errors_in_standard]
+def one_off_by(errors_in_standard: Iterable[float]) -> list[LesionMatch]:
+    """Measured deposits of 500 um with a standard uncertainty of 10 um."""
+    return [lesion(500.0, 500.0 + 10 * error, uncertainty_um=10.0) for error in errors_in_standard]
 
 
 def test_the_coverage_factor_holds_95_percent_of_the_found_deposits() -> None:
-    """96 of 100, so that another one is held in 95 % of cases; never below 2; missed and few ones say too little."""
+    """96 of 100, so that another one is held in 95 % of cases; never below 2; few say too little."""
     errors = [*np.linspace(-1.0, 1.0, 95), 3.04, -3.14, 8.0, 9.0, -30.0]
     factor = coverage_factor(one_off_by(errors))
     assert sum(abs(error) <= factor for error in errors) == 96
     assert factor == pytest.approx(3.1)
     assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 30))) == 2.0
     assert coverage_factor(one_off_by([9.0] * 38)) == 2.0
-    assert coverage_factor([*one_off_by([9.0] * 38), KnownSize(500.0)]) == 2.0
     assert coverage_factor(one_off_by([9.0] * 38 + [30.0])) == 9.0
 
 
@@ -201,15 +220,14 @@ def test_a_tuned_rule_s_uncertainty_is_a_scan_s() -> None:
     """What the trial states with a size is what find_deposits states by its rule."""
     settings = load_config(None).settings.segmentation
     slides = [replace(SLIDES[0], name=f"tumour {n}") for n in range(39)]
-    short = Known.of_truth({"centre_um": (480.0, 480.0), "diameter_um": 330.0})
-    slides[:2] = [replace(slide, deposits=(short,)) for slide in slides[:2]]
+    slides[:2] = [replace(slide, deposits=planted(((480.0, 480.0), 330.0))) for slide in slides[:2]]
     maps = [disc_map(0.99)] * 39
     best = tune([*slides, SLIDES[1]], [*maps, disc_map(0.01)], settings)[0]
     assert best.rule.coverage_factor > 2
     score = score_slide(slides[0], find_deposits(maps[0], best.rule, settings))
     within = [score_slide(s, find_deposits(maps[0], best.rule, settings)) for s in slides]
     assert summarise(within).size_within.value == best.scores.size_within.value
-    assert score.sizes[0].uncertainty_um is not None
+    assert score.pairing.lesions[0].uncertainty_um is not None
 
 
 def disc_map(inside: float) -> ProbabilityMap:
