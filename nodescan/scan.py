@@ -44,6 +44,7 @@ from nodescan.slide_flags import (
     mark_cut_off,
     model_flags,
     pattern_flags,
+    small_pale_flags,
     tissue_flags,
 )
 from nodescan.spacing_check import spacing_flags
@@ -87,6 +88,7 @@ def scan_slide(
             *slide.info.warnings,
             *wait_for_tissue_flags(),
             *examination_flags(examination),
+            *small_pale_flags(examination, settings.quality.pale),
             *model_flags(predictor.model),
             *wait_for_level_flags(examination),
         )
