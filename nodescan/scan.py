@@ -46,6 +46,7 @@ from nodescan.slide_flags import (
     mark_cut_off,
     model_flags,
     pattern_flags,
+    small_pale_flags,
     tissue_flags,
 )
 from nodescan.spacing_check import spacing_flags
@@ -100,6 +101,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
             *slide.info.warnings,
             *wait_for_tissue_flags(),
             *examination_flags(examination),
+            *small_pale_flags(examination, settings.quality.pale),
             *model_flags(predictor.model),
             *wait_for_level_flags(examination),
         )

@@ -16,7 +16,7 @@ from nodescan.domain.report import ModelIdentity, SlideReport
 if TYPE_CHECKING:  # worker processes import this, and wait for all that it loads
     import pytest
 
-PINK, PURPLE = (175, 98, 150), (110, 60, 150)
+PINK, PURPLE = (175, 98, 150), (168, 60, 150)
 
 
 class ColourPredictor:

@@ -192,6 +192,7 @@ def test_what_was_marked_on_a_slide_that_can_t_be_judged_is_no_finding() -> None
     brown = painted(196)
     tissue = brown[..., 1] < 225
     brown[tissue, 2] = brown[tissue, 1] // 2
+    brown[4::8, 4::8] = 245  # light comes through, or it would be ink
     report = scan(PaintedSlide(brown)).report
     assert report.deposits
     assert {flag.code for flag in report.flags} == {"not_he"}
@@ -261,6 +262,41 @@ def test_a_badly_scanned_area_is_never_negative(fault: str) -> None:
     assert told_of_not_examined(result.report, 0.38) == "badly_scanned"
     assert result.probability.examined[14:50, 14:50].all()
     assert not result.probability.examined[16:48, 80:112].any()
+
+
+def in_a_disc(pixels: NDArray[np.uint8], changed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first, but for a disc of 0.48 mm in its middle."""
+    rows, columns = np.ogrid[:SIZE_PX, :SIZE_PX]
+    return np.where((np.hypot(rows - 512, columns - 512) < 253)[..., None], changed, pixels)
+
+
+def test_a_small_faded_area_over_tumour_is_told_with_its_place() -> None:
+    """The slide stays complete: collagen without nuclei looks so, too. On the slide as it is nothing is told."""
+    pixels = painted(320)
+    report = scan(PaintedSlide(in_a_disc(pixels, faded(pixels, 0.25)))).report
+    assert (report.status, report.metastasis) == (Status.COMPLETE, Metastasis.NONE)
+    (flag,) = report.flags
+    assert flag.code == "small_pale_area"
+    assert float(flag.message.split("An area of ")[1].split(" mm2")[0]) == pytest.approx(0.18, abs=0.03)
+    assert "(0.49 mm from the left, 0.49 mm from the top of what was scanned)" in flag.message
+    assert scan(PaintedSlide(pixels)).report.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("transmitted", "code"),
+    [((0.4, 0.45, 1.0), "tissue_under_ink"), ((1.0, 0.4, 0.4), "tissue_under_ink"), ((0.5,) * 3, "badly_scanned")],
+)
+def test_a_small_area_that_lets_little_light_through_is_never_negative(
+    transmitted: tuple[float, float, float], code: str
+) -> None:
+    """Blue ink, red ink and grey, of 0.48 mm: their middle was not examined, and the slide says why."""
+    pixels = painted(320)
+    pixels[4::8, 4::8] = 245  # between nuclei
+    result = scan(PaintedSlide(in_a_disc(pixels, (pixels * np.array(transmitted)).astype(np.uint8))))
+    assert result.report.status is Status.INCOMPLETE
+    assert code in {flag.code for flag in result.report.flags}
+    assert not result.probability.examined[24:40, 24:40].any()
+    assert result.probability.examined[12:16, 12:52].all()
 
 
 def test_a_deposit_beside_a_faded_section_is_a_lower_bound() -> None:

@@ -115,6 +115,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "deposit_cut_off": FlagKind("Deposit cut off", doubt=Doubt.ANY_CLASS, review=Review.AS_FOUND),
     "tissue_cut_off": FlagKind("Tissue cut off", doubt=Doubt.ANY_CLASS),
     "tissue_meets_ink": FlagKind("Tissue meets ink", doubt=Doubt.ANY_CLASS),
+    "small_pale_area": FlagKind("Small pale area", doubt=Doubt.ANY_CLASS),
     # of deposits, without an effect on the class
     "size_near_limit": FlagKind("Size near limit", review=Review.RESTATED),
     "tumour_on_glass": FlagKind("Tumour on glass", review=Review.AS_FOUND),

@@ -16,6 +16,7 @@ from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing_data import missing_cells
 from nodescan.imaging.paleness import pale_cells
 from nodescan.imaging.scan_faults import dark_cells
+from nodescan.imaging.veils import veiled_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
@@ -109,11 +110,13 @@ class _SlidePasses:
         shown = answer_tiles(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
         spacing = shown.probability.spacing
         missing = missing_cells(shown.blank, self.survey.tissue, spacing)
-        seen = self.survey.wanted & ~self.hidden & ~missing & ~shown.unread
+        read = self.survey.wanted & ~missing & ~shown.unread
+        seen = read & ~self.hidden
         quality = self.settings.quality
         pale = pale_cells(shown.stain, seen, spacing, quality.pale)
         dark = dark_cells(shown.light, seen, spacing, quality.faults)
-        return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden)
+        veiled = veiled_cells(shown.colours, read, spacing) & ~dark  # solid ink has paler ink around it
+        return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden | veiled)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> TileAnswers:
         """What the reference says of cells, bool (H, W), and of some beside them."""

@@ -19,6 +19,7 @@ from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
+from nodescan.imaging.veils import colour_shares
 from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
 from nodescan.machine import computing_threads, usable_cores
 from nodescan.threads import thread_errors
@@ -47,6 +48,7 @@ class TileAnswers:
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing_data.py.
     stain : float16 (H, W, 2), how much of a cell is stained, and how much is dark; see imaging/paleness.py.
     light : float16 (H, W), how much of it is light; see imaging/scan_faults.py.
+    colours : float16 (H, W, 2), how much of it is light in red, and in blue; see imaging/veils.py.
     """
 
     probability: ProbabilityMap
@@ -54,6 +56,7 @@ class TileAnswers:
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
     light: NDArray[np.float16]
+    colours: NDArray[np.float16]
 
     @property
     def unread(self) -> NDArray[np.bool_]:
@@ -99,6 +102,7 @@ class _ReadTile:
     blank: NDArray[np.uint8]
     stain: NDArray[np.float16]
     light: NDArray[np.float16]
+    colours: NDArray[np.float16]
 
 
 def answer_tiles(
@@ -125,7 +129,8 @@ def answer_tiles(
     map_ = replace(showing.builder.result(), bounds=slide.info.bounds_um)
     blurred = without_specks(showing.reasons == NotExamined.BLURRED, survey.wanted, map_.spacing)
     reasons = np.where(survey.wanted & ~map_.examined, showing.reasons, np.uint8(0))
-    return TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light).without(blurred, NotExamined.BLURRED)
+    answers = TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light, showing.colours)
+    return answers.without(blurred, NotExamined.BLURRED)
 
 
 def read_first_tiles(slide: Slide, survey: Survey, predictor: TilePredictor) -> Survey:
@@ -156,7 +161,7 @@ class _TilePass:
         self._quality, self._done = quality, done
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
         self.reasons, self.blank = (np.zeros(survey.wanted.shape, dtype=np.uint8) for _ in range(2))
-        self.stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
+        self.stain, self.colours = (np.zeros((*survey.wanted.shape, 2), dtype=np.float16) for _ in range(2))
         self.light = np.zeros(survey.wanted.shape, dtype=np.float16)
 
     def at(
@@ -208,11 +213,13 @@ class _TilePass:
         quality = self._quality
         if quality is None:
             light = np.zeros(blank.shape, dtype=np.float16)
-            return _ReadTile(tile, pixels, np.zeros_like(blank), blank, np.stack([light, light], axis=-1), light)
+            two = np.stack([light, light], axis=-1)
+            return _ReadTile(tile, pixels, np.zeros_like(blank), blank, two, light, two)
         reasons = _blurred_or_stuck(core, geometry.stride_px, quality, glass)
         stain = stain_shares(core, geometry.stride_px, quality.pale, glass)
         light = light_share(core, geometry.stride_px, quality.faults, glass)
-        return _ReadTile(tile, pixels, reasons, blank, stain, light)
+        colours = colour_shares(core, geometry.stride_px, glass)
+        return _ReadTile(tile, pixels, reasons, blank, stain, light, colours)
 
     def _place(self, item: _ReadTile, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
@@ -222,6 +229,7 @@ class _TilePass:
             (self.blank, item.blank),
             (self.stain, item.stain),
             (self.light, item.light),
+            (self.colours, item.colours),
         ):
             kept[window] = of_tile[:height, :width]
         judged = (item.reasons == 0) | (item.reasons == NotExamined.BLURRED)  # specks of blur count as examined

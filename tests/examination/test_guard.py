@@ -257,7 +257,8 @@ def asked_again(
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
     none, light = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.float16)
-    first = TileAnswers(map_, none, none, np.stack([light, light], axis=-1), light)
+    two = np.stack([light, light], axis=-1)
+    first = TileAnswers(map_, none, none, two, light, two)
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> TileAnswers:

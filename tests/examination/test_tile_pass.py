@@ -71,7 +71,8 @@ def test_a_cell_that_counts_for_nothing_is_told_by_one_reason(
     map_ = ProbabilityMap(np.where(examined, np.float32(0.7), np.float32(0)), examined, Spacing.square(16.0))
     blank, light = np.zeros((5, 16), np.uint8), np.zeros((5, 16), np.float16)
     told = np.array([0, NotExamined.BLURRED, NotExamined.UNREAD, NotExamined.FAULTY, 0], np.uint8)[state]
-    shown = TileAnswers(map_, told, blank, np.stack([light, light], axis=-1), light)
+    two = np.stack([light, light], axis=-1)
+    shown = TileAnswers(map_, told, blank, two, light, two)
     found = shown.judged(missing=missing, hidden=hidden, pale=pale, dark=dark)
     seen = ~missing & ~hidden
     kept = examined & seen & ~pale & ~dark

@@ -18,7 +18,7 @@ FAULTS = QUALITY.faults
 ANY_SIZE = replace(FAULTS, min_area_mm2=0.0)
 STRIDE_PX, CELL = 16, Spacing.square(15.5)
 
-ACRE = math.ceil(0.25e6 / CELL.pixel_area_um2)
+ACRE = math.ceil(0.06e6 / CELL.pixel_area_um2)
 """Cells of the least area that counts."""
 
 
@@ -135,9 +135,9 @@ def test_a_square_is_dark_below_the_least_share_of_light(light: float, found: bo
 
 @pytest.mark.parametrize(("cells", "found"), [(ACRE, True), (ACRE - 1, False)])
 def test_a_dark_area_counts_from_the_least_size_on(cells: int, found: bool) -> None:
-    """Smaller ones are let pass, as pale ones are."""
+    """Smaller ones are let pass: a single square is as large."""
     seen = np.zeros((80, 80), bool)
-    seen[:33, :33].flat[:cells] = True
+    seen[:16, :16].flat[:cells] = True
     assert dark_cells(np.zeros((80, 80), np.float16), seen, CELL, FAULTS).any() == found
 
 
