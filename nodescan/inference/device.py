@@ -117,7 +117,7 @@ def _there(count: int) -> str:
     if count:
         found = f"there are {count} CUDA devices" if count > 1 else "there is 1 CUDA device"
         return f"{found} ({hidden})" if hidden else found
-    why = _why_no_gpu() or hidden
+    why = _why_none_is_seen() or hidden
     return f"torch can use no GPU ({why})" if why else "this machine has no CUDA device"
 
 
@@ -137,8 +137,16 @@ def _why_no_gpu() -> str:
     return ""
 
 
+def _why_none_is_seen() -> str:
+    """Why torch sees no GPU though there may be one; "" where there is no driver of one, or torch doesn't say."""
+    if (why := _why_no_gpu()) or not _DRIVER.exists():
+        return why
+    built = torch.version.cuda or torch.version.hip
+    return hidden_by() if built else "this torch is built without CUDA"
+
+
 def _first_that_computes() -> Device:
-    why = "" if (count := gpu_count()) else _why_no_gpu()
+    why = "" if (count := gpu_count()) else _why_none_is_seen()
     for index in range(count):
         try:
             return _gpu(index)

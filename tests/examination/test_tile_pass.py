@@ -6,11 +6,12 @@ from threading import Lock
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.examination import tile_pass
-from nodescan.examination.tile_pass import MOST_READERS, TileAnswers, readers_for
+from nodescan.examination.tile_pass import MOST_READERS, TileAnswers, _ReadTile, readers_for
 from tests.fakes import ColourPredictor
 
 
@@ -55,6 +56,27 @@ def test_as_many_tiles_wait_however_many_read() -> None:
 
     with ThreadPoolExecutor(MOST_READERS) as pool:
         assert list(taken(tile_pass._ahead(pool, read, range(50), most=most))) == list(range(50))
+
+
+def test_a_batch_keeps_its_tiles_until_it_is_answered() -> None:
+    """Though batches share memory: one is handed over before the one ahead of it is looked at, and sizes differ."""
+    predictor, number = Slow(), iter(range(1, 99))
+    batches = [[_read_tile(next(number)) for _ in range(size)] for size in (3, 3, 1, 0, 2, 3, 4, 3)]
+    batches[4].insert(1, (0, 0))  # a tile that can't be read
+    for batch, answers in tile_pass._answered(batches, predictor):
+        assert answers.tolist() == [float(item.pixels[0, 0, 0]) for item in batch if isinstance(item, _ReadTile)]
+
+
+class Slow(ColourPredictor):
+    """Looks at its tiles once its answers are wanted; each is answered with its colour."""
+
+    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return tiles[:, 0, 0, 0].astype(np.float32)
+
+
+def _read_tile(colour: int) -> _ReadTile:
+    none, share = np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.float16)
+    return _ReadTile((colour, 0), np.full((16, 16, 3), colour, np.uint8), none, none, share[..., None], share)
 
 
 @pytest.mark.parametrize(("pale_too", "dark_too"), [(True, False), (False, True), (True, True), (False, False)])

@@ -26,7 +26,7 @@ def findings(folder: Path) -> dict[str, Any]:
     """The phantom's slide, made in `folder` and scanned, in the words and numbers of report.json."""
     path = folder / "phantom.tif"
     make_phantom(path, PLAN)
-    predictor = open_predictor(find_model(None), precision="float32")
+    predictor = open_predictor(find_model(None), device="cpu", precision="float32")
     ref, settings = SlideRef("phantom", path), load_config(None).settings
     report = scan_slide(ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
     assert report.model is not None

@@ -264,6 +264,34 @@ def test_a_gpu_hidden_from_a_job_is_told_by_the_variable(
         choose_device("cuda:1")
 
 
+@pytest.mark.parametrize(
+    ("driver", "built", "said", "told"),
+    [
+        (True, "13.0", "", "; CUDA_VISIBLE_DEVICES is '')"),
+        (True, None, "", "; this torch is built without CUDA)"),
+        (True, None, None, "; this torch is built without CUDA)"),
+        (True, "13.0", None, ")"),
+        (False, "13.0", "", ")"),
+        (False, None, None, ")"),
+    ],
+)
+@pytest.mark.usefixtures("warns")
+def test_a_run_says_why_it_leaves_a_gpu_alone(
+    monkeypatch: pytest.MonkeyPatch, driver: bool, built: str | None, said: str | None, told: str
+) -> None:
+    """In its first line and its reports, where there is the driver of one; else it has nothing to explain."""
+    monkeypatch.setattr(device_module, "_DRIVER", Path(__file__) if driver else Path(__file__, "nothing"))
+    monkeypatch.setattr(torch.version, "cuda", built)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if said is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", said)
+    assert choose_device("auto").description.endswith(f" threads{told}")
+    if built is None and driver:
+        with pytest.raises(DeviceError, match=r"torch can use no GPU \(this torch is built without CUDA\); use "):
+            choose_device("cuda")
+
+
 def test_a_driver_that_is_too_old_is_the_reason_whatever_the_variable_says(
     warns: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
