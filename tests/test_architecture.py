@@ -109,6 +109,7 @@ def test_scanning_does_not_need_torchvision_or_training() -> None:
 BROAD = {
     "__init__.py: _tried": "a check of the doctor that broke has failed, and says by what",
     "slide_task.py: scan_one": "the one over a slide: a defect costs that slide, and its traceback is recorded",
+    "worker_process.py: main": "a worker that a defect ends: told on stderr, and the run hears of the process' end",
     "slide_task.py: _written_failure": "the report of a slide that failed already; its traceback is recorded",
     "slide_task.py: _glimpse": "a picture on the page of a slide that failed already",
     "local_copies.py: _make": "whoever waits for the copy hears of it",

@@ -108,8 +108,8 @@ Slots = Annotated[
         "--slots",
         metavar="N",
         min=0,
-        help="How many slides to scan at once, each in its own process. 0 scans in this process; a slide that hangs "
-        "is then not stopped.",
+        help="How many slides to scan at once, each in its own process. With 1, or one per GPU, the next slide is "
+        "opened meanwhile. 0 scans in this process; a slide that hangs is then not stopped.",
         show_default="1, or one per GPU",
         rich_help_panel=groups.SPEED,
     ),
