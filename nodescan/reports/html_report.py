@@ -11,7 +11,7 @@ from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
-from nodescan.reports.places import for_corrections, what_is_shown
+from nodescan.reports.places import counted_from
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -74,8 +74,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         judged=report.not_judged is None,
         seen=report.looked_at and not report.no_tissue and report.not_judged is None,
         marked=f"{_marked(report)}s",
-        shown=what_is_shown(report),
-        for_corrections=for_corrections(report),
+        counted_from=counted_from(report),
         n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
         quality=page.quality_facts(result),
         provenance=page.provenance_facts(report),

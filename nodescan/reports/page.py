@@ -22,7 +22,7 @@ from nodescan.reports.palette import (
     heat_ramp,
 )
 from nodescan.reports.pictures import MOST_NUMBERED
-from nodescan.reports.places import in_scanned_part
+from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_WORDS,
@@ -154,7 +154,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
-            centre=", ".join(f"{at_um / 1000:.2f}" for at_um in in_scanned_part(deposit.centre_um, report)),
+            centre=centre(deposit.centre_um),
             cells=cell_words(deposit) if judged else "",
         )
         for deposit in report.deposits[:MOST_ROWS]

@@ -11,7 +11,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.imaging.detections import MOST_PLACES, likeliest_places
-from nodescan.reports.places import place
+from nodescan.reports.places import centre, place
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -303,6 +303,6 @@ def _likeliest(report: SlideReport) -> tuple[str, ...]:
     return tuple(
         f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
         f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
-        f"{place((found.x_um, found.y_um), report)}."
+        f"{place((found.x_um, found.y_um), report)} (centre in corrections: {centre((found.x_um, found.y_um))} µm)."
         for number, found in enumerate(places)
     )
