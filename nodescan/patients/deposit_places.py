@@ -4,8 +4,9 @@ import math
 
 import shapely
 
+from nodescan.csv_rows import CsvRow
 from nodescan.domain.deposits import Deposit
-from nodescan.patients.correction_rows import Correction
+from nodescan.patients.correction_rows import Correction, Place
 from nodescan.reports.geojson_report import read_deposit_shapes
 from nodescan.reports.places import scanned_from_um
 from nodescan.reports.report_reader import StoredReport
@@ -22,40 +23,38 @@ _FRAME = (
 )
 
 
-def check_on_slide(correction: Correction, original: StoredReport) -> None:
+def check_on_slide(place_um: Place, original: StoredReport, where: CsvRow) -> None:
     """Raise UsageError for a centre off the scanned part: it is of another slide or frame, or in pixels."""
-    if original.info is None or correction.centre_um is None:
+    if original.info is None:
         return
-    (x, y), scanned = correction.centre_um, original.info.bounds_um
+    (x, y), scanned = place_um, original.info.bounds_um
     if scanned.left <= x <= scanned.right and scanned.top <= y <= scanned.bottom:
         return
-    raise correction.where.error(
+    raise where.error(
         f"the centre {x:g}, {y:g} um is outside of the scanned part of slide {original.slide_id!r} "
         f"(x {scanned.left:.0f} to {scanned.right:.0f}, y {scanned.top:.0f} to {scanned.bottom:.0f} um). {_FRAME}"
     )
 
 
-def deposit_at(correction: Correction, original: StoredReport) -> int:
+def deposit_at(place_um: Place, original: StoredReport, where: CsvRow) -> int:
     """The id of the deposit at the centre that a row gives.
 
     Raises UsageError where there is none, or there are two, or another if the centre counts from the scanned part, as
     QuPath does.
     """
-    assert correction.centre_um is not None
-    x, y = correction.centre_um
-    near = _near((x, y), original)
+    (x, y), near = place_um, _near(place_um, original)
     if not near:
-        raise correction.where.error(
+        raise where.error(
             f"slide {original.slide_id!r} has no deposit near {x:g}, {y:g} um; use add for a new one. {_FRAME}"
         )
     if len(near) > 1 and near[1][0] - near[0][0] < NEAR_UM / 2:
         ids = ", ".join(str(number) for _, number in near)
-        raise correction.where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
+        raise where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
     off_um, meant = near[0]
     left_um, top_um = scanned_from_um(original)
     in_qupath = _near((x + left_um, y + top_um), original)
     if off_um > _COPIED_UM and in_qupath and in_qupath[0][1] != meant:
-        raise correction.where.error(
+        raise where.error(
             f"{x:g}, {y:g} um is at deposit {meant} of slide {original.slide_id!r}, but at deposit {in_qupath[0][1]} "
             f"if it was read in QuPath. {_FRAME}; give the deposit_id"
         )
@@ -64,13 +63,13 @@ def deposit_at(correction: Correction, original: StoredReport) -> int:
 
 def may_mean_another(correction: Correction, original: StoredReport) -> bool:
     """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one."""
+    named = correction.deposit
     if correction.action == "add":
         return False
-    centre_um = correction.centre_um
-    return centre_um is None or all(math.dist(centre_um, one.centre_um) > NEAR_UM for one in original.deposits)
+    return isinstance(named, int) or all(math.dist(named, one.centre_um) > NEAR_UM for one in original.deposits)
 
 
-def _near(place_um: tuple[float, float], report: StoredReport) -> list[tuple[float, int]]:
+def _near(place_um: Place, report: StoredReport) -> list[tuple[float, int]]:
     """How far, in um, each deposit's centre is from a place that may mean it, and its id; the nearest first."""
     return sorted(
         (math.dist(place_um, deposit.centre_um), deposit.id)
@@ -79,7 +78,7 @@ def _near(place_um: tuple[float, float], report: StoredReport) -> list[tuple[flo
     )
 
 
-def _is_at(place_um: tuple[float, float], deposit: Deposit, report: StoredReport) -> bool:
+def _is_at(place_um: Place, deposit: Deposit, report: StoredReport) -> bool:
     """Whether a place means this deposit, by its outline; by its longest diameter where that wasn't written.
 
     A circle as wide as an elongated deposit reaches far off it, to where a small one may have been meant.
