@@ -11,7 +11,7 @@ from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, Flag, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
-from nodescan.domain.report import Status
+from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
 from nodescan.domain.units import Micrometers
@@ -70,7 +70,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(open_ended),
         cut_off_macro=all(found is Metastasis.MACRO for found in open_ended),
-        judged=said or (report.not_judged is None and report.examined_fraction != 0),
+        judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from nodescan.domain.naming import how_many
-from nodescan.domain.report import SlideReport, SlideResult
+from nodescan.domain.report import Outcome, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
@@ -71,8 +71,8 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         close_ups=close_ups,
         n_more_close_ups=report.n_foci - len(close_ups),
         rows=page.rows(report),
-        judged=report.not_judged is None,
-        seen=report.looked_at and not report.no_tissue and report.not_judged is None,
+        judged=not report.not_judged,
+        seen=report.outcome is Outcome.JUDGED,
         marked=f"{_marked(report)}s",
         counted_from=counted_from(report),
         n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
@@ -93,7 +93,7 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
 
 def _marked(report: SlideReport) -> str:
     """What outlines enclose: a deposit only where the network can judge the slide."""
-    return "deposit" if report.not_judged is None else "area"
+    return "area" if report.not_judged else "deposit"
 
 
 def _heatmap(picture: Image.Image | None) -> Figure | None:

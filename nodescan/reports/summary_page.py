@@ -163,7 +163,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 
 
 def _row(report: SlideReport, folder: Path) -> Row:
-    name, judged = report.slide.slide_id, report.not_judged is None
+    name, judged = report.slide.slide_id, not report.not_judged
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(

@@ -7,7 +7,7 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
-from nodescan.domain.report import ModelIdentity, SlideReport, Status
+from nodescan.domain.report import ModelIdentity, Outcome, SlideReport, Status
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -74,13 +74,13 @@ def cell_words(deposit: Deposit) -> str:
 
 def found_words(deposit: Deposit, report: SlideReport) -> str:
     """A deposit's class in words; on a slide that was not judged it has none."""
-    return CLASS_WORDS[deposit.metastasis] if report.not_judged is None else NOT_JUDGED_WORDS.capitalize()
+    return NOT_JUDGED_WORDS.capitalize() if report.not_judged else CLASS_WORDS[deposit.metastasis]
 
 
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
-        return "No class: too much could not be read" if report.looked_at else "Not read"
+        return "Not read" if report.outcome is Outcome.NOT_READ else "No class: too much could not be read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:
@@ -126,7 +126,7 @@ def untuned_words(report: SlideReport) -> str:
 
 def largest_words(report: SlideReport) -> str:
     """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
-    if report.not_judged is not None:
+    if report.not_judged:
         return NOT_JUDGED_WORDS
     if report.largest_deposit_um is None:
         return ""
