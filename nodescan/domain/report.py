@@ -158,12 +158,11 @@ class SlideReport:
     @property
     def outcome(self) -> Outcome:
         """The first of Outcome that holds."""
-        codes = codes_of(self.flags)
         if self.status.without_result and not self.looked_at:
             return Outcome.NOT_READ
-        if "no_tissue" in codes:
+        if self._no_tissue:
             return Outcome.NO_TISSUE
-        if codes & NOT_JUDGED:
+        if codes_of(self.flags) & NOT_JUDGED:
             return Outcome.NOT_JUDGED
         return Outcome.JUDGED if self.looked_at else Outcome.NOTHING_EXAMINED
 
@@ -176,10 +175,14 @@ class SlideReport:
         """Whether the network saw what there was to see, or a part: a list of what was found then means something."""
         if self.examined_fraction is None:
             return not self.status.without_result
-        return self.examined_fraction > 0 or bool(self.deposits) or "no_tissue" in codes_of(self.flags)
+        return self.examined_fraction > 0 or bool(self.deposits) or self._no_tissue
 
     @property
-    def may_be_higher(self) -> bool:
+    def _no_tissue(self) -> bool:
+        return any(flag.code == "no_tissue" for flag in self.flags)
+
+    @property
+    def class_at_least(self) -> bool:
         """Whether words say "at least": the class is a lower bound, and there is one above it."""
         return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
 
@@ -188,7 +191,7 @@ class SlideReport:
         """The class in words, "at least" where a higher one is possible; "no class" where there is none."""
         if self.metastasis is None:
             return "no class"
-        return f"at least {self.metastasis.word}" if self.may_be_higher else self.metastasis.word
+        return f"at least {self.metastasis.word}" if self.class_at_least else self.metastasis.word
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -198,9 +201,9 @@ class SlideReport:
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
 
     @property
-    def size_certain(self) -> bool:
-        """Whether the largest deposit is no lower bound: all tissue was examined, and no deposit is cut off."""
-        return self.status is Status.COMPLETE and not any(deposit.may_be_larger for deposit in self.deposits)
+    def size_at_least(self) -> bool:
+        """Whether the largest size is a lower bound: some tissue was not examined, or a deposit is cut off."""
+        return self.status is not Status.COMPLETE or any(deposit.size_at_least for deposit in self.deposits)
 
     @property
     def n_foci(self) -> int:

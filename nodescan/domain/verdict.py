@@ -47,8 +47,8 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     if not tissue_found or not classifiable:
         return Verdict(Status.INCOMPLETE, None, False)
     if all_examined:
-        open_ended = any(deposit.may_be_larger for deposit in deposits)
-        return Verdict(Status.COMPLETE, worst, open_ended and worst < Metastasis.MACRO)
+        cut_off = any(deposit.size_at_least for deposit in deposits)
+        return Verdict(Status.COMPLETE, worst, cut_off and worst < Metastasis.MACRO)
     found = worst is not Metastasis.NONE
     return Verdict(Status.INCOMPLETE, worst if found else None, found)
 

@@ -14,7 +14,7 @@ from nodescan.imaging.sizing import to_shape
 class LesionMatch:
     """One annotated lesion and its deposit, None where it was missed. Sizes are greatest diameters in um.
 
-    open_ended: it was found, and its measured size is one that it has at least, so no measurement to compare.
+    at_least: it was found, and its measured size is a lower bound, so no measurement to compare.
     """
 
     slide_id: str
@@ -22,7 +22,7 @@ class LesionMatch:
     true_class: Metastasis
     measured_um: float | None
     measured_class: Metastasis | None
-    open_ended: bool = False
+    at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def n_matched(lesions: Sequence[LesionMatch]) -> int:
 
 def with_sizes(lesions: Sequence[LesionMatch]) -> tuple[LesionMatch, ...]:
     """Those whose measured size can be held against the true one: found, and measured from end to end."""
-    return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.open_ended)
+    return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.at_least)
 
 
 def _match(slide_id: str, lesion: Deposit, deposit: Deposit | None) -> LesionMatch:
     measured_um = None if deposit is None else deposit.diameter_um
     found = None if deposit is None else deposit.metastasis
-    open_ended = deposit is not None and deposit.may_be_larger
-    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, measured_um, found, open_ended)
+    at_least = deposit is not None and deposit.size_at_least
+    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, measured_um, found, at_least)

@@ -287,7 +287,7 @@ def _foci(report: SlideReport) -> Fact:
 def _largest(largest: Deposit | None, report: SlideReport) -> str:
     if largest is None:
         return _NOT_KNOWN if report.known_foci is None else "none found"
-    return bound_words(size_words(largest), certain=report.size_certain)
+    return bound_words(size_words(largest), at_least=report.size_at_least)
 
 
 def _in_part(report: SlideReport) -> bool:

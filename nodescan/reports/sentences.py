@@ -47,8 +47,8 @@ def answer(report: SlideReport) -> str:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
         return f"No tumour was found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    size = bound_words(size_words(report.deposits[0]), certain=report.size_certain)
-    measured = ": " if report.size_certain else "; as measured, "
+    size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
+    measured = "; as measured, " if report.size_at_least else ": "
     said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
     return f"{said} {_what_more(report)}" if report.at_least else said
 

@@ -50,9 +50,9 @@ def size_words(deposit: Deposit) -> str:
     return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
 
 
-def bound_words(size: str, *, certain: bool) -> str:
+def bound_words(size: str, *, at_least: bool) -> str:
     """The size of a largest deposit, "at least ..." where what wasn't seen may hold more of it, or a larger one."""
-    return size if certain else f"at least {size}"
+    return f"at least {size}" if at_least else size
 
 
 def badges(deposit: Deposit, near: Sequence[Deposit]) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def class_words(report: SlideReport) -> str:
     if report.metastasis is None:
         return "No class"
     words = CLASS_WORDS[report.metastasis]
-    return f"At least {words[0].lower()}{words[1:]}" if report.may_be_higher else words
+    return f"At least {words[0].lower()}{words[1:]}" if report.class_at_least else words
 
 
 def limit_words(found_from_um: float | None) -> str:
@@ -130,7 +130,7 @@ def largest_words(report: SlideReport) -> str:
         return NOT_JUDGED_WORDS
     if report.largest_deposit_um is None:
         return ""
-    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", certain=report.size_certain)
+    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", at_least=report.size_at_least)
 
 
 def outline_words(model: ModelIdentity) -> str:

@@ -42,21 +42,21 @@ def test_one_deposit_over_two_lesions_is_the_pair_of_one() -> None:
 def test_a_deposit_that_is_cut_off_has_no_size_to_compare() -> None:
     """It was found, and its pair says that its size is one at least, unless a reader gave its class."""
     lesion, whole = disc(1, 500.0, (1000.0, 1000.0)), disc(1, 300.0, (1000.0, 1000.0))
-    for deposit, open_ended in (
+    for deposit, at_least in (
         (whole, False),
         (replace(whole, cut_off=True), True),
         (replace(whole, cut_off=True, class_given=True), False),
     ):
         (match,) = pair("s", [lesion], [deposit], shapes(deposit)).lesions
-        assert (match.slide_id, match.measured_um, match.open_ended) == ("s", 300.0, open_ended)
-        assert len(with_sizes([match])) == 1 - open_ended
+        assert (match.slide_id, match.measured_um, match.at_least) == ("s", 300.0, at_least)
+        assert len(with_sizes([match])) == 1 - at_least
         assert n_matched([match]) == 1
 
 
 def test_on_a_slide_without_a_class_all_is_missed() -> None:
     """It has no false deposits and no pieces, and isn't free of false ones either."""
     found = all_missed("s", [disc(1, 500.0, (1000.0, 1000.0)), disc(2, 90.0, (3000.0, 1000.0))])
-    assert [(m.true_um, m.true_class, m.measured_um, m.measured_class, m.open_ended) for m in found.lesions] == [
+    assert [(m.true_um, m.true_class, m.measured_um, m.measured_class, m.at_least) for m in found.lesions] == [
         (500.0, Metastasis.MICRO, None, None, False),
         (90.0, Metastasis.ITC, None, None, False),
     ]
