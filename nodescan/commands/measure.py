@@ -79,8 +79,8 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     largest = measurement.largest_deposit_um
     said = "no deposit"
     if largest is not None:
-        certain = not any(deposit.cut_off for deposit in measurement.deposits)
-        size, count = bound_words(f"{millimetres(largest)} mm", certain=certain), len(measurement.deposits)
+        cut_off = any(deposit.cut_off for deposit in measurement.deposits)
+        size, count = bound_words(f"{millimetres(largest)} mm", at_least=cut_off), len(measurement.deposits)
         said = f"{measurement.metastasis.word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
     tell(f"{measurement.source.name}: {said}")
     tell(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")

@@ -45,8 +45,8 @@ Corrections = Annotated[
     typer.Option(
         "--corrections",
         metavar="CSV",
-        help="Table of a reader's corrections: slide_id, deposit_id (or centre_x_um, centre_y_um as in report.json), "
-        "action (accept, reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
+        help="Table of a reader's corrections: slide_id, deposit_id (or centre_x_um, centre_y_um as on the slide's "
+        "page), action (accept, reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
     ),
 ]
 AsJson = Annotated[

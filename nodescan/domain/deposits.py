@@ -56,8 +56,8 @@ class Deposit:
         return is_borderline(self.diameter_um, self.diameter_uncertainty_um) and not settled
 
     @property
-    def may_be_larger(self) -> bool:
-        """Whether it may be of a higher class, being cut off; not where a reader said."""
+    def size_at_least(self) -> bool:
+        """Whether its size, and so its class, is a lower bound, being cut off; not where a reader gave its class."""
         return self.cut_off and not self.class_given
 
     @property

@@ -1,6 +1,7 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -12,8 +13,39 @@ UNDETERMINED = "cannot be determined"
 TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
 
 
+class _HasSections(Protocol):
+    @property
+    def sections(self) -> tuple[Section, ...]: ...
+
+
+class _Evidence:
+    """What a node and a specimen alike have of their sections; NONE also where nothing was read."""
+
+    __slots__ = ()
+
+    @property
+    def largest_class(self: _HasSections) -> Metastasis:
+        """The maximum over the sections, never a sum (clinical-rules 4, inferred)."""
+        return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
+
+    @property
+    def certain_class(self: _HasSections) -> Metastasis:
+        """The class that one node has, whichever of those on a slide the foci lie in."""
+        return max((section.certain_class for section in self.sections), default=Metastasis.NONE)
+
+    @property
+    def cut_off(self: _HasSections) -> bool:
+        """Whether a deposit may be larger, whatever was examined."""
+        return any(section.cut_off for section in self.sections)
+
+    @property
+    def largest(self: _HasSections) -> Section | None:
+        """The section with the largest deposit, None where that isn't known."""
+        return with_largest(self.sections)
+
+
 @dataclass(frozen=True, slots=True)
-class Node:
+class Node(_Evidence):
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
     nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
@@ -50,16 +82,6 @@ class Node:
         return sum(counted, Foci()) if len(counted) == len(self.sections) else None
 
     @property
-    def largest_class(self) -> Metastasis:
-        """The maximum over its sections, never a sum (clinical-rules 4, inferred); NONE also where nothing was read."""
-        return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
-
-    @property
-    def certain_class(self) -> Metastasis:
-        """The class that one of its nodes has, whichever of them the foci lie in."""
-        return max((section.certain_class for section in self.sections), default=Metastasis.NONE)
-
-    @property
     def classes(self) -> tuple[Metastasis, ...]:
         """Every class that it can have with each size anywhere within its uncertainty, in their order (inferred)."""
         lowest = max((section.classes[0] for section in self.sections), default=Metastasis.NONE)
@@ -83,18 +105,14 @@ class Node:
         return self.n_unread == 0
 
     @property
-    def cut_off(self) -> bool:
-        return any(section.cut_off for section in self.sections)
+    def class_at_least(self) -> bool:
+        """Whether it may be of a higher class than was found, whatever the uncertainty of sizes."""
+        return not self.complete or (self.cut_off and self.largest_class < Metastasis.MACRO)
 
     @property
-    def exact(self) -> bool:
-        """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
-        return self.complete and not (self.cut_off and self.largest_class < Metastasis.MACRO)
-
-    @property
-    def largest(self) -> Section | None:
-        """The section with the largest deposit, None where that isn't known."""
-        return with_largest(self.sections)
+    def size_at_least(self) -> bool:
+        """Whether the largest size is a lower bound."""
+        return not self.complete or self.cut_off
 
     @property
     def largest_um(self) -> Micrometers | None:
@@ -115,7 +133,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen:
+class Specimen(_Evidence):
     """What is staged by itself: the nodes of one specimen and side. laterality: "left", "right" or "" for not stated.
 
     nodes_removed: in all, None where not known; 0 with no nodes means that none were removed for study (pNX).
@@ -152,26 +170,6 @@ class Specimen:
     def unread(self) -> tuple[Node, ...]:
         """Nodes that failed or were read in part."""
         return tuple(node for node in self.nodes if not node.complete)
-
-    @property
-    def cut_off(self) -> bool:
-        """Whether a deposit of any node may be larger, whatever was examined."""
-        return any(section.cut_off for section in self.sections)
-
-    @property
-    def largest(self) -> Section | None:
-        """The section with the largest deposit of all nodes, None where that isn't known."""
-        return with_largest(self.sections)
-
-    @property
-    def largest_class(self) -> Metastasis:
-        """The largest class of any node, NONE where nothing was found, or where there are no nodes."""
-        return max((node.largest_class for node in self.nodes), default=Metastasis.NONE)
-
-    @property
-    def certain_class(self) -> Metastasis:
-        """The class that one of its nodes has, whichever of those on a slide the foci lie in."""
-        return max((node.certain_class for node in self.nodes), default=Metastasis.NONE)
 
     @property
     def unclassed_um(self) -> Micrometers | None:
@@ -223,9 +221,9 @@ class Staged:
         return self.not_removed or (bool(self.specimen.nodes) and self.n_unread == 0)
 
     @property
-    def size_certain(self) -> bool:
-        """Whether the largest deposit is no lower bound: every node was read whole, and no deposit is cut off."""
-        return self.complete and not self.specimen.cut_off
+    def size_at_least(self) -> bool:
+        """Whether the largest size is a lower bound: a node was not read whole, or a deposit is cut off."""
+        return not self.complete or self.specimen.cut_off
 
     @property
     def determined(self) -> bool:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, Flag
+from nodescan.domain.flags import NOT_JUDGED, Flag, codes_of
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
@@ -30,6 +30,21 @@ class Status(StrEnum):
     def without_result(self) -> bool:
         """Whether nothing can be said of the slide's class."""
         return self in (Status.UNMEASURABLE, Status.FAILED)
+
+
+class Outcome(Enum):
+    """What a slide's deposits and numbers rest on; pages and tables print only what has a meaning then."""
+
+    NOT_READ = auto()
+    """The slide failed or can't be measured, and the network saw nothing of it."""
+    NO_TISSUE = auto()
+    """No tissue was found, so nothing was examined."""
+    NOT_JUDGED = auto()
+    """The network can't judge the slide; its deposits are areas that the network marked, no more."""
+    NOTHING_EXAMINED = auto()
+    """There was tissue, and the network saw none of it: all too blurred, too pale, under ink or unread."""
+    JUDGED = auto()
+    """The tissue was examined, all of it or in part."""
 
 
 class Untuned(StrEnum):
@@ -141,28 +156,33 @@ class SlideReport:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
 
     @property
-    def not_judged(self) -> Flag | None:
-        """The flag of a slide that the network can't judge; its deposits are areas that the network marked, no more."""
-        return next((flag for flag in self.flags if flag.code in NOT_JUDGED), None)
+    def outcome(self) -> Outcome:
+        """The first of Outcome that holds."""
+        if self.status.without_result and not self.looked_at:
+            return Outcome.NOT_READ
+        if self._no_tissue:
+            return Outcome.NO_TISSUE
+        if codes_of(self.flags) & NOT_JUDGED:
+            return Outcome.NOT_JUDGED
+        return Outcome.JUDGED if self.looked_at else Outcome.NOTHING_EXAMINED
 
     @property
-    def no_tissue(self) -> bool:
-        """Whether no tissue was found, so that nothing was examined."""
-        return any(flag.code == "no_tissue" for flag in self.flags)
-
-    @property
-    def nothing_examined(self) -> bool:
-        """Whether there was tissue and the network saw none of it: all too blurred, too pale, under ink or unread."""
-        return self.examined_fraction == 0 and not self.deposits and not self.no_tissue
+    def not_judged(self) -> bool:
+        return self.outcome is Outcome.NOT_JUDGED
 
     @property
     def looked_at(self) -> bool:
-        """Whether a network saw any of it: what is said of deposits then means something."""
-        opened = not self.status.without_result or self.examined_fraction is not None
-        return opened and not self.nothing_examined
+        """Whether the network saw what there was to see, or a part: a list of what was found then means something."""
+        if self.examined_fraction is None:
+            return not self.status.without_result
+        return self.examined_fraction > 0 or bool(self.deposits) or self._no_tissue
 
     @property
-    def may_be_higher(self) -> bool:
+    def _no_tissue(self) -> bool:
+        return any(flag.code == "no_tissue" for flag in self.flags)
+
+    @property
+    def class_at_least(self) -> bool:
         """Whether words say "at least": the class is a lower bound, and there is one above it."""
         return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
 
@@ -171,19 +191,19 @@ class SlideReport:
         """The class in words, "at least" where a higher one is possible; "no class" where there is none."""
         if self.metastasis is None:
             return "no class"
-        return f"at least {self.metastasis.word}" if self.may_be_higher else self.metastasis.word
+        return f"at least {self.metastasis.word}" if self.class_at_least else self.metastasis.word
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
-        """None also where what was found is no finding, see `not_judged`."""
-        if self.not_judged is not None:
+        """None also where what was found is no finding, see Outcome.NOT_JUDGED."""
+        if self.not_judged:
             return None
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
 
     @property
-    def size_certain(self) -> bool:
-        """Whether the largest deposit is no lower bound: all tissue was examined, and no deposit is cut off."""
-        return self.status is Status.COMPLETE and not any(deposit.may_be_larger for deposit in self.deposits)
+    def size_at_least(self) -> bool:
+        """Whether the largest size is a lower bound: some tissue was not examined, or a deposit is cut off."""
+        return self.status is not Status.COMPLETE or any(deposit.size_at_least for deposit in self.deposits)
 
     @property
     def n_foci(self) -> int:
@@ -192,9 +212,10 @@ class SlideReport:
     @property
     def known_foci(self) -> int | None:
         """n_foci; None where that, or "0 foci" of a slide that shows nothing, would read as a finding."""
-        unseen = self.status.without_result or self.no_tissue or self.nothing_examined
-        nothing = unseen and not self.deposits
-        return None if nothing or self.not_judged is not None else self.n_foci
+        if self.not_judged:
+            return None
+        seen = self.outcome is Outcome.JUDGED and not self.status.without_result
+        return self.n_foci if seen or self.deposits else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,14 @@ class Section:
         return self.status is Status.COMPLETE and self.metastasis is not None
 
     @property
-    def exact(self) -> bool:
-        """Whether it can't be of a higher class than was found, but for the uncertainty of sizes."""
-        return self.complete and not (self.cut_off and self.metastasis is not Metastasis.MACRO)
+    def class_at_least(self) -> bool:
+        """Whether it may be of a higher class than was found, whatever the uncertainty of sizes."""
+        return not self.complete or (self.cut_off and self.metastasis is not Metastasis.MACRO)
+
+    @property
+    def size_at_least(self) -> bool:
+        """Whether the largest size is a lower bound."""
+        return not self.complete or self.cut_off
 
     @property
     def may_rise(self) -> bool:

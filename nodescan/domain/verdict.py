@@ -47,8 +47,8 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     if not tissue_found or not classifiable:
         return Verdict(Status.INCOMPLETE, None, False)
     if all_examined:
-        open_ended = any(deposit.may_be_larger for deposit in deposits)
-        return Verdict(Status.COMPLETE, worst, open_ended and worst < Metastasis.MACRO)
+        cut_off = any(deposit.size_at_least for deposit in deposits)
+        return Verdict(Status.COMPLETE, worst, cut_off and worst < Metastasis.MACRO)
     found = worst is not Metastasis.NONE
     return Verdict(Status.INCOMPLETE, worst if found else None, found)
 
@@ -71,7 +71,7 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
         f"{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That is "
         f"more than the {most_percent:g} % allowed (--max-unread), so nothing can be said about the slide as a whole."
     )
-    if report.deposits and report.not_judged is None:
+    if report.deposits and not report.not_judged:
         reason += (
             f" Tumour was found in the part that could be read: {how_many(len(report.deposits), 'deposit')}, the "
             f"largest {millimetres(report.deposits[0].diameter_um)} mm."

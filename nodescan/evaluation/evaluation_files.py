@@ -181,7 +181,7 @@ def _sizes(task: SizeTask | None) -> Json:
         "n_lesions": len(task.lesions),
         "n_matched": n_matched(task.lesions),
         "n_merged": sum(lesion.merged for lesion in task.lesions),
-        "n_may_be_larger": sum(lesion.open_ended for lesion in task.lesions),
+        "n_may_be_larger": sum(lesion.at_least for lesion in task.lesions),
         "pieces": task.pieces,
         "confusion_rows": words,
         "confusion_columns": list(FOUND_AS),
@@ -199,7 +199,7 @@ def _largest(task: LargestTask | None) -> Json:
         "n_stated": task.n_stated,
         "n_slides": len(task.slides),
         "n_matched": n_matched(task.slides),
-        "n_may_be_larger": sum(slide.open_ended for slide in task.slides),
+        "n_may_be_larger": sum(slide.at_least for slide in task.slides),
     }
     for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
@@ -237,7 +237,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
             lesion.true_class.word,
             lesion.measured_um,
             found_as(lesion),
-            "true" if lesion.open_ended else "false",
+            "true" if lesion.at_least else "false",
         )
         for lesion in matches
     ]

@@ -140,11 +140,11 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),
         (
             "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits",
-            _open_ended(sizes.lesions) if sizes else (),
+            _with_lower_bounds(sizes.lesions) if sizes else (),
         ),
         (
             "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size",
-            _open_ended(largest.slides) if largest else (),
+            _with_lower_bounds(largest.slides) if largest else (),
         ),
         ("Without a class, so left out of kappa, right class and largest size", figures.without_class),
         ("Without a slide score", slides.without_score if slides else ()),
@@ -171,9 +171,9 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     )
 
 
-def _open_ended(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
+def _with_lower_bounds(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
     """Each lesion by its slide, as often as there are some."""
-    return tuple(lesion.slide_id for lesion in lesions if lesion.open_ended)
+    return tuple(lesion.slide_id for lesion in lesions if lesion.at_least)
 
 
 def _in_part_words(comparison: Comparison) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from nodescan.imaging.sizing import to_shape
 class LesionMatch:
     """One known lesion and its own deposit. Sizes are greatest diameters in um; measured ones None without a deposit.
 
-    uncertainty_um: the stated "±" of measured_um. open_ended: its measured size is one that it has at least, so no
+    uncertainty_um: the stated "±" of measured_um. at_least: its measured size is one that it has at least, so no
     measurement to compare. merged: it has no deposit of its own, but lies, in part at least, in one that is another
     lesion's: its tumour was found, its size was not measured. holds_others: its deposit reaches into other lesions,
     too.
@@ -26,7 +26,7 @@ class LesionMatch:
     true_class: Metastasis
     measured_um: float | None
     measured_class: Metastasis | None
-    open_ended: bool = False
+    at_least: bool = False
     uncertainty_um: float | None = None
     merged: bool = False
     holds_others: bool = False
@@ -92,7 +92,7 @@ def n_matched(lesions: Sequence[LesionMatch]) -> int:
 
 def with_sizes(lesions: Sequence[LesionMatch]) -> tuple[LesionMatch, ...]:
     """Those whose measured size can be held against the true one: measured, and from end to end."""
-    return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.open_ended)
+    return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.at_least)
 
 
 def _common_areas(
@@ -123,7 +123,7 @@ def _match(slide_id: str, lesion: Deposit, deposit: Deposit, *, holds_others: bo
         lesion.metastasis,
         deposit.diameter_um,
         deposit.metastasis,
-        open_ended=deposit.may_be_larger,
+        at_least=deposit.size_at_least,
         uncertainty_um=deposit.diameter_uncertainty_um,
         holds_others=holds_others,
     )

@@ -91,8 +91,8 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
             continue
         measured = report.largest_deposit_um
         found = None if measured is None else report.metastasis
-        open_ended = measured is not None and not report.size_certain
-        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, open_ended))
+        at_least = measured is not None and report.size_at_least
+        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, at_least))
     if not matches:
         return None
     n_stated = sum(slide.reference.largest_um is not None for slide in slides)

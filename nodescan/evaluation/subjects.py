@@ -26,7 +26,7 @@ class Subject:
     @property
     def judged(self) -> bool:
         """False where the report says that the network's answers mean nothing: not H&E, or everywhere the same."""
-        return self.report is None or self.report.not_judged is None
+        return self.report is None or not self.report.not_judged
 
     @property
     def score(self) -> float | None:

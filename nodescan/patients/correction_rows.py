@@ -14,17 +14,20 @@ COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "va
 ACTIONS = ("accept", "reject", "add", "resize", "class")
 
 
+Place = tuple[float, float]
+"""x and y in um from the canvas' top left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One row. deposit_id: None where the centre says which; value: um for add and resize, a class's word for class.
+    """One row. deposit: its number, or a place at it; where it lies if it is added. size_um: for add and resize.
 
-    written: when the table was written last, in seconds since 1970.
+    label: for class. written: when the table was written last, in seconds since 1970.
     """
 
     where: CsvRow
     slide_id: str
-    deposit_id: int | None
-    centre_um: tuple[float, float] | None
+    deposit: int | Place
     action: str
     size_um: Micrometers | None
     label: Metastasis | None
@@ -69,7 +72,8 @@ def _correction(row: CsvRow, written: float) -> Correction:
     centre = None if x is None or y is None else (x, y)
     if action == "add" and (centre is None or number is not None):
         raise row.error("add needs centre_x_um and centre_y_um, and no deposit_id")
-    if action != "add" and (centre is None) == (number is None):
+    deposit = number or centre
+    if deposit is None or (number and centre):
         raise row.error(f"{action} needs either a deposit_id or a centre")
     size_um = label = None
     if action in ("add", "resize"):
@@ -84,4 +88,4 @@ def _correction(row: CsvRow, written: float) -> Correction:
         raise row.error(f"{action} takes no value")
     diameter = None if size_um is None else Micrometers(size_um)
     slide_id, by, comment = row.text("slide_id"), row.text("by"), row.text("comment")
-    return Correction(row, slide_id, number, centre, action, diameter, label, by, comment, written)
+    return Correction(row, slide_id, deposit, action, diameter, label, by, comment, written)

@@ -1,10 +1,10 @@
 """A reader's review of deposits: applied to stored reports, with the software's own result kept beside it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
-from nodescan.csv_rows import LARGEST_SIZE_UM
+from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
@@ -15,8 +15,8 @@ from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.applied import Applied, by_row, is_before_scan
-from nodescan.patients.correction_rows import Correction
-from nodescan.patients.deposit_places import NEAR_UM, check_frame_of_added, check_on_slide, deposit_at
+from nodescan.patients.correction_rows import Correction, Place
+from nodescan.patients.deposit_places import NEAR_UM, check_on_slide, deposit_at
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -37,62 +37,56 @@ def apply_corrections(
     """
     originals = {report.slide_id: report for report in reports}
     by_slide = dict(originals)
-    touched: dict[tuple[str, int | tuple[float, float]], Correction] = {}
-    vouched: dict[str, dict[int, str]] = {}
+    touched: dict[tuple[str, int | Place], Correction] = {}
+    vouched: dict[str, set[int]] = {}
     done: list[Applied] = []
     for correction in corrections:
         if correction.slide_id not in by_slide:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
         report, original = by_slide[correction.slide_id], originals[correction.slide_id]
         target = _target(correction, report, original)
-        added = correction.centre_um if correction.action == "add" else None
-        first = touched.setdefault((correction.slide_id, added or target), correction)
+        added = correction.action == "add"
+        first = touched.setdefault((correction.slide_id, correction.deposit if added else target), correction)
         if first is not correction:
-            what = f"deposit {target} is corrected" if added is None else "a deposit is added at this centre"
+            what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
             raise correction.where.error(f"{what} in line {first.where.line} already")
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
         if correction.action != "reject":
-            vouched.setdefault(correction.slide_id, {})[target] = correction.action
+            vouched.setdefault(correction.slide_id, set()).add(target)
         done.append(applied)
     known = by_row(earlier)
     done = [
         replace(one, before_scan=is_before_scan(correction, one, originals[one.slide_id], known))
         for correction, one in zip(corrections, done, strict=True)
     ]
-    for correction in corrections:
-        name = correction.slide_id
-        _check_apart(correction, by_slide[name])
-        check_frame_of_added(correction, originals[name], vouched.get(name, {}))
+    for correction, one in zip(corrections, done, strict=True):
+        if one.centre_um is not None:
+            _check_apart(correction, one.centre_um, by_slide[one.slide_id])
     outdated = {one.slide_id for one in done if one.before_scan}
     for name in {correction.slide_id for correction in corrections}:
-        concluded = _concluded(by_slide[name], originals[name], vouched.get(name, {}))
+        concluded = _concluded(by_slide[name], originals[name], vouched.get(name, set()))
         by_slide[name] = _outdated(concluded) if name in outdated else concluded
     return tuple(by_slide[report.slide_id] for report in reports), tuple(done)
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
     """The id of the deposit that a row means; a new one for add."""
-    check_on_slide(correction, original)
+    named, there = correction.deposit, [deposit.id for deposit in original.deposits]
+    if isinstance(named, int):
+        if named not in there:
+            has = few(there, 5) or "none at all"
+            raise correction.where.error(f"slide {original.slide_id!r} has no deposit {named}; it has {has}")
+        return named
+    check_on_slide(named, original, correction.where)
     if correction.action == "add":
-        taken = [deposit.id for deposit in (*report.deposits, *original.deposits)]
-        return max(taken, default=0) + 1
-    if correction.centre_um is None:
-        if correction.deposit_id not in {deposit.id for deposit in original.deposits}:
-            has = few([deposit.id for deposit in original.deposits], 5) or "none at all"
-            raise correction.where.error(
-                f"slide {original.slide_id!r} has no deposit {correction.deposit_id}; it has {has}"
-            )
-        assert correction.deposit_id is not None
-        return correction.deposit_id
-    return deposit_at(correction, original)
+        return max([deposit.id for deposit in report.deposits] + there, default=0) + 1
+    return deposit_at(named, original, correction.where)
 
 
-def _check_apart(correction: Correction, changed: StoredReport) -> None:
+def _check_apart(correction: Correction, added_um: Place, changed: StoredReport) -> None:
     """Raise UsageError where a deposit is added at the centre of one that stands: it was meant to be resized."""
-    if correction.action != "add" or correction.centre_um is None:
-        return
-    there = [one.id for one in changed.deposits if math.dist(one.centre_um, correction.centre_um) < NEAR_UM / 2]
+    there = [one.id for one in changed.deposits if math.dist(one.centre_um, added_um) < NEAR_UM / 2]
     if len(there) > 1:  # the added one is among them
         raise correction.where.error(
             f"deposit {min(there)} has this centre already; resize it, or reject it and add this one"
@@ -109,23 +103,21 @@ def _outdated(changed: StoredReport) -> StoredReport:
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 
 
-def _check_unit(correction: Correction, before: Deposit) -> None:
+def _check_unit(size_um: Micrometers, before: Deposit, where: CsvRow) -> None:
     """Raise UsageError for a new size that only makes sense in mm."""
-    size, measured = correction.size_um, before.diameter_um
-    if size is None or size >= measured / _SHRUNK:
+    measured = before.diameter_um
+    if size_um >= measured / _SHRUNK or not measured * _MM_LEAST <= size_um * _UM_IN_MM <= LARGEST_SIZE_UM:
         return
-    if not measured * _MM_LEAST <= size * _UM_IN_MM <= LARGEST_SIZE_UM:
-        return
-    raise correction.where.error(
-        f"value is {size:g} um, and the software measured {measured:.0f} um: is it in mm? Write sizes in um; "
+    raise where.error(
+        f"value is {size_um:g} um, and the software measured {measured:.0f} um: is it in mm? Write sizes in um; "
         "a deposit that is something else altogether is rejected, and another added"
     )
 
 
 def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[StoredReport, Applied]:
     before = next((deposit for deposit in report.deposits if deposit.id == target), None)
-    after = _changed(before, correction, target)
-    others = [deposit for deposit in report.deposits if deposit.id != target]
+    after = _added(target, correction) if before is None else _changed(before, correction)
+    others = [deposit for deposit in report.deposits if deposit is not before]
     left = others if after is None else [*others, after]
     kept = sorted(left, key=lambda deposit: -deposit.diameter_um)
     applied = Applied(
@@ -136,36 +128,33 @@ def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[S
         _words(after),
         correction.by,
         correction.comment,
-        correction.centre_um if before is None else None,
+        after.centre_um if after is not None and before is None else None,
     )
     return replace(report, deposits=tuple(kept)), applied
 
 
-def _changed(before: Deposit | None, correction: Correction, target: int) -> Deposit | None:
+def _changed(before: Deposit, correction: Correction) -> Deposit | None:
     match correction.action:
         case "reject":
             return None
-        case "add":
-            assert correction.size_um is not None
-            assert correction.centre_um is not None
-            return _added(target, correction.size_um, correction.centre_um)
         case "resize":
-            assert before is not None
             assert correction.size_um is not None
-            _check_unit(correction, before)
+            _check_unit(correction.size_um, before, correction.where)
             size, exact = correction.size_um, Micrometers(0.0)
             resized = replace(before, diameter_um=size, diameter_uncertainty_um=exact, cut_off=False)
             return replace(resized, metastasis=resized.class_measured)
         case "class":
-            assert before is not None
             assert correction.label is not None
             return replace(before, metastasis=correction.label, class_given=True)
         case _:
             return before
 
 
-def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) -> Deposit:
+def _added(number: int, correction: Correction) -> Deposit:
     """A deposit that a reader measured: its shape isn't known, so its ends and area aren't either."""
+    size_um, centre_um = correction.size_um, correction.deposit
+    assert size_um is not None
+    assert not isinstance(centre_um, int)
     return Deposit(
         id=number,
         diameter_um=size_um,
@@ -178,8 +167,8 @@ def _added(number: int, size_um: Micrometers, centre_um: tuple[float, float]) ->
     )
 
 
-def _concluded(changed: StoredReport, original: StoredReport, vouched: Mapping[int, str]) -> StoredReport:
-    """The slide's status and class after the review. vouched: deposits that the reader named -> action.
+def _concluded(changed: StoredReport, original: StoredReport, vouched: Set[int]) -> StoredReport:
+    """The slide's status and class after the review. vouched: deposits that the reader named.
 
     Of a slide without a class only those are kept: neither class nor size rests on what nobody vouched for, but it is
     not forgotten. Where none is, what nobody rejected stays, and stays without a class.

@@ -11,7 +11,7 @@ from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, Flag, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
-from nodescan.domain.report import Status
+from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
 from nodescan.domain.units import Micrometers
@@ -55,7 +55,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     doubts = {*DOUBTS, "size_near_limit"} if nodes_on_slide > 1 else DOUBTS  # the focus may be another node's class
     largest_um, uncertainty_um = max(sizes, default=(None, None))
-    open_ended = [deposit.metastasis for deposit in report.deposits if deposit.may_be_larger]
+    cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
     return Section(
         slide_id=report.slide_id,
         status=report.before_review or report.status,
@@ -68,9 +68,9 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         nodes_on_slide=nodes_on_slide,
         reason=" ".join(reasons(report.flags)),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
-        cut_off=bool(open_ended),
-        cut_off_macro=all(found is Metastasis.MACRO for found in open_ended),
-        judged=said or (report.not_judged is None and report.examined_fraction != 0),
+        cut_off=bool(cut_off),
+        cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
+        judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
     )

@@ -199,12 +199,12 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def class_words(found: Metastasis, *, exact: bool) -> str:
-    """A node's or slide's class; one that was not read whole, so that it isn't exact, is never negative.
+def class_words(found: Metastasis, *, at_least: bool) -> str:
+    """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
 
     None is above a macrometastasis.
     """
-    if exact or found is Metastasis.MACRO:
+    if not at_least or found is Metastasis.MACRO:
         return CLASS_WORDS[found]
     if found is Metastasis.NONE:
         return "No class"
@@ -218,7 +218,7 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
         return size_in_mm(unclassed, None), "on a slide that got no class"
     if unclassed is not None:
         return size, f"and {size_in_mm(unclassed, None)} without a class; never added up"
-    return size or "none measured", "never added up" if size or staged.size_certain else "so far; never added up"
+    return size or "none measured", "so far; never added up" if not size and staged.size_at_least else "never added up"
 
 
 def _who(staged: Staged) -> str:
@@ -250,9 +250,9 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
         tone=_class_tone(node.largest_class, node.complete),
-        class_words=class_words(node.largest_class, exact=node.exact),
+        class_words=class_words(node.largest_class, at_least=node.class_at_least),
         borderline=node.borderline,
-        size="" if node.largest is None else _size(node.largest, certain=node.complete and not node.cut_off),
+        size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
         sections=tuple(
             _section_row(section, staging, pages, reviewed=section.slide_id in reviewed) for section in node.sections
@@ -267,9 +267,9 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
         tone=_class_tone(found, section.complete),
-        class_words=class_words(found, exact=section.exact),
+        class_words=class_words(found, at_least=section.class_at_least),
         borderline=section.borderline,
-        size=_size(section, certain=section.complete and not section.cut_off),
+        size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
         reviewed=reviewed,
     )
@@ -279,9 +279,9 @@ def _class_tone(found: Metastasis, complete: bool) -> str:
     return found.word if complete or found else "none"
 
 
-def _size(section: Section, *, certain: bool) -> str:
+def _size(section: Section, *, at_least: bool) -> str:
     size_um = section.unclassed_um if section.largest_um is None else section.largest_um
-    return "" if size_um is None else bound_words(size_in_mm(size_um, section.uncertainty_um), certain=certain)
+    return "" if size_um is None else bound_words(size_in_mm(size_um, section.uncertainty_um), at_least=at_least)
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:

@@ -52,7 +52,7 @@ def largest_words(staged: Staged) -> str:
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
         return ""
-    return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), certain=staged.size_certain)
+    return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), at_least=staged.size_at_least)
 
 
 def borderline_words(staged: Staged) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 from PIL import Image
 
 from nodescan.domain.naming import how_many
-from nodescan.domain.report import SlideReport, SlideResult
+from nodescan.domain.report import Outcome, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
-from nodescan.reports.places import for_corrections, what_is_shown
+from nodescan.reports.places import counted_from
 from nodescan.reports.web_page import environment
 from nodescan.reports.wording import class_words, outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
@@ -71,11 +71,10 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         close_ups=close_ups,
         n_more_close_ups=report.n_foci - len(close_ups),
         rows=page.rows(report),
-        judged=report.not_judged is None,
-        seen=report.looked_at and not report.no_tissue and report.not_judged is None,
+        judged=not report.not_judged,
+        seen=report.outcome is Outcome.JUDGED,
         marked=f"{_marked(report)}s",
-        shown=what_is_shown(report),
-        for_corrections=for_corrections(report),
+        counted_from=counted_from(report),
         n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
         quality=page.quality_facts(result),
         provenance=page.provenance_facts(report),
@@ -94,7 +93,7 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
 
 def _marked(report: SlideReport) -> str:
     """What outlines enclose: a deposit only where the network can judge the slide."""
-    return "deposit" if report.not_judged is None else "area"
+    return "area" if report.not_judged else "deposit"
 
 
 def _heatmap(picture: Image.Image | None) -> Figure | None:

@@ -34,7 +34,7 @@ def report_as_json(report: SlideReport) -> Json:
         "largest_deposit_um": _number(report.largest_deposit_um),
         "n_foci": report.known_foci,
         "tumour_probability": _number(report.tumour_probability),
-        "deposits": deposits_as_json(report.deposits, judged=report.not_judged is None),
+        "deposits": deposits_as_json(report.deposits, judged=not report.not_judged),
         "tissue_area_mm2": _number(report.tissue_area_mm2),
         "examined_fraction": _number(report.examined_fraction),
         "unread_fraction": _number(report.unread_fraction),

@@ -9,7 +9,7 @@ import numpy as np
 from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
-from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
 from nodescan.reports.palette import (
@@ -22,7 +22,7 @@ from nodescan.reports.palette import (
     heat_ramp,
 )
 from nodescan.reports.pictures import MOST_NUMBERED
-from nodescan.reports.places import in_scanned_part
+from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CLASS_WORDS,
@@ -101,12 +101,12 @@ def tone(report: SlideReport) -> str:
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
     """The four numbers under the answer; nothing for a slide that failed before it was looked at."""
-    if report.status.without_result and not report.looked_at:
+    if report.outcome is Outcome.NOT_READ:
         return ()
     largest = report.deposits[0] if report.deposits else None
     score, area = report.tumour_probability, report.tissue_area_mm2
     tissue = f"of {area:.1f} mm²" if area else ""
-    if report.not_judged is not None:
+    if report.not_judged:
         return (
             Fact("Largest deposit", NOT_JUDGED_WORDS),
             Fact("Deposits", NOT_JUDGED_WORDS),
@@ -143,7 +143,7 @@ def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
 
 def rows(report: SlideReport) -> tuple[Row, ...]:
     """The table of deposits, the largest MOST_ROWS of them."""
-    judged, near = report.not_judged is None, deciding(report.deposits)
+    judged, near = not report.not_judged, deciding(report.deposits)
     return tuple(
         Row(
             id=deposit.id,
@@ -154,7 +154,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             area=area_words(deposit.area_um2),
             mean=_score(deposit.probability_mean),
             highest=_score(deposit.probability_max),
-            centre=", ".join(f"{at_um / 1000:.2f}" for at_um in in_scanned_part(deposit.centre_um, report)),
+            centre=centre(deposit.centre_um),
             cells=cell_words(deposit) if judged else "",
         )
         for deposit in report.deposits[:MOST_ROWS]
@@ -163,7 +163,7 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
 
 def flags(report: SlideReport) -> tuple[Fact, ...]:
     """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
-    if report.status.without_result and not report.looked_at:
+    if report.outcome is Outcome.NOT_READ:
         return ()
     said = report.flags[1:] if report.status is Status.FAILED else report.flags
     return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
@@ -174,7 +174,7 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
     if result.overview is None:
         return ()
     lines: list[Swatch] = []
-    if result.report.deposits and result.report.not_judged is not None:
+    if result.report.deposits and result.report.not_judged:
         lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
     elif result.report.deposits:
         lines += [
@@ -200,7 +200,7 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     if report.tissue_area_mm2 is not None:
         facts.append(Fact("Tissue found", f"{report.tissue_area_mm2:.2f} mm²"))
     if report.examined_fraction is not None:
-        seen = "Tissue examined" if report.not_judged is None else "Tissue read, not judged"
+        seen = "Tissue read, not judged" if report.not_judged else "Tissue examined"
         facts.append(Fact(seen, percent(report.examined_fraction)))
     if result.tissue is not None:
         facts += _excluded(result.tissue)
@@ -287,7 +287,7 @@ def _foci(report: SlideReport) -> Fact:
 def _largest(largest: Deposit | None, report: SlideReport) -> str:
     if largest is None:
         return _NOT_KNOWN if report.known_foci is None else "none found"
-    return bound_words(size_words(largest), certain=report.size_certain)
+    return bound_words(size_words(largest), at_least=report.size_at_least)
 
 
 def _in_part(report: SlideReport) -> bool:

@@ -55,7 +55,7 @@ EXCLUDED_COLOURS = {
 
 def deposit_colours(report: SlideReport) -> Mapping[Metastasis, Colour]:
     """By class; one for all where the slide was not judged, so that no colour gives it a class."""
-    return CLASS_COLOURS if report.not_judged is None else dict.fromkeys(Metastasis, UNJUDGED)
+    return dict.fromkeys(Metastasis, UNJUDGED) if report.not_judged else CLASS_COLOURS
 
 
 def heat_ramp() -> NDArray[np.uint8]:

@@ -1,36 +1,30 @@
-"""Where on a slide something lies, in words: the page and QuPath show the scanned part, and places count from there."""
+"""Where on a slide something lies: in words, to find it by eye, and in the numbers that corrections take."""
 
 from nodescan.domain.report import SlideReport
 
 
 def place(point_um: tuple[float, float], report: SlideReport) -> str:
     """A place on the canvas in words that hold for the overview and for QuPath, which show the scanned part only."""
-    x_um, y_um = in_scanned_part(point_um, report)
-    return f"{x_um / 1000:.2f} mm from the left, {y_um / 1000:.2f} mm from the top of {what_is_shown(report)}"
+    left_um, top_um = scanned_from_um(report)
+    shown = "the scanned part" if left_um or top_um else "the slide image"
+    x_mm, y_mm = (point_um[0] - left_um) / 1000, (point_um[1] - top_um) / 1000
+    return f"{x_mm:.2f} mm from the left, {y_mm:.2f} mm from the top of {shown}"
 
 
-def in_scanned_part(point_um: tuple[float, float], report: SlideReport) -> tuple[float, float]:
-    """A place on the canvas, in um from the scanned part's top left."""
-    if report.info is None:
-        return point_um
-    return point_um[0] - report.info.bounds_um.left, point_um[1] - report.info.bounds_um.top
+def centre(point_um: tuple[float, float]) -> str:
+    """A place on the canvas as report.json counts it and a table of corrections takes it, in um: "5200, 4300"."""
+    return f"{point_um[0]:.0f}, {point_um[1]:.0f}"
 
 
-def what_is_shown(report: SlideReport) -> str:
-    """The name of what places on the page count from: a part of the canvas where the file says which was scanned."""
-    info = report.info
-    whole = info is None or (info.bounds_um.left == 0 and info.bounds_um.top == 0)
-    return "the slide image" if whole else "the scanned part"
+def counted_from(report: SlideReport) -> str:
+    """What the page's centres count from, and where the scanned part begins if that is elsewhere."""
+    said = "Centres count from the top left of the whole slide image, as in corrections and report.json."
+    scanned_um = scanned_from_um(report)
+    if not any(scanned_um):
+        return said
+    return f"{said} The overview and QuPath show only the scanned part, which begins at {centre(scanned_um)} µm."
 
 
-def for_corrections(report: SlideReport) -> str:
-    """What to add to the page's centres in a table of corrections, which counts as report.json does; "" for nothing."""
-    if report.info is None:
-        return ""
-    left_um, top_um = round(report.info.bounds_um.left), round(report.info.bounds_um.top)
-    if left_um == top_um == 0:
-        return ""
-    return (
-        f"Corrections count in um from the canvas, as report.json does: add {left_um} um to x and {top_um} um to y, or "
-        "name a deposit by its number."
-    )
+def scanned_from_um(report: SlideReport) -> tuple[float, float]:
+    """Where on the canvas the scanned part begins, x and y in um; at the canvas' corner if the file says nothing."""
+    return (0.0, 0.0) if report.info is None else (report.info.bounds_um.left, report.info.bounds_um.top)

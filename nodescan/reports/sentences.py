@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
-from nodescan.domain.flags import NOT_SHOWN, codes_of
+from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, codes_of
 from nodescan.domain.lengths import told_apart, two_digits
 from nodescan.domain.naming import few
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.imaging.detections import MOST_PLACES, likeliest_places
-from nodescan.reports.places import place
+from nodescan.reports.places import centre, place
 from nodescan.reports.wording import (
     CLASS_RULES,
     CLASS_WORDS,
@@ -47,8 +47,8 @@ def answer(report: SlideReport) -> str:
         limit = limit_words(None if report.model is None else report.model.found_from_um)
         return f"No tumour was found in the sections examined. {limit}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    size = bound_words(size_words(report.deposits[0]), certain=report.size_certain)
-    measured = ": " if report.size_certain else "; as measured, "
+    size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
+    measured = "; as measured, " if report.size_at_least else ": "
     said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
     return f"{said} {_what_more(report)}" if report.at_least else said
 
@@ -92,7 +92,7 @@ def _unsure(report: SlideReport) -> str:
 
 def reason(report: SlideReport) -> str:
     """Why a slide could not be judged, in its flags' words: of one that was looked at, in those of the first."""
-    why = report.flags[:1] if report.looked_at else report.flags
+    why = report.flags if report.outcome is Outcome.NOT_READ else report.flags[:1]
     said = " ".join(without_paths(flag.message, report) for flag in why)
     return said or "No reason was recorded. See the run's log."
 
@@ -102,12 +102,13 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said: list[str] = []
     if report.status.without_result:
         said.append("Fix the cause above and run the slide again. Until then, read this slide under the microscope.")
-    if report.status.without_result and not report.looked_at:
-        return tuple(said)
-    if report.no_tissue:
-        return ("The slide itself: it may hold tissue that was not recognised.",)
-    if report.not_judged is not None:
-        return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
+    match report.outcome:
+        case Outcome.NOT_READ:
+            return tuple(said)
+        case Outcome.NO_TISSUE:
+            return ("The slide itself: it may hold tissue that was not recognised.",)
+        case Outcome.NOT_JUDGED:
+            return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     said.extend(not_whole_words(report))
     near = deciding(report.deposits) if report.metastasis is not None else ()
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
@@ -133,7 +134,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
-        done = "examined" if report.not_judged is None else "shown to the network, which can't judge it"
+        done = "shown to the network, which can't judge it" if report.not_judged else "examined"
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
     if report.metastasis is not None:
         said.extend(_counting(report))
@@ -144,13 +145,14 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
 
 
 def _why_no_class(report: SlideReport) -> str:
-    if report.no_tissue:
-        return "No tissue was found on this slide."
-    flag = report.not_judged
-    if flag is not None:
-        return without_paths(flag.message, report)
-    if report.nothing_examined:
-        return "None of the tissue was examined."
+    match report.outcome:
+        case Outcome.NO_TISSUE:
+            return "No tissue was found on this slide."
+        case Outcome.NOT_JUDGED:
+            why = next(flag.message for flag in report.flags if flag.code in NOT_JUDGED)
+            return without_paths(why, report)
+        case Outcome.NOTHING_EXAMINED:
+            return "None of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
         return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
     return untuned_words(report) or "No class can be given, for the reasons listed under “Flags”."
@@ -303,6 +305,6 @@ def _likeliest(report: SlideReport) -> tuple[str, ...]:
     return tuple(
         f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
         f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
-        f"{place((found.x_um, found.y_um), report)}."
+        f"{place((found.x_um, found.y_um), report)} (centre in corrections: {centre((found.x_um, found.y_um))} µm)."
         for number, found in enumerate(places)
     )

@@ -135,7 +135,7 @@ def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
 def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
     """How many slides of each class, with the class' tone; those without a class last."""
     found = Counter(report.metastasis for report in reports)
-    lower = Counter(report.metastasis for report in reports if report.may_be_higher)
+    lower = Counter(report.metastasis for report in reports if report.class_at_least)
     rows = [
         (
             kind.word,
@@ -163,7 +163,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 
 
 def _row(report: SlideReport, folder: Path) -> Row:
-    name, judged = report.slide.slide_id, report.not_judged is None
+    name, judged = report.slide.slide_id, not report.not_judged
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(
@@ -174,7 +174,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         tone=tone(report),
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
-        at_least=report.may_be_higher,
+        at_least=report.class_at_least,
         size=largest_words(report),
         size_um=report.largest_deposit_um,
         foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,

@@ -7,7 +7,7 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import millimetres, size_in_mm
-from nodescan.domain.report import ModelIdentity, SlideReport, Status
+from nodescan.domain.report import ModelIdentity, Outcome, SlideReport, Status
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -50,9 +50,9 @@ def size_words(deposit: Deposit) -> str:
     return size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um)
 
 
-def bound_words(size: str, *, certain: bool) -> str:
+def bound_words(size: str, *, at_least: bool) -> str:
     """The size of a largest deposit, "at least ..." where what wasn't seen may hold more of it, or a larger one."""
-    return size if certain else f"at least {size}"
+    return f"at least {size}" if at_least else size
 
 
 def badges(deposit: Deposit, near: Sequence[Deposit]) -> tuple[str, ...]:
@@ -74,19 +74,19 @@ def cell_words(deposit: Deposit) -> str:
 
 def found_words(deposit: Deposit, report: SlideReport) -> str:
     """A deposit's class in words; on a slide that was not judged it has none."""
-    return CLASS_WORDS[deposit.metastasis] if report.not_judged is None else NOT_JUDGED_WORDS.capitalize()
+    return NOT_JUDGED_WORDS.capitalize() if report.not_judged else CLASS_WORDS[deposit.metastasis]
 
 
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
     if report.status is Status.FAILED:
-        return "No class: too much could not be read" if report.looked_at else "Not read"
+        return "Not read" if report.outcome is Outcome.NOT_READ else "No class: too much could not be read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:
         return "No class"
     words = CLASS_WORDS[report.metastasis]
-    return f"At least {words[0].lower()}{words[1:]}" if report.may_be_higher else words
+    return f"At least {words[0].lower()}{words[1:]}" if report.class_at_least else words
 
 
 def limit_words(found_from_um: float | None) -> str:
@@ -126,11 +126,11 @@ def untuned_words(report: SlideReport) -> str:
 
 def largest_words(report: SlideReport) -> str:
     """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
-    if report.not_judged is not None:
+    if report.not_judged:
         return NOT_JUDGED_WORDS
     if report.largest_deposit_um is None:
         return ""
-    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", certain=report.size_certain)
+    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", at_least=report.size_at_least)
 
 
 def outline_words(model: ModelIdentity) -> str:

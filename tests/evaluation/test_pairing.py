@@ -56,14 +56,14 @@ def test_each_lesion_has_its_own_deposit_where_there_are_as_many() -> None:
 def test_a_deposit_that_is_cut_off_has_no_size_to_compare() -> None:
     """It was found, and its pair says that its size is one at least, unless a reader gave its class."""
     lesion, whole = disc(1, 500.0, (1000.0, 1000.0)), disc(1, 300.0, (1000.0, 1000.0))
-    for deposit, open_ended in (
+    for deposit, at_least in (
         (whole, False),
         (replace(whole, cut_off=True), True),
         (replace(whole, cut_off=True, class_given=True), False),
     ):
         (match,) = pair("s", [lesion], [deposit], shapes(deposit)).lesions
-        assert (match.slide_id, match.measured_um, match.open_ended) == ("s", 300.0, open_ended)
-        assert len(with_sizes([match])) == 1 - open_ended
+        assert (match.slide_id, match.measured_um, match.at_least) == ("s", 300.0, at_least)
+        assert len(with_sizes([match])) == 1 - at_least
         assert n_matched([match]) == 1
 
 

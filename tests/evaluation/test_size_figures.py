@@ -28,7 +28,7 @@ def slide(lesions: Sequence[LesionMatch], *, false: int | None = 0, pieces: int 
 PLANTED = [
     slide([lesion(100, 110), lesion(1000, 600)]),
     slide([lesion(500)], false=2, pieces=1),
-    slide([lesion(3000, 3300, open_ended=True), lesion(400, 480)], false=1, pieces=2),
+    slide([lesion(3000, 3300, at_least=True), lesion(400, 480)], false=1, pieces=2),
     slide([], false=3),
     slide([lesion(2500)], false=None),  # without a class
     SlideOutcome(ReferenceSlide("u", tumour=None, label=None), None, None, None),  # without lesions in the reference
@@ -137,9 +137,7 @@ def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
     ]
     found = largest(slides)
     assert found is not None
-    assert [
-        (one.slide_id, one.true_um, one.measured_um, one.measured_class, one.open_ended) for one in found.slides
-    ] == [
+    assert [(one.slide_id, one.true_um, one.measured_um, one.measured_class, one.at_least) for one in found.slides] == [
         ("a", 1000, 950, Metastasis.MICRO, False),
         ("b", 3000, 1900, Metastasis.MICRO, True),
         ("c", 150, None, None, False),

@@ -9,6 +9,7 @@ from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.patients.corrections import apply_corrections
+from nodescan.reports.places import centre
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import disc, report, review_of, write_run
 
@@ -27,61 +28,47 @@ def corrected(folder: Path, corner_um: tuple[float, float], *rows: str) -> list[
 
 
 FAR, ONE_OFF, NEAR = (3100.0, 2300.0), (1240.0, 530.0), (400.0, 1500.0)
-"""Corners of a scanned part: the page's places are off it; at the other deposit's on the canvas; at none."""
+"""Corners of a scanned part: places of QuPath are off it; at the other deposit's on the canvas; at none."""
 
 
 @pytest.mark.parametrize("action", ["reject,", "resize,2100", "accept,", "class,micro", "add,2100"])
-def test_a_centre_off_the_scanned_part_is_refused_with_the_one_meant(tmp_path: Path, action: str) -> None:
-    """Added there, a deposit would lie where nothing was scanned."""
+@pytest.mark.parametrize(("x", "y"), [(1030, 1410), (3099, 9000), (11101, 9000), (9000, 11301)])
+def test_a_centre_off_the_scanned_part_is_refused(tmp_path: Path, x: int, y: int, action: str) -> None:
+    """QuPath gives deposit 1 as 1030, 1410; added there, a deposit would lie where nothing was scanned."""
     with pytest.raises(UsageError) as caught:
-        corrected(tmp_path, FAR, f"s,,1030,1410,{action},Dr A")
+        corrected(tmp_path, FAR, f"s,,{x},{y},{action},Dr A")
     said = str(caught.value)
-    assert "line 2: the centre 1030, 1410 um is outside of the scanned part of slide 's' (x 3100 to 11100" in said
-    assert said.endswith("did you mean 4130, 3710 um (deposit 1)?")
-
-
-@pytest.mark.parametrize(("x", "y", "guess"), [(3099, 9000, True), (11101, 9000, False), (9000, 11301, False)])
-def test_what_cannot_be_meant_is_not_guessed(tmp_path: Path, x: int, y: int, guess: bool) -> None:
-    """Beyond the right or lower side of the scanned part it is no place of the page, either."""
-    with pytest.raises(UsageError, match="outside of the scanned part") as caught:
-        corrected(tmp_path, FAR, f"s,,{x},{y},add,300,Dr A")
-    assert ("did you mean 6199, 11300 um?" in str(caught.value)) is guess
+    assert f"line 2: the centre {x}, {y} um is outside of the scanned part of slide 's' (x 3100 to 11100" in said
+    assert said.endswith("QuPath counts from the scanned part")
 
 
 @pytest.mark.parametrize("action", ["reject,", "resize,700"])
 def test_a_place_of_two_deposits_by_two_frames_means_neither(tmp_path: Path, action: str) -> None:
-    """The small one's centre on the page is the large one's on the canvas: the large one was rejected."""
+    """QuPath gives the small one's centre where the large one lies on the canvas: the large one was rejected."""
     with pytest.raises(
-        UsageError, match=r"4130, 3710 um is at deposit 1 .* but at deposit 2 if .*; give the deposit_id"
+        UsageError, match=r"4128, 3712 um is at deposit 1 .* but at deposit 2 if .*; give the deposit_id"
     ):
-        corrected(tmp_path, ONE_OFF, f"s,,4130,3710,{action},Dr A")
+        corrected(tmp_path, ONE_OFF, f"s,,4128,3712,{action},Dr A")
 
 
-def test_a_place_of_the_page_is_no_reason_to_add(tmp_path: Path) -> None:
-    """Where only the page's frame has a deposit, it is named: "use add" would count it twice."""
-    with pytest.raises(UsageError, match=r"did you mean 5370, 4240 um \(deposit 2\)\?") as caught:
+def test_a_place_of_qupath_without_a_deposit_on_the_canvas_is_refused(tmp_path: Path) -> None:
+    """Whoever is told to add it is told too how centres count: else it would be counted twice."""
+    with pytest.raises(UsageError, match=r"no deposit near 4970, 2740 um; .* QuPath counts from the scanned part"):
         corrected(tmp_path, NEAR, "s,,4970,2740,reject,,Dr A")
-    assert "use add" not in str(caught.value)
-
-
-def test_what_is_added_at_a_deposit_of_the_page_is_refused(tmp_path: Path) -> None:
-    """Unless that deposit stays by the reader's word; rejecting it speaks for a new size of the same."""
-    new = "s,,4970,2740,add,2100,Dr A"
-    for rows in ([new], [new, "s,2,,,reject,,Dr A"]):
-        with pytest.raises(UsageError, match=r"is at deposit 2 if it was read off the page .* at 5370, 4240 um"):
-            corrected(tmp_path / str(len(rows)), NEAR, *rows)
-    assert corrected(tmp_path, NEAR, new, "s,2,,,accept,,Dr A") == [(3, 2100.0), (1, 900.0), (2, 420.0)]
 
 
 @pytest.mark.parametrize("corner_um", [FAR, ONE_OFF, NEAR, (0.0, 0.0)])
-def test_places_of_report_json_mean_what_they_say(tmp_path: Path, corner_um: tuple[float, float]) -> None:
+def test_centres_of_the_page_mean_what_they_say(tmp_path: Path, corner_um: tuple[float, float]) -> None:
     """Wherever the scanned part begins; and what is added stands elsewhere, to the last um that was scanned."""
     x, y = corner_um[0] + 8000, corner_um[1] + 9000
-    rows = ("s,,5370,4240,reject,,Dr A", f"s,,{x},{y},add,300,Dr A")
-    assert corrected(tmp_path, corner_um, *rows) == [(1, 900.0), (3, 300.0)]
+    for number, (at_um, left) in enumerate(((SMALL_UM, (1, 900.0)), (LARGE_UM, (2, 420.0)))):
+        rows = (f"s,,{centre(at_um)},reject,,Dr A", f"s,,{x},{y},add,300,Dr A")
+        assert corrected(tmp_path / str(number), corner_um, *rows) == sorted(
+            [left, (3, 300.0)], key=lambda one: -one[1]
+        )
 
 
 def test_both_frames_may_mean_one_deposit(tmp_path: Path) -> None:
     """A scanned part that begins 20 um off leaves no doubt; one that begins nowhere else never asks."""
     for corner in ((20.0, 20.0), (0.0, 0.0)):
-        assert corrected(tmp_path / f"{corner[0]:g}", corner, "s,,4130,3710,reject,,Dr A") == [(2, 420.0)]
+        assert corrected(tmp_path / f"{corner[0]:g}", corner, "s,,4110,3690,reject,,Dr A") == [(2, 420.0)]

@@ -439,7 +439,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
         assert found.words == words
         assert ("A deposit is cut off, so the true stage may be higher." in answer(found)) is said
         assert "none larger" not in answer(found)
-        assert [node.exact for node in found.specimen.nodes] == [False, True][: len(chosen)]
+        assert [node.class_at_least for node in found.specimen.nodes] == [True, False][: len(chosen)]
     (page,) = write_staging(staged_by(write_run(tmp_path / "alone", [cut]), NODES, "a,A,1"), tmp_path / "out")
     assert page.read_text().count("At least micrometastasis") == 2
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
@@ -448,7 +448,7 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
 
 def test_nothing_is_at_least_a_macrometastasis() -> None:
     """No class lies above it; the slide's own page says the same."""
-    said = [class_words(found, exact=False) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)]
+    said = [class_words(found, at_least=True) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)]
     assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
 
 

@@ -126,8 +126,8 @@ def test_a_deposit_whose_class_a_reader_gave_hangs_on_no_edge_of_the_scan() -> N
     stored = as_stored(report("s", (900.0,)), Path("s"))
     (deposit,) = stored.deposits
     cut = replace(deposit, cut_off=True)
-    for one, open_ended in ((deposit, False), (cut, True), (replace(cut, class_given=True), False)):
-        assert section_of(replace(stored, deposits=(one,))).cut_off is open_ended
+    for one, cut_off in ((deposit, False), (cut, True), (replace(cut, class_given=True), False)):
+        assert section_of(replace(stored, deposits=(one,))).cut_off is cut_off
 
 
 NEAR = st.sampled_from([150.0, 198.0, 202.0, 900.0, 1998.0, 2002.0, 3000.0])

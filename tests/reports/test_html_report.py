@@ -257,13 +257,16 @@ def test_provenance_has_no_empty_row() -> None:
     assert "Slide fingerprint" in render(made)
 
 
-def test_the_page_says_what_corrections_count_from() -> None:
-    """Its centres are of the scanned part, those of corrections of the canvas: only where they differ."""
+def test_centres_are_those_that_corrections_take() -> None:
+    """A file with a scanned part inside the canvas has its begin beside them: pictures and QuPath count from there."""
     made = _without_pictures("macro")
-    said = "add 500 um to x and 252 um to y, or name a deposit by its number."
-    assert said in Page(render(made)).text
+    text = Page(render(made)).text
+    assert "Centre x, y (µm)" in text
+    assert "5200, 4300" in text
+    assert "corrections and report.json. The overview and QuPath show only the scanned part, which begins at " in text
+    assert "begins at 500, 252 µm." in text
     bounds = replace(made.report.info.bounds_um, left=Micrometers(0.0), top=Micrometers(0.0))
     whole = replace(made.report, info=replace(made.report.info, bounds_um=bounds))
     text = Page(render(SlideResult(whole))).text
-    assert "Centres are measured from the top left of the slide image." in text
-    assert "Corrections count" not in text
+    assert "Centres count from the top left of the whole slide image, as in corrections and report.json." in text
+    assert "scanned part" not in text
