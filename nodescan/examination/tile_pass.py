@@ -19,7 +19,7 @@ from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
-from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.interfaces import Slide, TilePredictor
 from nodescan.machine import computing_threads, usable_cores
 from nodescan.threads import thread_errors
 
@@ -229,10 +229,7 @@ def _started(pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor) -> C
     if not pixels:
         cells = predictor.geometry.cells
         return lambda: np.empty((0, cells, cells), np.float32)
-    tiles = np.stack(pixels)
-    if isinstance(predictor, AsynchronousPredictor):
-        return predictor.start(tiles)
-    return lambda: predictor.predict(tiles)
+    return predictor.start(np.stack(pixels))
 
 
 def readers_for(predictor: TilePredictor) -> int:
