@@ -97,21 +97,18 @@ class TilePredictor(PredictorFacts, Protocol):
         """Finest and coarsest um/px the model accepts."""
         ...
 
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1].
+    def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        """Begins to answer tiles; what it returns waits for the answers.
 
-        Raises ModelError where a compiled network can't answer. What torch itself raises is passed on.
+        uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1]. Both raise ModelError
+        where a compiled network can't answer. What torch itself raises is passed on.
         """
         ...
 
 
-@runtime_checkable
-class AsynchronousPredictor(TilePredictor, Protocol):
-    """A predictor that can compute while its caller does something else."""
-
-    def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
-        """Begins to answer tiles, as predict(); what it returns waits for the answers. Both raise as it does."""
-        ...
+def predict(predictor: TilePredictor, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The answers to tiles, waited for; see TilePredictor.start."""
+    return predictor.start(tiles)()
 
 
 @runtime_checkable

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_lines, read_table
-from nodescan.domain.classification import CLASS_OF, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import CLASS_OF, Metastasis, classify
 from nodescan.domain.staging import AJCC8, CAMELYON17, StagingTable
+from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.manifest import NodeFacts, check_facts, check_numbers_of_nodes, check_once, node_facts
 
@@ -85,13 +86,8 @@ def label_and_size(row: CsvRow) -> tuple[Metastasis, float | None]:
     label, largest_um = parse_label(row, "label"), row.size_um("largest_deposit_um")
     if largest_um is None:
         return label, None
-    fits = {
-        Metastasis.NONE: largest_um == 0,
-        Metastasis.ITC: 0 < largest_um <= ITC_LIMIT_UM,
-        Metastasis.MICRO: 0 < largest_um <= MICRO_LIMIT_UM,
-        Metastasis.MACRO: largest_um > MICRO_LIMIT_UM,
-    }
-    if not fits[label]:
+    by_size = classify(Micrometers(largest_um)) if largest_um else Metastasis.NONE
+    if label is not by_size and (by_size, label) != (Metastasis.ITC, Metastasis.MICRO):
         raise row.error(f"{label.word} contradicts a largest deposit of {largest_um:g} um; correct one of them")
     return label, largest_um or None
 

@@ -16,7 +16,7 @@ from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.slide import LARGEST_ASPECT
+from nodescan.domain.slide import LARGEST_ASPECT, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import AnnotationError, UsageError
@@ -47,7 +47,7 @@ _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 class Measurement:
     """What is measured in one file.
 
-    spacing: of its pixels; spacing_source: "file" (OME-XML or TIFF resolution tags) or "user" (--mpp); metastasis: the
+    spacing: of its pixels; spacing_source: FILE (OME-XML or TIFF resolution tags) or USER (--mpp); metastasis: the
     class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
     must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
     flags: what size alone leaves open, as a slide's report has it.
@@ -55,7 +55,7 @@ class Measurement:
 
     source: Path
     spacing: Spacing
-    spacing_source: str
+    spacing_source: SpacingSource
     deposits: tuple[Deposit, ...]
     metastasis: Metastasis
     notes: tuple[str, ...]
@@ -114,7 +114,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)
-    return Measurement(path, mpp, "user", deposits, largest_class(deposits), notes, as_stated)
+    return Measurement(path, mpp, SpacingSource.USER, deposits, largest_class(deposits), notes, as_stated)
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
@@ -140,7 +140,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     if any(deposit.cut_off for deposit in deposits):
         notes += ("tumour reaches the edge of the mask and may go on outside, so that deposit is at least as large",)
-    source = "user" if mpp is not None else "file"
+    source = SpacingSource.FILE if mpp is None else SpacingSource.USER
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
 
 

@@ -4,7 +4,7 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 
 1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
 2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue, tile_pass.py
-   shows them to the network, guard.py has float32 answer again what could change a finding.
+   shows them to the network, second_look/ has float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
@@ -34,7 +34,7 @@ from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_pass import read_first_tiles
 from nodescan.imaging.detections import find_detections
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import find_foci
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.level_check import begin_level_check
 from nodescan.overview import overview_and_tissue, overview_bytes
@@ -91,7 +91,8 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
         with turn.network():
             examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
-        found = find_deposits(examination.probability, predictor.decision, settings.segmentation)
+        foci = find_foci(examination.probability, predictor.decision, settings.segmentation)
+        found = foci.deposits()
         cut = cut_off(found, examination, tissue, rule=predictor.decision)
         sized = mark_cut_off(found, cut, predictor.decision)
         wait_for_close_ups = begin_close_ups(slide, sized)
@@ -111,7 +112,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
                 *wait_for_spacing_flags(),
                 *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
                 *deposit_flags(deposits),
-                *pattern_flags(deposits, examination, predictor, settings),
+                *pattern_flags(deposits, foci),
             )
         finding = Finding(tissue, examination, deposits, detections, flags)
         provenance = _provenance(slide, predictor, examination, started=started, clock=clock + turn.waited_s)

@@ -18,14 +18,14 @@ from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
 from nodescan.imaging.components import components
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
-from nodescan.imaging.decisive import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.paleness import PaleSettings, pale_cells
 from nodescan.imaging.quality import Stain, stain_of
+from nodescan.imaging.segmentation import FoundFoci
 from nodescan.imaging.tissue import large_exclusions
 from nodescan.imaging.waists import find_waists
-from nodescan.interfaces import TilePredictor
+from nodescan.imaging.whole_map import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.scan_settings import ScanSettings
 
 _MEASURE = "Measure under the microscope, or scan what is missing."
@@ -249,16 +249,14 @@ def _lying(ids: Sequence[int], lie: str) -> str:
     return f"Deposit {ids[0]} {lie}s" if len(ids) == 1 else f"Deposits {few(ids, 8)} {lie}"
 
 
-def pattern_flags(
-    deposits: Sequence[Deposit], examination: Examination, predictor: TilePredictor, settings: ScanSettings
-) -> tuple[Flag, ...]:
+def pattern_flags(deposits: Sequence[Deposit], foci: FoundFoci) -> tuple[Flag, ...]:
     """Many small foci spread wide, a class that hangs on whether near foci are one, and such as may have run together.
 
     Foci that were joined aren't counted anew, but joining never lowers the class that was found; foci that the
-    settings' gap joined have, apart, no more than counts gave.
+    settings' gap joined have, apart, no more than counts gave. foci: what the deposits were made of.
     """
-    own_gap_um = settings.segmentation.joining_gap_um
-    readings = gap_readings(examination.probability, predictor.decision, settings.segmentation, found=deposits)
+    own_gap_um = foci.settings.joining_gap_um
+    readings = gap_readings(foci, found=deposits)
     small = [deposit for deposit in deposits if deposit.diameter_um <= ITC_LIMIT_UM]
     joined, apart = class_found(deposits), class_found(small)
     raised = [
@@ -266,9 +264,7 @@ def pattern_flags(
         for reading in readings
     ]
     waists = waist_flags(deposits, find_waists(deposits, joining_gap_um=own_gap_um))
-    wholes = larger_at_lower_threshold(
-        examination.probability, predictor.decision, settings.segmentation, found=deposits
-    )
+    wholes = larger_at_lower_threshold(foci, found=deposits)
     flags = (*dispersed_flags(deposits), *joining_gap_flags(raised), *whole_flags(deposits, wholes), *waists)
     if own_gap_um > 0 and deposits:
         asked = f"The settings join foci up to {own_gap_um:g} µm apart, so a size may span several foci."

@@ -20,7 +20,7 @@ PINK, PURPLE = (175, 98, 150), (168, 60, 150)
 
 
 class ColourPredictor:
-    """Answers 0.98 for a cell that is mostly PURPLE, else at most 0.04. raises: what predict() raises instead."""
+    """Answers 0.98 for a cell that is mostly PURPLE, else at most 0.04. raises: what start() raises instead."""
 
     model = ModelIdentity("colour", "none", weights_sha256="0" * 64, threshold=0.5, found_from_um=200.0)
     geometry = TileGeometry(core_px=256, margin_px=32, stride_px=16)
@@ -32,6 +32,10 @@ class ColourPredictor:
 
     def __init__(self, raises: BaseException | None = None) -> None:
         self.raises = raises
+
+    def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        answers = self.predict(tiles)
+        return lambda: answers
 
     def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self.raises is not None:

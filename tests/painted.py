@@ -10,7 +10,7 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import CodedBytes
 from nodescan.domain.report import SlideResult
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile, Slide, TilePredictor
@@ -34,7 +34,7 @@ class PaintedSlide:
         self.ref = SlideRef("painted", Path("painted.tif"))
         height, width = pixels.shape[:2]
         bounds = BoundsUm(Micrometers(0), Micrometers(0), Micrometers(width * 0.95), Micrometers(height * 0.95))
-        self.info = SlideInfo("painted", "array", width, height, SPACING, "file", bounds)
+        self.info = SlideInfo("painted", "array", width, height, SPACING, SpacingSource.FILE, bounds)
 
     def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
         for spacing in (SPACING, SPACING.scaled(8)):

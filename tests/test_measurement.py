@@ -4,7 +4,6 @@ import json
 import math
 import struct
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,13 +77,6 @@ def test_class_is_that_of_the_largest_deposit(tmp_path):
     result = measured(saved(tmp_path / "m.png", mask))
     assert [round(d.diameter_um) for d in result.deposits] == [900, 700]
     assert result.metastasis is Metastasis.MICRO
-
-
-def test_a_source_of_the_spacing_that_has_no_words_is_printed_as_it_is(tmp_path, capsys):
-    """A new one costs nobody the table."""
-    found = measured(saved(tmp_path / "bar.png", bar()))
-    print_measurement(replace(found, spacing_source="scanner"), as_json=False)
-    assert "um/px, from the scanner" in capsys.readouterr().out
 
 
 def test_empty_mask_has_no_class_above_negative(tmp_path):

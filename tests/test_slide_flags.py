@@ -17,7 +17,7 @@ from nodescan.domain.maps import NotExamined, Picture, ProbabilityMap, TissueMas
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination
 from nodescan.imaging.quality import Stain
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import FoundFoci, find_foci
 from nodescan.slide_flags import (
     CutOff,
     edge_and_glass_flags,
@@ -27,7 +27,6 @@ from nodescan.slide_flags import (
     stain_flags,
     tissue_flags,
 )
-from tests.fakes import ColourPredictor
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either
 from tests.reports.factory import ITC, MACRO, MICRO
 
@@ -126,48 +125,45 @@ def test_nothing_lies_on_glass_where_there_is_no_deposit_or_no_tumour() -> None:
     assert glass_flags(values, ()) == ()
 
 
-def gap_flags(map_: ProbabilityMap, found: tuple[Deposit, ...]) -> list[str]:
-    predictor = ColourPredictor()
-    predictor.decision = PLAIN
-    return [flag.code for flag in pattern_flags(found, examined(map_), predictor, load_config().settings)]
+def foci_of(map_: ProbabilityMap) -> FoundFoci:
+    return find_foci(map_, PLAIN, load_config().settings.segmentation)
+
+
+def gap_flags(foci: FoundFoci, found: tuple[Deposit, ...] | None = None) -> list[str]:
+    """found: its deposits, if they aren't as they were found."""
+    return [flag.code for flag in pattern_flags(foci.deposits() if found is None else found, foci)]
 
 
 def test_a_class_that_only_the_settings_gap_gives_is_told() -> None:
     """Two discs of 1.2 mm, 60 um apart, are a macrometastasis across 75 um, and a micrometastasis each."""
     map_ = coverage(either(disc((800, 700), 1200), disc((2060, 700), 1200)), (90, 180), SPACING)
-    settings = load_config().settings
-    settings = replace(settings, segmentation=replace(settings.segmentation, joining_gap_um=75.0))
-    found = find_deposits(map_, PLAIN, settings.segmentation)
-    assert [one.metastasis for one in found] == [Metastasis.MACRO]
-    predictor = ColourPredictor()
-    predictor.decision = PLAIN
-    gap, joined = pattern_flags(found, examined(map_), predictor, settings)
+    foci = find_foci(map_, PLAIN, replace(load_config().settings.segmentation, joining_gap_um=75.0))
+    assert [one.metastasis for one in foci.deposits()] == [Metastasis.MACRO]
+    gap, joined = pattern_flags(foci.deposits(), foci)
     assert (gap.code, joined.code) == ("joining_gap", "foci_joined")
     assert "With a gap of 0 µm: 1.20 mm, micro" in gap.message
 
 
 def test_joining_never_lowers_the_class_that_counts_gave() -> None:
     """A focus of 150 um that its cells make a micrometastasis is one for every gap, so the class hangs on none."""
-    map_ = coverage(disc((400, 400), 150), (60, 60), SPACING)
-    (small,) = find_deposits(map_, PLAIN, load_config().settings.segmentation)
+    foci = foci_of(coverage(disc((400, 400), 150), (60, 60), SPACING))
+    (small,) = foci.deposits()
     assert small.metastasis is Metastasis.ITC
-    assert gap_flags(map_, (small,)) == []
+    assert gap_flags(foci) == []
     by_cells = replace(small, cells=400, cells_uncertainty=50, metastasis=Metastasis.MICRO)
-    assert gap_flags(map_, (by_cells,)) == []
+    assert gap_flags(foci, (by_cells,)) == []
 
 
 def test_a_class_that_joining_raises_is_told() -> None:
     """Two foci of 150 um, 40 um apart, are isolated tumour cells, and a micrometastasis once they are one."""
-    map_ = coverage(either(disc((400, 400), 150), disc((590, 400), 150)), (60, 60), SPACING)
-    found = find_deposits(map_, PLAIN, load_config().settings.segmentation)
-    assert [one.metastasis for one in found] == [Metastasis.ITC] * 2
-    assert gap_flags(map_, found) == ["joining_gap"]
+    foci = foci_of(coverage(either(disc((400, 400), 150), disc((590, 400), 150)), (60, 60), SPACING))
+    assert [one.metastasis for one in foci.deposits()] == [Metastasis.ITC] * 2
+    assert gap_flags(foci) == ["joining_gap"]
 
 
 def test_near_foci_that_ran_together_and_a_dispersed_pattern_are_told_of_a_scan() -> None:
     """Two of 1.1 mm that overlap a little are macro as one, micro each; twelve of 90 um lie over 2 mm."""
-    settings = load_config().settings.segmentation
     pair = coverage(either(disc((700, 700), 1100), disc((1780, 700), 1100)), (90, 160), SPACING)
     many = coverage(either(*(disc((100 + 180 * number, 300), 90) for number in range(12))), (40, 150), SPACING)
-    assert "may_be_two_foci" in gap_flags(pair, find_deposits(pair, PLAIN, settings))
-    assert "dispersed_pattern" in gap_flags(many, find_deposits(many, PLAIN, settings))
+    assert "may_be_two_foci" in gap_flags(foci_of(pair))
+    assert "dispersed_pattern" in gap_flags(foci_of(many))

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports import ALWAYS
 from nodescan.reports.json_report import REPORT_JSON
@@ -197,9 +197,9 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
     info = report.info
     if info is None:
         return False
-    if info.spacing_source == "user":
+    if info.spacing_source is SpacingSource.USER:
         return ref.mpp_um in (None, then.mpp_um)
-    if info.spacing_source == "user-override":
+    if info.spacing_source is SpacingSource.OVERRIDE:
         return False
     stated = FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source)
     return _is_contradicted(ref, report) or choose_spacing(stated, ref).source == stated.source
@@ -207,13 +207,13 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
 
 def _is_given_before(ref: SlideRef, report: SlideReport) -> bool:
     """Whether the report is measured with a given pixel size, and none is given now."""
-    return ref.mpp_um is None and report.info is not None and report.info.spacing_source == "user"
+    return ref.mpp_um is None and report.info is not None and report.info.spacing_source is SpacingSource.USER
 
 
 def _is_contradicted(ref: SlideRef, report: SlideReport) -> bool:
     """Whether the file of a report, measured with its own pixel size, refuses what is given for the slide now."""
     info = report.info
-    if info is None or ref.mpp_um is None or info.spacing_source.startswith("user"):
+    if info is None or ref.mpp_um is None or info.spacing_source.given:
         return False
     try:
         choose_spacing(FileSpacing(info.spacing.x, info.spacing.y, info.spacing_source), ref)

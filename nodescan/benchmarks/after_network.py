@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import TileGeometry, TileGrid
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import FoundFoci, find_foci
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.scan_settings import ScanSettings
 
@@ -58,10 +59,10 @@ def time_map(
     """Time the steps after the network on a map of planted foci in noise, all of it tissue, each step once."""
     answers = planted_answers(geometry, size_mm)
     stitch_s, probability = _timed(lambda: _stitched(answers, geometry))
-    deposits_s, deposits = _timed(lambda: find_deposits(probability, rule, settings.segmentation))
+    deposits_s, (foci, deposits) = _timed(lambda: _segmented(probability, rule, settings))
     detections_s, _ = _timed(lambda: find_detections(probability, settings.detections))
-    gaps_s, _ = _timed(lambda: gap_readings(probability, rule, settings.segmentation, found=deposits))
-    wholes_s, _ = _timed(lambda: larger_at_lower_threshold(probability, rule, settings.segmentation, found=deposits))
+    gaps_s, _ = _timed(lambda: gap_readings(foci, found=deposits))
+    wholes_s, _ = _timed(lambda: larger_at_lower_threshold(foci, found=deposits))
     return MapTimes(
         width_mm=size_mm[0],
         height_mm=size_mm[1],
@@ -104,6 +105,13 @@ def _stitched(answers: NDArray[np.float32], geometry: TileGeometry) -> Probabili
     for row, column in grid:
         builder.place(row, column, answers[row : row + cells, column : column + cells])
     return builder.result()
+
+
+def _segmented(
+    probability: ProbabilityMap, rule: DecisionRule, settings: ScanSettings
+) -> tuple[FoundFoci, tuple[Deposit, ...]]:
+    foci = find_foci(probability, rule, settings.segmentation)
+    return foci, foci.deposits()
 
 
 def _timed(work: Callable[[], _Result]) -> tuple[float, _Result]:

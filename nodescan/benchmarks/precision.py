@@ -9,7 +9,7 @@ from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import find_model
 from nodescan.inference.predictor import open_predictor
-from nodescan.interfaces import ApproximatePredictor, TilePredictor
+from nodescan.interfaces import ApproximatePredictor, TilePredictor, predict
 
 MOST_TILES = 200
 
@@ -46,9 +46,9 @@ def measure_precision(
     apart: dict[str, list[np.ndarray]] = {name: [] for name in ways}
     with tissue_tiles(slide, reference) as found:
         for count, tile in enumerate(found.tiles(MOST_TILES), start=1):
-            true = reference.predict(tile)
+            true = predict(reference, tile)
             for name, way in ways.items():
-                apart[name].append(np.abs(way.predict(tile) - true).ravel())
+                apart[name].append(np.abs(predict(way, tile) - true).ravel())
             if count % 20 == 0:
                 tell(f"{count} tiles compared")
     return tuple(_difference(name, way, np.concatenate(apart[name])) for name, way in ways.items())

@@ -23,7 +23,7 @@ from nodescan.examination.tile_pass import readers_for
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s, reckoned_from
 from nodescan.inference.slots import open_in_slot
-from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.interfaces import Slide, TilePredictor
 from nodescan.machine import temporary_folder
 from nodescan.phantoms import make_phantom, plan_phantom
 from nodescan.slides import open_slide
@@ -278,10 +278,7 @@ def _compute(batch: NDArray[np.uint8], predictor: TilePredictor) -> float:
         batches, ends = 0, time.perf_counter() + _COMPUTED_S
         while batches * len(batch) < _COMPUTED_TILES or time.perf_counter() < ends:
             batches += 1
-            if isinstance(predictor, AsynchronousPredictor):
-                waiting.append(predictor.start(batch))
-            else:
-                predictor.predict(batch)
+            waiting.append(predictor.start(batch))
             if len(waiting) == 2:
                 waiting.popleft()()
         while waiting:

@@ -10,6 +10,7 @@ from nodescan.streams import one_line, tell
 if TYPE_CHECKING:  # commands import this module, and --help costs nothing
     from rich.console import Console
 
+    from nodescan.domain.slide import SpacingSource
     from nodescan.domain.units import Spacing
     from nodescan.whole_files import Json
 
@@ -53,9 +54,9 @@ def print_json(content: "Json | Sequence[Json]") -> None:
     print(json_text(content), end="")
 
 
-def spacing_words(spacing: "Spacing", source: str) -> str:
+def spacing_words(spacing: "Spacing", source: "SpacingSource") -> str:
     """The pixel size and where it came from, as "0.25 x 0.25 um/px, from the file"."""
-    return f"{spacing.x:g} x {spacing.y:g} um/px, from the {_SPACING_SOURCES.get(source, source)}"
+    return f"{spacing.x:g} x {spacing.y:g} um/px, from the {_SPACING_SOURCES[source]}"
 
 
 def _console() -> "Console":

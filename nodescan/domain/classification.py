@@ -1,5 +1,6 @@
 """The class of a deposit, by clinical-rules 1 (AJCC 8th edition, pN of the breast)."""
 
+import math
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -27,6 +28,11 @@ class Metastasis(IntEnum):
     def word(self) -> str:
         """The word used in reports: negative, itc, micro or macro."""
         return ("negative", "itc", "micro", "macro")[self]
+
+    @property
+    def longest_um(self) -> Micrometers:
+        """How long a deposit of this class may be (clinical-rules 1)."""
+        return (Micrometers(0.0), ITC_LIMIT_UM, MICRO_LIMIT_UM, Micrometers(math.inf))[self]
 
 
 CLASS_OF: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}

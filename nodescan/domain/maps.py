@@ -1,6 +1,6 @@
 """Maps over the analysis frame: what is tissue, what was examined, how probable tumour is there."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -81,15 +81,13 @@ class ProbabilityMap:
     """values : float32 (H, W) in [0, 1], 0 where not examined; examined : bool (H, W); one cell a network answer.
 
     "Not examined" is never "no tumour": whoever reads values must look at examined too. bounds: what was scanned, which
-    the outermost cells may reach beyond; None: the cells end with it. smoothed: its values by sigma in um, as they were
-    asked for (segmentation.smoothed_values); not of a map that is made out of it.
+    the outermost cells may reach beyond; None: the cells end with it.
     """
 
     values: NDArray[np.float32]
     examined: NDArray[np.bool_]
     spacing: Spacing
     bounds: BoundsUm | None = None
-    smoothed: dict[float, NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.values.shape != self.examined.shape:

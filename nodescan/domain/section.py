@@ -1,23 +1,13 @@
 """One slide as evidence on the lymph node that it is a section of."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.staging import Foci
 from nodescan.domain.units import Micrometers
-
-_LONGEST_UM: Mapping[Metastasis | None, float] = {
-    None: 0.0,
-    Metastasis.NONE: 0.0,
-    Metastasis.ITC: ITC_LIMIT_UM,
-    Metastasis.MICRO: MICRO_LIMIT_UM,
-    Metastasis.MACRO: math.inf,
-}
-"""How long a deposit of each class may be (clinical-rules 1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +102,7 @@ def with_largest(sections: Iterable[Section]) -> Section | None:
     unsized_um = 0.0
     for section in sections:
         if section.largest_um is None:
-            unsized_um = max(unsized_um, _LONGEST_UM[section.metastasis])
+            unsized_um = max(unsized_um, (section.metastasis or Metastasis.NONE).longest_um)
         else:
             sized.append((section.largest_um, section))
     largest_um, largest = max(sized, key=lambda one: one[0], default=(0.0, None))

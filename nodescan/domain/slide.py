@@ -1,6 +1,7 @@
 """Which slide it is, and what is known of it before a pixel is judged."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from nodescan.domain.flags import Flag
@@ -54,13 +55,29 @@ class BoundsUm:
         return Micrometers(self.top + self.height)
 
 
+class SpacingSource(StrEnum):
+    """Where a spacing comes from, as reports name it."""
+
+    FILE = "file"
+    """openslide.mpp-x/-y, OME-XML, or what a mask image states."""
+    TIFF = "tiff"
+    """Resolution tags."""
+    USER = "user"
+    """--mpp or the manifest filled a gap."""
+    OVERRIDE = "user-override"
+    """They replaced a plausible value."""
+
+    @property
+    def given(self) -> bool:
+        """Whether a user gave it."""
+        return self in (SpacingSource.USER, SpacingSource.OVERRIDE)
+
+
 @dataclass(frozen=True, slots=True)
 class SlideInfo:
     """Facts of a slide file. Spacing is of level 0 and never guessed: without it a slide can't be opened to measure.
 
-    spacing_source is one of "file" (openslide.mpp-x/-y, OME-XML), "tiff" (resolution tags), "user" (--mpp or the
-    manifest filled a gap) or "user-override" (it replaced a plausible value). reader names the room that
-    read the pixels ("openslide", "tiff"). warnings are flags of the slide's report.
+    reader names the room that read the pixels ("openslide", "tiff"). warnings are flags of the slide's report.
     """
 
     format: str
@@ -68,7 +85,7 @@ class SlideInfo:
     width_px: int
     height_px: int
     spacing: Spacing
-    spacing_source: str
+    spacing_source: SpacingSource
     bounds_um: BoundsUm
     warnings: tuple[Flag, ...] = ()
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.examination.guard import GuardedAnswers, Reference, recheck
+from nodescan.examination.second_look.guard import GuardedAnswers, Reference, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
 from nodescan.imaging.coverage import coverage
@@ -63,7 +63,7 @@ def examine(
 
     What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
     too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
-    reference answers again whatever could bear on a finding; see guard.recheck.
+    reference answers again whatever could bear on a finding; see second_look/.
     """
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
     looks = _SlidePasses(slide, survey, _hidden_cells(survey), settings, progress)

@@ -20,7 +20,7 @@ from nodescan.imaging.quality import QualitySettings, out_of_focus, without_spec
 from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.imaging.veils import colour_shares
-from nodescan.interfaces import AsynchronousPredictor, Slide, TilePredictor
+from nodescan.interfaces import Slide, TilePredictor
 from nodescan.machine import computing_threads, usable_cores
 from nodescan.threads import thread_errors
 
@@ -274,10 +274,7 @@ def _started(
     if not pixels:
         cells = predictor.geometry.cells
         return lambda: np.empty((0, cells, cells), np.float32)
-    tiles = room.filled(pixels)
-    if isinstance(predictor, AsynchronousPredictor):
-        return predictor.start(tiles)
-    return lambda: predictor.predict(tiles)
+    return predictor.start(room.filled(pixels))
 
 
 def readers_for(predictor: TilePredictor) -> int:

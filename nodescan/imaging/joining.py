@@ -6,28 +6,23 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from nodescan.domain.classification import Metastasis, classify
-from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, GapReading, gap_reading
-from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
-from nodescan.imaging.segmentation import SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import FoundFoci
 from nodescan.imaging.sizing import greatest_diameter, joined, to_shape
 
 
-def gap_readings(
-    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, found: Sequence[Deposit]
-) -> tuple[GapReading, ...]:
+def gap_readings(foci: FoundFoci, *, found: Sequence[Deposit]) -> tuple[GapReading, ...]:
     """One reading for the settings' own gap, which decides, then one for each other of 0, 25, 50 and 75 um.
 
     found: the deposits at the settings' own gap. Joined anew for every other gap, because specks that are too small
     alone count once joined. A macrometastasis stays one whatever is joined to it, so then the first reading is all.
     """
-    own = settings.joining_gap_um
+    own = foci.settings.joining_gap_um
     decides = gap_reading(own, found)
     if decides.metastasis is Metastasis.MACRO and own == 0:
         return (decides,)
-    foci = find_foci(probability, rule, settings)
     others = [gap_reading(gap_um, foci.deposits(gap_um)) for gap_um in JOINING_GAPS_UM if gap_um != own]
     return (decides, *others)
 

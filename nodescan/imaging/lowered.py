@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import shapely
@@ -11,10 +10,9 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import Whole
-from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.outlines import threshold_step
-from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci, SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import GRID_SHARE, FoundFoci
 from nodescan.imaging.sizing import to_shape
 
 _PIECES_STEP = 0.3
@@ -29,52 +27,39 @@ def pieces_step(threshold: float) -> float:
     return min(_PIECES_STEP, threshold / 2)
 
 
-def larger_at_lower_threshold(
-    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, found: Sequence[Deposit]
-) -> tuple[Whole, ...]:
+def larger_at_lower_threshold(foci: FoundFoci, *, found: Sequence[Deposit]) -> tuple[Whole, ...]:
     """The deposits of the lowered threshold that are longer than a stated size allows of any deposit in them.
 
-    found: the deposits at the rule's own threshold. Their "±" follows the lowered threshold no more than 2 cells
-    outwards, so that it tells nothing of a piece farther off, nor of a faint end. Where none of them has a higher class
-    than those found, several that are one of a higher class at a yet lower threshold (pieces_step) are told, too.
+    foci, found: those at the rule's own threshold, and their deposits. Their "±" follows the lowered threshold no more
+    than 2 cells outwards, so that it tells nothing of a piece farther off, nor of a faint end. Where none of them has a
+    higher class than those found, several that are one of a higher class at a yet lower threshold (pieces_step) are
+    told, too.
     """
     if not found:
         return ()
-    worst, off_um = largest_class(found), unsure_um(rule, probability.spacing)
-
-    def wholes_at(step: float) -> tuple[Whole, ...]:
-        foci = at_lowered(probability, rule, settings, step=step)
-        return _wholes(foci.deposits(settings.joining_gap_um), found, rule.threshold - step, off_um)
-
-    wholes = wholes_at(threshold_step(rule.threshold))
+    worst, threshold = largest_class(found), foci.rule.threshold
+    wholes = _wholes(foci.at(threshold - threshold_step(threshold)), found)
     if len(found) < 2 or worst is Metastasis.MACRO or any(whole.longest_class > worst for whole in wholes):
         return wholes
-    deep = wholes_at(pieces_step(rule.threshold))
+    deep = _wholes(foci.at(threshold - pieces_step(threshold)), found)
     return (*wholes, *(whole for whole in deep if len(whole.deposit_ids) > 1 and whole.longest_class > worst))
+
+
+def _wholes(lowered: FoundFoci, found: Sequence[Deposit]) -> tuple[Whole, ...]:
+    """The deposits at a lowered threshold that are longer than any found in them may be."""
+    rule, wide = lowered.rule, lowered.deposits()
+    off_um = unsure_um(rule, lowered.probability.spacing)
+    wholes: list[Whole] = []
+    for whole, parts in zip(wide, parts_of(wide, found), strict=True):
+        if parts and whole.diameter_um > max(part.diameter_um + part.diameter_uncertainty_um for part in parts):
+            ids = tuple(sorted(part.id for part in parts))
+            wholes.append(Whole(ids, whole.diameter_um, off_um, rule.threshold))
+    return tuple(wholes)
 
 
 def unsure_um(rule: DecisionRule, spacing: Spacing) -> Micrometers:
     """What a size is off by (about 95 %) whatever the threshold does to it."""
     return Micrometers(rule.coverage_factor * math.hypot(GRID_SHARE * spacing.mean, rule.size_uncertainty_um))
-
-
-def _wholes(
-    wide: Sequence[Deposit], found: Sequence[Deposit], threshold: float, off_um: Micrometers
-) -> tuple[Whole, ...]:
-    """wide: the deposits at this threshold."""
-    wholes: list[Whole] = []
-    for whole, parts in zip(wide, parts_of(wide, found), strict=True):
-        if parts and whole.diameter_um > max(part.diameter_um + part.diameter_uncertainty_um for part in parts):
-            ids = tuple(sorted(part.id for part in parts))
-            wholes.append(Whole(ids, whole.diameter_um, off_um, threshold))
-    return tuple(wholes)
-
-
-def at_lowered(
-    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, *, step: float
-) -> FoundFoci:
-    """The foci at a threshold lower by the step."""
-    return find_foci(probability, replace(rule, threshold=rule.threshold - step), settings)
 
 
 def parts_of(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Deposit]]:

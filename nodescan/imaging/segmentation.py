@@ -93,44 +93,59 @@ def find_deposits(
     No outline goes on beyond probability.bounds; what is left of it within is measured.
     A deposit that ends where cells were not examined may go on there: see `touches_unexamined`.
     """
-    return find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
+    return find_foci(probability, rule, settings).deposits()
 
 
 def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings) -> "FoundFoci":
     """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
+    return _traced(probability, smoothed_values(probability, rule.smoothing_um), rule, settings)
+
+
+def _traced(
+    probability: ProbabilityMap, smoothed: NDArray[np.float32], rule: DecisionRule, settings: SegmentationSettings
+) -> "FoundFoci":
     levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
-    smoothed = smoothed_values(probability, rule.smoothing_um)
-    return FoundFoci(trace_foci(smoothed, probability, levels), rule, settings, probability)
+    foci = trace_foci(smoothed, probability, levels)
+    return FoundFoci(foci, probability, smoothed, rule=rule, settings=settings)
 
 
 class FoundFoci:
     """Foci of one map; each group of them is measured at most once, whatever gaps are tried."""
 
     def __init__(
-        self, foci: Sequence[Focus], rule: DecisionRule, settings: SegmentationSettings, probability: ProbabilityMap
+        self,
+        foci: Sequence[Focus],
+        probability: ProbabilityMap,
+        smoothed: NDArray[np.float32],
+        *,
+        rule: DecisionRule,
+        settings: SegmentationSettings,
     ) -> None:
-        """foci: as traced. probability: the map that they were traced on."""
+        """foci: as traced. smoothed : float32 (H, W), the map smoothed by the rule, on which they were."""
+        self.probability, self.smoothed, self.rule, self.settings = probability, smoothed, rule, settings
         self._traced = tuple(foci)
         self._foci = _without_holes(foci) if settings.fill_holes else self._traced
-        self._rule = rule
-        self._settings = settings
-        self._grid_um = GRID_SHARE * probability.spacing.mean
-        self._probability = probability
         self._sized: dict[_Group, _Sized] = {}
         self._deposits: dict[_Group, Deposit] = {}
 
-    def deposits(self, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
-        """The deposits, the largest first, where foci at most this far apart are one."""
-        return numbered([self._deposit(group) for group in self._groups(joining_gap_um) if self._counts(group)])
+    def deposits(self, joining_gap_um: Micrometers | None = None) -> tuple[Deposit, ...]:
+        """The deposits, the largest first, where foci at most this far apart are one; None: by the settings' gap."""
+        gap_um = self.settings.joining_gap_um if joining_gap_um is None else joining_gap_um
+        return numbered([self._deposit(group) for group in self._groups(gap_um) if self._counts(group)])
+
+    def at(self, threshold: float, settings: SegmentationSettings | None = None) -> "FoundFoci":
+        """The foci of the same map at another threshold, and by other settings if these are given."""
+        rule = replace(self.rule, threshold=threshold)
+        return _traced(self.probability, self.smoothed, rule, settings or self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
         """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""
         foci = [focus for focus in self._traced if focus.reaches(seed_threshold)]
-        rule = replace(self._rule, seed_threshold=seed_threshold)
-        settings = replace(self._settings, smallest_area_um2=smallest_area_um2)
-        found = FoundFoci(foci, rule, settings, self._probability)
+        rule = replace(self.rule, seed_threshold=seed_threshold)
+        settings = replace(self.settings, smallest_area_um2=smallest_area_um2)
+        found = FoundFoci(foci, self.probability, self.smoothed, rule=rule, settings=settings)
         if len(foci) == len(self._traced):  # then they have the same groups, and no size hangs on either
             found._sized, found._deposits = self._sized, self._deposits
         return found
@@ -139,7 +154,7 @@ class FoundFoci:
         """Whether it is large enough to be a deposit, or too long to be left out: a row of cells that hardly reach the
         threshold is a thread, whose area is next to nothing."""
         area_um2 = sum(self._foci[index].shape.area for index in group)
-        return area_um2 >= self._settings.smallest_area_um2 or self._size(group)[1].diameter_um > ITC_LIMIT_UM
+        return area_um2 >= self.settings.smallest_area_um2 or self._size(group)[1].diameter_um > ITC_LIMIT_UM
 
     def _groups(self, gap_um: Micrometers) -> Sequence[_Group]:
         """Foci that make one deposit. The gap is between corrected outlines: they may touch where those found don't."""
@@ -149,14 +164,14 @@ class FoundFoci:
 
     def _deposit(self, group: _Group) -> Deposit:
         if group not in self._deposits:
-            foci = [self._foci[index] for index in group]
-            self._deposits[group] = _deposit_from(foci, self._size(group), self._rule, grid_um=self._grid_um)
+            foci, grid_um = [self._foci[index] for index in group], GRID_SHARE * self.probability.spacing.mean
+            self._deposits[group] = _deposit_from(foci, self._size(group), self.rule, grid_um=grid_um)
         return self._deposits[group]
 
     def _size(self, group: _Group) -> _Sized:
         if group not in self._sized:
-            sized = _measured([self._foci[index] for index in group], self._rule, self._settings)
-            bounds = self._probability.bounds
+            sized = _measured([self._foci[index] for index in group], self.rule, self.settings)
+            bounds = self.probability.bounds
             self._sized[group] = sized if bounds is None else within(*sized, bounds)
         return self._sized[group]
 
@@ -164,16 +179,11 @@ class FoundFoci:
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
     """float32 (H, W) in [0, 1], the map's cells: a Gaussian mean over the examined cells; 0 where not examined.
 
-    Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts. Kept with the
-    map, read-only: a scan asks for the same at several thresholds.
+    Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts.
     """
-    if sigma_um not in probability.smoothed:
-        values = np.where(probability.examined, probability.values, np.float32(0))
-        smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)
-        smoothed = np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
-        smoothed.setflags(write=False)
-        probability.smoothed[sigma_um] = smoothed
-    return probability.smoothed[sigma_um]
+    values = np.where(probability.examined, probability.values, np.float32(0))
+    smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)
+    return np.clip(smoothed, 0, 1)  # rounding may pass 1 by a hair
 
 
 def weighted_mean(

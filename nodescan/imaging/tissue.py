@@ -1,7 +1,6 @@
 """Finds tissue on a low-magnification view of a slide and says what else it left out; when in doubt, it keeps."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,44 +112,93 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
     factor = max(1, round(settings.working_um / spacing.mean))
     view = _view(overview, factor, spacing, settings)
-    coloured, grey = _stained(view, settings)
-    coloured = _without_border_lines(coloured)
-    ink = find_ink(view.density, coloured, view.um_per_px, settings.ink) & ~view.outside
-    coloured &= ~ink
-    grey &= ~ink
-    body = _join(_without_specks(coloured), view.um_per_px, settings) & ~ink & ~view.outside
-    smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / view.um_per_px**2
-    kept = large(body, smallest_px)
-    solid = _solid_at_tissue(grey & ~body, kept & coloured, view, settings.ink)
-    dense = dense_marks(view.density[1], view.um_per_px) & ~ink & ~view.outside
-    # Its paler rim is no tissue around it: a mark on glass encloses nothing.
-    seen = kept & ~dilated(dense, settings.ink.rim_um, view.um_per_px)
-    under_ink = enclosed(ink | solid | dense, seen, settings.ink.hiding_um, view.um_per_px)
-    hidden = large(under_ink, smallest_px)
-    ink &= ~under_ink
-    gaps, cuts = gaps_and_cuts(view.outside, kept & coloured, view.um_per_px, settings.ink.hiding_um)
-    tissue = (dilated(kept, settings.margin_um, view.um_per_px) | under_ink) & ~hidden & ~ink & ~view.outside | gaps
-    left = grey & ~tissue & ~hidden
-    edge = _edges(left, view.um_per_px, settings.edge_width_um)
-    reasons = (("pen", ink), ("edge", edge), ("debris", left & ~edge), ("small", coloured & ~tissue & ~hidden))
-    whole = partial(_enlarged, factor=factor, shape=(overview.shape[0], overview.shape[1]))
-    meeting = beside_tissue((ink | solid) & ~under_ink, kept & coloured, view.um_per_px)
-    beside = dilated(seen & coloured, settings.ink.rim_um, view.um_per_px)
-    meeting |= beside_tissue(dense & ~under_ink, beside, view.um_per_px)
-    rest = (hidden, gaps, view.outside, cuts, meeting)
-    hidden, gaps, outside, cuts, inked = (whole(mask) if mask.any() else None for mask in rest)
+    classes = _classes(view, settings)
+    areas = _areas(view, classes, settings)
+
+    def whole(mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """As large as the overview; None for an empty one."""
+        return _enlarged(mask, factor, (overview.shape[0], overview.shape[1])) if mask.any() else None
+
+    left_out = ((reason, whole(mask)) for reason, mask in _left_out(view, classes, areas, settings))
     return TissueMask(
-        whole(tissue),
+        _enlarged(areas.tissue, factor, (overview.shape[0], overview.shape[1])),
         spacing,
-        excluded=tuple((reason, whole(mask)) for reason, mask in reasons if mask.any()),
+        excluded=tuple((reason, mask) for reason, mask in left_out if mask is not None),
         dark=dark_pixels(overview, view.glass_colour),
-        hidden=hidden,
-        unseen=gaps,
-        unscanned=outside,
-        cut=cuts,
-        inked=inked,
+        hidden=whole(areas.hidden),
+        unseen=whole(areas.gaps),
+        unscanned=whole(view.outside),
+        cut=whole(areas.cuts),
+        inked=whole(areas.inked),
         glass=view.glass_colour,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Classes:
+    """What pixels look like, bool (H, W), disjoint. grey: colourless, but denser than glass."""
+
+    stained: NDArray[np.bool_]
+    grey: NDArray[np.bool_]
+    ink: NDArray[np.bool_]
+
+
+def _classes(view: _View, settings: TissueSettings) -> _Classes:
+    stained, grey = _stained(view, settings)
+    stained = _without_border_lines(stained)
+    ink = find_ink(view.density, stained, view.um_per_px, settings.ink) & ~view.outside
+    return _Classes(stained & ~ink, grey & ~ink, ink)
+
+
+@dataclass(frozen=True, slots=True)
+class _Areas:
+    """Where tissue is and goes on, bool (H, W).
+
+    tissue: with its margin, slivers under marks and gaps in it. pen: ink that hides no tissue. hidden, gaps, cuts,
+    inked: as TissueMask's hidden, unseen, cut and inked.
+    """
+
+    tissue: NDArray[np.bool_]
+    pen: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+    gaps: NDArray[np.bool_]
+    cuts: NDArray[np.bool_]
+    inked: NDArray[np.bool_]
+
+
+def _areas(view: _View, classes: _Classes, settings: TissueSettings) -> _Areas:
+    um, ink, outside = view.um_per_px, classes.ink, view.outside
+    body = _join(_without_specks(classes.stained), um, settings) & ~ink & ~outside
+    smallest_px = settings.min_fragment_mm2 * _UM2_PER_MM2 / um**2
+    kept = large(body, smallest_px)
+    stained = kept & classes.stained
+    solid = _solid_at_tissue(classes.grey & ~body, stained, view, settings.ink)
+    dense = dense_marks(view.density[1], um) & ~ink & ~outside
+    # Its paler rim is no tissue around it: a mark on glass encloses nothing.
+    seen = kept & ~dilated(dense, settings.ink.rim_um, um)
+    under = enclosed(ink | solid | dense, seen, settings.ink.hiding_um, um)
+    hidden, pen = large(under, smallest_px), ink & ~under
+    gaps, cuts = gaps_and_cuts(outside, stained, um, settings.ink.hiding_um)
+    beside = dilated(seen & classes.stained, settings.ink.rim_um, um)
+    return _Areas(
+        tissue=(dilated(kept, settings.margin_um, um) | under) & ~hidden & ~pen & ~outside | gaps,
+        pen=pen,
+        hidden=hidden,
+        gaps=gaps,
+        cuts=cuts,
+        inked=beside_tissue((ink | solid) & ~under, stained, um) | beside_tissue(dense & ~under, beside, um),
+    )
+
+
+def _left_out(
+    view: _View, classes: _Classes, areas: _Areas, settings: TissueSettings
+) -> tuple[tuple[str, NDArray[np.bool_]], ...]:
+    """What is neither glass nor tissue, by reason; each bool (H, W)."""
+    wanted = areas.tissue | areas.hidden
+    grey = classes.grey & ~wanted
+    edge = _edges(grey, view.um_per_px, settings.edge_width_um)
+    small = classes.stained & ~wanted
+    return ("pen", areas.pen), ("edge", edge), ("debris", grey & ~edge), ("small", small)
 
 
 def large_exclusions(mask: TissueMask, settings: TissueSettings) -> tuple[tuple[str, float], ...]:

@@ -17,7 +17,7 @@ from nodescan.inference.lanes import Lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.torch_lanes import CpuLanes, CudaLanes
-from nodescan.interfaces import TilePredictor
+from nodescan.interfaces import TilePredictor, predict
 
 TRIED_TILES, _TRIED_CELLS = 4, 8
 """Made-up tiles, and cells along their sides: half a second on two cores."""
@@ -42,7 +42,7 @@ def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8]
     tile = reference.geometry
     if tiles is None:
         tiles = made_tiles(TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
-    fast, true = lanes.start(tiles)(), reference.predict(tiles)
+    fast, true = lanes.start(tiles)(), predict(reference, tiles)
     off, most = float(np.abs(fast - true).max()), TOLERANCE[lanes.precision] / 2
     return "" if off <= most else f"{lanes.precision} was off by {off:.2g}, more than {most:g}"  # NaN isn't within
 

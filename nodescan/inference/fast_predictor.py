@@ -18,7 +18,7 @@ of composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) a
 321,830 cells of two such slides; int8-16: 0.074, on the 365,568 of two, and 0.078 on tiles. It is no bound: other
 weights may be further off, and cells that float32 doesn't answer too aren't checked. So a model is tried when it is
 tuned or opened (training/tuning/eight_bits.py, distrust), and wherever both answered a slide they are compared
-(nodescan/examination/guard.py). To measure a model or machine: `nodescan bench --what precision`.
+(nodescan/examination/second_look/). To measure a model or machine: `nodescan bench --what precision`.
 
 float16, of GPUs: 2.8 times what was emulated on a CPU, as no GPU was at hand. Rounded each, as cuDNN does, were
 weights, biases, what a convolution is fed with, its sum, and that with the bias added. It was off by 0.0042 on 20,480
@@ -66,9 +66,4 @@ class FastPredictor:
         return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """Begins to answer tiles, as predict(), and returns what waits for the answers."""
         return self._lanes.start(tiles)
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        return self._lanes.start(tiles)()

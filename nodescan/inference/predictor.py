@@ -21,6 +21,7 @@ from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
+from nodescan.interfaces import predict
 
 
 class TorchPredictor(CardFacts):
@@ -69,12 +70,7 @@ class TorchPredictor(CardFacts):
         return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """Begins to answer tiles, as predict(), and returns what waits for the answers."""
         return self._lanes.start(tiles)
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) in [0, 1]."""
-        return self._lanes.start(tiles)()
 
 
 def open_predictor(
@@ -132,7 +128,7 @@ def _narrow_lanes(
         return lanes
     tell(why)
     if lanes is None and tiles is not None:  # now, not with a slide's first tile, another device can be taken
-        reference.predict(tiles)
+        predict(reference, tiles)
     return None
 
 

@@ -31,7 +31,7 @@ def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
     """The model in eight bits, without torch; None where that can't be, or the machine isn't known to suit it.
 
     A card has ranges for eight bits where these were tried (training/tuning/eight_bits.py), and answers are
-    compared with the reference's on every slide (nodescan/examination/guard.py). Raises ModelError for a bad card or
+    compared with the reference's on every slide (examination/second_look/). Raises ModelError for a bad card or
     damaged weights.
     """
     card = load_card(folder)
@@ -78,12 +78,8 @@ class LaterPredictor(CardFacts):
             return self._opened
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        """As AsynchronousPredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
-        return self.begin().result().start(tiles)
-
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """As TilePredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
-        return self.start(tiles)()
+        return self.begin().result().start(tiles)
 
 
 class CallingLanes:

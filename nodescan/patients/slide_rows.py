@@ -37,7 +37,7 @@ def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest)
         if info is None or row.mpp_um is None or agrees(row.mpp_um, info.spacing):
             continue
         remedy = ": run the slide again, or correct mpp"
-        if not info.spacing_source.startswith("user"):
+        if not info.spacing_source.given:
             remedy = (
                 ", which its file says: correct mpp, or leave it empty; if the file is wrong, leave it empty and run "
                 f"with --mpp {row.mpp_um:g} --override-mpp, which rules every slide without an mpp of its own"

@@ -10,6 +10,7 @@ from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
+from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
 from nodescan.reports.palette import (
@@ -49,10 +50,10 @@ _IN_PART = "of the part examined"
 _FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 
 _SOURCES = {
-    "file": "from the slide file",
-    "tiff": "from the file's resolution tags",
-    "user": "given by the user, because the file states no plausible value",
-    "user-override": "given by the user instead of the file's own value",
+    SpacingSource.FILE: "from the slide file",
+    SpacingSource.TIFF: "from the file's resolution tags",
+    SpacingSource.USER: "given by the user, because the file states no plausible value",
+    SpacingSource.OVERRIDE: "given by the user instead of the file's own value",
 }
 
 
@@ -207,8 +208,7 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     if info is not None:
         size = f"{info.width_um / 1000:.1f} x {info.height_um / 1000:.1f} mm"
         facts.append(Fact("Slide image", size, f"{info.width_px:,} x {info.height_px:,} px, {info.format}"))
-        source = _SOURCES.get(info.spacing_source, info.spacing_source)
-        facts.append(Fact("Pixel size", _spacing(info.spacing), source))
+        facts.append(Fact("Pixel size", _spacing(info.spacing), _SOURCES[info.spacing_source]))
     if report.analysis_spacing is not None:
         facts.append(Fact("Analysed at", _spacing(report.analysis_spacing)))
     return tuple(facts)

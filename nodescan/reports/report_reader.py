@@ -12,7 +12,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
@@ -235,7 +235,7 @@ def _info(content: Mapping[str, Any]) -> SlideInfo:
         width_px=whole(width_px),
         height_px=whole(height_px),
         spacing=spacing(content["spacing_um"]),
-        spacing_source=text(content["spacing_source"]),
+        spacing_source=SpacingSource(content["spacing_source"]),
         bounds_um=BoundsUm(left, top, width, height),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import percent_above
-from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SlideRef
+from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SlideRef, SpacingSource
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um, size_px
@@ -37,7 +37,7 @@ _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 
 @dataclass(frozen=True, slots=True)
 class FileSpacing:
-    """What the file says of level 0, believed or not; None where it says nothing. source: "file" or "tiff".
+    """What the file says of level 0, believed or not; None where it says nothing.
 
     of_pixels: it is never a print setting, as DICOM's. against: what another place in the file says instead, None where
     it agrees or doesn't count. place: where in the file it stands, where two places are told. stand_in: it is the 1 um
@@ -46,7 +46,7 @@ class FileSpacing:
 
     x_um: float | None
     y_um: float | None
-    source: str
+    source: SpacingSource
     of_pixels: bool = False
     against: "FileSpacing | None" = None
     place: str = ""
@@ -116,10 +116,10 @@ class FileSpacing:
 
 @dataclass(frozen=True, slots=True)
 class ChosenSpacing:
-    """Spacing of level 0, where it came from (SlideInfo.spacing_source), and what must be told of it."""
+    """Spacing of level 0, where it came from, and what must be told of it."""
 
     spacing: Spacing
-    source: str
+    source: SpacingSource
     warnings: tuple[Flag, ...] = ()
 
 
@@ -143,7 +143,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
             f"give the um/px of the full resolution, between {FINEST_UM} and {COARSEST_UM}",
         )
     if stated.may_be_filled(given_um):
-        return ChosenSpacing(Spacing.square(given_um), "user", _replaced_absurd(stated, given_um))
+        return ChosenSpacing(Spacing.square(given_um), SpacingSource.USER, _replaced_absurd(stated, given_um))
     if plausible is not None and agrees(given_um, plausible):
         return ChosenSpacing(plausible, stated.source)
     if not ref.override_mpp:
@@ -159,7 +159,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
         f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}. Every size depends on this "
         "number: make sure that it is right."
     )
-    return ChosenSpacing(Spacing.square(given_um), "user-override", (Flag("spacing_overridden", message),))
+    return ChosenSpacing(Spacing.square(given_um), SpacingSource.OVERRIDE, (Flag("spacing_overridden", message),))
 
 
 def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
@@ -176,7 +176,7 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
-    described = FileSpacing(*size_um, "file")
+    described = FileSpacing(*size_um, SpacingSource.FILE)
     if described.differs_from(said):
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
     if size_um == (1.0, 1.0):  # tags that say so, too, are made from it
@@ -250,7 +250,7 @@ def _in_tags(properties: Mapping[str, str], *, generic: bool) -> FileSpacing:
     x, y = _number(properties, "openslide.mpp-x"), _number(properties, "openslide.mpp-y")
     if (x is None or y is None) and generic and (tags := _resolution_tags(properties)) is not None:
         return tags
-    return FileSpacing(x, y, "file", of_pixels=properties.get("openslide.vendor") == DICOM)
+    return FileSpacing(x, y, SpacingSource.FILE, of_pixels=properties.get("openslide.vendor") == DICOM)
 
 
 def _resolution_tags(properties: Mapping[str, str]) -> FileSpacing | None:
@@ -259,7 +259,7 @@ def _resolution_tags(properties: Mapping[str, str]) -> FileSpacing | None:
     x_per_unit, y_per_unit = _number(properties, "tiff.XResolution"), _number(properties, "tiff.YResolution")
     if not (unit_um and x_per_unit and y_per_unit):
         return None
-    return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, "tiff")
+    return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, SpacingSource.TIFF)
 
 
 def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None) -> UnmeasurableError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
@@ -66,7 +66,7 @@ class SlideFacts:
     sizes_px: tuple[tuple[int, int], ...]
     objective_power: float | None
     spacing: Spacing | None
-    spacing_source: str | None
+    spacing_source: SpacingSource | None
     unmeasurable: str
     bounds_um: BoundsUm | None
     warnings: tuple[Flag, ...]

@@ -14,6 +14,7 @@ from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.commands import stage
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Provenance, Status
+from nodescan.domain.slide import SpacingSource
 from nodescan.errors import OutputError, UsageError
 from nodescan.reports.summary_page import write_summary_page
 from tests.patients.made_reports import report, write_csv, write_run
@@ -69,14 +70,15 @@ def test_the_index_of_the_run_tells_what_was_staged(tmp_path: Path) -> None:
 def test_another_scan_is_advised_only_where_it_would_take_the_size(tmp_path: Path) -> None:
     """A file that says its size refuses another one; a size that was given once may be given anew."""
     manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,mpp", "a,A,0.5")
-    for source, told in (("file", "--mpp 0.5 --override-mpp"), ("user", "run the slide again")):
+    told_by_source = {SpacingSource.FILE: "--mpp 0.5 --override-mpp", SpacingSource.USER: "run the slide again"}
+    for source, told in told_by_source.items():
         one = report("a", (900.0,))
         assert one.info is not None
         run = write_run(tmp_path / source, [replace(one, info=replace(one.info, spacing_source=source))])
         with pytest.raises(UsageError) as refused:
             stage(str(run), "--manifest", str(manifest))
         assert told in str(refused.value)
-        assert ("run the slide again" in str(refused.value)) is (source == "user")
+        assert ("run the slide again" in str(refused.value)) is source.given
 
 
 def test_reports_of_an_earlier_result_version_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

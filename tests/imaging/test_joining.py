@@ -11,7 +11,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.joining import gap_readings, outline_gap_readings
 from nodescan.imaging.masks import measure_mask
-from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
+from nodescan.imaging.segmentation import SegmentationSettings, find_foci
 
 RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
 SETTINGS = SegmentationSettings(Micrometers(0.0), SquareMicrometers(300.0), Micrometers(15.0), True, Micrometers(4.0))
@@ -28,8 +28,8 @@ def bars(*spans: tuple[int, int]) -> ProbabilityMap:
 def test_two_foci_forty_um_apart_join_at_fifty() -> None:
     """Two bars of 1.2 mm end to end: a micrometastasis as reported, a macrometastasis across 50 um."""
     map_ = bars((10, 130), (134, 254))
-    found = find_deposits(map_, RULE, SETTINGS)
-    readings = gap_readings(map_, RULE, SETTINGS, found=found)
+    foci = find_foci(map_, RULE, SETTINGS)
+    readings = gap_readings(foci, found=foci.deposits())
     assert [reading.gap_um for reading in readings] == list(JOINING_GAPS_UM)
     assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
     assert joining_gap_flags(readings)
@@ -37,8 +37,8 @@ def test_two_foci_forty_um_apart_join_at_fifty() -> None:
 
 def test_a_macrometastasis_is_not_read_again() -> None:
     """Nothing that is joined to it could change the class, so no time is spent on it."""
-    map_ = bars((10, 260))
-    readings = gap_readings(map_, RULE, SETTINGS, found=find_deposits(map_, RULE, SETTINGS))
+    foci = find_foci(bars((10, 260)), RULE, SETTINGS)
+    readings = gap_readings(foci, found=foci.deposits())
     assert [reading.metastasis for reading in readings] == [Metastasis.MACRO]
     assert joining_gap_flags(readings) == ()
 
@@ -59,7 +59,8 @@ def test_a_macrometastasis_that_only_the_settings_joined_is_read_without_the_gap
     """Two bars of 1.2 and 1.0 mm, 40 um apart, with a gap of 50 um in the settings: macro, and micro without it."""
     map_ = bars((10, 130), (134, 234))
     joining = replace(SETTINGS, joining_gap_um=Micrometers(50.0))
-    readings = gap_readings(map_, RULE, joining, found=find_deposits(map_, RULE, joining))
+    foci = find_foci(map_, RULE, joining)
+    readings = gap_readings(foci, found=foci.deposits())
     assert [(reading.gap_um, reading.metastasis) for reading in readings] == [
         (50.0, Metastasis.MACRO),
         (0.0, Metastasis.MICRO),

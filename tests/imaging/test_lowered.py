@@ -15,7 +15,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import whole_flags
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.segmentation import find_deposits
+from nodescan.imaging.segmentation import find_foci
 from tests.imaging.planted import CELL_UM, disc, map_of, settings
 from tests.imaging.planted import coverage as covered
 from tests.reports.factory import MACRO, MICRO
@@ -34,8 +34,9 @@ def bar(*pieces: tuple[int, float]) -> ProbabilityMap:
 
 
 def wholes(map_: ProbabilityMap) -> tuple[tuple[Deposit, ...], tuple[Whole, ...]]:
-    found = find_deposits(map_, RULE, settings())
-    return found, larger_at_lower_threshold(map_, RULE, settings(), found=found)
+    foci = find_foci(map_, RULE, settings())
+    found = foci.deposits()
+    return found, larger_at_lower_threshold(foci, found=found)
 
 
 def flags(map_: ProbabilityMap) -> tuple[Flag, ...]:
@@ -113,7 +114,8 @@ def test_nothing_is_told_of_round_deposits_nor_without_any() -> None:
     smooth = replace(RULE, smoothing_um=40.0)
     for diameter_um in (250.0, 900.0, 1900.0):
         map_ = covered(disc((1200, 1200), diameter_um), (160, 160), bar((1, 1.0)).spacing)
-        found = find_deposits(map_, smooth, settings())
+        foci = find_foci(map_, smooth, settings())
+        found = foci.deposits()
         assert len(found) == 1
-        assert larger_at_lower_threshold(map_, smooth, settings(), found=found) == ()
+        assert larger_at_lower_threshold(foci, found=found) == ()
     assert flags(bar((70, 0.6))) == ()

@@ -29,7 +29,7 @@ from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
 from nodescan.inference.torch_lanes import CpuLanes
-from nodescan.interfaces import ApproximatePredictor, AsynchronousPredictor, TilePredictor
+from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from tests.examination.fast_fakes import findings, spotted
 from tests.painted import PaintedSlide, scan
 
@@ -87,7 +87,7 @@ def test_the_margin_of_a_padded_network_is_the_cards(tmp_path: Path) -> None:
     wide = open_predictor(random_model(tmp_path / "a", "resnet18", core_px=64, margin_px=64), precision="float32")
     narrow = open_predictor(random_model(tmp_path / "b", "resnet18", core_px=64, margin_px=16), precision="float32")
     tile = made_tiles(1, wide.geometry.input_px)
-    seen, less = wide.predict(tile), narrow.predict(np.ascontiguousarray(tile[:, 48:-48, 48:-48]))
+    seen, less = wide.start(tile)(), narrow.start(np.ascontiguousarray(tile[:, 48:-48, 48:-48]))()
     assert seen.shape == less.shape == (1, 4, 4)
     assert 0 < np.abs(seen - less).max() < 0.5
 
@@ -96,7 +96,7 @@ def test_a_random_model_is_the_same_again_and_low(tmp_path: Path) -> None:
     """To measure speed, answers must differ from cell to cell and reach no threshold."""
     first, again = (random_model(tmp_path / name, "p4m-small", core_px=64) for name in "ab")
     assert load_card(first).weights_sha256 == load_card(again).weights_sha256
-    answers = open_predictor(first, precision="float32").predict(made_tiles(3, 128))
+    answers = open_predictor(first, precision="float32").start(made_tiles(3, 128))()
     assert answers.max() < 0.5
     assert np.ptp(answers) > 0.001
 
@@ -119,9 +119,8 @@ def test_bfloat16_stays_within_its_tolerance(folder: Path) -> None:
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert isinstance(predictor, FastPredictor)
     assert isinstance(predictor, ApproximatePredictor)
-    assert isinstance(predictor, AsynchronousPredictor)
     tiles = made_tiles(4, predictor.geometry.input_px)
-    assert 0 < np.abs(predictor.predict(tiles) - predictor.reference.predict(tiles)).max() < predictor.tolerance / 2
+    assert 0 < np.abs(predictor.start(tiles)() - predictor.reference.start(tiles)()).max() < predictor.tolerance / 2
 
 
 def check_same_findings(slide: PaintedSlide, folder: Path, precision: str, *, compiled: bool = True) -> None:
@@ -168,7 +167,7 @@ class Off:
     precision: str
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        answers = self.reference.predict(tiles)
+        answers = self.reference.start(tiles)()
         answers[-1, 0, 0] += self.off
         return lambda: answers
 
@@ -300,7 +299,7 @@ def test_the_graph_for_openvino_answers_as_the_network(name: str, tmp_path: Path
     reference = open_predictor(folder, device="cpu", precision="float32")
     tiles = made_tiles(3, reference.geometry.input_px)
     found = compiled(folder, "float32").start(tiles)()
-    np.testing.assert_allclose(found, reference.predict(tiles), atol=1e-5)
+    np.testing.assert_allclose(found, reference.start(tiles)(), atol=1e-5)
 
 
 def compiled(folder: Path, precision: str, card: ModelCard | None = None) -> OpenVinoLanes:
@@ -329,7 +328,7 @@ def test_answers_come_back_to_whom_they_are_for(folder: Path) -> None:
     answers = [lanes.start(tiles[:4]), lanes.start(tiles[4:])]
     found = np.concatenate([answer() for answer in answers[::-1]][::-1])
     np.testing.assert_allclose(
-        found, open_predictor(folder, device="cpu", precision="float32").predict(tiles), atol=1e-5
+        found, open_predictor(folder, device="cpu", precision="float32").start(tiles)(), atol=1e-5
     )
 
 
@@ -368,7 +367,7 @@ def test_what_answers_too_far_off_is_not_used(folder: Path, monkeypatch: pytest.
 def test_eight_bits_are_near_float32_and_cut_off_what_is_beyond_their_range(folder: Path, precision: str) -> None:
     """With ranges of like tiles it answers within half of the tolerance; with far smaller ones it says little."""
     card, tiles = load_card(folder), made_tiles(4, 192, seed=2)
-    true = open_predictor(folder, device="cpu", precision="float32").predict(tiles)
+    true = open_predictor(folder, device="cpu", precision="float32").start(tiles)()
     apart = np.abs(compiled(folder, precision).start(tiles)() - true)
     assert 0 < apart.max() < TOLERANCE[precision] / 2
     small = card.model_copy(update={"int8_ranges": tuple(value / 100 for value in card.int8_ranges or ())})

@@ -98,6 +98,6 @@ def test_the_first_look_is_the_fast_lanes_and_the_second_the_references() -> Non
     assert (predictor.batch_size, predictor.device) == (reference.batch_size, reference.device)
     assert predictor.spacing_range_um == reference.spacing_range_um
     tiles = np.full((2, 320, 320, 3), 100, np.uint8)
-    assert reference.predict(tiles).any()
-    assert not predictor.predict(tiles).any()
+    assert reference.start(tiles)().any()
+    assert not predictor.start(tiles)().any()
     assert not predictor.start(tiles)().any()

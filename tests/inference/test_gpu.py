@@ -73,7 +73,7 @@ def side_px(device: str) -> int:
 def truth(side: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Tiles, each another one, and what the CPU says of them: something else of each."""
     tiles = made_tiles(sum(BATCHES), side)
-    true = open_predictor(RELEASED, device="cpu", precision="float32").predict(tiles)
+    true = open_predictor(RELEASED, device="cpu", precision="float32").start(tiles)()
     assert np.quantile(true, 0.9) - np.quantile(true, 0.1) > 0.5
     return tiles, true
 

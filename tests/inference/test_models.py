@@ -52,7 +52,7 @@ def test_an_exported_model_answers_as_its_checkpoint(checkpoint: Path, folder: P
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (load_card(folder).mean, load_card(folder).std))
     with torch.inference_mode():
         expected = torch.sigmoid(net.eval()((torch.from_numpy(tiles).permute(0, 3, 1, 2) / 255 - mean) / std))
-    np.testing.assert_allclose(predictor.predict(tiles), expected.numpy(), atol=0.01)
+    np.testing.assert_allclose(predictor.start(tiles)(), expected.numpy(), atol=0.01)
 
 
 def test_one_changed_byte_in_the_weights_is_refused(folder: Path) -> None:

@@ -46,14 +46,14 @@ def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path
     opened = open_predictor(folder, device="cpu")
     assert isinstance(opened, FastPredictor)
     tiles = made_tiles(5, predictor.geometry.input_px)
-    assert np.array_equal(predictor.predict(tiles), opened.predict(tiles))
-    np.testing.assert_allclose(predictor.reference.predict(tiles), opened.reference.predict(tiles), atol=1e-5)
+    assert np.array_equal(predictor.start(tiles)(), opened.start(tiles)())
+    np.testing.assert_allclose(predictor.reference.start(tiles)(), opened.reference.start(tiles)(), atol=1e-5)
     closer = predictor.second_look.geometry
     assert closer == opened.second_look.geometry != predictor.geometry
     part = np.ascontiguousarray(tiles[:, 32 : 32 + closer.input_px, 16 : 16 + closer.input_px])
     for one in (predictor, opened):
-        whole = one.reference.predict(tiles)[:, 2 : 2 + closer.cells, 1 : 1 + closer.cells]
-        np.testing.assert_allclose(one.second_look.predict(part), whole, atol=1e-6)
+        whole = one.reference.start(tiles)()[:, 2 : 2 + closer.cells, 1 : 1 + closer.cells]
+        np.testing.assert_allclose(one.second_look.start(part)(), whole, atol=1e-6)
     facts = ("model", "device", "precision", "batch_size", "geometry", "decision", "spacing_range_um", "tolerance")
     assert [getattr(predictor, fact) for fact in facts] == [getattr(opened, fact) for fact in facts]
 
@@ -73,20 +73,20 @@ def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
     predictor = open_without_torch(folder, device="cpu")
     assert predictor is not None
     tiles = made_tiles(1, predictor.geometry.input_px)
-    predictor.predict(tiles)
-    predictor.predict(tiles)
+    predictor.start(tiles)()
+    predictor.start(tiles)()
     assert asked == [own]
-    predictor.predict(tiles)
-    predictor.predict(tiles)
+    predictor.start(tiles)()
+    predictor.start(tiles)()
     closer = f"float32 {SECOND_LOOK_CORE_PX}"
     few = made_tiles(1, predictor.second_look.geometry.input_px)
-    assert predictor.second_look.predict(few).shape == (1, 14, 14)
+    assert predictor.second_look.start(few)().shape == (1, 14, 14)
     assert asked == [own, closer]
-    assert predictor.reference.predict(tiles).shape == (1, 16, 16)
+    assert predictor.reference.start(tiles)().shape == (1, 16, 16)
     assert asked == [own, closer, "float32 256"]
     sooner = open_without_torch(folder, device="cpu")
     assert sooner is not None
-    sooner.second_look.predict(few)
+    sooner.second_look.start(few)()
     assert asked[3:] == [own, closer]
 
 
@@ -102,8 +102,8 @@ def test_what_memory_ran_out_for_is_compiled_once_more(folder: Path, monkeypatch
     with monkeypatch.context() as now:
         now.setattr(without_torch, "OpenVinoLanes", refused)
         with pytest.raises(MemoryError):
-            predictor.reference.predict(tiles)
-    assert predictor.reference.predict(tiles).shape == (1, 16, 16)
+            predictor.reference.start(tiles)()
+    assert predictor.reference.start(tiles)().shape == (1, 16, 16)
 
 
 def test_a_slide_is_answered_without_torch(folder: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_slide_is_answered_without_torch(folder: Path) -> None:
         "import sys; from pathlib import Path; import numpy as np; from nodescan.inference.slots import open_in_slot; "
         f"predictor, _ = open_in_slot(Path({str(folder)!r}), device='cpu', slot=0); "
         "side = predictor.geometry.input_px; tile = np.zeros((1, side, side, 3), np.uint8); "
-        "answers = predictor.reference.predict(tile); "
+        "answers = predictor.reference.start(tile)(); "
         "print(answers.shape, 'torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -11,7 +11,7 @@ from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit, Detection, Polygon
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import RESULT_VERSION, ModelIdentity, Provenance, SlideReport, SlideResult, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.staging import AJCC8, StagingTable
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.patients.correction_rows import COLUMNS, Correction, read_corrections
@@ -65,7 +65,9 @@ def report(
     found = worst if worst is not None else (Metastasis.NONE if status is Status.COMPLETE else None)
     side = Micrometers(SIDE_PX * SPACING_UM)
     bounds = BoundsUm(Micrometers(0.0), Micrometers(0.0), side, side)
-    info = SlideInfo("generic-tiff", "openslide", SIDE_PX, SIDE_PX, Spacing.square(SPACING_UM), "file", bounds)
+    info = SlideInfo(
+        "generic-tiff", "openslide", SIDE_PX, SIDE_PX, Spacing.square(SPACING_UM), SpacingSource.FILE, bounds
+    )
     points = detections if detections is not None else tuple(Detection(0.9, *deposit.centre_um) for deposit in deposits)
     return SlideReport(
         slide=SlideRef(slide_id, Path(f"{slide_id}.tif")),

@@ -16,7 +16,7 @@ from nodescan.domain.deposits import Deposit, Detection, Polygon
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.report import ModelIdentity, Provenance, SlideReport, SlideResult, Status
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef
+from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
 
 SPACING = Spacing(MicronsPerPixel(0.25), MicronsPerPixel(0.2525))
@@ -79,7 +79,7 @@ def result(deposits: Sequence[Deposit], *, slide_id: str = "patient-012-node-3",
         tissue_area_mm2=tissue.area_um2 / 1e6,
         examined_fraction=examined if unread else 1.0,
         flags=_flags(deposits, unread),
-        info=SlideInfo("aperio", "openslide", WIDTH_PX, HEIGHT_PX, SPACING, "file", BOUNDS),
+        info=SlideInfo("aperio", "openslide", WIDTH_PX, HEIGHT_PX, SPACING, SpacingSource.FILE, BOUNDS),
         analysis_spacing=Spacing.square(1.0),
         model=ModelIdentity("pcam-fcn", "resnet-narrow-stride8", "4be1" * 16, 0.42),
         provenance=Provenance(

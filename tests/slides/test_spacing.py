@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.slide import SlideRef
+from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError
 from nodescan.slides.spacing import ChosenSpacing, FileSpacing, choose_spacing, stated_spacing
+
+FILE, TIFF = SpacingSource.FILE, SpacingSource.TIFF
 
 
 def choose(
     x_um: float | None, y_um: float | None, *, given: float | None = None, override: bool = False
 ) -> ChosenSpacing:
     ref = SlideRef("a", Path("folder/a.svs"), mpp_um=given, override_mpp=override)
-    return choose_spacing(FileSpacing(x_um, y_um, "file"), ref)
+    return choose_spacing(FileSpacing(x_um, y_um, FILE), ref)
 
 
 def test_a_plausible_value_in_the_file_is_used_with_x_and_y_apart():
@@ -65,9 +67,9 @@ def test_a_dicom_series_without_its_finest_level_is_not_measured_with_a_given_sp
 @pytest.mark.parametrize(("um", "reduced"), [(1.2000001, True), (50.0, True), (50.1, False), (486.0, False)])
 def test_a_dicom_spacing_beyond_any_reduced_level_is_absurd(um: float, reduced: bool):
     """Such as um written as mm: a given one fills it."""
-    stated = FileSpacing(um, um, "file", of_pixels=True)
+    stated = FileSpacing(um, um, FILE, of_pixels=True)
     assert stated.reduced_from(None) is stated.reduced_from(0.486) is reduced
-    assert not FileSpacing(um, 1.2 * um, "file", of_pixels=True).reduced_from(None)
+    assert not FileSpacing(um, 1.2 * um, FILE, of_pixels=True).reduced_from(None)
 
 
 def test_a_given_spacing_may_be_two_percent_off_the_files_and_no_more():
@@ -110,15 +112,15 @@ def test_elsewhere_a_given_spacing_times_a_power_of_two_shows_a_reduced_picture(
 )
 def test_powers_of_two_from_two_to_128_are_a_pyramids_reductions(um: float, given: float, reduced: bool):
     """But for 2 % of rounding; the spacing itself, or 256 times it, is no reduced picture's."""
-    assert FileSpacing(um, um, "file").reduced_from(given) is reduced
+    assert FileSpacing(um, um, FILE).reduced_from(given) is reduced
 
 
 def test_both_sides_of_a_reduced_picture_count():
     """Of 1.9 and 1.99 um the mean is 4 times 0.486; of a side that isn't told nothing is known."""
-    assert FileSpacing(1.9, 1.99, "file").reduced_from(0.486)
-    assert not FileSpacing(1.9, 1.99, "file").reduced_from(0.465)
+    assert FileSpacing(1.9, 1.99, FILE).reduced_from(0.486)
+    assert not FileSpacing(1.9, 1.99, FILE).reduced_from(0.465)
     for x_um, y_um in ((None, 1.944), (1.944, None)):
-        half = FileSpacing(x_um, y_um, "file", of_pixels=True)
+        half = FileSpacing(x_um, y_um, FILE, of_pixels=True)
         assert not half.reduced_from(0.486)
         assert half.may_be_filled(0.486)
 
@@ -190,13 +192,13 @@ def test_a_given_value_that_no_scanner_has_is_refused_even_as_an_override(given:
 
 def test_what_the_file_says_is_read_from_openslides_properties_then_from_a_plain_tiffs_tags():
     """Tags count in inches unless they say centimetres, only for generic TIFFs, and not without a unit."""
-    assert stated_spacing({"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.26"}) == FileSpacing(0.25, 0.26, "file")
+    assert stated_spacing({"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.26"}) == FileSpacing(0.25, 0.26, FILE)
     tags = {"openslide.vendor": "generic-tiff", "tiff.XResolution": "40000", "tiff.YResolution": "20000"}
-    assert stated_spacing(tags | {"tiff.ResolutionUnit": "centimeter"}) == FileSpacing(0.25, 0.5, "tiff")
-    assert stated_spacing(tags) == FileSpacing(0.635, 1.27, "tiff")
-    assert stated_spacing(tags | TAGS_0486) == FileSpacing(0.486, 0.486, "file")
+    assert stated_spacing(tags | {"tiff.ResolutionUnit": "centimeter"}) == FileSpacing(0.25, 0.5, TIFF)
+    assert stated_spacing(tags) == FileSpacing(0.635, 1.27, TIFF)
+    assert stated_spacing(tags | TAGS_0486) == FileSpacing(0.486, 0.486, FILE)
     for half in ("openslide.mpp-x", "openslide.mpp-y"):
-        assert stated_spacing(tags | {half: "0.486"}) == FileSpacing(0.635, 1.27, "tiff")
+        assert stated_spacing(tags | {half: "0.486"}) == FileSpacing(0.635, 1.27, TIFF)
     assert stated_spacing(tags | {"tiff.ResolutionUnit": "none"}).missing
     for side in ("tiff.XResolution", "tiff.YResolution"):
         assert stated_spacing(tags | {side: "0"}).missing
@@ -346,15 +348,15 @@ def test_ome_xml_is_not_believed_against_the_pictures_size(tags: dict[str, str])
 @pytest.mark.parametrize("size", [(5120, 5632), (5119, 5631), (2560, 5632), (5120, 2816), (10_240, 11_264), (0, 0)])
 def test_ome_xml_is_believed_of_its_own_picture_and_of_a_part_of_it(size: tuple[int, int]):
     """Whole, cut by a pixel, cropped on one side: none of these is the scan made smaller."""
-    assert stated_spacing(ome(SIZES, **QUARTER, **of_px(*size))) == FileSpacing(0.25, 0.25, "file")
+    assert stated_spacing(ome(SIZES, **QUARTER, **of_px(*size))) == FileSpacing(0.25, 0.25, FILE)
     assert stated_spacing(ome(SIZES.replace("5120", "all"), **QUARTER, **of_px(2560, 2816))).plausible is not None
 
 
 def test_ome_xml_counts_in_a_generic_tiff_alone():
     """What stands in another format's description is that format's; what OME-XML alone says is named, true or not."""
     said = ome('PhysicalSizeX="0.243" PhysicalSizeY="0.243"', **TAGS_0486)
-    assert stated_spacing(said | {"openslide.vendor": "trestle"}) == FileSpacing(0.486, 0.486, "file")
-    assert stated_spacing(ome('PhysicalSizeX="300" PhysicalSizeY="300"')) == FileSpacing(300.0, 300.0, "file")
+    assert stated_spacing(said | {"openslide.vendor": "trestle"}) == FileSpacing(0.486, 0.486, FILE)
+    assert stated_spacing(ome('PhysicalSizeX="300" PhysicalSizeY="300"')) == FileSpacing(300.0, 300.0, FILE)
 
 
 def test_entities_in_ome_xml_are_not_expanded():
@@ -435,7 +437,7 @@ def test_aperios_description_is_not_believed_against_tags_and_size(properties: d
 )
 def test_aperios_description_is_believed_where_nothing_says_otherwise(properties: dict[str, str]):
     """Rounded tags, print settings, a part of a scan, padding, another shape, and no size."""
-    assert stated_spacing(properties) == FileSpacing(0.25, 0.25, "file")
+    assert stated_spacing(properties) == FileSpacing(0.25, 0.25, FILE)
 
 
 @pytest.mark.parametrize("more", [{}, per_cm("28")])

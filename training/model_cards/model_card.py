@@ -24,7 +24,7 @@ from nodescan.evaluation.bootstrap import Estimate, number_words
 from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
-from nodescan.interfaces import TilePredictor
+from nodescan.interfaces import TilePredictor, predict
 from nodescan.whole_files import prepare_folder, write_beside
 from training.camelyon.manifest import digest_of
 from training.configurations import read_yaml
@@ -264,7 +264,7 @@ def _seconds_per_mm2(predictor: TilePredictor) -> float:
     shape = (count, tile.input_px, tile.input_px, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     started = time.perf_counter()
-    predictor.predict(pixels)
+    predict(predictor, pixels)
     return (time.perf_counter() - started) / (count * (tile.core_px / 1000) ** 2)
 
 

@@ -15,7 +15,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
-from nodescan.interfaces import TilePredictor
+from nodescan.interfaces import TilePredictor, predict
 from nodescan.mask_images import check_values, read_mask_image
 from training.patches.pictures import colours_of
 from training.scoring.scores import bootstrap
@@ -114,7 +114,7 @@ def answer(image: MaskedImage, predictor: TilePredictor, *, spacing_um: float, r
     if height < tile.stride_px or width < tile.stride_px:
         raise UsageError(f"{image.name}: too small; the model needs {2 * tile.margin_px + tile.stride_px} px at least")
     shown = image.pixels[: height + 2 * tile.margin_px, : width + 2 * tile.margin_px]
-    probability = predictor.predict(np.ascontiguousarray(shown[None]))[0]
+    probability = predict(predictor, np.ascontiguousarray(shown[None]))[0]
     core = (slice(tile.margin_px, tile.margin_px + height), slice(tile.margin_px, tile.margin_px + width))
     truth = image.tumour[core]
     blocks = truth.reshape(height // tile.stride_px, tile.stride_px, width // tile.stride_px, tile.stride_px)

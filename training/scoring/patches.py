@@ -15,7 +15,7 @@ from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.inference.card import MOST_LOG_TEMPERATURE, ModelCard
-from nodescan.interfaces import TilePredictor
+from nodescan.interfaces import TilePredictor, predict
 from training.patches.labelled import LABELLED_PX, Patches, centred
 from training.scoring.scores import bootstrap, calibration_error, share, specificity_at
 
@@ -121,7 +121,7 @@ def _one_by_one(pixels: NDArray[np.uint8], predictor: TilePredictor) -> NDArray[
     tile, count = predictor.geometry, READ_PX // predictor.geometry.stride_px
     edge = max(0, READ_PX + 2 * tile.margin_px - pixels.shape[1]) // 2
     answers = [
-        predictor.predict(_mirrored(pixels[start : start + _BATCH], edge)) for start in range(0, len(pixels), _BATCH)
+        predict(predictor, _mirrored(pixels[start : start + _BATCH], edge)) for start in range(0, len(pixels), _BATCH)
     ]
     cells = np.concatenate(answers)
     first = (cells.shape[1] - count) // 2
@@ -153,7 +153,7 @@ def _in_mosaic(pixels: NDArray[np.uint8], predictor: TilePredictor) -> NDArray[n
     for row, column in grid:
         core = grid.core(row, column)
         shown = canvas[core.top : core.top + tile.input_px, core.left : core.left + tile.input_px]
-        builder.place(row, column, predictor.predict(np.ascontiguousarray(shown[None]))[0])
+        builder.place(row, column, predict(predictor, np.ascontiguousarray(shown[None]))[0])
     map_ = builder.result().values
     step, count = size // tile.stride_px, READ_PX // tile.stride_px
     first = (step - count) // 2

@@ -13,7 +13,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import SegmentationSettings, find_deposits
-from nodescan.interfaces import TilePredictor
+from nodescan.interfaces import TilePredictor, predict
 from nodescan.phantoms import plan_phantom
 from nodescan.phantoms.canvas import PhantomCanvas
 from nodescan.phantoms.outlines import Shape
@@ -149,7 +149,7 @@ def _discs_of(
         centre = planted.outline_um.mean(axis=0)
         left, top = (int(along / SPACING_UM - tile.core_px / 2) // tile.stride_px * tile.stride_px for along in centre)
         box = PixelBox(left, top, tile.core_px, tile.core_px).grown(tile.margin_px)
-        values = predictor.predict(canvas.read(box)[None])[0]
+        values = predict(predictor, canvas.read(box)[None])[0]
         map_ = ProbabilityMap(values, np.ones(values.shape, bool), Spacing.square(SPACING_UM * tile.stride_px))
         yield DiscMap(
             planted.diameter_um, (float(centre[0]), float(centre[1])), map_, left * SPACING_UM, top * SPACING_UM

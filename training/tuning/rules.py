@@ -28,7 +28,7 @@ from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.examination import examine
 from nodescan.examination.survey import plan
-from nodescan.imaging.segmentation import SegmentationSettings, find_deposits, smoothed_values
+from nodescan.imaging.segmentation import SegmentationSettings, find_foci
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.inference.card import LEAST_UNCERTAINTY_UM
 from nodescan.interfaces import TilePredictor
@@ -273,8 +273,8 @@ def _candidates(
     map_: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
 ) -> list[tuple[Deposit, float]]:
     """Every deposit above the threshold with the highest smoothed value in it."""
-    smoothed = smoothed_values(map_, rule.smoothing_um)
-    return [(deposit, _peak(deposit, smoothed, map_.spacing)) for deposit in find_deposits(map_, rule, settings)]
+    foci = find_foci(map_, rule, settings)
+    return [(deposit, _peak(deposit, foci.smoothed, map_.spacing)) for deposit in foci.deposits()]
 
 
 def _peak(deposit: Deposit, smoothed: NDArray[np.float32], spacing: Spacing) -> float:

@@ -35,7 +35,7 @@ def test_a_run_from_the_packed_model_starts_with_its_answers() -> None:
     with torch.inference_mode():
         logits = module(card.architecture, "pcam-p4m")(as_image(torch.from_numpy(TILES)))
         answers = torch.sigmoid(logits / card.temperature).numpy()
-    expected = open_predictor(folder, device="cpu", precision="float32").predict(TILES)
+    expected = open_predictor(folder, device="cpu", precision="float32").start(TILES)()
     assert expected.shape == (2, 4, 4)
     np.testing.assert_allclose(answers, expected, atol=1e-4)
 

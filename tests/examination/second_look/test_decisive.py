@@ -17,11 +17,12 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.imaging.decisive import decisive_cells, doubtful_on_glass, glass_cells, is_constant, score_cells
+from nodescan.examination.second_look.decisive import decisive_cells, doubtful_on_glass, score_cells
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.segmentation import find_deposits, smoothed_values
+from nodescan.imaging.segmentation import find_deposits, find_foci, smoothed_values
+from nodescan.imaging.whole_map import glass_cells, is_constant
 
 SPACING = Spacing(15.55, 15.5)
 RULE = DecisionRule(32.0, 0.6, 0.8, ((84.7, 100.0), (207.5, 199.0)), 12.0)
@@ -80,12 +81,11 @@ def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tole
     half = settled(true, off(true, tolerance, seed), rule, tolerance)
     for gap_um in (0.0, 50.0):
         own = replace(SETTINGS, joining_gap_um=gap_um)
-        found, expected = find_deposits(half, rule, own), find_deposits(true, rule, own)
+        foci, true_foci = find_foci(half, rule, own), find_foci(true, rule, own)
+        found, expected = foci.deposits(), true_foci.deposits()
         assert same(found, expected)
-        assert gap_readings(half, rule, own, found=found) == gap_readings(true, rule, own, found=expected)
-        assert larger_at_lower_threshold(half, rule, own, found=found) == larger_at_lower_threshold(
-            true, rule, own, found=expected
-        )
+        assert gap_readings(foci, found=found) == gap_readings(true_foci, found=expected)
+        assert larger_at_lower_threshold(foci, found=found) == larger_at_lower_threshold(true_foci, found=expected)
 
 
 def disc(peak: float, radius_cells: float = 9.0) -> ProbabilityMap:

@@ -1,4 +1,4 @@
-"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
+"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount: step 3."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
-from nodescan.domain.maps import ProbabilityMap, TissueMask
-from nodescan.imaging.certain import PlaceUm
+from nodescan.domain.maps import ProbabilityMap
+from nodescan.examination.second_look.certain import PlaceUm
 from nodescan.imaging.components import components, picked, windows
-from nodescan.imaging.coverage import coverage
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.lowered import pieces_step
 from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
+from nodescan.imaging.whole_map import MOST_ON_GLASS
 
 _Value = TypeVar("_Value", np.bool_, np.float32)
 
@@ -25,12 +25,6 @@ _TRUNCATE = 4.0
 _ROUNDING = 1e-5
 """More than float32 loses in smoothing."""
 
-CONSTANT_CELLS, CONSTANT_SPREAD = 100, 1e-4
-"""From so many answers on, all of them within that much, the output is called constant."""
-
-GLASS_COVERAGE, MOST_ON_GLASS = 0.25, 0.2
-"""A cell with less tissue than the first is glass; more of the tumour on glass than the second is a doubt."""
-
 
 def decisive_cells(
     probability: ProbabilityMap, rule: DecisionRule, tolerance: float, *, certain: Sequence[PlaceUm] = ()
@@ -38,45 +32,27 @@ def decisive_cells(
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
     probability: once smoothed, at most `tolerance` from the true values, examined as the true map. certain: places in
-    deposits that are left as they are. A deposit of the true map lies in a component of this one above the
-    threshold, less the tolerance, that reaches the seed threshold, less the tolerance. Its size hangs on that
-    component, its uncertainty on what joins it at the lowered threshold (OutlineLevels) near it, and whether it may be
-    a part of a longer one (imaging/lowered.py) on all that joins it there, or yet lower; these, with what they are
-    interpolated from and smoothed over, are the cells. What the fast map shows elsewhere stays below the seed threshold
-    in both, so it makes no deposit in either. A certain deposit is no such part on any map, nor is what surely joins
-    it; and nothing that it may join yet lower has a higher class.
+    deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part of a longer one on
+    any map, nor is what surely joins it; and nothing that it may join yet lower has a higher class.
     """
     smoothed = smoothed_values(probability, rule.smoothing_um)
-    slack = tolerance + _ROUNDING
-    near = np.zeros(smoothed.shape, dtype=np.bool_)
-    labels, count = components(smoothed > rule.threshold - slack)
-    if count == 0:
-        return near
-    lowered = rule.threshold - threshold_step(rule.threshold) - slack
-    joined, n_joined = components(smoothed > lowered)
+    slack, lowered = tolerance + _ROUNDING, rule.threshold - threshold_step(rule.threshold)
+    seeds = smoothed > rule.seed_threshold - slack
     cells = [_cell_at(place, probability) for place in certain]
-    settled = {int(labels[cell]) for cell in cells}
+    labels, _ = components(smoothed > rule.threshold - slack)
+    open_seeds = _without_certain(seeds, labels, cells)
+    if not open_seeds.any():
+        return open_seeds
+    joined, n_joined = components(smoothed > lowered - slack)
+    surely, _ = components(smoothed > lowered + slack)
+    held = _holding(joined, n_joined, cells) & _of_one(joined, n_joined, surely, seeds)
+    near = picked(joined, _with(joined, n_joined, open_seeds) & ~held)
+    near |= _joined_near(labels, joined, open_seeds & ~near)
     deep, n_deep = components(smoothed > rule.threshold - pieces_step(rule.threshold) - slack)
-    whole, deep_whole = (np.zeros(count + 1, dtype=np.bool_) for count in (n_joined, n_deep))
-    for index, (rows, columns) in enumerate(windows(labels), start=1):
-        own, values = labels[rows, columns] == index, smoothed[rows, columns]
-        seeds = own & (values > rule.seed_threshold - slack)
-        if not seeds.any() or (index in settled and _is_one_deposit(own, seeds)):
-            continue
-        around = _grown(rows, smoothed.shape[0]), _grown(columns, smoothed.shape[1])
-        own_joined = joined[rows, columns][seeds][0]
-        near[around] |= joined[around] == own_joined
-        whole[own_joined] = deep_whole[deep[rows, columns][seeds][0]] = True
-    if not near.any():
-        return near
-    every_seed = smoothed > rule.seed_threshold - slack
-    surely, _ = components(smoothed > lowered + 2 * slack)
-    held = np.isin(np.arange(n_joined + 1), [joined[cell] for cell in cells])
-    whole &= ~(held & _of_one(joined, n_joined, surely, every_seed))
     one_focus, _ = components(smoothed > rule.threshold + slack, corners=False)
-    deep_whole &= ~_of_one(deep, n_deep, one_focus, every_seed)  # one deposit isn't pieces of another
-    deep_whole[[int(deep[cell]) for cell in cells]] = False
-    near |= picked(joined, whole) | picked(deep, deep_whole)
+    # One deposit isn't pieces of another.
+    settled = _holding(deep, n_deep, cells) | _of_one(deep, n_deep, one_focus, seeds)
+    near |= picked(deep, _with(deep, n_deep, open_seeds) & ~settled)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
     return _within_reach(near, probability, rule.smoothing_um)
 
@@ -105,18 +81,6 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     return _within_reach(near, probability, settings.smoothing_um)
 
 
-def is_constant(probability: ProbabilityMap, *, slack: float = 0.0) -> bool:
-    """Whether a network answered the same everywhere; slack: or may have, if the spread is off by so much."""
-    values = probability.values[probability.examined]
-    return len(values) >= CONSTANT_CELLS and float(np.ptp(values)) < CONSTANT_SPREAD + slack
-
-
-def glass_cells(tissue: TissueMask, probability: ProbabilityMap) -> NDArray[np.bool_]:
-    """bool (H, W): the map's cells with next to no tissue."""
-    stained = coverage(tissue.tissue, tissue.spacing, shape=probability.values.shape, spacing=probability.spacing)
-    return stained < GLASS_COVERAGE
-
-
 def doubtful_on_glass(
     probability: ProbabilityMap, glass: NDArray[np.bool_], threshold: float, tolerance: float
 ) -> NDArray[np.bool_]:
@@ -133,11 +97,48 @@ def doubtful_on_glass(
     return np.zeros_like(open_) if decided else open_
 
 
-def _is_one_deposit(component: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> bool:
-    """Whether the component's seeds, all bool (h, w), hang together without corners: outlines may part cells there."""
-    parts, _ = components(component, corners=False)
-    of_seeds = parts[seeds]
-    return bool((of_seeds == of_seeds[0]).all())
+def _without_certain(
+    seeds: NDArray[np.bool_], labels: NDArray[np.int32], certain: Sequence[tuple[int, int]]
+) -> NDArray[np.bool_]:
+    """The seeds, bool (H, W), but for those of components that hold a certain deposit's cell and are one deposit.
+
+    labels : int32 (H, W). A component is one deposit if its seeds hang together without corners: outlines may part
+    cells there.
+    """
+    left, where = seeds.copy(), windows(labels)
+    for index in {int(labels[cell]) for cell in certain} - {0}:
+        component = labels[where[index - 1]] == index
+        parts, _ = components(component, corners=False)
+        of_seeds = parts[component & seeds[where[index - 1]]]
+        if of_seeds.size and (of_seeds == of_seeds[0]).all():
+            left[where[index - 1]] &= ~component
+    return left
+
+
+def _joined_near(labels: NDArray[np.int32], joined: NDArray[np.int32], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What joins the components of these seeds, within PAD of the rectangles that hold them; all (H, W)."""
+    near = np.zeros_like(seeds)
+    if not seeds.any():
+        return near
+    where = windows(labels)
+    for index in np.unique(labels[seeds]).tolist():
+        rows, columns = where[index - 1]
+        own = joined[rows, columns][labels[rows, columns] == index][0]
+        around = _grown(rows, seeds.shape[0]), _grown(columns, seeds.shape[1])
+        near[around] |= joined[around] == own
+    return near
+
+
+def _with(labels: NDArray[np.int32], count: int, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """bool (count + 1,): the labels that have one of the cells, bool (H, W)."""
+    return np.bincount(labels[cells], minlength=count + 1) > 0
+
+
+def _holding(labels: NDArray[np.int32], count: int, cells: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """bool (count + 1,): the labels of these cells, each (row, column)."""
+    holding = np.zeros(count + 1, dtype=np.bool_)
+    holding[[int(labels[cell]) for cell in cells]] = True
+    return holding
 
 
 def _of_one(

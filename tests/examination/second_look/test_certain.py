@@ -1,6 +1,5 @@
 """A deposit that is called certain is there, in its class, on every map within the tolerance."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,15 +14,16 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.imaging import certain as certain_module
-from nodescan.imaging.certain import PlaceUm, _certain, certain_deposits, ends_of
-from nodescan.imaging.decisive import cells_about, decisive_cells
+from nodescan.examination.second_look.certain import PlaceUm, _certain, certain_deposits, ends_of
+from nodescan.examination.second_look.decisive import cells_about, decisive_cells
+from nodescan.imaging import segmentation
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
+from nodescan.imaging.outlines import OutlineLevels
+from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
+from tests.examination.second_look.test_decisive import SETTINGS, off, rough_map, rules
 from tests.imaging.planted import CELL_UM, coverage, disc, either
-from tests.imaging.test_decisive import SETTINGS, off, rough_map, rules
 from tests.patients.made_reports import disc as made_disc
 
 RULE = DecisionRule(40.0, 0.6, 0.8, (), 8.0)
@@ -115,16 +115,18 @@ def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
 def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of isolated tumour cells none is certain, so what they are at other thresholds needs no answer.
 
-    With a larger one each threshold is traced once: at the higher one both seed thresholds have the same outlines.
+    With a larger one each of three thresholds is traced once: at the higher one both seed thresholds have the same
+    outlines.
     """
     traced: list[float] = []
+    trace_foci = segmentation.trace_foci
 
-    def counting(probability: ProbabilityMap, rule: DecisionRule, own: SegmentationSettings) -> FoundFoci:
-        traced.append(rule.threshold)
-        return find_foci(probability, rule, own)
+    def counting(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> object:
+        traced.append(levels.threshold)
+        return trace_foci(smoothed, probability, levels)
 
-    monkeypatch.setattr(certain_module, "find_foci", counting)
-    for diameter_um, times in ((150, 1), (900, 2)):
+    monkeypatch.setattr(segmentation, "trace_foci", counting)
+    for diameter_um, times in ((150, 1), (900, 3)):
         traced.clear()
         map_ = coverage(disc((900, 900), diameter_um), (120, 120), SQUARE)
         certain_deposits(map_, RULE, SETTINGS, tolerance=TOLERANCE, at_edge=nowhere)
@@ -140,6 +142,16 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
     )
 
 
+def by_gap(foci: FoundFoci) -> list[Metastasis]:
+    return [reading.metastasis for reading in gap_readings(foci, found=foci.deposits())]
+
+
+def parts_in(foci: FoundFoci) -> list[tuple[int, float]]:
+    """How many deposits are parts of a longer one, and how long that is."""
+    wholes = larger_at_lower_threshold(foci, found=foci.deposits())
+    return [(len(whole.deposit_ids), whole.diameter_um) for whole in wholes]
+
+
 @example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
 @example(  # one that is borderline by 0.2 um of its uncertainty
     rule=DecisionRule(0.0, 0.2, 0.3, ((84.7, 100.0), (207.5, 199.0)), 12.0), seed=65535, tolerance=0.005
@@ -150,14 +162,6 @@ def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
 @example(  # two deposits whose cells meet in a corner, of which one is certain
     rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=2537, tolerance=0.005
 )
-def parts_in(map_: ProbabilityMap, rule: DecisionRule, found: Sequence[Deposit]) -> list[tuple[int, float]]:
-    """How many deposits are parts of a longer one, and how long that is."""
-    return [
-        (len(whole.deposit_ids), whole.diameter_um)
-        for whole in larger_at_lower_threshold(map_, rule, SETTINGS, found=found)
-    ]
-
-
 @example(  # one that is certain and off by more than one and a half of the two cells it may be
     rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.2 + 0.1), seed=623336, tolerance=0.005
 )
@@ -170,16 +174,12 @@ def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, toler
     certain = certain_deposits(fast, rule, SETTINGS, tolerance=tolerance, at_edge=nowhere)
     exact = decisive_cells(fast, rule, tolerance, certain=certain)
     mixed = replace(fast, values=np.where(exact, true.values, fast.values))
-    found, expected = (find_deposits(map_, rule, SETTINGS) for map_ in (mixed, true))
+    foci, true_foci = (find_foci(map_, rule, SETTINGS) for map_ in (mixed, true))
+    found, expected = foci.deposits(), true_foci.deposits()
     assert sorted(d.metastasis for d in found) == sorted(d.metastasis for d in expected)
     assert [d.borderline for d in found].count(True) == [d.borderline for d in expected].count(True)
-    by_gap = [
-        [reading.metastasis for reading in gap_readings(map_, rule, SETTINGS, found=deposits)]
-        for map_, deposits in ((mixed, found), (true, expected))
-    ]
-    assert by_gap[0] == by_gap[1]
-    mixed_parts, true_parts = parts_in(mixed, rule, found), parts_in(true, rule, expected)
-    assert mixed_parts == true_parts
+    assert by_gap(foci) == by_gap(true_foci)
+    assert parts_in(foci) == parts_in(true_foci)
     for place in certain:
         one, other = at(place, found), at(place, expected)
         assert one is not None

@@ -1,9 +1,4 @@
-"""Holds findings to float32: what could bear on one is answered again by the reference.
-
-A scan's first answers come from a fast predictor (int8, bfloat16 or float16) that may be a little off. Here float32,
-the reference, answers again the cells that could change a deposit, its class or a flag; where the two differ by more
-than the fast one is trusted with, it answers the whole slide.
-"""
+"""Asks the reference, float32, again, puts its answers in place, and compares: steps 6 to 8."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,21 +9,14 @@ from numpy.typing import NDArray
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import NotExamined, ProbabilityMap
+from nodescan.examination.second_look.certain import PlaceUm, certain_deposits, ends_of
+from nodescan.examination.second_look.decisive import cells_about, decisive_cells, doubtful_on_glass, score_cells
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
-from nodescan.imaging.certain import PlaceUm, certain_deposits, ends_of
 from nodescan.imaging.cutting import touches_edge
-from nodescan.imaging.decisive import (
-    CONSTANT_SPREAD,
-    cells_about,
-    decisive_cells,
-    doubtful_on_glass,
-    glass_cells,
-    is_constant,
-    score_cells,
-)
 from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
+from nodescan.imaging.whole_map import CONSTANT_SPREAD, glass_cells, is_constant
 from nodescan.interfaces import ApproximatePredictor
 from nodescan.scan_settings import ScanSettings
 
@@ -68,12 +56,8 @@ def recheck(
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
-    smoothed_tolerance. A deposit that is certain within the latter (imaging/certain.py) keeps its fast answers, but for
-    both ends of its diameter: its size differs by 1 um or less, and by nothing in what was measured. All others are the
-    reference's to the last digit. So is the confidence of the likeliest detection, unless a deposit is certain or too
-    many tiles come into question for it (SCORE_SHARE): then it is within the tolerance, as that of other detections is.
-    Wherever both answered they are compared, about the highest answer at least; where they differ by more, the
-    reference answers the whole slide.
+    smoothed_tolerance. All sizes but those of certain deposits are the reference's to the last digit. Confidences of
+    detections are within the tolerance.
     """
     certain = _certain(first.probability, survey, predictor, settings)
     doubted = _in_question(first.probability, survey, predictor, settings, certain)

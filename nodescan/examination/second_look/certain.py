@@ -1,6 +1,5 @@
-"""Deposits that are there, and of their class, whichever way small errors of the map fall."""
+"""Deposits that are there, and of their class, whichever way small errors of the map fall: step 5."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,16 +8,16 @@ from shapely import STRtree, covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
-from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis, is_borderline
+from nodescan.domain.classification import Metastasis, is_borderline
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.imaging.cutting import as_cut_off
-from nodescan.imaging.lowered import at_lowered, parts_of, pieces_step, unsure_um
+from nodescan.imaging.lowered import parts_of, pieces_step, unsure_um
 from nodescan.imaging.outlines import threshold_step
-from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 
 _MOST_APART_CELLS = 2.0
@@ -38,62 +37,74 @@ def certain_deposits(
 ) -> tuple[PlaceUm, ...]:
     """A place in each deposit whose existence and class are those of the true map.
 
-    probability: smoothed, at most `tolerance` from the true map. Then the true deposits lie between those found at
-    thresholds that much lower and that much higher. A deposit is certain if it is found at both, with one class above
-    isolated tumour cells, far from the limits, and about as long, if it is cut off at both or at neither, and if all
-    in it that could make a deposit hangs together on any such map, on none of which it may be a part of a longer one
-    (lowered.larger_at_lower_threshold). Its size may still differ a little. at_edge: whether a deposit is cut off.
-
-    Empty where foci are joined over a gap, where the pattern of foci is judged differently at the two thresholds, or
-    where the outline's and the seed's threshold lie too near to each other for the tolerance.
+    probability: smoothed, at most `tolerance` from the true map. A deposit is certain if it is found at both bounds
+    (see _bounds), with one class above isolated tumour cells, far from the limits, and about as long, if it is cut off
+    at both or at neither, and if all in it that could make a deposit hangs together on any such map, on none of which
+    it may be a part of a longer one (imaging/lowered.py). Its size may still differ a little. at_edge: whether a
+    deposit is cut off.
     """
-    low, high = rule.threshold - tolerance, rule.threshold + tolerance
-    seeds = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
-    if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > seeds[0] or seeds[1] >= 1:
+    bounds = _bounds(probability, rule, settings, tolerance)
+    if bounds is None:
         return ()
-    most = find_foci(probability, replace(rule, threshold=low, seed_threshold=seeds[0]), settings)
-    large = most.deposits(settings.joining_gap_um)
-    if largest_class(large) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
-        return ()
-    whole = replace(settings, smallest_area_um2=SquareMicrometers(0))  # it may be larger in truth
-    parts = find_foci(probability, replace(rule, threshold=high, seed_threshold=seeds[0]), whole)
-    least = parts.of_seeds(seeds[1], smallest_area_um2=settings.smallest_area_um2)
-    small = least.deposits(settings.joining_gap_um)
-    if _patterns(most, large) != _patterns(least, small):
-        return ()
-    there = {found.centre_um for found in small}
-    step_um = probability.spacing.mean / 4
 
-    def told(found: Deposit) -> Deposit:
+    def marked(found: Deposit) -> Deposit:
         sized = found.metastasis > Metastasis.ITC  # no other is certain, and there may be hundreds
         return as_cut_off(found, rule) if sized and at_edge(found) else found
 
+    kept, step_um = {found.centre_um for found in bounds.least}, probability.spacing.mean / 4
     cores = [
-        (told(found) if found.centre_um in there else None, _deepest(to_shape(found.outline), step_um))
-        for found in parts.deposits(settings.joining_gap_um)
+        (marked(core) if core.centre_um in kept else None, _deepest(to_shape(core.outline), step_um))
+        for core in bounds.cores
     ]
     apart_um = _MOST_APART_CELLS * probability.spacing.mean
-    sure = [one for found in large if (one := _certain(told(found), cores, apart_um)) is not None]
-    off_um = unsure_um(rule, probability.spacing)
+    sure = [one for found in bounds.most if (one := _certain(marked(found), cores, apart_um)) is not None]
+    return tuple(one.place for one in _no_parts(sure, bounds, rule))
 
-    def wholes_at(step: float) -> tuple[Deposit, ...]:
-        farthest = replace(rule, threshold=low, seed_threshold=seeds[0])
-        return at_lowered(probability, farthest, settings, step=step).deposits(settings.joining_gap_um)
 
-    if sure:
-        sure = _never_outgrown(sure, wholes_at(threshold_step(rule.threshold)), lambda one: one.least_um)
-    if len(large) > 1 and any(one.metastasis is not Metastasis.MACRO for one in sure):
-        wide = wholes_at(pieces_step(rule.threshold))
-        several = [whole for whole, parts in zip(wide, parts_of(wide, large), strict=True) if len(parts) > 1]
-        sure = _never_outgrown(sure, several, lambda one: _MOST_UM[one.metastasis] - off_um)
-    return tuple(one.place for one in sure)
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Deposits that the true ones lie between.
+
+    foci, most: at both thresholds less the tolerance, the most there may be. cores: what is left of these at the
+    threshold plus the tolerance, however small, as it may be larger in truth. least: of the cores those that are large
+    enough and reach the seed threshold plus the tolerance.
+    """
+
+    foci: FoundFoci
+    most: tuple[Deposit, ...]
+    cores: tuple[Deposit, ...]
+    least: tuple[Deposit, ...]
+
+
+def _bounds(
+    probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, tolerance: float
+) -> _Bounds | None:
+    """None where nothing can be certain.
+
+    That is without a deposit above isolated tumour cells; where foci are joined over a gap; where the pattern of foci
+    is judged differently at the bounds; or where the outline's and the seed's threshold lie too near to each other.
+    """
+    low, high = rule.threshold - tolerance, rule.threshold + tolerance
+    low_seed, high_seed = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
+    if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > low_seed or high_seed >= 1:
+        return None
+    foci = find_foci(probability, replace(rule, threshold=low, seed_threshold=low_seed), settings)
+    most = foci.deposits()
+    if largest_class(most) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
+        return None
+    cores = foci.at(high, replace(settings, smallest_area_um2=SquareMicrometers(0)))
+    least_foci = cores.of_seeds(high_seed, smallest_area_um2=settings.smallest_area_um2)
+    least = least_foci.deposits()
+    if _patterns(foci, most) != _patterns(least_foci, least):
+        return None
+    return _Bounds(foci, most, cores.deposits(), least)
 
 
 def ends_of(
     probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings, places: Sequence[PlaceUm]
 ) -> tuple[PlaceUm, ...]:
     """Both ends of the diameter of every deposit of the map that holds one of the places."""
-    deposits = find_foci(probability, rule, settings).deposits(settings.joining_gap_um)
+    deposits = find_deposits(probability, rule, settings)
     held = [Point(place) for place in places]
     holders = (found for found in deposits if covers(to_shape(found.outline), held).any())
     return tuple(end for found in holders for end in found.endpoints_um)
@@ -108,19 +119,27 @@ class _Sure:
     metastasis: Metastasis
 
 
-_MOST_UM = {Metastasis.MICRO: MICRO_LIMIT_UM, Metastasis.MACRO: math.inf}
-"""The greatest size of each class that a certain deposit may have."""
+def _no_parts(sure: Sequence[_Sure], bounds: _Bounds, rule: DecisionRule) -> Sequence[_Sure]:
+    """Those that on no map may be a part of a longer deposit, at either of the thresholds that lowered.py tries."""
+    low = bounds.foci.rule.threshold
+    if sure:
+        joined = bounds.foci.at(low - threshold_step(rule.threshold)).deposits()
+        sure = _never_outgrown(sure, joined, lambda one: one.least_um)
+    if len(bounds.most) > 1 and any(one.metastasis is not Metastasis.MACRO for one in sure):
+        deep = bounds.foci.at(low - pieces_step(rule.threshold)).deposits()
+        several = [whole for whole, parts in zip(deep, parts_of(deep, bounds.most), strict=True) if len(parts) > 1]
+        off_um = unsure_um(rule, bounds.foci.probability.spacing)
+        sure = _never_outgrown(sure, several, lambda one: one.metastasis.longest_um - off_um)
+    return sure
 
 
-def _never_outgrown(
-    sure: Sequence[_Sure], wholes: Sequence[Deposit], least_um: Callable[[_Sure], float]
-) -> list[_Sure]:
-    """Those that are part of no whole, as far as these go on any map, longer than least_um; see lowered."""
+def _never_outgrown(sure: Sequence[_Sure], wholes: Sequence[Deposit], most_um: Callable[[_Sure], float]) -> list[_Sure]:
+    """Those that are part of no whole, as far as these go on any map, longer than most_um."""
     longest_um = np.array([whole.diameter_um for whole in wholes])
     tree = STRtree([to_shape(whole.outline) for whole in wholes])
     around = [tree.query(Point(one.place), predicate="intersects") for one in sure]
     return [
-        one for one, indices in zip(sure, around, strict=True) if longest_um[indices].max(initial=0.0) <= least_um(one)
+        one for one, indices in zip(sure, around, strict=True) if longest_um[indices].max(initial=0.0) <= most_um(one)
     ]
 
 

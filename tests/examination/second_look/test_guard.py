@@ -14,7 +14,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination.guard import LEAST_FOR_SCORE, Reference, _distrust, recheck
+from nodescan.examination.second_look.guard import LEAST_FOR_SCORE, Reference, _distrust, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.stitching import fitted_tiles
