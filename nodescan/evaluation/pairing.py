@@ -108,7 +108,9 @@ def _common_areas(
     near = shapely.STRtree([shapes[number] for number in numbers]).query(known).T.tolist()
     whole = {number: shapely.buffer(shapes[number], 0) for number in {numbers[place] for _, place in near}}
     areas = {
-        (index, numbers[place]): shapely.buffer(known[index], 0).intersection(whole[numbers[place]]).area
+        (index, numbers[place]): float(
+            shapely.area(shapely.intersection(shapely.buffer(known[index], 0), whole[numbers[place]]))
+        )
         for index, place in near
     }
     return {both: area for both, area in areas.items() if area > 0}
