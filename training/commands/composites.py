@@ -11,6 +11,7 @@ from training.options import WORK, Half, Json, Model, Patches, Seeds, Tool, Work
 
 if TYPE_CHECKING:
     from nodescan.evaluation.pairing import LesionMatch
+    from nodescan.interfaces import TilePredictor
     from training.tuning.known_slides import KnownSlide, SlideScore
 
 
@@ -52,25 +53,17 @@ def evaluate_composites_command(
 
     The scores are class, false deposits, recall and sizes.
     """
-    from nodescan.config import load_config
-    from nodescan.imaging.detections import find_detections, likeliest_places
-    from nodescan.imaging.segmentation import find_deposits
     from nodescan.inference.card import find_model
     from nodescan.inference.slots import open_in_slot
     from training.camelyon.manifest import digest_of
     from training.tuning.composites import half_of, make_composites
-    from training.tuning.known_slides import score_slide, summarise
-    from training.tuning.rules import probability_map
+    from training.tuning.known_slides import summarise
 
     predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
-    settings = load_config(None).settings
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     scores = []
     for composite in composites:
-        map_ = probability_map(composite.path, predictor, cache=work / "maps")
-        deposits = find_deposits(map_, predictor.decision, settings.segmentation)
-        places = likeliest_places(find_detections(map_, settings.detections), deposits)
-        scores.append(score_slide(composite, deposits, places=places))
+        scores.append(_score(composite, predictor, work))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
     told = flat(summarise(scores))
@@ -83,6 +76,21 @@ def evaluate_composites_command(
             "seeds": seeds,
         }
     tell(told, as_json=as_json)
+
+
+def _score(composite: "KnownSlide", predictor: "TilePredictor", work: Path) -> "SlideScore":
+    """What a scan with the default settings finds on one slide, and would name on its page; maps are kept in `work`."""
+    from nodescan.config import load_config
+    from nodescan.imaging.detections import find_detections, likeliest_places
+    from nodescan.imaging.segmentation import find_deposits
+    from training.tuning.known_slides import score_slide
+    from training.tuning.rules import probability_map
+
+    settings = load_config(None).settings
+    map_ = probability_map(composite.path, predictor, cache=work / "maps")
+    deposits = find_deposits(map_, predictor.decision, settings.segmentation)
+    places = likeliest_places(find_detections(map_, settings.detections), deposits)
+    return score_slide(composite, deposits, places=places)
 
 
 def _one_slide(composite: "KnownSlide", score: "SlideScore") -> str:

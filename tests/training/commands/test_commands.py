@@ -1,5 +1,6 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
+import re
 import shlex
 import shutil
 import signal
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -17,6 +19,7 @@ from typer.testing import CliRunner
 from nodescan.domain.report import Untuned
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, ModelError, NodescanError, OutputError, SlideError, UsageError, WorkerError
+from nodescan.evaluation.bootstrap import share_of
 from nodescan.inference.card import find_model, load_card, save_card
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
@@ -32,9 +35,10 @@ from training.fitting import export as export_module
 from training.fitting import lightning_cli as fitting
 from training.fitting.module import TumourModule
 from training.model_cards.ablation import read_plan
-from training.model_cards.model_card import recipe_part
+from training.model_cards.model_card import check_composites, read_composite_scores, recipe_part
 from training.tuning import card as card_tuning
 from training.tuning import composites, eight_bits
+from training.tuning import rules as tuning
 from training.tuning.discs import disc_maps
 from training.tuning.known_slides import KnownSlide
 
@@ -409,3 +413,35 @@ def test_patches_of_another_magnification_are_refused(tmp_path: Path, capsys: py
     """The network would answer them all the same."""
     line = refused(capsys, "evaluate-patches", tmp_path / "p.zip", "--mpp", "0.25")
     assert "--mpp 0.25 is not within the model's 0.9 to 1 um/px; resample it" in line
+
+
+def test_composite_slides_are_scored_one_by_one_and_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disc that is found, one that is missed, and a slide without any: a line each, then the figures of all."""
+    deposits = planted(((480.0, 480.0), 400.0))
+    slides = [KnownSlide(name, Path(f"{name}.tif"), deposits) for name in "ab"] + [KnownSlide("c", Path("c.tif"), ())]
+    map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
+    blank = replace(map_, values=0 * map_.values)
+    card = load_card(find_model(None))
+    model = SimpleNamespace(weights_sha256=card.weights_sha256, card_sha256=card.sha256())
+    predictor = SimpleNamespace(decision=card.decision.rule(), model=model)
+    monkeypatch.setattr("nodescan.inference.slots.open_in_slot", lambda *_, **__: (predictor, 1))
+    monkeypatch.setattr(composites, "half_of", lambda patches, *_, **__: patches)
+    monkeypatch.setattr(composites, "make_composites", lambda *_, **__: slides)
+    monkeypatch.setattr(tuning, "probability_map", lambda path, *_, cache: map_ if path.stem == "a" else blank)
+    patches = tmp_path / "p.zip"
+    patches.write_bytes(b"patches")
+    asked = "evaluate-composites", "--patches", str(patches)
+    lines = CliRunner().invoke(app, asked).output.splitlines()
+    assert [line.split()[:7] for line in lines[:3]] == [
+        ["a", "micro", "found", "micro", "right", "0", "false"],
+        ["b", "micro", "found", "negative", "WRONG", "0", "false"],
+        ["c", "negative", "found", "negative", "right", "0", "false"],
+    ]
+    assert re.fullmatch(r"400 -> 3\d\d um", lines[0].split("false  ")[1])
+    assert lines[1].endswith("400 -> missed (0 of 1 missed named)")
+    written = tmp_path / "scores.json"
+    written.write_text(CliRunner().invoke(app, (*asked, "--json")).output)
+    scores = read_composite_scores(written)
+    check_composites(written, card, patches)
+    assert scores["recall_micro"] == replace(share_of(1, 2), low=0.0945, high=0.9055)
+    assert (scores["missed_named"].value, scores["false_deposits"].value, scores["n"]) == (0.0, 0.0, 3)
