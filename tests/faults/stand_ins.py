@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan import overview, reports, slides
+from nodescan.domain.report import SlideResult
 from tests.fakes import ColourPredictor
 
 OPENER = "tests.faults.stand_ins:open_colour"
@@ -53,18 +56,17 @@ class Mishap:
         return [int(line) for line in Path(self.mark).read_text().splitlines()]
 
 
-class _Watch:
-    """Knows which slide is open in this process, and lets the mishap happen at its stage."""
+class _Watch(threading.local):
+    """Knows which slide this thread scans, and lets the mishap happen at its stage."""
 
     slide: str = ""
-    armed: bool = False
 
-    def reached(self, stage: str) -> None:
+    def reached(self, stage: str, slide: str = "") -> None:
         laid = os.environ.get(MISHAP)
         if not laid:
             return
         mishap = Mishap(**json.loads(laid))
-        if (stage, self.slide) != (mishap.stage, mishap.slide) or mishap.happened() >= mishap.times:
+        if (stage, slide or self.slide) != (mishap.stage, mishap.slide) or mishap.happened() >= mishap.times:
             return
         with Path(mishap.mark).open("a") as mark:
             mark.write(f"{os.getpid()}\n")
@@ -84,9 +86,7 @@ class WatchedPredictor(ColourPredictor):
 
 def open_colour(model: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
     """Opens no model: the tests' predictor, on the one slot there is."""
-    if not _watch.armed:
-        _watch.armed = True
-        _arm()
+    _arm()
     return predictor, 1
 
 
@@ -94,8 +94,9 @@ predictor: ColourPredictor = WatchedPredictor()
 """A case may put another in its place, for runs in this process."""
 
 
+@cache
 def _arm() -> None:
-    """Put the watch at the stages' beginnings."""
+    """Put the watch at the stages' beginnings, once a process."""
     check_readable, find_tissue, replace = slides.check_readable, overview.find_tissue, os.replace
 
     def opening(path: Path) -> None:
@@ -118,9 +119,9 @@ def _arm() -> None:
     writers: dict[str, Any] = {**reports.WRITERS}
     write_html = writers["html"]
 
-    def html(*given: Any, **named: Any) -> None:
-        _watch.reached("writing")
-        write_html(*given, **named)
+    def html(result: SlideResult, *given: Any, **named: Any) -> None:
+        _watch.reached("writing", result.report.slide.slide_id)
+        write_html(result, *given, **named)
 
     reports.WRITERS = {**writers, "html": html}
 
