@@ -130,12 +130,13 @@ def read_manifest(path: Path) -> Manifest:
     check_facts([row.facts for row in rows])
     staged = {row.facts.specimen for row in with_slide}
     for row in rows:
-        if not row.has_slide and row.facts.specimen in staged:
-            raise row.facts.where.error("says that no nodes were removed, but other rows of it have slides of nodes")
         if not row.has_slide and row.facts.nodes_removed != 0:
             raise row.facts.where.error(
-                "neither path nor slide_id; only a patient with nodes_removed 0 has a row without a slide"
+                "neither path nor slide_id is filled in; name the slide, or delete this row (nodes_removed counts "
+                "nodes without slides, too; only with nodes_removed 0 a row needs no slide)"
             )
+        if not row.has_slide and row.facts.specimen in staged:
+            raise row.facts.where.error("says that no nodes were removed, but other rows of it have slides of nodes")
         if not row.has_slide and (row.facts.node_id or row.facts.where.text("nodes_on_slide")):
             raise row.facts.where.error(
                 "says that no nodes were removed, but names a node; leave node_id and nodes_on_slide empty"

@@ -15,10 +15,10 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
-from nodescan.domain.naming import few, how_many
+from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.domain.verdict import deposit_flags
+from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import measure_mask, measure_polygons
@@ -66,6 +66,16 @@ class Measurement:
     def largest_deposit_um(self) -> Micrometers | None:
         return self.deposits[0].diameter_um if self.deposits else None
 
+    @property
+    def at_least(self) -> bool:
+        """Whether the class is a lower bound, because a deposit is cut off: by the rule for a slide."""
+        return conclude(self.deposits, tissue_found=True, all_examined=True, classifiable=True).at_least
+
+    @property
+    def class_word(self) -> str:
+        """The class in words, "at least" where a higher one is possible."""
+        return f"at least {self.metastasis.word}" if self.at_least else self.metastasis.word
+
 
 def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
     """The deposits in a mask image, an ASAP XML or a QuPath GeoJSON file, the largest first.
@@ -87,9 +97,23 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
 
 
 def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
-    """Sizes near a limit, cells that nobody counted, foci that may belong together (clinical-rules 1 to 3)."""
+    """Deposits that are cut off, sizes near a limit, cells that nobody counted, foci that may belong together.
+
+    (clinical-rules 1 to 3)
+    """
     gaps = joining_gap_flags(outline_gap_readings(deposits, joining_gap_um))
-    return (*deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
+    return (*_cut_off_flags(deposits), *deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
+
+
+def _cut_off_flags(deposits: tuple[Deposit, ...]) -> tuple[Flag, ...]:
+    ids = [deposit.id for deposit in deposits if deposit.cut_off]
+    if not ids:
+        return ()
+    text = (
+        f"{deposits_do(ids, 'lie')} at the edge of the mask and may be larger. Measure under the microscope, or "
+        "measure a mask that shows what lies beyond."
+    )
+    return (Flag("deposit_cut_off", text),)
 
 
 def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -138,8 +162,6 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
     measured = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
-    if any(deposit.cut_off for deposit in deposits):
-        notes += ("tumour reaches the edge of the mask and may go on outside, so that deposit is at least as large",)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
 

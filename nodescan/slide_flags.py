@@ -12,7 +12,7 @@ from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import NotExamined, Picture, TissueMask
-from nodescan.domain.naming import few
+from nodescan.domain.naming import deposits_do
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
@@ -225,7 +225,7 @@ def edge_and_glass_flags(
         "at the edge of what was scanned" if tissue.inked is None else "at a pen mark or the edge of what was scanned"
     )
     flags = [
-        Flag("deposit_cut_off", f"{_lying(ids, lie)} {where} and may be larger. {_MEASURE}")
+        Flag("deposit_cut_off", f"{deposits_do(ids, lie)} {where} and may be larger. {_MEASURE}")
         for ids, lie, where in (
             (cut.by_unexamined, "border", "on tissue that was not examined"),
             (cut.by_edge, "lie", edge),
@@ -242,11 +242,6 @@ def edge_and_glass_flags(
             )
             flags.append(Flag("tumour_on_glass", text))
     return tuple(flags)
-
-
-def _lying(ids: Sequence[int], lie: str) -> str:
-    """ "Deposit 1 lies", "Deposits 1, 2 lie"."""
-    return f"Deposit {ids[0]} {lie}s" if len(ids) == 1 else f"Deposits {few(ids, 8)} {lie}"
 
 
 def pattern_flags(deposits: Sequence[Deposit], foci: FoundFoci) -> tuple[Flag, ...]:

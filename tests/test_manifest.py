@@ -79,7 +79,14 @@ def test_only_he_is_for_the_software(tmp_path: Path, stain: str, he: bool) -> No
         ("slide_id,patient_id,nodes_on_slide,nodes_removed", ["s1,P1,4,3"], "the table has 4 nodes"),
         ("slide_id,patient_id,nodes_removed", ["s1,P1,0"], "nodes_removed is 0; correct one of them"),
         ("slide_id,patient_id,nodes_removed", ["s1,P1,", ",P1,0"], "says that no nodes were removed, but other rows"),
-        ("slide_id,patient_id", [",P1"], "neither path nor slide_id"),
+        ("slide_id,patient_id", [",P1"], "neither path nor slide_id is filled in; name the slide, or delete this row"),
+        ("slide_id,patient_id", ["s1,P1", ",P1"], "line 3: neither path nor slide_id is filled in"),
+        (
+            "slide_id,patient_id,node_id,nodes_removed,sentinel",
+            ["s1,P1,1,2,yes", ",P1,2,2,yes"],
+            "line 3: neither path nor slide_id is filled in; name the slide, or delete this row (nodes_removed counts "
+            "nodes without slides, too",
+        ),
         ("slide_id,patient_id,node_id,nodes_removed", ["s1,P1,1,1", ",P2,1,0"], "line 3: says that no nodes were"),
         ("slide_id,patient_id,nodes_on_slide,nodes_removed", [",P1,2,0"], "leave node_id and nodes_on_slide empty"),
         (

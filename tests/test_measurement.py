@@ -575,11 +575,10 @@ def test_measurements_with_odd_names_say_nothing(tmp_path):
     assert measured(geojson(tmp_path / "a.geojson", [odd])).deposits
 
 
-def test_inverted_and_cut_off_masks_are_remarked_upon(tmp_path):
-    """Mostly tumour, and tumour up to the edge, are said in the notes."""
+def test_inverted_masks_are_remarked_upon(tmp_path):
+    """Mostly tumour is said in the notes."""
     notes = measured(saved(tmp_path / "m.png", 255 - bar())).notes
     assert any("inverted" in note for note in notes)
-    assert any("edge of the mask" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -603,10 +602,37 @@ def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, capsys, rows,
     found = measured(saved(tmp_path / "m.png", mask), mpp=Spacing(0.3, 0.7))
     at_edge = rows[0] == 0 or rows[1] == 80 or columns[0] == 0 or columns[1] == 100
     assert [deposit.cut_off for deposit in found.deposits] == [at_edge, False]
-    assert any("edge of the mask" in note for note in found.notes) is at_edge
+    said = "Deposit 1 lies at the edge of the mask and may be larger."
+    assert [flag.message.startswith(said) for flag in found.flags if flag.code == "deposit_cut_off"] == at_edge * [True]
     print_measurement(found, as_json=False)
     out = capsys.readouterr().out
-    assert ("itc, cut off" in out, "largest at least " in out) == (at_edge, at_edge)
+    assert (out.count("note: Deposit 1 lies"), "itc, cut off" in out) == (at_edge, at_edge)
+    assert (": at least itc, largest at least " in out, ": itc, largest 0." in out) == (at_edge, not at_edge)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([(15, 115)], ("micro", False, [])),
+        ([(0, 100)], ("micro", True, ["deposit_cut_off"])),
+        ([(0, 5), (15, 115)], ("micro", True, ["deposit_cut_off"])),
+        ([(0, 1100)], ("macro", False, ["deposit_cut_off"])),
+        ([(0, 5), (15, 1115)], ("macro", False, ["deposit_cut_off"])),
+        ([], (None, False, [])),
+    ],
+)
+def test_a_class_is_a_lower_bound_where_a_deposit_is_cut_off(tmp_path, capsys, boxes, expected):
+    """By a slide's rule: any deposit that is cut off may be of the next class, but for a macrometastasis there is none.
+
+    Bars of 10 px, from and to which column.
+    """
+    mask = np.zeros((40, 1200), np.uint8)
+    for left, right in boxes:
+        mask[10:20, left:right] = 1
+    print_measurement(measured(saved(tmp_path / "m.png", mask)), as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    flags = [flag["code"] for flag in found["flags"] if flag["code"] == "deposit_cut_off"]
+    assert (found["metastasis"], found["at_least"], flags) == expected
 
 
 @pytest.mark.parametrize(

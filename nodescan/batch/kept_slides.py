@@ -42,8 +42,8 @@ def report_kept_slides(
     if found.unseen:
         viewer.note(f"kept, although their files can't be read now: {few(found.unseen, 5)}")
     if found.contradicted:
-        said = "kept as measured with the pixel size of their files, which the given one contradicts"
-        remedy = "leave out the given pixel size for these, or add --override-mpp if the files are wrong"
+        said = "kept as measured with the pixel size of their files, which --mpp contradicts"
+        remedy = "leave out --mpp for these, or add --override-mpp if the files are wrong"
         viewer.error(f"{said}: {few(found.contradicted, 5)}; {remedy}")
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"

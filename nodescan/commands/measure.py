@@ -81,7 +81,7 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     if largest is not None:
         cut_off = any(deposit.cut_off for deposit in measurement.deposits)
         size, count = bound_words(f"{millimetres(largest)} mm", at_least=cut_off), len(measurement.deposits)
-        said = f"{measurement.metastasis.word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
+        said = f"{measurement.class_word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
     tell(f"{measurement.source.name}: {said}")
     tell(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):
@@ -98,6 +98,7 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
         "notice": NOT_FOR_CLINICAL_USE,
         "slide_id": measurement.source.stem,
         "metastasis": measurement.metastasis.word if measurement.deposits else None,
+        "at_least": measurement.at_least,
         "largest_deposit_um": measurement.largest_deposit_um,
         "n_foci": len(measurement.deposits),
         "deposits": deposits_as_json(measurement.deposits),

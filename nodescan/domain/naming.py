@@ -25,3 +25,8 @@ def percent_above(share: float, limit: float) -> str:
     """A share above a limit, in per cent, with as many decimals as tell it from the limit: 2.04% beside 2 %."""
     written = (f"{share * 100:.{places}f}" for places in range(_MOST_DECIMALS))
     return next((text for text in written if float(text) > limit * 100), f"{share * 100:.{_MOST_DECIMALS}f}") + "%"
+
+
+def deposits_do(ids: Sequence[int], verb: str) -> str:
+    """Deposits and what they do: "Deposit 1 lies", "Deposits 1, 2 lie"."""
+    return f"Deposit {ids[0]} {verb}s" if len(ids) == 1 else f"Deposits {few(ids, 8)} {verb}"

@@ -25,7 +25,8 @@ class SlideRef:
 
     slide_id is unique in a batch and safe as a folder name. mpp_um is the spacing the user gave for
     this slide (None: none given); override_mpp says that it wins over a plausible value in the file. place tells the
-    slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs.
+    slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs. mpp_listed:
+    mpp_um stands in the manifest's column mpp, which overrides no file, and isn't --mpp.
     """
 
     slide_id: str
@@ -35,6 +36,7 @@ class SlideRef:
     mpp_um: float | None = None
     override_mpp: bool = False
     place: str = ""
+    mpp_listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

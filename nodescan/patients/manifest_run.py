@@ -43,6 +43,7 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
                 node_id=row.facts.node_id or None,
                 mpp_um=mpp_um if row.mpp_um is None else row.mpp_um,
                 override_mpp=override_mpp and row.mpp_um is None,
+                mpp_listed=row.mpp_um is not None,
             )
         )
     if not refs:

@@ -12,6 +12,7 @@ from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
 from nodescan.ome_xml import physical_size_um, size_px
 from nodescan.slides.frame import MOST_REDUCED
+from nodescan.slides.unmeasurable import unmeasurable, why_not
 
 APERIO, DICOM = "aperio", "dicom"
 """OpenSlide's names of these formats."""
@@ -134,7 +135,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
     plausible = stated.plausible
     if given_um is None:
         if plausible is None:
-            raise _unmeasurable(stated, name)
+            raise unmeasurable(stated, ref)
         return ChosenSpacing(plausible, stated.source)
     if not _is_scanner_spacing(given_um):
         raise UnmeasurableError(
@@ -147,14 +148,7 @@ def choose_spacing(stated: FileSpacing, ref: SlideRef) -> ChosenSpacing:
     if plausible is not None and agrees(given_um, plausible):
         return ChosenSpacing(plausible, stated.source)
     if not ref.override_mpp:
-        if plausible is None:
-            raise _unmeasurable(stated, name, given_um)
-        raise UnmeasurableError(
-            name,
-            f"the file states a pixel size of {stated}, but {given_um:.4g} was given; they differ by "
-            f"{percent_above(abs(given_um / plausible.mean - 1), AGREEMENT)}, and so would every size",
-            "leave out the given pixel size, or add --override-mpp if the file is wrong",
-        )
+        raise unmeasurable(stated, ref) if plausible is None else _contradicted(stated, plausible, ref)
     message = (
         f"Measured with the given {given_um:.4g} um/px instead of the file's {stated}. Every size depends on this "
         "number: make sure that it is right."
@@ -262,36 +256,22 @@ def _resolution_tags(properties: Mapping[str, str]) -> FileSpacing | None:
     return FileSpacing(unit_um / x_per_unit, unit_um / y_per_unit, SpacingSource.TIFF)
 
 
-def _unmeasurable(stated: FileSpacing, name: str, given_um: float | None = None) -> UnmeasurableError:
-    if stated.against is not None:
-        return UnmeasurableError(
-            name,
-            f"the file states {stated}; only one can be right, and every size depends on it",
-            "find out which is right, and give it with --mpp UM --override-mpp",
+def _contradicted(stated: FileSpacing, plausible: Spacing, ref: SlideRef) -> UnmeasurableError:
+    """The error for a slide whose file states another spacing, `plausible`, than was given for it."""
+    assert ref.mpp_um is not None
+    source, remedy = "was given with --mpp", "leave out --mpp, or add --override-mpp if the file is wrong"
+    if ref.mpp_listed:
+        source, override = "stands in the manifest's column mpp", f"--mpp {ref.mpp_um:g} --override-mpp"
+        remedy = (
+            f"empty this slide's mpp; if the file is wrong, empty it and give {override}, which rules every slide "
+            "without an mpp of its own"
         )
-    if stated.uneven:
-        return UnmeasurableError(
-            name,
-            f"the file states {stated}; x and y differ by more than a scanner's do, so no single number fits both",
-            "fix the resolution in the file's tags or export the slide again; --mpp needs --override-mpp here, and is "
-            "right only if the pixels are square",
-        )
-    if stated.reduced_from(given_um):
-        missing, remedy = (
-            ("the file of the full resolution", "put it beside this one, or export the slide again")
-            if stated.of_pixels  # a DICOM slide is several files, any other has its levels in one
-            else ("the full resolution", "export the slide again with it")
-        )
-        return UnmeasurableError(
-            name,
-            f"the file holds only reduced levels ({stated}); {missing} is missing",
-            f"{remedy}; --mpp needs --override-mpp here, and is right only if the file is wrong",
-        )
-    reason = f"the file's pixel size of {stated} is {_why_not(stated)}"
-    if stated.missing:
-        reason = "the file doesn't say how large its pixels are"
+    off = percent_above(abs(ref.mpp_um / plausible.mean - 1), AGREEMENT)
     return UnmeasurableError(
-        name, f"{reason}, so nothing can be measured", "give the um/px of the full resolution with --mpp UM"
+        ref.path.name,
+        f"the file states a pixel size of {stated}, but {ref.mpp_um:.4g} {source}; they differ by {off}, and so would "
+        "every size",
+        remedy,
     )
 
 
@@ -299,14 +279,10 @@ def _replaced_absurd(stated: FileSpacing, given_um: float) -> tuple[Flag, ...]:
     if stated.missing:
         return ()
     message = (
-        f"The file's pixel size of {stated} is {_why_not(stated)}. Measured with the given {given_um:.4g} um/px "
+        f"The file's pixel size of {stated} is {why_not(stated)}. Measured with the given {given_um:.4g} um/px "
         "instead; make sure that this number is right."
     )
     return (Flag("spacing_absurd_in_file", message),)
-
-
-def _why_not(stated: FileSpacing) -> str:
-    return "what programs write when they don't know it" if stated.stand_in else "absurd"
 
 
 def _is_scanner_spacing(um_per_px: float) -> bool:

@@ -25,7 +25,7 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
         "x/k.svs,,P1,2,CK,",
     )
     assert slides(path, mpp_um=0.5, override_mpp=True) == (
-        SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False),
+        SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False, mpp_listed=True),
         SlideRef("b", tmp_path / "x" / "b.svs", "P2", None, 0.5, True),
     )
     assert other_stains(read_slide_rows(path)) == ("k (CK)",)

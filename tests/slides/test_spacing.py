@@ -78,7 +78,9 @@ def test_a_given_spacing_may_be_two_percent_off_the_files_and_no_more():
     assert choose(0.25, 0.25, given=0.245).source == "file"
     with pytest.raises(UnmeasurableError, match=r"they differ by 100%, .* --override-mpp"):
         choose(0.25, 0.25, given=0.5)
-    with pytest.raises(UnmeasurableError, match=r"0\.2449 was given; they differ by 2\.04%, and so would every size"):
+    with pytest.raises(
+        UnmeasurableError, match=r"0\.2449 was given with --mpp; they differ by 2\.04%, and so would every size"
+    ):
         choose(0.25, 0.25, given=0.2449)
     with pytest.raises(UnmeasurableError, match="they differ by 3%"):
         choose(0.25, 0.25, given=0.2575)
@@ -168,9 +170,43 @@ def test_a_given_value_within_two_per_cent_agrees_and_the_files_is_used():
 
 
 def test_a_given_value_beyond_two_per_cent_is_refused_and_names_the_way_out():
-    """Both values stand in the text, and the option that settles it."""
-    with pytest.raises(UnmeasurableError, match=r"0\.5 um/px, but 0\.5101 was given.*--override-mpp"):
-        choose(0.5, 0.5, given=0.5101)
+    """Both values stand in the text, where the given one came from, and what settles it there."""
+    said = "a.svs: the file states a pixel size of 0.5 um/px, but 0.25 "
+    off = "; they differ by 50%, and so would every size; "
+    for listed, text in (
+        (False, f"was given with --mpp{off}leave out --mpp, or add --override-mpp if the file is wrong"),
+        (
+            True,
+            f"stands in the manifest's column mpp{off}empty this slide's mpp; if the file is wrong, empty it and give "
+            "--mpp 0.25 --override-mpp, which rules every slide without an mpp of its own",
+        ),
+    ):
+        with pytest.raises(UnmeasurableError) as caught:
+            choose_spacing(FileSpacing(0.5, 0.5, "file"), given_in(listed=listed))
+        assert str(caught.value) == f"{said}{text}"
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        FileSpacing(0.25, 0.25, "file", place="OME-XML", against=FileSpacing(0.5, 0.5, "tiff", place="tags")),
+        FileSpacing(0.25, 0.5, "file"),
+        FileSpacing(2.0, 2.0, "file", of_pixels=True),
+    ],
+)
+def test_where_only_an_override_helps_a_manifests_own_value_must_go(stated: FileSpacing):
+    """Two sizes in the file, x unlike y, a reduced copy: the option speaks of --mpp alone."""
+    with pytest.raises(UnmeasurableError) as caught:
+        choose_spacing(stated, given_in(listed=False))
+    with pytest.raises(UnmeasurableError) as listed:
+        choose_spacing(stated, given_in(listed=True))
+    assert "--override-mpp" in str(caught.value)
+    assert str(listed.value) == f"{caught.value}; for --override-mpp, empty this slide's mpp in the manifest"
+
+
+def given_in(*, listed: bool) -> SlideRef:
+    """A slide for which 0.25 um/px was given, in a manifest or with --mpp."""
+    return SlideRef("a", Path("folder/a.svs"), mpp_um=0.25, mpp_listed=listed)
 
 
 def test_an_override_is_used_and_flagged():
