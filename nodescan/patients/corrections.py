@@ -17,6 +17,7 @@ from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.applied import Applied, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.deposit_places import NEAR_UM, check_frame_of_added, check_on_slide, deposit_at
+from nodescan.patients.possible_sizes import check_size_on_slide
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -50,6 +51,7 @@ def apply_corrections(
         if first is not correction:
             what = f"deposit {target} is corrected" if added is None else "a deposit is added at this centre"
             raise correction.where.error(f"{what} in line {first.where.line} already")
+        check_size_on_slide(correction, original, target)
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
         if correction.action != "reject":
