@@ -16,7 +16,7 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.applied import Applied, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction, Place
-from nodescan.patients.deposit_places import NEAR_UM, check_on_slide, deposit_at
+from nodescan.patients.deposit_places import NEAR_UM, check_on_slide, check_size_on_slide, deposit_at
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -50,6 +50,7 @@ def apply_corrections(
         if first is not correction:
             what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
             raise correction.where.error(f"{what} in line {first.where.line} already")
+        check_size_on_slide(correction, original, target)
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
         if correction.action != "reject":

@@ -10,6 +10,8 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Polygon
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
+from nodescan.domain.slide import BoundsUm
+from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.corrections import Applied, apply_corrections
@@ -83,6 +85,25 @@ def test_a_reader_settles_the_size_of_a_deposit_that_is_cut_off(
     assert read_reports(run)[0].deposits[0].cut_off
     slide = after(run, row)
     assert (slide.metastasis, slide.at_least) == expected
+
+
+@pytest.mark.parametrize("row", ["s,,5500,5500,add,{},Dr A", "s,1,,,resize,{},Dr A", "s,2,,,resize,{},Dr A"])
+def test_a_size_that_its_slide_cannot_hold_is_refused(tmp_path: Path, row: str) -> None:
+    """3 x 4 mm were scanned, 5 mm from corner to corner; the one deposit that is cut off goes on beyond that."""
+    found = report("s", (1500.0, 150.0))
+    bounds = BoundsUm(*map(Micrometers, (2500.0, 2500.0, 3000.0, 4000.0)))
+    largest, other = found.deposits
+    cut = (largest, replace(other, cut_off=True))
+    run = write_run(tmp_path / "run", [replace(found, deposits=cut, info=replace(found.info, bounds_um=bounds))])
+    assert after(run, row.format(5000)).largest_deposit_um == 5000
+    if row.startswith("s,2"):
+        assert after(run, row.format(5000.1)).largest_deposit_um == 5000.1
+        return
+    with pytest.raises(UsageError) as caught:
+        after(run, row.format(5000.1))
+    assert str(caught.value).startswith(
+        "review.csv, line 2: value is 5000.1 um, but slide 's' is 3000 x 4000 um, 5000 um from corner to corner. Check"
+    )
 
 
 def test_of_a_slide_without_a_class_only_what_was_vouched_for_counts(tmp_path: Path) -> None:
