@@ -148,6 +148,20 @@ def test_slides_a_tenth_coarser_than_the_organisers_are_named(tmp_path: Path, sp
     assert not any("organisers" in said for said in compared(run, truth).notes)
 
 
+@pytest.mark.parametrize("mode", [OFFICIAL, EVERY])
+def test_points_lie_where_outlines_do_and_are_never_off_them(tmp_path: Path, mode: FrocMode) -> None:
+    """Outlines are drawn as far as they reach: a hit there, and a false positive beyond, that is no error of units."""
+    truth_file(tmp_path / "truth", "s1", "micro", (900.0,))
+    points = (Detection(0.9, 3000.0, 3000.0), Detection(0.5, 12_000.0, 12_000.0))
+    run = write_run(tmp_path / "run", [report("s1", (900.0,), detections=points)])
+    found = compared(run, tmp_path / "truth", mode)
+    (slide,) = found.slides
+    assert slide.hits is not None
+    assert slide.hits.lesion_scores.max() == pytest.approx(0.9)
+    assert (slide.hits.n_lesions, slide.hits.false_positives.tolist()) == (1, [0.5])
+    assert not any("outside of the mask" in note for note in found.notes)
+
+
 def test_what_is_off_the_mask_of_a_slide_with_tumour_is_said_of_that_slide(tmp_path: Path) -> None:
     """A normal slide has no mask to be off."""
     for name in ("s1", "s2", "n"):
