@@ -150,11 +150,11 @@ def test_slides_a_tenth_coarser_than_the_organisers_are_named(tmp_path: Path, sp
 
 @pytest.mark.parametrize("mode", [OFFICIAL, EVERY])
 def test_points_lie_where_outlines_do_and_are_never_off_them(tmp_path: Path, mode: FrocMode) -> None:
-    """Outlines are drawn as far as they reach: a hit there, and a false positive beyond, that is no error of units."""
+    """Of a slide whose size isn't known outlines are drawn as far as they reach. A point beyond is a false positive, and
+    no error of units."""
     truth_file(tmp_path / "truth", "s1", "micro", (900.0,))
-    points = (Detection(0.9, 3000.0, 3000.0), Detection(0.5, 12_000.0, 12_000.0))
-    run = write_run(tmp_path / "run", [report("s1", (900.0,), detections=points)])
-    found = compared(run, tmp_path / "truth", mode)
+    write_csv(tmp_path / "csv" / "s1.csv", "0.9,12000,12000", "0.5,48000,48000")
+    found = submitted(tmp_path / "csv", tmp_path / "truth", mode=mode, mpp_um=SPACING_UM)
     (slide,) = found.slides
     assert slide.hits is not None
     assert slide.hits.lesion_scores.max() == pytest.approx(0.9)
