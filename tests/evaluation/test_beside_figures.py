@@ -150,8 +150,7 @@ def test_slides_a_tenth_coarser_than_the_organisers_are_named(tmp_path: Path, sp
 
 @pytest.mark.parametrize("mode", [OFFICIAL, EVERY])
 def test_points_lie_where_outlines_do_and_are_never_off_them(tmp_path: Path, mode: FrocMode) -> None:
-    """Of a slide whose size isn't known outlines are drawn as far as they reach. A point beyond is a false positive, and
-    no error of units."""
+    """Where a slide's size isn't known they are drawn as far as they reach; a point beyond is no error of units."""
     truth_file(tmp_path / "truth", "s1", "micro", (900.0,))
     write_csv(tmp_path / "csv" / "s1.csv", "0.9,12000,12000", "0.5,48000,48000")
     found = submitted(tmp_path / "csv", tmp_path / "truth", mode=mode, mpp_um=SPACING_UM)
