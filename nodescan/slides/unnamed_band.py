@@ -33,7 +33,7 @@ class UnnamedBand:
         self._exists, self._tables = has_unnamed_band(path, stored), tables
 
     def check(self, handles: HandlePool) -> None:
-        """Raises NotASlideError, with `handles` closed, where the middle of any of some tiles isn't opaque."""
+        """Raises NotASlideError where the middle of any of some tiles isn't opaque."""
         if not self._exists or self._tables is None:
             return
         for index, table in enumerate(self._tables.levels):
@@ -46,7 +46,6 @@ class UnnamedBand:
                 middle = PixelBox(seen.left + seen.width // 2, seen.top + seen.height // 2, 1, 1)
                 with suppress(openslide.OpenSlideError):  # a damaged tile is told when it is read
                     if self.hides(index, middle, handles.read_level(index, middle)[..., 3]):
-                        handles.close()
                         remedy = f"keep its colours alone: {three_bands(self._path)}"
                         reason = f"holds {UNNAMED}, but that would be read as transparency"
                         raise NotASlideError(self._path.name, reason, remedy)

@@ -148,6 +148,19 @@ def test_slides_a_tenth_coarser_than_the_organisers_are_named(tmp_path: Path, sp
     assert not any("organisers" in said for said in compared(run, truth).notes)
 
 
+@pytest.mark.parametrize("mode", [OFFICIAL, EVERY])
+def test_points_lie_where_outlines_do_and_are_never_off_them(tmp_path: Path, mode: FrocMode) -> None:
+    """Where a slide's size isn't known they are drawn as far as they reach; a point beyond is no error of units."""
+    truth_file(tmp_path / "truth", "s1", "micro", (900.0,))
+    write_csv(tmp_path / "csv" / "s1.csv", "0.9,12000,12000", "0.5,48000,48000")
+    found = submitted(tmp_path / "csv", tmp_path / "truth", mode=mode, mpp_um=SPACING_UM)
+    (slide,) = found.slides
+    assert slide.hits is not None
+    assert slide.hits.lesion_scores.max() == pytest.approx(0.9)
+    assert (slide.hits.n_lesions, slide.hits.false_positives.tolist()) == (1, [0.5])
+    assert not any("outside of the mask" in note for note in found.notes)
+
+
 def test_what_is_off_the_mask_of_a_slide_with_tumour_is_said_of_that_slide(tmp_path: Path) -> None:
     """A normal slide has no mask to be off."""
     for name in ("s1", "s2", "n"):

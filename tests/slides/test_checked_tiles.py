@@ -18,7 +18,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
-from nodescan.slides.checked_tiles import DEFLATE, CheckedLevel, CheckedTiles
+from nodescan.slides.checked_tiles import DEFLATE, NOTHING_TOLD, CheckedLevel, CheckedTiles
 from nodescan.slides.jpeg2000 import is_whole
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
@@ -79,16 +79,18 @@ def test_damage_is_told_of_the_tiles_that_a_box_meets_alone(tmp_path: Path):
 def test_tiles_that_nothing_is_told_of_have_no_damage(tmp_path: Path):
     """Where no level can be checked, or this one can't, or no tile of any has a sum that is right."""
     path = write_tiff(tmp_path / "s.tif", [noise(256, 256)])
-    (sound,) = checked_levels(path, stored_slide(path))
+    (level,) = checked_levels(path, stored_slide(path))
     box = PixelBox(0, 0, 256, 256)
     assert CheckedTiles(()).damage(3, box) == ""
     assert CheckedTiles((CheckedLevel.unchecked((256, 256)),)).damage(0, box) == ""
     for tile in range(4):
         lose_bytes(path, tile_place(path, level=0, tile=tile))
-    assert CheckedTiles((sound, CheckedLevel.unchecked((256, 256)))).damage(1, box) == ""
-    assert CheckedTiles((sound,)).damage(0, box) == ""
+    assert CheckedTiles((level, CheckedLevel.unchecked((256, 256)))).damage(1, box) == ""
+    assert CheckedTiles((level,)).damage(0, box) == ""
     other = write_tiff(tmp_path / "jpeg.tif", [noise(256, 256)], compression="jpeg")
-    assert CheckedTiles((sound, *checked_levels(other, stored_slide(other)))).damage(0, box) == ""
+    (jpeg,) = checked_levels(other, stored_slide(other))
+    assert CheckedTiles((level, jpeg)).damage(0, box) == ""
+    assert CheckedTiles((jpeg, replace(level, check=NOTHING_TOLD))).damage(1, box) == ""
 
 
 def test_the_files_of_checked_tiles_are_let_go(tmp_path: Path):

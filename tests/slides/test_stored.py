@@ -23,9 +23,10 @@ def ref(tmp_path: Path) -> SlideRef:
 
 
 def stored(width: int = 800, height: int = 1200, **said: str) -> StoredSlide:
-    """said: by OpenSlide's names, without their first word; a missing one is ""."""
+    """Of two levels. said: by OpenSlide's names, without their first word; a missing one is ""."""
     named = SAID | {f"openslide.{name.replace('_', '-')}": text for name, text in said.items()}
-    return StoredSlide({name: text for name, text in named.items() if text}, ((width, height),), (1.0,))
+    told = {name: text for name, text in named.items() if text}
+    return StoredSlide(told, ((width, height), (width // 4, height // 4)), (1.0, 4.0))
 
 
 def info_of(slide: StoredSlide, ref: SlideRef) -> SlideInfo:
@@ -53,6 +54,7 @@ def test_a_report_and_the_facts_name_the_same(ref: SlideRef) -> None:
     assert (facts.format, facts.reader, facts.width_px, facts.height_px) == ("x", "r", 800, 1200)
     assert (facts.spacing, facts.spacing_source, facts.measurable) == (SPACING, "file", True)
     assert (facts.objective_power, facts.unmeasurable, facts.bounds_um) == (20.0, "", info.bounds_um)
+    assert facts.sizes_px == ((800, 1200), (200, 300))
     assert info.warnings == facts.warnings == ()
 
 

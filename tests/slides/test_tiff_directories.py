@@ -7,8 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Layout, directories, directories_of, layout_of
+from nodescan.slides.tiff_directories import (
+    CutOffTiffError,
+    Directory,
+    Layout,
+    Tag,
+    directories,
+    directories_of,
+    layout_of,
+)
 
 Kind = tuple[int, str, str]
 """Bytes of a pointer, and the codes of a count and of a pointer."""
@@ -23,6 +32,33 @@ SOME, OTHER = 700, 701
 
 Field = tuple[int, int, int, bytes]
 """Tag, type, count, and the bytes of the values."""
+
+
+def test_fields_have_the_numbers_that_other_readers_know_them_by() -> None:
+    """As tifffile names them."""
+    assert {tag.name: tifffile.TIFF.TAGS[tag] for tag in Tag} == {
+        "SUBFILE_TYPE": "NewSubfileType",
+        "WIDTH": "ImageWidth",
+        "HEIGHT": "ImageLength",
+        "BITS": "BitsPerSample",
+        "COMPRESSION": "Compression",
+        "PHOTOMETRIC": "PhotometricInterpretation",
+        "FILL_ORDER": "FillOrder",
+        "DESCRIPTION": "ImageDescription",
+        "STRIP_OFFSETS": "StripOffsets",
+        "ORIENTATION": "Orientation",
+        "SAMPLES": "SamplesPerPixel",
+        "STRIP_LENGTHS": "StripByteCounts",
+        "PLANAR": "PlanarConfiguration",
+        "TILE_WIDTH": "TileWidth",
+        "TILE_HEIGHT": "TileLength",
+        "TILE_OFFSETS": "TileOffsets",
+        "TILE_LENGTHS": "TileByteCounts",
+        "EXTRA_SAMPLES": "ExtraSamples",
+        "JPEG_TABLES": "JPEGTables",
+        "XMP": "XMP",
+        "DEPTH": "ImageDepth",
+    }
 
 
 def head(order: str, kind: Kind, first: int) -> bytes:
