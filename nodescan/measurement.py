@@ -110,8 +110,8 @@ def _cut_off_flags(deposits: tuple[Deposit, ...]) -> tuple[Flag, ...]:
     if not ids:
         return ()
     text = (
-        f"{deposits_do(ids, 'lie')} at the edge of the mask and may be larger. Measure under the microscope, or measure "
-        "a mask that shows what lies beyond."
+        f"{deposits_do(ids, 'lie')} at the edge of the mask and may be larger. Measure under the microscope, or "
+        "measure a mask that shows what lies beyond."
     )
     return (Flag("deposit_cut_off", text),)
 

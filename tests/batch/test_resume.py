@@ -310,8 +310,8 @@ def test_a_kept_report_that_the_given_size_contradicts_is_an_error(place: Place)
     assert result.contradicted == ("a", "b")
     assert not result.complete
     assert (
-        "kept as measured with the pixel size of their files, which --mpp contradicts: a, b; leave out --mpp for these, "
-        "or add --override-mpp if the files are wrong"
+        "kept as measured with the pixel size of their files, which --mpp contradicts: a, b; leave out --mpp for "
+        "these, or add --override-mpp if the files are wrong"
     ) in place.heard.errors
     assert not any("same files and settings" in text for text in place.heard.notes)
     assert place.run().complete
