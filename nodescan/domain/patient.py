@@ -144,6 +144,13 @@ class Specimen:
         return tuple(section for node in self.nodes for section in node.sections)
 
     @property
+    def unreadable(self) -> bool:
+        """Whether each of its nodes has slides, and all of them were tried in vain."""
+        return bool(self.nodes) and all(
+            node.sections and all(section.unreadable for section in node.sections) for node in self.nodes
+        )
+
+    @property
     def n_nodes(self) -> int:
         return sum(node.n_nodes for node in self.nodes)
 
@@ -176,13 +183,6 @@ class Specimen:
     def certain_class(self) -> Metastasis:
         """The class that one of its nodes has, whichever of those on a slide the foci lie in."""
         return max((node.certain_class for node in self.nodes), default=Metastasis.NONE)
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether each of its nodes has slides, and all of them were tried in vain."""
-        return bool(self.nodes) and all(
-            node.sections and all(section.unreadable for section in node.sections) for node in self.nodes
-        )
 
     @property
     def unclassed_um(self) -> Micrometers | None:
