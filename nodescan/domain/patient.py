@@ -11,6 +11,10 @@ from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
 TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
+NONE_READABLE = "no readable slide"
+"""In the words of clinical-rules 5."""
+NONE_COUNTS = "no slide has a result that counts"
+"""Where slides were left out or not run, have no tissue, or show what the network can't judge: files may be sound."""
 
 
 class _HasSections(Protocol):
@@ -158,6 +162,13 @@ class Specimen(_Evidence):
         return tuple(section for node in self.nodes for section in node.sections)
 
     @property
+    def unreadable(self) -> bool:
+        """Whether each of its nodes has slides, and all of them were tried in vain."""
+        return bool(self.nodes) and all(
+            node.sections and all(section.unreadable for section in node.sections) for node in self.nodes
+        )
+
+    @property
     def n_nodes(self) -> int:
         return sum(node.n_nodes for node in self.nodes)
 
@@ -261,7 +272,7 @@ class Staged:
         if self.lowest is not None and self.specimen.unclassed_um is not None:
             return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
         if not any(section.readable for section in self.specimen.sections):
-            return f"{UNDETERMINED} (no slide has a result that counts)"
+            return f"{UNDETERMINED} ({NONE_READABLE if self.specimen.unreadable else NONE_COUNTS})"
         if self.lowest is not None:
             return f"{UNDETERMINED} (no tumour found, but {self.n_unread} of {self.n_nodes} nodes not fully read)"
         return f"{UNDETERMINED} (more positive nodes than the table {self.table.name} knows)"

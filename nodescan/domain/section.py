@@ -25,7 +25,8 @@ class Section:
     which can rise no further. judged: False where the network can't judge
     it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
     words, with its place; "" where not known. certain: the class that one of the nodes on it has, whichever of them
-    its foci lie in; None: metastasis.
+    its foci lie in; None: metastasis. left_out: its file was not read for the stage, as one that was not run, so its
+    status doesn't tell of it.
     """
 
     slide_id: str
@@ -44,6 +45,7 @@ class Section:
     judged: bool = True
     decisive: str = ""
     certain: Metastasis | None = None
+    left_out: bool = False
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
@@ -77,6 +79,11 @@ class Section:
     def readable(self) -> bool:
         """Whether something is known of it: what was scanned of it, or what a reader said."""
         return self.judged and (self.metastasis is not None or not self.status.without_result)
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it was tried in vain: the slide failed, or has no scale to measure by."""
+        return self.status.without_result and not self.left_out and not self.readable
 
     @property
     def certain_class(self) -> Metastasis:

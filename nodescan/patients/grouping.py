@@ -153,13 +153,14 @@ def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, str, Section]
 
 
 def not_run(slide_id: str, why: str, *, nodes_on_slide: int) -> Section:
-    """A slide of the manifest that has no report, and why."""
+    """A slide of the manifest that has no report, or none that counts, and why."""
     return Section(
         slide_id=slide_id,
         status=Status.FAILED,
         metastasis=None,
         nodes_on_slide=nodes_on_slide,
         reason=why,
+        left_out=True,
     )
 
 

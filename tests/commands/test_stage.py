@@ -143,7 +143,7 @@ def test_a_run_is_staged_into_its_folder(tmp_path: Path, capsys: pytest.CaptureF
     assert "note, C: Node 1, slide c: failed (the file is truncated)." in out
     assert "1 of 2 determined" in out
     assert re.search(r"^A +pN1mi\(sn\) +2 of 2 +0\.900", out, re.MULTILINE)
-    assert re.search(r"^C +cannot be determined \(no slide has a result that counts\) +0 of 1 *$", out, re.MULTILINE)
+    assert re.search(r"^C +cannot be determined \(no readable slide\) +0 of 1 *$", out, re.MULTILINE)
     assert "not for clinical use" in out
     assert (run / "patients.csv").is_file()
     assert (run / "patients" / "A.html").is_file()

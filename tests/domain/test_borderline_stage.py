@@ -54,7 +54,7 @@ TO_MACRO, TO_MICRO = section([(1986, 30)]), section([(190, 12)])
         ([[TO_MACRO], [MICRO], [MICRO], [MICRO]], "pN1mi", ["pN1mi", "pN2a"]),
         ([[TO_MACRO], [TO_MICRO], [MICRO], [MICRO]], "pN1mi", ["pN1mi", "pN1a", "pN2a"]),
         ([[section([])]], "pN0", ["pN0"]),
-        ([[FAILED]], "cannot be determined (no slide has a result that counts)", ["pN0"]),
+        ([[FAILED]], "cannot be determined (no readable slide)", ["pN0"]),
     ],
 )
 def test_a_stage_that_hangs_on_a_size_names_what_it_may_be(

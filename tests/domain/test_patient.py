@@ -62,7 +62,7 @@ def test_the_maximum_over_sections_is_the_node_and_counts_once() -> None:
         ((read(NONE), read(NONE)), "pN0(sn)"),
         ((read(NONE), failed()), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"),
         ((read(NONE), partly(None)), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"),
-        ((failed(), failed()), "cannot be determined (no slide has a result that counts)"),
+        ((failed(), failed()), "cannot be determined (no readable slide)"),
         ((read(ITC), failed()), "at least pN0(i+)(sn)"),
         ((read(NONE), partly(MICRO)), "at least pN1mi(sn)"),
         ((read(MACRO), failed()), "at least pN1a(sn)"),
@@ -73,6 +73,25 @@ def test_the_maximum_over_sections_is_the_node_and_counts_once() -> None:
 def test_what_was_not_read_is_never_negative(sections: tuple[Section, ...], expected: str) -> None:
     """A failed or partly read node makes what was found a lower bound, and nothing found no category."""
     assert words(*sections) == expected
+
+
+@pytest.mark.parametrize(
+    ("nodes", "why"),
+    [
+        ([[failed()]], "no readable slide"),
+        ([[failed(), Section("u", Status.UNMEASURABLE, None)], [failed()]], "no readable slide"),
+        ([[failed(), Section("n", FAILED, None, left_out=True)]], "no slide has a result that counts"),
+        ([[failed()], [Section("n", FAILED, None, left_out=True)]], "no slide has a result that counts"),
+        ([[failed(), Section("k", INCOMPLETE, None, judged=False)]], "no slide has a result that counts"),
+        ([[failed()], []], "no slide has a result that counts"),
+    ],
+)
+def test_slides_that_could_not_be_read_are_told_from_those_that_do_not_count(
+    nodes: list[list[Section]], why: str
+) -> None:
+    """All failed or without a scale; else some were not run, can't be judged, or are for the pathologist alone."""
+    made = tuple(Node(str(number), tuple(sections)) for number, sections in enumerate(nodes, 1))
+    assert stage(Specimen("P1", made), AJCC8).words == f"cannot be determined ({why})"
 
 
 def test_a_deposit_that_is_cut_off_leaves_a_lower_bound() -> None:
