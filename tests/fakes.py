@@ -20,7 +20,10 @@ PINK, PURPLE = (175, 98, 150), (168, 60, 150)
 
 
 class ColourPredictor:
-    """Answers 0.98 for a cell that is mostly PURPLE, else at most 0.04. raises: what start() raises instead."""
+    """Answers 0.98 for a cell that is mostly PURPLE, else at most 0.04. raises: what start() raises instead.
+
+    asked_precision: that scan_with() was to open it in.
+    """
 
     model = ModelIdentity("colour", "none", weights_sha256="0" * 64, threshold=0.5, found_from_um=200.0)
     geometry = TileGeometry(core_px=256, margin_px=32, stride_px=16)
@@ -29,6 +32,7 @@ class ColourPredictor:
     device = "cpu"
     precision = "float32"
     batch_size = 4
+    asked_precision = ""
 
     def __init__(self, raises: BaseException | None = None) -> None:
         self.raises = raises
@@ -62,7 +66,12 @@ class Busy(ColourPredictor):
 
 def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
     """Have scans in this process use the predictor, whatever model they open."""
-    patch.setattr("nodescan.inference.slots.open_in_slot", lambda folder, *, device, slot: (predictor, 1))
+
+    def open_in_slot(folder: Path, *, device: str, slot: int, precision: str) -> tuple[ColourPredictor, int]:
+        predictor.asked_precision = precision
+        return predictor, 1
+
+    patch.setattr("nodescan.inference.slots.open_in_slot", open_in_slot)
 
 
 class Listener(Viewer):

@@ -186,7 +186,7 @@ from nodescan import cli
 from nodescan.batch import run as batch
 from nodescan.inference import slots
 from tests.fakes import ColourPredictor
-slots.open_in_slot = lambda folder, *, device, slot: (ColourPredictor(), 1)
+slots.open_in_slot = lambda folder, **_: (ColourPredictor(), 1)
 batch.load_card = lambda folder: SimpleNamespace(geometry=lambda: ColourPredictor.geometry, sha256=str)
 sys.exit(cli.main(sys.argv[1:]))
 """

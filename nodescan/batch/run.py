@@ -20,7 +20,7 @@ from nodescan.batch.request import BatchRequest, check_apart, check_request
 from nodescan.batch.resume import finished_unheard
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
-from nodescan.batch.worker_messages import REFERENCE_OPENER, ScanJob
+from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
 from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
@@ -119,13 +119,12 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             config.name,
             config.text,
             names,
+            precision=request.precision,
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
             card_sha256=card.sha256(),
             made_with=(__version__, RESULT_VERSION),
         )
-        if request.precision == "float32":
-            job = replace(job, opener=REFERENCE_OPENER)
         with open_run_tools(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor
             why = predictor.model.why_untuned

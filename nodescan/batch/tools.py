@@ -1,6 +1,5 @@
 """Opens what a run scans its slides with: this process, worker processes of this machine, or those of a cluster."""
 
-import pkgutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,7 +42,7 @@ def open_run_tools(
     copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
     asked = partial(replace, command=request.command, copy_folder=copy_folder)
     if request.slots == 0:
-        predictor, _ = pkgutil.resolve_name(job.opener)(job.model, device=job.device, slot=0)
+        predictor, _ = job.open_model(0)
         tools = SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules)
         yield asked(in_this_process(tools))
         return

@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+import pkgutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,15 +16,13 @@ from nodescan.domain.slide import SlideRef
 if TYPE_CHECKING:
     from nodescan.batch.progress import Viewer
     from nodescan.domain.report import SlideReport
+    from nodescan.interfaces import TilePredictor
 
 Message = Mapping[str, Any]
 """A line taken apart: a border type. "event" (from a worker) or "ask" (to it) says which."""
 
 OPENER = "nodescan.inference.slots:open_in_slot"
 """Opens the model of a folder on a device for a slot, and says how many slots the machine has devices for."""
-
-REFERENCE_OPENER = "nodescan.inference.slots:open_reference_in_slot"
-"""As OPENER, computing in float32 throughout."""
 
 
 SLIDES_AT_ONCE = 2
@@ -38,7 +37,7 @@ class ScanJob:
     max_unread_percent: of the tissue, from which on a slide is failed. run_id: of the run that holds the folder's lock,
     "" where none does. model: its folder. card_sha256: of its card, which may change while a run goes on; "" for any.
     made_with: the run's nodescan, as (version, result version), which may change meanwhile, too; None for any.
-    config_text: the settings as read, whole. opener: "module:function", see OPENER.
+    config_text: the settings as read, whole. precision: as BatchRequest's. opener: "module:function", see OPENER.
     """
 
     folder: Path
@@ -48,10 +47,16 @@ class ScanJob:
     config_text: str
     reports: tuple[str, ...]
     opener: str = OPENER
+    precision: str = "auto"
     max_unread_percent: float = MAX_UNREAD_PERCENT
     run_id: str = ""
     card_sha256: str = ""
     made_with: tuple[str, int] | None = None
+
+    def open_model(self, slot: int) -> "tuple[TilePredictor, int]":
+        """What the opener returns. Raises ModelError or DeviceError."""
+        opener = pkgutil.resolve_name(self.opener)
+        return opener(self.model, device=self.device, slot=slot, precision=self.precision)
 
     @property
     def ticket(self) -> Ticket:

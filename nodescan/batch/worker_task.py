@@ -4,7 +4,6 @@ Two at most, which is up to whoever tells: each in a thread of its own, while th
 """
 
 import json
-import pkgutil
 import queue
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -148,8 +147,7 @@ def _check_version(made_with: tuple[str, int] | None) -> None:
 
 def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     """Raises ModelError where the model isn't the run's any more: its reports would be of two models."""
-    opener = pkgutil.resolve_name(job.opener)
-    predictor, parallel = opener(job.model, device=job.device, slot=slot)
+    predictor, parallel = job.open_model(slot)
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed during the run; run again, or restore the model")
     config = parse_config(job.config_text, job.config_name)

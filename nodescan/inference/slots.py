@@ -31,8 +31,3 @@ def open_in_slot(folder: Path, *, device: str, slot: int, precision: Precision =
         return open_predictor(folder, device="auto", precision=precision), len(devices)
     except DeviceError as error:  # a GPU that can do a small sum, and has no room for the network
         return open_predictor(folder, device=cpu_instead(error), precision=precision), len(devices)
-
-
-def open_reference_in_slot(folder: Path, *, device: str, slot: int) -> tuple[TilePredictor, int]:
-    """As open_in_slot, computing in float32 throughout."""
-    return open_in_slot(folder, device=device, slot=slot, precision="float32")

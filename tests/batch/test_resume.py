@@ -24,7 +24,6 @@ from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
-from nodescan.inference import slots
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
@@ -436,9 +435,7 @@ def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_ask
     ("made", "redone"),
     [("int8, 3.60 % of the tissue in float32", True), ("float32", False), ("float32 (int8 was off by 0.5)", False)],
 )
-def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(
-    place: Place, made: str, redone: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(place: Place, made: str, redone: bool) -> None:
     """Findings are the same, so a run that leaves it open keeps whatever there is; one that asks for it has it."""
     path = place.out / "a" / "report.json"
     content = json.loads(path.read_text())
@@ -447,8 +444,8 @@ def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(
     assert not place.sorted().redone
     why = f"it was made in {made}, and --precision is float32"
     assert place.sorted(reference=True).redone == ([("a", why)] if redone else [])
-    monkeypatch.setattr(slots, "open_reference_in_slot", lambda model, *, device, slot: (place.predictor, 1))
     place.run(precision="float32")
+    assert place.predictor.asked_precision == "float32"
     assert place.heard.scanned == (["a"] if redone else [])
 
 

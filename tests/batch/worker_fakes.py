@@ -50,11 +50,11 @@ class Touchy(ColourPredictor):
         return answers
 
 
-def open_deadly(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_deadly(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     return Touchy(_die), 1
 
 
-def open_deadly_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_deadly_once(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     def die_once() -> None:
         if not (folder / "died").exists():
             (folder / "died").touch()
@@ -63,24 +63,26 @@ def open_deadly_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, i
     return Touchy(die_once), 1
 
 
-def open_stalling(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_stalling(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     if PIDS in os.environ:
         Path(os.environ[PIDS]).write_text(str(os.getpid()), encoding="ascii")
     return Touchy(lambda: time.sleep(600)), 1
 
 
-def open_nowhere(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_nowhere(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     raise DeviceError(f"device {device!r} isn't there")
 
 
-def open_beyond_the_first(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_beyond_the_first(
+    folder: Path, *, device: str, slot: int, precision: str = "auto"
+) -> tuple[ColourPredictor, int]:
     """The first slot's GPU is broken."""
     if slot == 0:
         raise DeviceError("cuda:0 doesn't compute")
     return ColourPredictor(), 1
 
 
-def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_until_it_dies(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """The device is gone once a worker died at it, which it does when slide a is done."""
 
     def die() -> None:
@@ -93,7 +95,7 @@ def open_until_it_dies(folder: Path, *, device: str, slot: int) -> tuple[Touchy,
     return Touchy(die), 1
 
 
-def open_broken(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_broken(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     raise ZeroDivisionError("a defect")
 
 
@@ -115,7 +117,7 @@ def _at_opening(slide_id: str, deed: Callable[[], object]) -> None:
     worker_task.open_slide = open_slide
 
 
-def open_where_b_kills(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_where_b_kills(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
     """To open slide b kills the process; slide a is being answered by then."""
     answering = Event()
 
@@ -127,13 +129,15 @@ def open_where_b_kills(folder: Path, *, device: str, slot: int) -> tuple[ColourP
     return Busy(answering.set), 1
 
 
-def open_where_b_hangs(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_where_b_hangs(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
     """To open slide b takes for ever; the network takes 2 s for four tiles."""
     _at_opening("b", lambda: time.sleep(600))
     return Slow(2.0), 1
 
 
-def open_where_b_lacks_memory_once(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_where_b_lacks_memory_once(
+    folder: Path, *, device: str, slot: int, precision: str = "auto"
+) -> tuple[ColourPredictor, int]:
     """To open slide b there is no memory while another slide is in the process."""
 
     def lack_once() -> None:
@@ -145,7 +149,7 @@ def open_where_b_lacks_memory_once(folder: Path, *, device: str, slot: int) -> t
     return Slow(1.0), 1
 
 
-def open_waiting_for_b(folder: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_waiting_for_b(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
     """The network answers slide a when slide b's first tiles are read, and not before."""
     read = Event()
     read_first_tiles = scan.read_first_tiles
@@ -178,7 +182,7 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def open_failing_ever_after(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_failing_ever_after(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """A network that answers nothing any more once it met tumour, in this process."""
     predictor: Touchy
 
@@ -190,7 +194,7 @@ def open_failing_ever_after(folder: Path, *, device: str, slot: int) -> tuple[To
     return predictor, 1
 
 
-def open_on_failing_gpu(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_on_failing_gpu(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """Its GPU fails at tumour, and at everything after that."""
     predictor: Touchy
 
@@ -202,7 +206,7 @@ def open_on_failing_gpu(folder: Path, *, device: str, slot: int) -> tuple[Touchy
     return predictor, 1
 
 
-def open_on_gpu_that_fails_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_on_gpu_that_fails_once(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """As open_on_failing_gpu in the first process; the second one's GPU does its work."""
     if (folder / "failed").exists():
         return Touchy(lambda: None), 1
@@ -222,7 +226,7 @@ GPU = "cuda:{} (NVIDIA H200)"
 WITHOUT_GPU = "cpu (x86_64, 2 threads; device cuda:0 doesn't compute (CUDA error: system not ready))"
 
 
-def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[OnDevice, int]:
     """On a GPU that dies at tumour, when slide a is done; later processes find none."""
 
     def die() -> None:
@@ -233,16 +237,16 @@ def open_on_gpu_that_goes(folder: Path, *, device: str, slot: int) -> tuple[OnDe
     return (OnDevice(WITHOUT_GPU) if (folder / "died").exists() else OnDevice(GPU.format(slot), die)), 1
 
 
-def open_one_gpu_for_two(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+def open_one_gpu_for_two(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[OnDevice, int]:
     """The first slot has all of the GPU."""
     return OnDevice(WITHOUT_GPU if slot else GPU.format(0)), 1
 
 
-def open_two_gpus(folder: Path, *, device: str, slot: int) -> tuple[OnDevice, int]:
+def open_two_gpus(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[OnDevice, int]:
     return OnDevice(GPU.format(slot)), 2
 
 
-def open_robbing(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_robbing(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """Another run takes the output folder beside the "model" when tumour is seen."""
     lock = folder.parent / "out" / ".run.lock"
     return Touchy(lambda: lock.write_text('{"host": "elsewhere", "pid": 1, "run_id": "other"}') and None), 1

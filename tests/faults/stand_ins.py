@@ -84,7 +84,7 @@ class WatchedPredictor(ColourPredictor):
         return super().predict(tiles)
 
 
-def open_colour(model: Path, *, device: str, slot: int) -> tuple[ColourPredictor, int]:
+def open_colour(model: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
     """Opens no model: the tests' predictor, on the one slot there is."""
     _arm()
     return predictor, 1

@@ -22,17 +22,17 @@ REPOSITORY = Path(__file__).parents[3]
 MARKS = "NODESCAN_TEST_MARKS"
 
 
-def open_holding_once(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_holding_once(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """The first that sees tumour goes no further."""
     mark("opened")
     return opened(folder, lambda: None if marks("held") else _hold())
 
 
-def open_holding_twice(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_holding_twice(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     return opened(folder, lambda: None if len(marks("held")) >= 2 else _hold())
 
 
-def open_dying(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_dying(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     """Whoever sees tumour dies."""
 
     def die() -> None:
@@ -42,7 +42,7 @@ def open_dying(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
     return opened(folder, die)
 
 
-def open_quietly(folder: Path, *, device: str, slot: int) -> tuple[Touchy, int]:
+def open_quietly(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
     return opened(folder, lambda: None)
 
 
