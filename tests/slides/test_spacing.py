@@ -78,7 +78,9 @@ def test_a_given_spacing_may_be_two_percent_off_the_files_and_no_more():
     assert choose(0.25, 0.25, given=0.245).source == "file"
     with pytest.raises(UnmeasurableError, match=r"they differ by 100%, .* --override-mpp"):
         choose(0.25, 0.25, given=0.5)
-    with pytest.raises(UnmeasurableError, match=r"0\.2449 was given with --mpp; they differ by 2\.04%, and"):
+    with pytest.raises(
+        UnmeasurableError, match=r"0\.2449 was given with --mpp; they differ by 2\.04%, and so would every size"
+    ):
         choose(0.25, 0.25, given=0.2449)
     with pytest.raises(UnmeasurableError, match="they differ by 3%"):
         choose(0.25, 0.25, given=0.2575)
