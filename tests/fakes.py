@@ -67,7 +67,7 @@ class Busy(ColourPredictor):
 def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
     """Have scans in this process use the predictor, whatever model they open."""
 
-    def open_in_slot(folder: Path, *, device: str, slot: int, precision: str) -> tuple[ColourPredictor, int]:
+    def open_in_slot(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
         predictor.asked_precision = precision
         return predictor, 1
 

@@ -1,6 +1,6 @@
 """Tiles are read ahead of the network: by whom, and how many; and what is said of cells that were not seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
@@ -70,13 +70,15 @@ def test_a_batch_keeps_its_tiles_until_it_is_answered() -> None:
 class Slow(ColourPredictor):
     """Looks at its tiles once its answers are wanted; each is answered with its colour."""
 
-    def predict(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return tiles[:, 0, 0, 0].astype(np.float32)
+    def start(self, tiles: NDArray[np.uint8]) -> Callable[[], NDArray[np.float32]]:
+        return lambda: tiles[:, 0, 0, 0].astype(np.float32)
 
 
 def _read_tile(colour: int) -> _ReadTile:
     none, share = np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.float16)
-    return _ReadTile((colour, 0), np.full((16, 16, 3), colour, np.uint8), none, none, share[..., None], share)
+    return _ReadTile(
+        (colour, 0), np.full((16, 16, 3), colour, np.uint8), none, none, share[..., None], share, share[..., None]
+    )
 
 
 @pytest.mark.parametrize(("pale_too", "dark_too"), [(True, False), (False, True), (True, True), (False, False)])
