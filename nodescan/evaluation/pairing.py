@@ -10,7 +10,6 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.imaging.sizing import to_shape
 
-
 MERGED_SHARE = 0.5
 """Of a lesion without a deposit of its own, the share of its area that deposits cover from which on it is merged: with
 less most of it was called free of tumour, and whoever looks at its neighbour's deposit isn't led to it."""
@@ -21,9 +20,9 @@ class LesionMatch:
     """One known lesion and its own deposit. Sizes are greatest diameters in um; measured ones None without a deposit.
 
     uncertainty_um: the stated "±" of measured_um. at_least: its measured size is one that it has at least, so no
-    measurement to compare. merged: it has no deposit of its own, but MERGED_SHARE of it, or more, lies in other lesions':
-    its tumour was found, its size was not measured. holds_others: its deposit reaches into other lesions,
-    too.
+    measurement to compare. merged: it has no deposit of its own, but MERGED_SHARE of it, or more, lies in those of
+    other lesions: its tumour was found, its size was not measured. holds_others: its deposit reaches into other
+    lesions, too.
     """
 
     slide_id: str
