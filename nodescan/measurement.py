@@ -40,6 +40,17 @@ MPP_TOLERANCE = 0.02
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
 
+_EDGE = {
+    False: "at the edge of the mask and may be larger. Measure under the microscope, or measure a mask that shows what "
+    "lies beyond.",
+    True: "where examination or scan ended, as the file states, and may be larger. Measure under the microscope, or "
+    "scan what is missing.",
+}
+"""Of deposits that are cut off in a mask (False) and in outlines (True): where they lie, and what to do."""
+
+CUT_NOT_STATED = "outlines don't say what lies beyond them: if tumour goes on there, size and class are lower bounds"
+"""Said of a file of outlines that isn't nodescan's own."""
+
 _OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 
 
@@ -93,27 +104,24 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
         )
     measure = _measure_outlines if outlines else _measure_image
     measured = measure(path, mpp, value, joining_gap_um)
-    return replace(measured, flags=_flags(measured.deposits, joining_gap_um))
+    flags = _flags(measured.deposits, joining_gap_um)
+    return replace(measured, flags=(*_cut_off_flags(measured.deposits, _EDGE[outlines]), *flags))
 
 
 def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
-    """Deposits that are cut off, sizes near a limit, cells that nobody counted, foci that may belong together.
+    """Sizes near a limit, cells that nobody counted, foci that may belong together.
 
     (clinical-rules 1 to 3)
     """
     gaps = joining_gap_flags(outline_gap_readings(deposits, joining_gap_um))
-    return (*_cut_off_flags(deposits), *deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
+    return (*deposit_flags(deposits), *dispersed_flags(deposits), *gaps)
 
 
-def _cut_off_flags(deposits: tuple[Deposit, ...]) -> tuple[Flag, ...]:
+def _cut_off_flags(deposits: tuple[Deposit, ...], edge: str) -> tuple[Flag, ...]:
     ids = [deposit.id for deposit in deposits if deposit.cut_off]
     if not ids:
         return ()
-    text = (
-        f"{deposits_do(ids, 'lie')} at the edge of the mask and may be larger. Measure under the microscope, or "
-        "measure a mask that shows what lies beyond."
-    )
-    return (Flag("deposit_cut_off", text),)
+    return (Flag("deposit_cut_off", f"{deposits_do(ids, 'lie')} {edge}"),)
 
 
 def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -134,6 +142,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
     notes = outlines.notes + stated_size_notes(outlines.stated, deposits, mpp)
+    notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
@@ -142,11 +151,15 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
-    """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares)."""
+    """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares).
+
+    It is cut off where the file states that of any of its outlines.
+    """
     shape = affinity.scale(to_shape(deposit.outline), 1 / mpp.x, 1 / mpp.y, origin=(0, 0))
     stated_um = max((um for part, um in outlines.unsure if shapely.intersects(part, shape)), default=0.0)
     whole_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um))
-    return replace(deposit, diameter_uncertainty_um=whole_um)
+    cut_off = any(size.cut_off and shapely.intersects(size.outline, shape) for size in outlines.stated)
+    return replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

@@ -23,16 +23,13 @@ from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.paleness import PaleSettings, pale_cells
 from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.segmentation import FoundFoci
+from nodescan.imaging.squares import SMALLEST_SQUARE_MM2
 from nodescan.imaging.tissue import large_exclusions
 from nodescan.imaging.waists import find_waists
 from nodescan.imaging.whole_map import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.scan_settings import ScanSettings
 
 _MEASURE = "Measure under the microscope, or scan what is missing."
-
-_LEAST_PALE_MM2 = 0.06
-"""Of pale areas that are examined and told: a single square of paleness.py. Of 42 discs of 0.48 mm over real tissue,
-faded to 0.2 and 0.3, 42 and 41 are told, of 0.40 mm 42 and 40; nothing is of that tissue as it is."""
 
 _UNLIKE_HE = {
     Stain.DARK_GROUND: "the background is dark, as in a fluorescence scan",
@@ -155,10 +152,14 @@ def examination_flags(examination: Examination) -> tuple[Flag, ...]:
 
 
 def small_pale_flags(examination: Examination, settings: PaleSettings) -> tuple[Flag, ...]:
-    """Tissue that is too pale, in areas too small to count as not examined, and where the largest of them lies."""
+    """Tissue that is too pale, in areas too small to count as not examined, and where the largest of them lies.
+
+    From a single square on. Of 42 discs of 0.48 mm over real tissue, faded to 0.2 and 0.3, 42 and 41 are told, of 0.40
+    mm 42 and 40; nothing is of that tissue as it is.
+    """
     map_ = examination.probability
     seen = map_.examined | (examination.reasons == NotExamined.PALE)
-    told = replace(settings, min_area_mm2=min(settings.min_area_mm2, _LEAST_PALE_MM2))
+    told = replace(settings, min_area_mm2=min(settings.min_area_mm2, SMALLEST_SQUARE_MM2))
     small = pale_cells(examination.stain, seen & examination.wanted, map_.spacing, told) & map_.examined
     if not small.any():
         return ()

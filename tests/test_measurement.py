@@ -4,6 +4,7 @@ import json
 import math
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from nodescan.commands.measure import print_measurement
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
-from nodescan.measurement import measure_file
+from nodescan.measurement import CUT_NOT_STATED, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from tests.reports.factory import MICRO, ellipse, result
@@ -465,6 +466,41 @@ def test_a_spacing_that_contradicts_stated_diameters_is_remarked_upon(tmp_path):
         assert any("file states go with 0.25" in note for note in notes) == said
 
 
+@pytest.mark.parametrize("cut_off", [False, True])
+def test_a_deposit_that_a_report_calls_cut_off_is_cut_off_where_its_outline_is_measured(tmp_path, capsys, cut_off):
+    """deposits.geojson says so of each; else a slide's lower bound would be a class that is certain."""
+    write_geojson(result((replace(MICRO, cut_off=cut_off),)), tmp_path)
+    written = json.loads((tmp_path / "deposits.geojson").read_text())["features"][0]["properties"]["measurements"]
+    assert written.get("Cut off") == (1 if cut_off else None)
+    found = measured(tmp_path / "deposits.geojson", mpp=Spacing.square(0.25))
+    assert [deposit.cut_off for deposit in found.deposits] == [cut_off]
+    print_measurement(found, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    flags = [flag["message"] for flag in told["flags"] if flag["code"] == "deposit_cut_off"]
+    assert (told["at_least"], len(flags)) == (cut_off, cut_off)
+    assert not cut_off or flags[0].startswith("Deposit 1 lies where examination or scan ended, as the file states")
+    assert not any("lies beyond" in note for note in told["notes"])
+
+
+@pytest.mark.parametrize(("value", "refused"), [(0, False), (1, False), (2, True), ("yes", True), ([1], True)])
+def test_a_statement_of_what_is_cut_off_is_understood_or_refused(tmp_path, value, refused):
+    """1 or 0, as QuPath's measurements are numbers."""
+    one = feature([closed(square(0, 50))], "Tumor")
+    one["properties"]["measurements"] = {"Diameter um": 141.4, "Cut off": value}
+    path = geojson(tmp_path / "a.geojson", [one])
+    if refused:
+        with pytest.raises(AnnotationError, match=r"a\.geojson: feature 0 has a 'Cut off' that is not 0 or 1"):
+            measured(path)
+    else:
+        assert [deposit.cut_off for deposit in measured(path).deposits] == [bool(value)]
+
+
+def test_outlines_of_others_say_that_what_lies_beyond_is_not_known(tmp_path):
+    """ASAP and QuPath state nothing of it; of a file without tumour there is nothing to say."""
+    assert CUT_NOT_STATED in measured(asap(tmp_path / "a.xml", ("_0", SQUARE))).notes
+    assert CUT_NOT_STATED not in measured(saved(tmp_path / "m.png", bar())).notes
+
+
 def stated(path, *features):
     """Features of polygons, corners in px, each with the diameter that the file states of it."""
     made = []
@@ -494,7 +530,7 @@ def test_what_was_joined_across_a_gap_is_told_where_it_is_measured_as_foci(tmp_p
         assert said in capsys.readouterr().out
     assert not any("one deposit" in note for note in measured(path, gap_um=75.0).notes)
     apart = stated(tmp_path / "b.geojson", ((square(0, 700),), 1980.0), ((square(725, 700),), 1980.0))
-    assert measured(apart).notes == ()
+    assert measured(apart).notes == (CUT_NOT_STATED,)
 
 
 def test_a_polygon_s_size_is_held_against_all_of_its_parts(tmp_path):

@@ -19,7 +19,7 @@ from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
-from nodescan.reports.sentences import answer, look_first
+from nodescan.reports.sentences import answer, how_sure, look_first
 from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor
@@ -279,7 +279,11 @@ def test_a_small_faded_area_over_tumour_is_told_with_its_place() -> None:
     assert flag.code == "small_pale_area"
     assert float(flag.message.split("An area of ")[1].split(" mm2")[0]) == pytest.approx(0.18, abs=0.03)
     assert "(0.49 mm from the left, 0.49 mm from the top of what was scanned)" in flag.message
-    assert scan(PaintedSlide(pixels)).report.flags == ()
+    assert look_first(report) == (flag.message,)
+    assert any("A pale area counts as examined, although tumour may be missed" in said for said in how_sure(report))
+    sound = scan(PaintedSlide(pixels)).report
+    assert sound.flags == ()
+    assert not any("pale" in said for said in (*look_first(sound), *how_sure(sound)))
 
 
 @pytest.mark.parametrize(

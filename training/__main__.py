@@ -11,7 +11,7 @@ from training.options import LIGHTNING
 
 
 def main(arguments: list[str]) -> int:
-    """fit and validate are LightningCLI's own; every other command is training.commands.app'.
+    """fit and validate are LightningCLI's own; every other command is training.commands.app's.
 
     Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, or a file can't be written, 2 what
     was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0

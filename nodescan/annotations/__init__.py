@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
-from nodescan.annotations.stated import StatedSize, by_feature, stated_um
+from nodescan.annotations.stated import StatedSize, by_feature, stated_cut_off, stated_um
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
 
-DIAMETER, DIAMETER_UNCERTAINTY = "Diameter um", "Diameter uncertainty um"
-"""The measurements of deposits.geojson that state a deposit's greatest diameter, and how uncertain it is."""
+DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
+"""The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
+there) that the deposit ends where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
     diameter_um, uncertainty_um: the greatest diameter, and the uncertainty of that, of all outlines of this name
-    together, None where the file states none.
+    together, None where the file states none; cut_off: as it states.
     """
 
     name: str
@@ -140,6 +141,7 @@ class _Piece:
     curved: bool = False
     diameter_um: Micrometers | None = None
     uncertainty_um: Micrometers | None = None
+    cut_off: bool = False
 
 
 _REMARKS = (
@@ -183,6 +185,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         diameter_um, uncertainty_um = (
             stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
         )
+        cut_off = stated_cut_off(path, name, feature, CUT_OFF)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
@@ -192,7 +195,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
-            yield _Piece(name, group, rings, diameter_um=diameter_um, uncertainty_um=uncertainty_um)
+            yield _Piece(name, group, rings, False, diameter_um, uncertainty_um, cut_off)
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
@@ -225,7 +228,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
     unsure: list[tuple[shapely.Geometry, Micrometers]] = []
     drawn: list[tuple[str, shapely.Geometry]] = []
-    stated: list[tuple[str, shapely.Geometry, Micrometers]] = []
+    stated: list[StatedSize] = []
     for piece in pieces:
         role = Role.TUMOUR if piece.group is None else ROLES.get(piece.group.casefold())
         if role is None:
@@ -245,7 +248,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         if role is Role.TUMOUR and piece.uncertainty_um is not None:
             unsure.append((polygon, piece.uncertainty_um))
         if role is Role.TUMOUR and piece.diameter_um:
-            stated.append((piece.name, polygon, piece.diameter_um))
+            stated.append(StatedSize(piece.name, polygon, piece.diameter_um, piece.cut_off))
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)

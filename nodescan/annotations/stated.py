@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,15 @@ _LONGEST_UM = 1e6
 
 @dataclass(frozen=True, slots=True)
 class StatedSize:
-    """outline: of all polygons of the feature `name`, level-0 px; diameter_um: the greatest, stated of them as one."""
+    """outline: of all polygons of the feature `name`, level-0 px; diameter_um: the greatest, stated of them as one.
+
+    cut_off: the file states, too, that it ends where nobody looked.
+    """
 
     name: str
     outline: shapely.Geometry
     diameter_um: Micrometers
+    cut_off: bool = False
 
     @property
     def um_per_px(self) -> float:
@@ -31,16 +35,11 @@ class StatedSize:
 
 
 def stated_um(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> Micrometers | None:
-    """One of a GeoJSON feature's measurements: an object, or (QuPath before 0.4) a list; None where it isn't there.
+    """One of a GeoJSON feature's measurements; None where it isn't there.
 
     name: of the feature, in errors. Raises AnnotationError where it is no length.
     """
-    properties = feature.get("properties")
-    measured = properties.get("measurements") if isinstance(properties, dict) else None
-    if isinstance(measured, list):
-        named = [one for one in measured if isinstance(one, dict) and isinstance(one.get("name"), str)]
-        measured = {one["name"]: one.get("value") for one in named}
-    stated = measured.get(measurement) if isinstance(measured, dict) else None
+    stated = _measured(feature, measurement)
     if stated is None:
         return None
     if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0 <= stated < _LONGEST_UM:
@@ -49,16 +48,35 @@ def stated_um(path: Path, name: str, feature: Mapping[str, object], measurement:
     return Micrometers(float(stated))
 
 
-def by_feature(parts: Iterable[tuple[str, shapely.Geometry, Micrometers]]) -> tuple[StatedSize, ...]:
-    """The sizes of features given polygon by polygon: name, outline in px, and what is stated of the whole feature."""
+def stated_cut_off(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> bool:
+    """Whether one of a GeoJSON feature's measurements, 1 or 0, says that it is cut off; it isn't where none does.
+
+    name: of the feature, in errors. Raises AnnotationError where it is another number, or none.
+    """
+    stated = _measured(feature, measurement)
+    if stated not in (None, 0, 1):
+        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is not 0 or 1: {reprlib.repr(stated)}")
+    return stated == 1
+
+
+def _measured(feature: Mapping[str, object], measurement: str) -> object:
+    """One of a feature's measurements: an object, or (QuPath before 0.4) a list; None where it isn't there."""
+    properties = feature.get("properties")
+    measured = properties.get("measurements") if isinstance(properties, dict) else None
+    if isinstance(measured, list):
+        named = [one for one in measured if isinstance(one, dict) and isinstance(one.get("name"), str)]
+        measured = {one["name"]: one.get("value") for one in named}
+    return measured.get(measurement) if isinstance(measured, dict) else None
+
+
+def by_feature(parts: Iterable[StatedSize]) -> tuple[StatedSize, ...]:
+    """The sizes of features given polygon by polygon: of each its own outline, and what the whole feature states."""
     found: dict[str, list[shapely.Geometry]] = {}
-    sizes_um: dict[str, Micrometers] = {}
-    for name, outline, diameter_um in parts:
-        found.setdefault(name, []).extend(shapely.get_parts(outline))
-        sizes_um[name] = diameter_um
-    return tuple(
-        StatedSize(name, shapely.GeometryCollection(outlines), sizes_um[name]) for name, outlines in found.items()
-    )
+    whole: dict[str, StatedSize] = {}
+    for part in parts:
+        found.setdefault(part.name, []).extend(shapely.get_parts(part.outline))
+        whole[part.name] = part
+    return tuple(replace(whole[name], outline=shapely.GeometryCollection(outlines)) for name, outlines in found.items())
 
 
 def spacing_of_sizes(sizes: Sequence[StatedSize]) -> float | None:

@@ -10,15 +10,19 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.imaging.sizing import to_shape
 
+MERGED_SHARE = 0.5
+"""Of a lesion without a deposit of its own, the share of its area that deposits cover from which on it is merged: with
+less most of it was called free of tumour, and whoever looks at its neighbour's deposit isn't led to it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LesionMatch:
     """One known lesion and its own deposit. Sizes are greatest diameters in um; measured ones None without a deposit.
 
     uncertainty_um: the stated "±" of measured_um. at_least: its measured size is one that it has at least, so no
-    measurement to compare. merged: it has no deposit of its own, but lies, in part at least, in one that is another
-    lesion's: its tumour was found, its size was not measured. holds_others: its deposit reaches into other lesions,
-    too.
+    measurement to compare. merged: it has no deposit of its own, but MERGED_SHARE of it, or more, lies in those of
+    other lesions: its tumour was found, its size was not measured. holds_others: its deposit reaches into other
+    lesions, too.
     """
 
     slide_id: str
@@ -65,7 +69,7 @@ def pair(
     """
     common = _common_areas(lesions, shapes)
     partner: dict[int, int] = {}
-    for index, number in sorted(common, key=lambda both: (-common[both], both)):
+    for index, number in sorted(common, key=lambda both: (-common[both].area_um2, both)):
         if index not in partner and number not in partner.values():
             partner[index] = number
     by_id = {deposit.id: deposit for deposit in deposits}
@@ -73,7 +77,9 @@ def pair(
     matches = tuple(
         _match(slide_id, lesion, by_id[partner[index]], holds_others=sum(partner[index] in own for own in reached) > 1)
         if index in partner
-        else _unmeasured(slide_id, lesion, merged=bool(reached[index]))
+        else _unmeasured(
+            slide_id, lesion, merged=sum(common[index, number].of_lesion for number in reached[index]) >= MERGED_SHARE
+        )
         for index, lesion in enumerate(lesions)
     )
     overlapping = {number for _, number in common}
@@ -95,25 +101,33 @@ def with_sizes(lesions: Sequence[LesionMatch]) -> tuple[LesionMatch, ...]:
     return tuple(lesion for lesion in lesions if lesion.measured_um is not None and not lesion.at_least)
 
 
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What a lesion and a deposit share. of_lesion: as a share of the lesion's area."""
+
+    area_um2: float
+    of_lesion: float
+
+
 def _common_areas(
     lesions: Sequence[Deposit], shapes: Mapping[int, shapely.Geometry]
-) -> Mapping[tuple[int, int], float]:
-    """Of each lesion, by its place in the list, and each deposit, by id, that overlap: the area that they share, um2.
+) -> Mapping[tuple[int, int], _Common]:
+    """What each lesion, by its place in the list, and each deposit, by id, that overlap have in common.
 
     Outlines that cross themselves, as drawn ones may, have no area until they are buffered by 0; that takes long, and
-    is done where bounding boxes meet.
+    is done once for each whose bounding box meets another's.
     """
     known = np.array([to_shape(lesion.outline) for lesion in lesions], dtype=np.object_)
     numbers = list(shapes)
     near = shapely.STRtree([shapes[number] for number in numbers]).query(known).T.tolist()
+    drawn = {index: shapely.buffer(known[index], 0) for index in {index for index, _ in near}}
     whole = {number: shapely.buffer(shapes[number], 0) for number in {numbers[place] for _, place in near}}
-    areas = {
-        (index, numbers[place]): float(
-            shapely.area(shapely.intersection(shapely.buffer(known[index], 0), whole[numbers[place]]))
-        )
-        for index, place in near
-    }
-    return {both: area for both, area in areas.items() if area > 0}
+    found: dict[tuple[int, int], _Common] = {}
+    for index, place in near:
+        area_um2 = float(shapely.area(shapely.intersection(drawn[index], whole[numbers[place]])))
+        if area_um2 > 0:
+            found[index, numbers[place]] = _Common(area_um2, area_um2 / float(shapely.area(drawn[index])))
+    return found
 
 
 def _match(slide_id: str, lesion: Deposit, deposit: Deposit, *, holds_others: bool) -> LesionMatch:

@@ -130,7 +130,7 @@ def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estima
     own = [[lesion for lesion in pairing.lesions if lesion.true_class in kinds] for pairing in pairings]
     there = np.array([len(lesions) for lesions in own])
     found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
-    if there.max() <= 1:
+    if there.max(initial=0) <= 1:
         return share_of(int(found.sum()), int(there.sum()))
 
     def share(drawn: NDArray[np.intp]) -> float:

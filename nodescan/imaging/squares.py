@@ -9,6 +9,10 @@ from scipy import ndimage
 from nodescan.domain.units import Spacing
 from nodescan.imaging.morphology import large
 
+SMALLEST_SQUARE_MM2 = 0.054
+"""A single square of 250 um, whose side is an odd number of cells, is 0.055 to 0.07 mm2: at the spacings that the
+released model takes, 15 cells of 15.63 to 16 um or 17 of 14.4 to 15.62."""
+
 
 def share_of_cells(there: NDArray[np.bool_], cells: int) -> NDArray[np.float16]:
     """float16 (cells, cells) in [0, 1]: how much of each cell is `there`, bool (side, side)."""

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Spacing
 from nodescan.imaging.paleness import WHITE_LEVEL, step_px
-from nodescan.imaging.squares import Squares, share_of_cells
+from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, Squares, share_of_cells
 
 _RED, _BLUE = 0, 2
 """Channels that tell. Eosin and haematoxylin take up green most: of real squares some hold next to no light of it."""
@@ -17,8 +17,8 @@ something lies over it. In squares of 250 um of 42 real fields (five centres, tw
 are light in either; stained 1.5 times as strongly 1.3 %, with folds of three layers 200 um wide 1.4 %. Of 28,681
 stained patches of 93 um 27 and 17 hold less than 1 %, most of them a slide's black edge."""
 
-_SQUARE_UM, _LEAST_SEEN, _LEAST_MM2 = 250.0, 0.5, 0.06
-"""Side of the squares; of which this share at least was seen; and the least area: a single square."""
+_SQUARE_UM, _LEAST_SEEN = 250.0, 0.5
+"""Side of the squares, of which this share at least was seen."""
 
 
 def colour_shares(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDArray[np.float16]:
@@ -44,4 +44,4 @@ def veiled_cells(colours: NDArray[np.float16], seen: NDArray[np.bool_], spacing:
     squares = Squares(seen, spacing, _SQUARE_UM)
     there, red, blue = squares.means(None, colours[..., 0], colours[..., 1])
     veiled = (there >= _LEAST_SEEN) & (np.minimum(red, blue) < _LEAST_SHARE * there)
-    return squares.area(veiled, _LEAST_MM2)
+    return squares.area(veiled, SMALLEST_SQUARE_MM2)

@@ -16,7 +16,13 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.patients.applied import Applied, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction, Place
-from nodescan.patients.deposit_places import NEAR_UM, check_on_slide, check_size_on_slide, deposit_at
+from nodescan.patients.deposit_places import (
+    NEAR_UM,
+    check_frame_of_added,
+    check_on_slide,
+    check_size_on_slide,
+    deposit_at,
+)
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
@@ -64,6 +70,7 @@ def apply_corrections(
     for correction, one in zip(corrections, done, strict=True):
         if one.centre_um is not None:
             _check_apart(correction, one.centre_um, by_slide[one.slide_id])
+            check_frame_of_added(correction, originals[one.slide_id], vouched.get(one.slide_id, set()))
     outdated = {one.slide_id for one in done if one.before_scan}
     for name in {correction.slide_id for correction in corrections}:
         concluded = _concluded(by_slide[name], originals[name], vouched.get(name, set()))

@@ -1,12 +1,14 @@
 """Which deposit a reader means by a place on the slide, and whether one of the size that is given can lie there."""
 
 import math
+from collections.abc import Collection
 
 import shapely
 
 from nodescan.csv_rows import CsvRow
 from nodescan.domain.deposits import Deposit
 from nodescan.patients.correction_rows import Correction, Place
+from nodescan.reports.csv_report import read_detection_places
 from nodescan.reports.geojson_report import read_deposit_shapes
 from nodescan.reports.places import scanned_from_um
 from nodescan.reports.report_reader import StoredReport
@@ -67,18 +69,38 @@ def deposit_at(place_um: Place, original: StoredReport, where: CsvRow) -> int:
         raise where.error(
             f"slide {original.slide_id!r} has no deposit near {x:g}, {y:g} um; use add for a new one. {_FRAME}"
         )
+    copied = [number for off_um, number in near if off_um <= _COPIED_UM]
+    if len(copied) == 1:
+        return copied[0]
     if len(near) > 1 and near[1][0] - near[0][0] < NEAR_UM / 2:
         ids = ", ".join(str(number) for _, number in near)
         raise where.error(f"deposits {ids} are all near {x:g}, {y:g} um; give the deposit_id")
-    off_um, meant = near[0]
-    left_um, top_um = scanned_from_um(original)
-    in_qupath = _near((x + left_um, y + top_um), original)
-    if off_um > _COPIED_UM and in_qupath and in_qupath[0][1] != meant:
+    meant, in_qupath = near[0][1], _near(_counted_in_qupath(place_um, original), original)
+    if in_qupath and in_qupath[0][1] != meant:
         raise where.error(
             f"{x:g}, {y:g} um is at deposit {meant} of slide {original.slide_id!r}, but at deposit {in_qupath[0][1]} "
             f"if it was read in QuPath. {_FRAME}; give the deposit_id"
         )
     return meant
+
+
+def check_frame_of_added(correction: Correction, original: StoredReport, named: Collection[int]) -> None:
+    """Raise UsageError where what is added lies at a deposit if its centre was read in QuPath: it would count twice.
+
+    named: ids of deposits that other rows let stand, which the reader knows to be others. A centre that was copied from
+    the page's likeliest places is none of QuPath's.
+    """
+    place_um = correction.deposit
+    if isinstance(place_um, int) or not any(scanned_from_um(original)):
+        return
+    there = [number for _, number in _near(_counted_in_qupath(place_um, original), original) if number not in named]
+    if not there or _is_copied(place_um, original):
+        return
+    (x, y), number = place_um, there[0]
+    raise correction.where.error(
+        f"the centre {x:g}, {y:g} um of what is added is at deposit {number} of slide {original.slide_id!r} if it was "
+        f"read in QuPath. {_FRAME}. If deposit {number} is meant, resize it; if not, accept it in a row of its own"
+    )
 
 
 def may_mean_another(correction: Correction, original: StoredReport) -> bool:
@@ -87,6 +109,17 @@ def may_mean_another(correction: Correction, original: StoredReport) -> bool:
     if correction.action == "add":
         return False
     return isinstance(named, int) or all(math.dist(named, one.centre_um) > NEAR_UM for one in original.deposits)
+
+
+def _counted_in_qupath(place_um: Place, report: StoredReport) -> Place:
+    """On the canvas, um: a place that was counted from the scanned part."""
+    left_um, top_um = scanned_from_um(report)
+    return place_um[0] + left_um, place_um[1] + top_um
+
+
+def _is_copied(place_um: Place, report: StoredReport) -> bool:
+    """Whether a place is that of a detection, as the page prints the likeliest of them."""
+    return any(math.dist(place_um, found_um) <= _COPIED_UM for found_um in read_detection_places(report))
 
 
 def _near(place_um: Place, report: StoredReport) -> list[tuple[float, int]]:

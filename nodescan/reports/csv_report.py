@@ -8,6 +8,8 @@ from nodescan.csv_rows import csv_line, csv_text, plain_cell
 from nodescan.domain.flags import each_code, reasons
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
+from nodescan.errors import UsageError
+from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
@@ -50,6 +52,22 @@ def write_detections(result: SlideResult, folder: Path) -> None:
         for detection in found
     )
     write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(DETECTIONS_COLUMNS, rows)))
+
+
+def read_detection_places(report: StoredReport) -> tuple[tuple[float, float], ...]:
+    """x and y of each detection in um from the canvas' top left; none where detections.csv was not written.
+
+    Raises UsageError where the file is damaged.
+    """
+    path, info = report.folder / DETECTIONS_CSV, report.info
+    if info is None or not path.is_file():
+        return ()
+    try:
+        _, *lines = path.read_text(encoding="utf-8").splitlines()
+        rows = [[float(cell) for cell in line.split(",")] for line in lines]
+        return tuple((x_px * info.spacing.x, y_px * info.spacing.y) for _, x_px, y_px in rows)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
 
 
 class SummaryTable:

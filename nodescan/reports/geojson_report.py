@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations import DIAMETER, DIAMETER_UNCERTAINTY
+from nodescan.annotations import CUT_OFF, DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
@@ -114,6 +114,7 @@ def _measurements(deposit: Deposit) -> dict[str, float]:
         "Probability mean": deposit.probability_mean,
         "Probability max": deposit.probability_max,
         "Cells": deposit.cells,
+        CUT_OFF: 1 if deposit.cut_off else None,
     }
     return {name: float(value) for name, value in measured.items() if value is not None}
 

@@ -79,6 +79,11 @@ def _of_scale(report: SlideReport) -> list[str]:
     return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
 
 
+def _too_pale(report: SlideReport) -> list[str]:
+    """Where tumour may be missed in tissue that counts as examined, with the place."""
+    return [flag.message for flag in report.flags if flag.code == "small_pale_area"]
+
+
 def _unsure(report: SlideReport) -> str:
     """Whose size may change the class: the largest deposit's where it can, else another's; "" where none can."""
     near = deciding(report.deposits)
@@ -115,6 +120,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     if report.examined_fraction is not None and report.examined_fraction < 1:
         hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
         said.append(f"The tissue that was not examined ({_missed(report)}){hatched}.")
+    said.extend(_too_pale(report))
     said.extend(_likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
@@ -135,7 +141,8 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         done = "shown to the network, which can't judge it" if report.not_judged else "examined"
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
+        pale = " A pale area counts as examined, although tumour may be missed there." if _too_pale(report) else ""
+        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.{pale}")
     if report.metastasis is not None:
         said.extend(_counting(report))
         said.extend(_joining(report))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import shapely
 
 from nodescan.domain.classification import Metastasis
@@ -14,6 +15,15 @@ from tests.patients.made_reports import disc
 
 def shapes(*deposits: Deposit) -> dict[int, object]:
     return {deposit.id: to_shape(deposit.outline) for deposit in deposits}
+
+
+def boxes(*sides_um: tuple[float, float]) -> list[Deposit]:
+    """Deposits 300 um high, from and to which x."""
+    drawn = [shapely.box(left, 0.0, right, 300.0) for left, right in sides_um]
+    return [
+        replace(deposit_of(box, greatest_diameter(box), Micrometers(1.0)), id=number)
+        for number, box in enumerate(drawn, 1)
+    ]
 
 
 def test_each_lesion_gets_the_deposit_that_covers_it_most() -> None:
@@ -39,6 +49,26 @@ def test_one_deposit_over_two_lesions_is_the_pair_of_one() -> None:
     assert [(m.is_found, m.merged, m.holds_others) for m in found.lesions] == [(True, False, True), (True, True, False)]
     assert (n_matched(found.lesions), len(with_sizes(found.lesions))) == (1, 1)
     assert (found.false_deposits, found.pieces) == (0, 0)
+
+
+@pytest.mark.parametrize(("covered_um", "merged"), [(2.0, False), (149.0, False), (150.0, True), (300.0, True)])
+def test_half_of_a_lesion_at_least_lies_in_a_neighbour_s_deposit_where_it_is_merged(
+    covered_um: float, merged: bool
+) -> None:
+    """A deposit that grazes a second lesion, 300 um wide, doesn't lead to it: that one is missed."""
+    lesions = boxes((0.0, 1500.0), (1540.0, 1840.0))
+    deposits = boxes((0.0, 1540.0 + covered_um))
+    own, other = pair("s", lesions, deposits, shapes(*deposits)).lesions
+    assert (own.is_found, own.holds_others) == (True, True)
+    assert (other.measured_um, other.merged, other.is_found) == (None, merged, merged)
+
+
+def test_what_several_deposits_cover_of_a_lesion_counts_together() -> None:
+    """A quarter of it in each of two deposits that are other lesions': half of it was called tumour."""
+    lesions = boxes((0.0, 1000.0), (1010.0, 1210.0), (1220.0, 2000.0))
+    for gap_um, merged in ((100.0, True), (102.0, False)):
+        deposits = boxes((0.0, 1110.0 - gap_um / 2), (1110.0 + gap_um / 2, 2000.0))
+        assert [m.merged for m in pair("s", lesions, deposits, shapes(*deposits)).lesions] == [False, merged, False]
 
 
 def test_each_lesion_has_its_own_deposit_where_there_are_as_many() -> None:

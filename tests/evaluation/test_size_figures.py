@@ -14,7 +14,7 @@ from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.pairing import LesionMatch, Pairing
 from nodescan.evaluation.reference import ReferenceSlide
-from nodescan.evaluation.size_figures import SizeTask, largest, sizes
+from nodescan.evaluation.size_figures import SizeTask, largest, recall, sizes
 from nodescan.evaluation.subjects import Subject
 from tests.evaluation.made_lesions import lesion
 from tests.patients.made_reports import report
@@ -80,6 +80,13 @@ def test_a_lesion_in_the_deposit_of_another_is_found_and_has_no_size() -> None:
     assert (found.recall[1].value, found.recall[1].n) == (0.75, 3)
     assert found.classes.tolist() == [[0] * 5, [1, 1, 0, 2, 0], [0] * 5]
     assert found.agreement.bias.value == 210
+
+
+def test_where_no_slide_is_known_recall_is_not_defined() -> None:
+    """Neither is it where slides are known, and none has a lesion of the class."""
+    for pairings in ([], [Pairing((), 0, 0)]):
+        assert recall(pairings, {Metastasis.MICRO}) == share_of(0, 0)
+        assert recall(pairings, {Metastasis.MICRO}).value is None
 
 
 def test_lesions_of_one_slide_are_no_independent_cases() -> None:

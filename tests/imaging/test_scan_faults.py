@@ -18,7 +18,7 @@ FAULTS = QUALITY.faults
 ANY_SIZE = replace(FAULTS, min_area_mm2=0.0)
 STRIDE_PX, CELL = 16, Spacing.square(15.5)
 
-ACRE = math.ceil(0.06e6 / CELL.pixel_area_um2)
+ACRE = math.ceil(0.054e6 / CELL.pixel_area_um2)
 """Cells of the least area that counts."""
 
 

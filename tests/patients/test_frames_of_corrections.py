@@ -1,10 +1,12 @@
 """Corrections of slides whose scanned part begins off the canvas' corner: places count from the canvas alone."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nodescan.domain.deposits import Detection
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
@@ -17,9 +19,11 @@ LARGE_UM, SMALL_UM = (4130.0, 3710.0), (5370.0, 4240.0)
 """Two deposits on the canvas, 1240 and 530 um apart."""
 
 
-def corrected(folder: Path, corner_um: tuple[float, float], *rows: str) -> list[tuple[int, float]]:
+def corrected(
+    folder: Path, corner_um: tuple[float, float], *rows: str, places: tuple[Detection, ...] = ()
+) -> list[tuple[int, float]]:
     """Ids and diameters that a review leaves; 8 x 9 mm from this corner on were scanned."""
-    found = report("s", (900.0, 420.0))
+    found = report("s", (900.0, 420.0), detections=places)
     bounds = BoundsUm(*map(Micrometers, (*corner_um, 8000.0, 9000.0)))
     discs = (disc(1, 900.0, LARGE_UM), disc(2, 420.0, SMALL_UM))
     made = replace(found, deposits=discs, info=replace(found.info, bounds_um=bounds))
@@ -55,6 +59,55 @@ def test_a_place_of_qupath_without_a_deposit_on_the_canvas_is_refused(tmp_path: 
     """Whoever is told to add it is told too how centres count: else it would be counted twice."""
     with pytest.raises(UsageError, match=r"no deposit near 4970, 2740 um; .* QuPath counts from the scanned part"):
         corrected(tmp_path, NEAR, "s,,4970,2740,reject,,Dr A")
+
+
+def test_what_is_added_at_a_deposit_of_qupath_is_refused(tmp_path: Path) -> None:
+    """Unless that deposit stays by the reader's word; rejecting it speaks for a new size of the same."""
+    new = "s,,4970,2740,add,400,Dr A"
+    for rows in ([new], [new, "s,2,,,reject,,Dr A"]):
+        with pytest.raises(UsageError, match=r"what is added is at deposit 2 .* read in QuPath") as told:
+            corrected(tmp_path / str(len(rows)), NEAR, *rows)
+        assert str(told.value).endswith("If deposit 2 is meant, resize it; if not, accept it in a row of its own")
+    assert corrected(tmp_path, NEAR, new, "s,2,,,accept,,Dr A") == [(1, 900.0), (2, 420.0), (3, 400.0)]
+
+
+@pytest.mark.parametrize(("off_um", "refused"), [(0.9, False), (1.1, True)])
+def test_a_likeliest_place_of_the_page_is_none_of_qupath(tmp_path: Path, off_um: float, refused: bool) -> None:
+    """The page prints it in whole um, as corrections count, wherever QuPath has a deposit."""
+    places = (Detection(0.9, 9000.0, 9000.0), Detection(0.6, 4970.0, 2740.0 - off_um))
+    row = "s,,4970,2740,add,300,Dr A"
+    if refused:
+        with pytest.raises(UsageError, match="is at deposit 2"):
+            corrected(tmp_path, NEAR, row, places=places)
+    else:
+        assert corrected(tmp_path, NEAR, row, places=places) == [(1, 900.0), (2, 420.0), (3, 300.0)]
+
+
+def test_damaged_places_of_the_page_are_told(tmp_path: Path) -> None:
+    """They are read only where they decide."""
+    found = report("s", (900.0,))
+    bounds = BoundsUm(*map(Micrometers, (*NEAR, 8000.0, 9000.0)))
+    made = replace(found, deposits=(disc(1, 420.0, SMALL_UM),), info=replace(found.info, bounds_um=bounds))
+    run = write_run(tmp_path / "run", [made])
+    (run / "s" / "detections.csv").write_text("confidence,x,y\n0.9,1\n", encoding="utf-8")
+    for row, told in (("s,,4970,2740,add,300,Dr A", "s/detections.csv: is damaged"), ("s,,7000,7000,add,300,Dr A", "")):
+        with pytest.raises(UsageError, match=told) if told else nullcontext():
+            apply_corrections(read_reports(run), review_of(tmp_path / told[:1], row))
+
+
+@pytest.mark.parametrize(("apart_um", "meant"), [(20.0, True), (1.5, False)])
+def test_a_centre_of_the_page_means_its_deposit_beside_another(tmp_path: Path, apart_um: float, meant: bool) -> None:
+    """Unless the other's centre is within a um as well: then neither is meant."""
+    found = report("s", (900.0, 420.0))
+    beside = disc(2, 420.0, (LARGE_UM[0] + apart_um, LARGE_UM[1]))
+    reports = read_reports(write_run(tmp_path, [replace(found, deposits=(disc(1, 900.0, LARGE_UM), beside))]))
+    rows = review_of(tmp_path / "c", f"s,,{LARGE_UM[0] + min(apart_um, 2) / 2:g},{LARGE_UM[1]:g},reject,,Dr A")
+    if meant:
+        (slide,), _ = apply_corrections(reports, rows)
+        assert [deposit.id for deposit in slide.deposits] == [2]
+    else:
+        with pytest.raises(UsageError, match=r"deposits 1, 2 are all near"):
+            apply_corrections(reports, rows)
 
 
 @pytest.mark.parametrize("corner_um", [FAR, ONE_OFF, NEAR, (0.0, 0.0)])

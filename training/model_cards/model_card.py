@@ -212,7 +212,7 @@ def read_composite_scores(path: Path) -> Mapping[str, Any]:
 
 
 def _as_stored(content: Mapping[str, Any], name: str) -> Any:
-    """A figure by its name, with its interval where command_output.flat gave it one."""
+    """A figure by its name, with its interval where commands/output.py gave it one."""
     if f"{name}_95" not in content:
         return content[name]
     low, high = content[f"{name}_95"]
