@@ -12,7 +12,7 @@ from nodescan.streams import one_line
 
 
 class BarViewer(Viewer):
-    """Two bars for a terminal: the batch, and the slide that runs."""
+    """Bars for a terminal: one for the batch, and one for each slide that runs or whose reports are written."""
 
     def __init__(self, stream: TextIO | None = None, *, clock: Clock = time.monotonic) -> None:
         super().__init__(stream)

@@ -27,6 +27,7 @@ from nodescan.errors import (
     CrowdedError,
     DeviceLostError,
     LockLostError,
+    ModelError,
     NodescanError,
     OutputError,
     SlideError,
@@ -43,6 +44,10 @@ from nodescan.turns import Turn, alone
 
 FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
+
+
+_NO_MEMORY = ("memory ran out", "can't allocate memory")
+"""How nodescan, for OpenVINO, and torch's allocator put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +170,19 @@ def write_or_tell(write: Callable[[], object], viewer: Viewer) -> list[str]:
 
 @contextmanager
 def _crowding(ref: SlideRef, turn: Turn) -> Iterator[None]:
-    """Raises CrowdedError where memory runs out, and another slide of this process may have taken it."""
+    """Raises CrowdedError where memory or threads run out, and another slide of this process may have taken them."""
     try:
         yield
-    except (MemoryError, TooLargeError) as error:
-        if not turn.accompanied:
+    except (MemoryError, TooLargeError, WorkerError, ModelError, RuntimeError) as error:
+        if not turn.accompanied or not _is_shortage(error):
             raise
         raise CrowdedError(ref.path.name, "memory ran out beside another slide") from error
+
+
+def _is_shortage(error: Exception) -> bool:
+    """Whether it says that memory or threads ran out: OpenVINO and torch do so in words alone."""
+    said = isinstance(error, (ModelError, RuntimeError)) and any(words in str(error).lower() for words in _NO_MEMORY)
+    return said or isinstance(error, (MemoryError, TooLargeError, WorkerError))
 
 
 def _with_id(ref: SlideRef, line: str) -> str:

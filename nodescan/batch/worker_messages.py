@@ -88,7 +88,7 @@ def job_of(message: Message) -> tuple[ScanJob, int]:
     return job, int(message["slot"])
 
 
-def slide_line(ref: SlideRef, number: int = 0) -> bytes:
+def slide_line(ref: SlideRef, number: int) -> bytes:
     """A slide to scan. number: all that is told of it bears it."""
     return line_of({"ask": "scan", "number": number, "slide": asdict(ref) | {"path": str(ref.path)}})
 

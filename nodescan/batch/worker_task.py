@@ -111,6 +111,7 @@ def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) ->
 
 def _scan(ref: SlideRef, tools: SlideTools, turn: Turn, viewer: Telling) -> bool:
     """Scan a slide and tell of it; whether this process can go on. Else the slide behind it never gets its turn."""
+    crowded = ""
     try:
         report = scan_one(ref, viewer, tools=tools, turn=turn)
         if spoils_its_process(report):
@@ -123,8 +124,10 @@ def _scan(ref: SlideRef, tools: SlideTools, turn: Turn, viewer: Telling) -> bool
         viewer.tell("device_lost", reason=error.reason)
         return False
     except CrowdedError as error:
-        viewer.tell("crowded", reason=error.reason)
+        crowded = error.reason
     turn.leave()
+    if crowded:  # told once its memory and its turn are free: it is tried again at once
+        viewer.tell("crowded", reason=crowded)
     return True
 
 

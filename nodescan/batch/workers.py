@@ -196,7 +196,8 @@ class Worker:
         return StalledError(ref.path.name, f"it {silent}", remedy)
 
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether it can be told of a slide: a process that ends may have gone silent long before it is gone."""
+        return not self._over and self._process.poll() is None
 
     def ending(self) -> str:
         """How it ended, in words: "was ended by SIGKILL"."""

@@ -49,7 +49,7 @@ class Survey:
         if tile == self.grid.tile:
             return replace(self, tiles=tuple(tiles_with(self.grid, self.tiles, cells)))
         grid = replace(self.grid, tile=tile)
-        return replace(self, grid=grid, tiles=fitted_tiles(grid, cells))
+        return replace(self, grid=grid, tiles=fitted_tiles(grid, cells), ahead={})
 
 
 def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:

@@ -7,10 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch.progress import Viewer
 from nodescan.batch.run import BatchResult
+from nodescan.batch.slide_task import SlideTools, scan_one
+from nodescan.config import load_config
 from nodescan.domain.report import Status
+from nodescan.errors import CrowdedError, ModelError, WorkerError
+from nodescan.slides import open_slide
+from nodescan.turns import Turns, alone
 from tests.batch.test_workers import job, ref, scanned
-from tests.fakes import paint_slide
+from tests.fakes import ColourPredictor, paint_slide
 from tests.waiting import PATIENCE_S
 
 
@@ -61,3 +67,38 @@ def test_a_slide_that_lacks_memory_beside_another_is_tried_alone(
         Status.COMPLETE
     }
     assert "b.tif: memory ran out beside another slide; it is tried once more, alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "shortage",
+    [
+        MemoryError(),
+        WorkerError("no thread can be started"),
+        ModelError("OpenVINO: a tile can't be answered (memory ran out)"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_whatever_says_that_memory_or_threads_ran_out_is_no_slides_fault_beside_another(
+    tmp_path: Path, shortage: Exception
+) -> None:
+    """Alone it is what it was before: a failed slide, or a defect."""
+    predictor, slide = ColourPredictor(), ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    predictor.raises = shortage
+    tools = SlideTools(tmp_path / "out", predictor, load_config(), ("json",), open_slide)
+    turns = Turns()
+    first, behind = turns.arrive(), turns.arrive()
+    with pytest.raises(CrowdedError, match="memory ran out beside another slide"):
+        scan_one(slide, Viewer(), tools=tools, turn=first)
+    assert behind.accompanied
+    assert scan_one(slide, Viewer(), tools=tools, turn=alone()).status is Status.FAILED
+
+
+def test_a_slide_beside_one_whose_gpu_fails_is_never_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It begins anew in the next process, in its turn; only the other one is tried once more."""
+    result = scan_with("open_on_gpu_that_fails_once", tmp_path)
+    assert codes(result) == [("complete", "")] * 3
+    said = capsys.readouterr().err + (tmp_path / "out" / "run.log").read_text()
+    assert "a.tif: the GPU failed" in said
+    assert "b.tif" not in said

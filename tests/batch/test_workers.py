@@ -268,7 +268,7 @@ def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(job_line(job(tmp_path, "open_deadly"), 0))
-        process.stdin.write(slide_line(ref(paint_slide(tmp_path / "b.tif"))))
+        process.stdin.write(slide_line(ref(paint_slide(tmp_path / "b.tif")), 0))
         process.stdin.flush()
         said: list[str] = []
         while not said or said[-1] != "slide_finished":

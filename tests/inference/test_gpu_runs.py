@@ -16,6 +16,7 @@ from nodescan.inference.lanes import GPU_BATCH
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import TorchPredictor, open_predictor
 from nodescan.inference.torch_lanes import CudaLanes
+from nodescan.interfaces import predict
 from nodescan.phantoms import make_phantom, plan_phantom
 
 GPU, RELEASED = "cuda", packed_models() / "pcam-p4m"
@@ -99,14 +100,14 @@ def test_a_batch_that_does_not_fit_is_halved() -> None:
     assert isinstance(predictor, TorchPredictor)
     lanes = predictor._lanes
     assert isinstance(lanes, CudaLanes)
-    true = predictor.predict(tiles)
+    true = predict(predictor, tiles)
     assert lanes._batch_size == GPU_BATCH
     lanes._resize(GPU_BATCH)
     torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info()
     torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved() + ROOM_BYTES) / total)
     try:
-        found = predictor.predict(tiles)
+        found = predict(predictor, tiles)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert 1 <= lanes._batch_size < GPU_BATCH

@@ -11,7 +11,8 @@ once smoothed, of which deposits are outlines. The argument, in order:
    at the lowered threshold; whether it may be part of a longer one on all that join there, and, where there are
    several deposits, yet lower (imaging/lowered.py). With what an outline is interpolated from, and what is smoothed
    into all these, they are the decisive cells. (decisive.py)
-4. Once float32 has answered these, the map gives float32's deposits, with their flags, to the last digit.
+4. Once float32 has answered these, the map gives float32's deposits, with their flags, to the last digit. With a
+   joining gap (0 unless set) one length may be off: that of the longer deposit which joined ones may be part of.
 5. Large deposits would cost most. One that is found at both the lower and the higher thresholds, with one class that no
    error can change, is certain: it keeps its fast answers. (certain.py)
 6. A certain deposit's size is off by 1 um or less, and by nothing once float32 has answered both ends of its diameter.

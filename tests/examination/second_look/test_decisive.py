@@ -76,7 +76,7 @@ def same(found: Sequence[Deposit], expected: Sequence[Deposit]) -> bool:
 @settings(deadline=None, max_examples=40)
 def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float, holes: bool) -> None:
     """Existence, class, size, its uncertainty, outline and probabilities: bit for bit, at every joining gap,
-    and what they may be parts of."""
+    and, where none are joined, what they may be parts of."""
     true = rough_map(seed, rule, holes=holes)
     half = settled(true, off(true, tolerance, seed), rule, tolerance)
     for gap_um in (0.0, 50.0):
@@ -85,7 +85,8 @@ def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tole
         found, expected = foci.deposits(), true_foci.deposits()
         assert same(found, expected)
         assert gap_readings(foci, found=found) == gap_readings(true_foci, found=expected)
-        assert larger_at_lower_threshold(foci, found=found) == larger_at_lower_threshold(true_foci, found=expected)
+        if not gap_um:
+            assert larger_at_lower_threshold(foci, found=found) == larger_at_lower_threshold(true_foci, found=expected)
 
 
 def disc(peak: float, radius_cells: float = 9.0) -> ProbabilityMap:

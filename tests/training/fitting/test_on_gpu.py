@@ -17,6 +17,7 @@ from torch.utils.data._utils.pin_memory import pin_memory
 from nodescan.inference.card import load_card
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import open_predictor
+from nodescan.interfaces import predict
 from tests.training.made_patches import write_patches
 from tests.training.made_runs import QUIET, patch_data, slide_data, small_config
 from training.__main__ import main
@@ -103,7 +104,7 @@ def test_a_run_on_a_gpu_goes_on_and_becomes_a_model(index: Path, tmp_path: Path,
     side = load_card(tmp_path / "model").geometry().input_px
     tiles = made_tiles(2, side)
     on_gpu, on_cpu = (
-        open_predictor(tmp_path / "model", device=device, precision="float32").predict(tiles)
+        predict(open_predictor(tmp_path / "model", device=device, precision="float32"), tiles)
         for device in ("cuda", "cpu")
     )
     np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4, rtol=0)
