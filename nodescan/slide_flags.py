@@ -12,7 +12,7 @@ from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import NotExamined, Picture, TissueMask
-from nodescan.domain.naming import deposits_do
+from nodescan.domain.naming import deposits_do, place_words
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.domain.verdict import class_found, waist_flags, whole_flags
 from nodescan.examination import Examination
@@ -167,10 +167,9 @@ def small_pale_flags(examination: Examination, settings: PaleSettings) -> tuple[
     cells = np.bincount(labels[small])
     rows, columns = np.nonzero(labels == cells.argmax())
     left_um, top_um = (0.0, 0.0) if map_.bounds is None else (map_.bounds.left, map_.bounds.top)
-    x_mm = ((columns.mean() + 0.5) * map_.spacing.x - left_um) / 1000
-    y_mm = ((rows.mean() + 0.5) * map_.spacing.y - top_um) / 1000
+    x_um, y_um = (columns.mean() + 0.5) * map_.spacing.x, (rows.mean() + 0.5) * map_.spacing.y
     area = f"{two_digits(int(cells.max()) * map_.spacing.pixel_area_um2 / 1e6)} mm2"
-    where = f"{x_mm:.2f} mm from the left, {y_mm:.2f} mm from the top of what was scanned"
+    where = place_words((x_um - left_um, y_um - top_um), "what was scanned")
     start = f"An area of {area} ({where}) is" if count == 1 else f"{count} areas of up to {area} (largest: {where}) are"
     text = (
         f"{start} far too pale for the network, or without nuclei. Tumour may be missed there. Look at it under the "

@@ -30,3 +30,9 @@ def percent_above(share: float, limit: float) -> str:
 def deposits_do(ids: Sequence[int], verb: str) -> str:
     """Deposits and what they do: "Deposit 1 lies", "Deposits 1, 2 lie"."""
     return f"Deposit {ids[0]} {verb}s" if len(ids) == 1 else f"Deposits {few(ids, 8)} {verb}"
+
+
+def place_words(point_um: tuple[float, float], shown: str) -> str:
+    """A place, x and y in um from the top left of what is shown, to find it by eye."""
+    x_mm, y_mm = point_um[0] / 1000, point_um[1] / 1000
+    return f"{x_mm:.2f} mm from the left, {y_mm:.2f} mm from the top of {shown}"

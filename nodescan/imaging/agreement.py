@@ -13,7 +13,7 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.components import components
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.morphology import large
-from nodescan.imaging.paleness import PaleSettings, white_in_green
+from nodescan.imaging.paleness import PaleSettings, white_in
 
 _STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
 """A cell with at least the first two of its pixels stained and dark is tissue: their mean is too dark for glass at any
@@ -57,7 +57,7 @@ def coarse_view(
     overview: Picture, tissue: TissueMask, *, shape: tuple[int, int], cell: Spacing, settings: PaleSettings
 ) -> CoarseView:
     """shape, cell: of the map and its cells. Where `dark` isn't known no cell is bare."""
-    stained = overview.pixels[..., 1] <= white_in_green(tissue.glass) * 10 ** (-_SOLID_TIMES * settings.stained_density)
+    stained = overview.pixels[..., 1] <= white_in(1, tissue.glass) * 10 ** (-_SOLID_TIMES * settings.stained_density)
     solid = coverage(stained, overview.spacing, shape=shape, spacing=cell) == 1
     solid = ndimage.minimum_filter(solid.view(np.uint8), _AROUND_CELLS, mode="nearest") > 0
     if tissue.dark is None:

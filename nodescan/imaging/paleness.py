@@ -55,15 +55,15 @@ def stain_shares(core: NDArray[np.uint8], stride_px: int, settings: PaleSettings
     """
     step = step_px(stride_px)
     green = np.ascontiguousarray(core[::step, ::step, 1])
-    white = white_in_green(glass)
+    white = white_in(1, glass)
     cells = len(core) // stride_px
     densities = (settings.stained_density, settings.dark_density)
     return np.stack([share_of_cells(green <= white * 10**-density, cells) for density in densities], axis=-1)
 
 
-def white_in_green(glass: Glass) -> float:
-    """The green (grey levels) over which a slide's density is taken."""
-    return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[1])
+def white_in(channel: int, glass: Glass) -> float:
+    """The grey level of a channel (0 red, 1 green, 2 blue) over which a slide's density is taken."""
+    return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[channel])
 
 
 def step_px(stride_px: int) -> int:

@@ -11,7 +11,7 @@ from nodescan.domain.units import Spacing, check_limits
 from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.morphology import large
-from nodescan.imaging.paleness import WHITE_LEVEL, PaleSettings, white_in_green
+from nodescan.imaging.paleness import WHITE_LEVEL, PaleSettings, white_in
 from nodescan.imaging.scan_faults import FaultSettings
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
@@ -140,7 +140,7 @@ def out_of_focus(
     step = _COARSE_STEPS
     long = _mean_square(along_x[..., step:] - along_x[..., :-step])
     long += _mean_square(along_y[:, step:] - along_y[:, :-step])
-    white = white_in_green(glass)
+    white = white_in(1, glass)
     level = np.clip(along_x.mean(axis=(1, 3)), 1, white)
     darker = white - level
     stained = darker >= white * (1 - 10**-settings.min_stain_density)

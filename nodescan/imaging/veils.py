@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Spacing
-from nodescan.imaging.paleness import WHITE_LEVEL, step_px
+from nodescan.imaging.paleness import step_px, white_in
 from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, Squares, share_of_cells
 
 _RED, _BLUE = 0, 2
@@ -28,10 +28,10 @@ def colour_shares(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDAr
     """
     step = step_px(stride_px)
     cells = len(core) // stride_px
-    whites = [WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[channel]) for channel in (_RED, _BLUE)]
-    limits = [level * white for level, white in zip(_LIGHT_LEVELS, whites, strict=True)]
-    channels = [np.ascontiguousarray(core[::step, ::step, channel]) for channel in (_RED, _BLUE)]
-    light = [share_of_cells(one > limit, cells) for one, limit in zip(channels, limits, strict=True)]
+    light = [
+        share_of_cells(np.ascontiguousarray(core[::step, ::step, channel]) > level * white_in(channel, glass), cells)
+        for channel, level in zip((_RED, _BLUE), _LIGHT_LEVELS, strict=True)
+    ]
     return np.stack(light, axis=-1)
 
 

@@ -1,5 +1,6 @@
 """Where on a slide something lies: in words, to find it by eye, and in the numbers that corrections take."""
 
+from nodescan.domain.naming import place_words
 from nodescan.domain.report import SlideReport
 
 
@@ -7,8 +8,7 @@ def place(point_um: tuple[float, float], report: SlideReport) -> str:
     """A place on the canvas in words that hold for the overview and for QuPath, which show the scanned part only."""
     left_um, top_um = scanned_from_um(report)
     shown = "the scanned part" if left_um or top_um else "the slide image"
-    x_mm, y_mm = (point_um[0] - left_um) / 1000, (point_um[1] - top_um) / 1000
-    return f"{x_mm:.2f} mm from the left, {y_mm:.2f} mm from the top of {shown}"
+    return place_words((point_um[0] - left_um, point_um[1] - top_um), shown)
 
 
 def centre(point_um: tuple[float, float]) -> str:
