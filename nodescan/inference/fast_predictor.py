@@ -31,9 +31,9 @@ SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
 difference measured on the same slides (sigma 40 um), which is 0.0093 in int8 and 0.015 in int8-16. Rounding errs to
 both sides, so a mean is nearer. Where a rule smooths by less than SMOOTHED_FROM_UM, a cell's tolerance stands."""
 
-SECOND_LOOK_CORE_PX = 224
-"""The reach of the smoothing about one place, 27 cells of 16 px, takes two by two such tiles. In larger ones more is
-answered that nobody asks for, in smaller ones more margin; cores of 128 to 256 px took as long."""
+SECOND_LOOK_CORE_PX = 272
+"""17 cells of 16 px: what is asked for about one end of a deposit's diameter is one tile. In larger ones more is answered
+that nobody asks for, in smaller ones more margin; XXX."""
 
 
 def second_look_tile(card: ModelCard) -> TileGeometry:

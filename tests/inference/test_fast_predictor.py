@@ -78,7 +78,7 @@ def test_a_smoothed_map_is_nearer_where_it_is_smoothed_enough(
 
 
 @pytest.mark.parametrize(
-    ("core_px", "padded", "second_px"), [(512, False, 224), (128, False, 128), (512, True, 512), (128, True, 128)]
+    ("core_px", "padded", "second_px"), [(512, False, 272), (128, False, 128), (512, True, 512), (128, True, 128)]
 )
 def test_single_cells_are_answered_again_in_small_tiles_but_where_a_network_pads(
     core_px: int, padded: bool, second_px: int
@@ -86,7 +86,7 @@ def test_single_cells_are_answered_again_in_small_tiles_but_where_a_network_pads
     """Whose answer to a cell is another one in another tile."""
     own = TileGeometry(core_px, 32, 16, padded)
     card = cast(ModelCard, SimpleNamespace(geometry=lambda: own))
-    assert SECOND_LOOK_CORE_PX == 224
+    assert SECOND_LOOK_CORE_PX == 272
     assert second_look_tile(card) == TileGeometry(second_px, 32, 16, padded)
 
 

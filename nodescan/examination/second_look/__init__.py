@@ -15,8 +15,9 @@ once smoothed, of which deposits are outlines. The argument, in order:
    joining gap (0 unless set) one length may be off: that of the longer deposit which joined ones may be part of.
 5. Large deposits would cost most. One that is found at both the lower and the higher thresholds, with one class that no
    error can change, is certain: it keeps its fast answers. (certain.py)
-6. A certain deposit's size is off by 1 um or less, and by nothing once float32 has answered both ends of its diameter.
-   If it is then longest elsewhere, those ends are answered, too, until they stay. (guard.py)
+6. A certain deposit's size is off by 2 um or less, and by some hundredths of that once float32 has answered the cells
+   around both ends of its diameter. If it is then longest elsewhere, those ends are answered, too, until they stay.
+   (guard.py)
 7. Three things besides deposits are float32's: the share of tumour on glass, whether all answers are the same, and, if
    few tiles decide it and no deposit is certain, the confidence of the likeliest detection. (decisive.py, guard.py)
 8. The tolerances are measured, not proved. So wherever both answered they are compared, on some cells that bear on

@@ -103,10 +103,11 @@ def test_a_deposit_that_is_certain_is_not_answered_twice() -> None:
 
 
 def test_both_ends_of_a_certain_deposit_are_answered_twice() -> None:
-    """Its length is then the reference's, though not all of it was answered again."""
+    """Its length is then the reference's to a twentieth of a micrometre, though not all of it was answered again."""
     fast = Fast(0.01, smoothed_tolerance=0.012)
     found, expected = (one.report.deposits[0] for one in (scanned(pale(560), fast), pale_by_reference(560)))
-    assert (found.diameter_um, found.endpoints_um) == (expected.diameter_um, expected.endpoints_um)
+    assert found.diameter_um == pytest.approx(expected.diameter_um, abs=0.05)
+    assert np.allclose(found.endpoints_um, expected.endpoints_um, atol=0.05)
     assert found.area_um2 != expected.area_um2
 
 
