@@ -100,12 +100,13 @@ def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: Segment
     """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
-    return _traced(probability, smoothed_values(probability, rule.smoothing_um), rule, settings)
+    return foci_on(smoothed_values(probability, rule.smoothing_um), probability, rule, settings)
 
 
-def _traced(
-    probability: ProbabilityMap, smoothed: NDArray[np.float32], rule: DecisionRule, settings: SegmentationSettings
+def foci_on(
+    smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
 ) -> "FoundFoci":
+    """As find_foci, where the smoothed values, float32 (H, W), are given."""
     levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
     foci = trace_foci(smoothed, probability, levels)
     return FoundFoci(foci, probability, smoothed, rule=rule, settings=settings)
@@ -138,7 +139,7 @@ class FoundFoci:
     def at(self, threshold: float, settings: SegmentationSettings | None = None) -> "FoundFoci":
         """The foci of the same map at another threshold, and by other settings if these are given."""
         rule = replace(self.rule, threshold=threshold)
-        return _traced(self.probability, self.smoothed, rule, settings or self.settings)
+        return foci_on(self.smoothed, self.probability, rule, settings or self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
         """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""

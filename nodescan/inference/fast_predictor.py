@@ -32,8 +32,9 @@ difference measured on the same slides (sigma 40 um), which is 0.0093 in int8 an
 both sides, so a mean is nearer. Where a rule smooths by less than SMOOTHED_FROM_UM, a cell's tolerance stands."""
 
 SECOND_LOOK_CORE_PX = 272
-"""17 cells of 16 px: what is asked for about one end of a deposit's diameter is one tile. In larger ones more is answered
-that nobody asks for, in smaller ones more margin; XXX."""
+"""17 cells of 16 px: what is asked for about one end of a deposit's diameter is one tile. In larger tiles more is
+answered that nobody asks for, in smaller ones more margin: on seven composites the network's pixels are as many for 240
+to 288 px, and a sixth more for 224."""
 
 
 def second_look_tile(card: ModelCard) -> TileGeometry:

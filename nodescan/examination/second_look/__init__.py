@@ -14,7 +14,8 @@ once smoothed, of which deposits are outlines. The argument, in order:
 4. Once float32 has answered these, the map gives float32's deposits, with their flags, to the last digit. With a
    joining gap (0 unless set) one length may be off: that of the longer deposit which joined ones may be part of.
 5. Large deposits would cost most. One that is found at both the lower and the higher thresholds, with one class that no
-   error can change, is certain: it keeps its fast answers. (certain.py)
+   error can change, is certain: it keeps its fast answers. Where that is open for a piece, a bridge or a spur, float32
+   first answers the cells about it, which makes most deposits certain. (certain.py, fast_map.py)
 6. A certain deposit's size is off by 2 um or less, and by some hundredths of that once float32 has answered the cells
    around both ends of its diameter. If it is then longest elsewhere, those ends are answered, too, until they stay.
    (guard.py)

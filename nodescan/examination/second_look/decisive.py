@@ -1,7 +1,6 @@
 """Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount: step 3."""
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.examination.second_look.certain import PlaceUm
+from nodescan.examination.second_look.fast_map import ROUNDING, FastMap, PlaceUm, cell_at, within_reach
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.lowered import pieces_step
@@ -17,32 +16,22 @@ from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.imaging.whole_map import MOST_ON_GLASS
 
-_Value = TypeVar("_Value", np.bool_, np.float32)
-
-_TRUNCATE = 4.0
-"""Standard deviations at which scipy's Gaussian ends."""
-
 _END_DEVIATIONS = 2.0
-"""As _TRUNCATE, for where a certain deposit's diameter ends: the 91 % of a smoothed value that lie within hold its
-size to 0.01 um on XXX; all of the reach asks for nearly three times as many cells."""
-
-_ROUNDING = 1e-5
-"""More than float32 loses in smoothing."""
+"""Of the smoothing, about where a certain deposit's diameter ends: the 91 % of a smoothed value that come from within
+hold sizes to 0.003 um (8 deposits of 0.9 to 4.0 mm on composites; to 0.03 um if all answers were off by 0.02 to one
+side). All of the smoothing's reach would ask for nearly three times as many cells."""
 
 
-def decisive_cells(
-    probability: ProbabilityMap, rule: DecisionRule, tolerance: float, *, certain: Sequence[PlaceUm] = ()
-) -> NDArray[np.bool_]:
+def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm] = ()) -> NDArray[np.bool_]:
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
-    probability: once smoothed, at most `tolerance` from the true values, examined as the true map. certain: places in
-    deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part of a longer one on
-    any map, nor is what surely joins it; and nothing that it may join yet lower has a higher class.
+    certain: places in deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part
+    of a longer one on any map, nor is what surely joins it; and nothing that it may join yet lower has a higher class.
     """
-    smoothed = smoothed_values(probability, rule.smoothing_um)
-    slack, lowered = tolerance + _ROUNDING, rule.threshold - threshold_step(rule.threshold)
+    rule, smoothed, slack = known.rule, known.smoothed, known.slack
+    lowered = rule.threshold - threshold_step(rule.threshold)
     seeds = smoothed > rule.seed_threshold - slack
-    cells = [_cell_at(place, probability) for place in certain]
+    cells = [cell_at(place, known.probability) for place in certain]
     labels, _ = components(smoothed > rule.threshold - slack)
     open_seeds = _without_certain(seeds, labels, cells)
     if not open_seeds.any():
@@ -58,17 +47,20 @@ def decisive_cells(
     settled = _holding(deep, n_deep, cells) | _of_one(deep, n_deep, one_focus, seeds)
     near |= picked(deep, _with(deep, n_deep, open_seeds) & ~settled)
     near = ndimage.binary_dilation(near, np.ones((3, 3), np.bool_), iterations=PAD)
-    return _within_reach(near, probability, rule.smoothing_um)
+    return within_reach(near, known.probability.spacing, known.rule.smoothing_um)
 
 
-def cells_about(probability: ProbabilityMap, rule: DecisionRule, places: Sequence[PlaceUm]) -> NDArray[np.bool_]:
-    """bool (H, W): the cells whose exact values give where an outline runs at the places, to a small part of 1 um."""
-    high, wide = probability.values.shape
-    near = np.zeros((high, wide), dtype=np.bool_)
-    for place in places:
-        row, column = _cell_at(place, probability)
-        near[_grown(slice(row, row + 1), high), _grown(slice(column, column + 1), wide)] = True
-    return _within_reach(near, probability, rule.smoothing_um, deviations=_END_DEVIATIONS)
+def cells_at_ends(probability: ProbabilityMap, rule: DecisionRule, ends: Sequence[PlaceUm]) -> NDArray[np.bool_]:
+    """bool (H, W): the cells whose exact values give where an outline runs at the ends, to a small part of 1 um."""
+    return within_reach(
+        _around(ends, probability, PAD), probability.spacing, rule.smoothing_um, deviations=_END_DEVIATIONS
+    )
+
+
+def cells_about(known: FastMap, places: Sequence[PlaceUm], cells: int) -> NDArray[np.bool_]:
+    """bool (H, W): what gives, answered exactly, the exact smoothed map within so many cells of a place."""
+    near = _around(places, known.probability, cells)
+    return within_reach(near, known.probability.spacing, known.rule.smoothing_um)
 
 
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
@@ -79,10 +71,10 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
     which cells matter most.
     """
     smoothed = smoothed_values(probability, settings.smoothing_um)
-    slack = tolerance + _ROUNDING
+    slack = tolerance + ROUNDING
     lowest = max(float(smoothed.max(initial=0.0)) - 2 * slack, settings.floor - slack)
-    near = np.where(smoothed >= max(lowest, _ROUNDING), smoothed, np.float32(0))
-    return _within_reach(near, probability, settings.smoothing_um)
+    near = np.where(smoothed >= max(lowest, ROUNDING), smoothed, np.float32(0))
+    return within_reach(near, probability.spacing, settings.smoothing_um)
 
 
 def doubtful_on_glass(
@@ -93,7 +85,7 @@ def doubtful_on_glass(
     No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns out to be.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
-    open_ = probability.examined & (np.abs(values - threshold) <= tolerance + _ROUNDING)
+    open_ = probability.examined & (np.abs(values - threshold) <= tolerance + ROUNDING)
     sure = probability.examined & (values >= threshold) & ~open_
     on_glass = np.count_nonzero((sure | open_) & glass)
     counted = np.count_nonzero(sure | (open_ & glass))
@@ -155,17 +147,12 @@ def _of_one(
     return (first == last) & (last > 0)
 
 
-def _cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
-    return int(place_um[1] / probability.spacing.y), int(place_um[0] / probability.spacing.x)
-
-
-def _within_reach(
-    values: NDArray[_Value], probability: ProbabilityMap, sigma_um: float, *, deviations: float = _TRUNCATE
-) -> NDArray[_Value]:
-    """The largest value, within so many standard deviations, whose smoothing a cell bears on, values >= 0 : (H, W)."""
-    spacing = probability.spacing
-    reach = [2 * int(deviations * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
-    return ndimage.maximum_filter(values, size=reach, mode="constant", cval=0)
+def _around(places: Sequence[PlaceUm], probability: ProbabilityMap, cells: int) -> NDArray[np.bool_]:
+    """bool (H, W): what lies within so many cells of a place, to each side."""
+    near = np.zeros_like(probability.examined)
+    for row, column in (cell_at(place, probability) for place in places):
+        near[max(0, row - cells) : row + cells + 1, max(0, column - cells) : column + cells + 1] = True
+    return near
 
 
 def _grown(span: slice, limit: int) -> slice:
