@@ -155,7 +155,7 @@ class Cramped(nn.Module):
 @pytest.mark.parametrize("precision", ["auto", "float32"])
 def test_findings_are_those_of_the_cpu(tmp_path: Path, device: str, opened: Opener, precision: Precision) -> None:
     """The same deposits, to a tenth of a micrometre: float32 sums in another order there. The report says in what."""
-    folder = random_model(tmp_path / "model", "p4m-small", core_px=256)  # a second look has smaller tiles
+    folder = random_model(tmp_path / "model", "p4m-small", core_px=512)  # a second look has smaller tiles
     slide = PaintedSlide(spotted(2))
     as_tumour(folder, slide)
     true = scan(slide, open_predictor(folder, device="cpu", precision="float32")).report

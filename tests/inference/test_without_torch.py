@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return random_model(tmp_path / "model", "p4m-small", core_px=256)
+    return random_model(tmp_path / "model", "p4m-small", core_px=512)
 
 
 def test_it_answers_as_the_model_does_and_holds_findings_to_float32(folder: Path) -> None:
@@ -80,10 +80,10 @@ def test_a_second_look_is_compiled_beside_the_first_tiles(folder: Path, monkeypa
     predictor.start(tiles)()
     closer = f"float32 {SECOND_LOOK_CORE_PX}"
     few = made_tiles(1, predictor.second_look.geometry.input_px)
-    assert predictor.second_look.start(few)().shape == (1, 14, 14)
+    assert predictor.second_look.start(few)().shape == (1, 17, 17)
     assert asked == [own, closer]
-    assert predictor.reference.start(tiles)().shape == (1, 16, 16)
-    assert asked == [own, closer, "float32 256"]
+    assert predictor.reference.start(tiles)().shape == (1, 32, 32)
+    assert asked == [own, closer, "float32 512"]
     sooner = open_without_torch(folder, device="cpu")
     assert sooner is not None
     sooner.second_look.start(few)()
@@ -103,7 +103,7 @@ def test_what_memory_ran_out_for_is_compiled_once_more(folder: Path, monkeypatch
         now.setattr(without_torch, "OpenVinoLanes", refused)
         with pytest.raises(MemoryError):
             predictor.reference.start(tiles)()
-    assert predictor.reference.start(tiles)().shape == (1, 16, 16)
+    assert predictor.reference.start(tiles)().shape == (1, 32, 32)
 
 
 def test_a_slide_is_answered_without_torch(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_slide_is_answered_without_torch(folder: Path) -> None:
         "print(answers.shape, 'torch' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert said.split("\n")[0] == "(1, 16, 16) False"
+    assert said.split("\n")[0] == "(1, 32, 32) False"
 
 
 def test_a_signal_is_heard_after_models_are_let_go(folder: Path) -> None:

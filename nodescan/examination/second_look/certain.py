@@ -36,14 +36,14 @@ class Certainty:
 
 
 def certain_deposits(
-    known: FastMap, settings: SegmentationSettings, *, at_edge: Callable[[Deposit], bool]
+    known: FastMap, settings: SegmentationSettings, *, cut_off: Callable[[Deposit], bool]
 ) -> Certainty:
     """Which deposits are there, and of their class, on the true map.
 
     A deposit is certain if it is found at both bounds (see _bounds), with one class above isolated tumour cells, about
     as long, and surely borderline or surely not, if it is cut off at both or at neither, and if all in it that could
     make a deposit hangs together on any such map, on none of which it may be a part of a longer one
-    (imaging/lowered.py). Its size may still differ a little. at_edge: whether a deposit is cut off.
+    (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is.
     """
     bounds = _bounds(known, settings)
     if bounds is None:
@@ -51,7 +51,7 @@ def certain_deposits(
 
     def marked(found: Deposit) -> Deposit:
         sized = found.metastasis > Metastasis.ITC  # no other is certain, and there may be hundreds
-        return as_cut_off(found, known.rule) if sized and at_edge(found) else found
+        return as_cut_off(found, known.rule) if sized and cut_off(found) else found
 
     kept = {found.centre_um for found in bounds.least}
     cores = [(marked(core) if core.centre_um in kept else None, place) for core, place in bounds.cores]

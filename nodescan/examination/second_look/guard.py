@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.examination.second_look.certain import certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import (
@@ -20,7 +21,7 @@ from nodescan.examination.second_look.decisive import (
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
-from nodescan.imaging.cutting import touches_edge
+from nodescan.imaging.cutting import touches_edge, touches_unexamined
 from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.imaging.whole_map import CONSTANT_SPREAD, glass_cells, is_constant
@@ -121,20 +122,22 @@ def _with_certain(
     mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
 ) -> tuple[FastMap, tuple[PlaceUm, ...]]:
     """What is known of the map, and a place in each deposit that is certain, once the reference has answered what may
-    make more of them certain.
-
-    None is where some wanted cells weren't examined, because then it matters where a deposit ends.
-    """
+    make more of them certain."""
     rule, rounds = predictor.decision, iter(_DOUBT_CELLS)
     while True:
         map_ = mixed.shown.probability
         known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
-        if not map_.examined[survey.wanted].all():
-            return known, ()
-        at_edge = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
-        found = certain_deposits(known, settings.segmentation, at_edge=at_edge)
+        cut_off = partial(_cut_off, survey=survey, probability=map_, rule=rule)
+        found = certain_deposits(known, settings.segmentation, cut_off=cut_off)
         if not (found.doubts and any(mixed.ask(cells_about(known, found.doubts, cells)) for cells in rounds)):
             return known, found.places
+
+
+def _cut_off(deposit: Deposit, *, survey: Survey, probability: ProbabilityMap, rule: DecisionRule) -> bool:
+    """Whether it may go on where nobody looked."""
+    lost = bool((survey.wanted & ~probability.examined).any())
+    at_lost = lost and touches_unexamined(deposit, probability, wanted=survey.wanted, rule=rule)
+    return at_lost or touches_edge(deposit, survey.tissue, probability, rule=rule)
 
 
 def _at_ends(

@@ -46,12 +46,12 @@ def test_a_large_deposit_is_certain_and_one_on_a_limit_is_not() -> None:
     1,970 um they say whether it is borderline, and 0.2 mm may be isolated cells."""
     for diameter_um, certain in ((2000, 2), (1970, 1)):
         map_ = coverage(either(disc((900, 900), 900), disc((3000, 1600), diameter_um)), (180, 270), SQUARE)
-        assert len(certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places) == certain
-    (place,) = certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places
+        assert len(certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places) == certain
+    (place,) = certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
     assert np.hypot(place[0] - 900, place[1] - 900) < 50
     small = coverage(disc((900, 900), 220), (120, 120), SQUARE)
     assert find_deposits(small, RULE, SETTINGS)
-    assert certain_deposits(fast_map(small, RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places == ()
+    assert certain_deposits(fast_map(small, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places == ()
 
 
 @pytest.mark.parametrize(("line_um", "certain"), [(1300.0, True), (1350.0, False), (1400.0, True)])
@@ -63,7 +63,7 @@ def test_a_deposit_that_may_or_may_not_be_cut_off_is_not_certain(line_um: float,
 
     map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
     bends = replace(RULE, threshold=0.5)
-    assert bool(certain_deposits(fast_map(map_, bends, TOLERANCE), SETTINGS, at_edge=at_edge).places) is certain
+    assert bool(certain_deposits(fast_map(map_, bends, TOLERANCE), SETTINGS, cut_off=at_edge).places) is certain
 
 
 def test_a_deposit_that_is_cut_off_is_certain_as_far_from_a_limit_as_it_is_then_sure() -> None:
@@ -71,7 +71,7 @@ def test_a_deposit_that_is_cut_off_is_certain_as_far_from_a_limit_as_it_is_then_
     map_ = coverage(disc((1200, 1200), 1940), (160, 160), SQUARE)
     found = [
         certain_deposits(
-            fast_map(map_, replace(RULE, threshold=0.5), 0.005), SETTINGS, at_edge=lambda _, cut=cut: cut
+            fast_map(map_, replace(RULE, threshold=0.5), 0.005), SETTINGS, cut_off=lambda _, cut=cut: cut
         ).places
         for cut in (False, True)
     ]
@@ -111,9 +111,9 @@ def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
     sizes = [find_deposits(bridged(level), RULE, SETTINGS)[0].diameter_um for level in (0.4, 0.95)]
     assert sizes[0] < 700
     assert sizes[1] > 1400
-    assert len(certain_deposits(fast_map(bridged(0.0), RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places) == 2
+    assert len(certain_deposits(fast_map(bridged(0.0), RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places) == 2
     doubtful = [
-        certain_deposits(fast_map(bridged(level), RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places
+        certain_deposits(fast_map(bridged(level), RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
         for level in np.arange(0.4, 1, 0.01)
     ]
     assert () in doubtful
@@ -136,17 +136,17 @@ def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.Monk
     for diameter_um, times in ((150, 1), (900, 3)):
         traced.clear()
         map_ = coverage(disc((900, 900), diameter_um), (120, 120), SQUARE)
-        certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, at_edge=nowhere)
+        certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere)
         assert len(traced) == times
 
 
 def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
     """What is joined hangs on distances between outlines."""
     map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
-    assert certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places
+    assert certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
     assert (
         certain_deposits(
-            fast_map(map_, RULE, TOLERANCE), replace(SETTINGS, joining_gap_um=50.0), at_edge=nowhere
+            fast_map(map_, RULE, TOLERANCE), replace(SETTINGS, joining_gap_um=50.0), cut_off=nowhere
         ).places
         == ()
     )
@@ -170,10 +170,10 @@ def without_doubts(
     for cells in (1, 3, 6):
         mixed = replace(fast, values=np.where(exact, true.values, fast.values))
         known = fast_map(mixed, rule, tolerance, exact)
-        exact = exact | cells_about(known, certain_deposits(known, SETTINGS, at_edge=nowhere).doubts, cells)
+        exact = exact | cells_about(known, certain_deposits(known, SETTINGS, cut_off=nowhere).doubts, cells)
     mixed = replace(fast, values=np.where(exact, true.values, fast.values))
     known = fast_map(mixed, rule, tolerance, exact)
-    return known, exact, certain_deposits(known, SETTINGS, at_edge=nowhere).places
+    return known, exact, certain_deposits(known, SETTINGS, cut_off=nowhere).places
 
 
 @pytest.mark.parametrize(("bridge", "deposits"), [(0.49, 2), (0.62, 1)])
@@ -186,7 +186,7 @@ def test_exact_values_about_a_doubt_make_a_deposit_certain(bridge: float, deposi
     gap = true.values[row - 1 : row + 2, column - 3 : column + 4]
     np.maximum(gap, np.float32(bridge), out=gap)
     fast = off(true, 0.045, 1)
-    first = certain_deposits(fast_map(fast, rule, 0.05), SETTINGS, at_edge=nowhere)
+    first = certain_deposits(fast_map(fast, rule, 0.05), SETTINGS, cut_off=nowhere)
     assert first.places == ()
     assert first.doubts
     known, exact, certain = without_doubts(true, fast, rule, 0.05)
@@ -194,7 +194,7 @@ def test_exact_values_about_a_doubt_make_a_deposit_certain(bridge: float, deposi
     assert len(certain) == 1
     assert 0 < np.count_nonzero(exact) < exact.size / 50
     elsewhere = fast_map(fast, rule, 0.05, exact[:, ::-1])
-    assert certain_deposits(elsewhere, SETTINGS, at_edge=nowhere).places == ()
+    assert certain_deposits(elsewhere, SETTINGS, cut_off=nowhere).places == ()
 
 
 @example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
@@ -240,7 +240,7 @@ def test_rounding_moves_a_certain_size_by_less_than_a_micrometre(seed: int) -> N
     values = np.clip(true.values, 0.02, 0.98)
     noise = np.random.default_rng(seed).normal(-0.001, 0.006, values.shape) * 4 * values * (1 - values)
     fast = replace(true, values=(values + noise).astype(np.float32))
-    places = certain_deposits(fast_map(fast, RULE, TOLERANCE), SETTINGS, at_edge=nowhere).places
+    places = certain_deposits(fast_map(fast, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
     assert len(places) == 2
     exact = find_deposits(replace(true, values=values), RULE, SETTINGS)
     found = find_deposits(fast, RULE, SETTINGS)
@@ -317,7 +317,7 @@ def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_th
 
         map_ = coverage(bars, (52, 180), SQUARE)
         return len(
-            certain_deposits(fast_map(map_, replace(RULE, smoothing_um=0.0), 0.1), SETTINGS, at_edge=nowhere).places
+            certain_deposits(fast_map(map_, replace(RULE, smoothing_um=0.0), 0.1), SETTINGS, cut_off=nowhere).places
         )
 
     found = [apart(gap_um) for gap_um in (38.0, 44.0, 47.0, 50.0, 53.0, 56.0, 62.0, 110.0)]
