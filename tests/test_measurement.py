@@ -19,6 +19,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.measurement import CUT_NOT_STATED, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
+from tests.made_bmp import bmp_of_5_6_5
 from tests.reports.factory import MICRO, ellipse, result
 
 TWO_UM = Spacing.square(2.0)
@@ -69,6 +70,14 @@ def test_disc_and_crescent_measure_within_their_uncertainty(tmp_path):
         (deposit,) = result.deposits
         assert abs(deposit.diameter_um - truth) <= deposit.diameter_uncertainty_um
         assert result.metastasis is Metastasis.MICRO
+
+
+def test_a_bmp_of_5_and_6_bits_is_refused_for_that(tmp_path):
+    """It was said to hold colours of more than 8 bits."""
+    path = tmp_path / "mask.bmp"
+    path.write_bytes(bmp_of_5_6_5(40))
+    with pytest.raises(AnnotationError, match="has colours of 5 and 6 bits, which change grey values; save it in grey"):
+        measured(path)
 
 
 def test_class_is_that_of_the_largest_deposit(tmp_path):
