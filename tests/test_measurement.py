@@ -167,8 +167,8 @@ def test_tiff_tags_whose_x_and_y_lie_too_far_apart_are_no_spacing(tmp_path):
         measured(far, mpp=None)
     assert str(caught.value) == (
         "f.tif: the file states 1 x 1.11 um/px; x and y differ by more than a scanner's do, so no single number fits "
-        "both; fix the resolution in the file's tags or save the mask again; --mpp is right only if the pixels are "
-        "square"
+        "both; fix the resolution in the file's tags or save the mask again, or give both with --mpp XxY if you "
+        "know that they are right"
     )
     with pytest.raises(UsageError, match=r"the file states 5 x 0\.5 um/px; x and y differ"):
         measured(tiff_with(tmp_path / "m.tif", bar(), 3, (2000.0, 20_000.0)), mpp=None)
