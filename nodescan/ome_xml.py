@@ -95,12 +95,14 @@ def _told(description: bytes) -> _Told:
     """Of what is no XML, or not to be read, that it says nothing."""
     if b"OME" not in description:
         return _Told()
-    parser = DefusedXMLParser(target=_Listener(), forbid_dtd=True)
+    listener = _Listener()
+    parser = DefusedXMLParser(target=listener, forbid_dtd=True)
     try:
         parser.feed(description)
-        return parser.close()
+        parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError):
         return _Told()
+    return listener.told()
 
 
 class _Listener:
@@ -132,7 +134,7 @@ class _Listener:
         if self._open and tag.rpartition("}")[2] == "Image":
             self._open.pop()
 
-    def close(self) -> _Told:
+    def told(self) -> _Told:
         return _Told(tuple(self._pixels), tuple(self._images), len(self._files) > 1 or self._only_told)
 
 
