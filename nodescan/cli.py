@@ -21,9 +21,7 @@ from nodescan.commands.measure import measure
 from nodescan.commands.models import models
 from nodescan.commands.options import (
     COMPLETE,
-    INTERRUPTED,
     NOT_COMPLETE,
-    STOPPED,
     WRONG_USAGE,
     check_current_folder,
     check_not_empty,
@@ -41,7 +39,7 @@ from nodescan.errors import (
     StoppedError,
     WorkerError,
 )
-from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
 from nodescan.streams import lost, make_usable, say
 
 app = typer.Typer(

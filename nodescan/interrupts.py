@@ -6,6 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+INTERRUPTED, STOPPED = 130, "stopped by the user"
+"""The exit code of what a signal ended, as of a shell's 128 and SIGINT's 2; and what is said of it."""
+
 LEAVING_S = 5.0
 """Signals that come so soon after one that ended the block don't disturb its leaving."""
 

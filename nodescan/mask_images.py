@@ -42,6 +42,7 @@ _FEWEST_SHADES = 4
 """Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
 
 _MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
+_FIVE_SIX_FIVE = "BGR;16"  # Pillow's raw mode of a BMP with 5, 6 and 5 bits
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _BITS, _HIGHEST, _SIXTEEN_BITS, _MULTIPLIED = 8, 255, ";16", ("RGBa", "La")  # Pillow's raw modes
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
@@ -144,6 +145,10 @@ def check_stored(path: Path, image: Image.Image) -> None:
             f"{path.name}: holds {pages} images of its size or larger (channels, planes or frames), and which of them "
             "is the mask would be a guess; save that one alone"
         )
+    if has_few_bits(image):
+        raise AnnotationError(
+            f"{path.name}: has colours of 5 and 6 bits, which change grey values; save it in grey, 8 or 16 bits"
+        )
     if lost := _not_read(image):
         raise AnnotationError(f"{path.name}: holds {lost}, which would be lost; save it in grey, 8 or 16 bits")
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -204,6 +209,11 @@ def cut_off(image: Image.Image) -> str:
     if bands > 1 and (bits > _BITS or highest > _HIGHEST or any(_SIXTEEN_BITS in word for word in raw)):
         return "colours of more than 8 bits"
     return ""
+
+
+def has_few_bits(image: Image.Image) -> bool:
+    """Whether it is a BMP whose pixels are two bytes: 5 bits of red and blue, 6 of green. Pixels must not be loaded."""
+    return _FIVE_SIX_FIVE in _raw_modes(image)
 
 
 def _raw_modes(image: Image.Image) -> list[str]:

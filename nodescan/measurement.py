@@ -98,8 +98,9 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
     outlines = path.suffix.lower() in _OUTLINE_SUFFIXES
     coarsest_um = COARSEST_OUTLINE_UM if outlines else COARSEST_GIVEN_UM
     if mpp is not None and not all(FINEST_GIVEN_UM <= side <= coarsest_um for side in (mpp.x, mpp.y)):
+        given = " x ".join(f"{side:g}" for side in dict.fromkeys((mpp.x, mpp.y)))
         raise UsageError(
-            f"--mpp: {mpp.mean:g} can't be the um per pixel of {path.name}; "
+            f"--mpp: {given} can't be the um per pixel of {path.name}; "
             f"give a number between {FINEST_GIVEN_UM:g} and {coarsest_um:g}"
         )
     measure = _measure_outlines if outlines else _measure_image
@@ -199,7 +200,7 @@ def _check_spacing(path: Path, picture: MaskImage, spacing: Spacing) -> None:
         raise UsageError(
             f"{path.name}: the file states {spacing.x:.4g} x {spacing.y:.4g} um/px; x and y differ by more than a "
             "scanner's do, so no single number fits both; fix the resolution in the file's tags or save the mask "
-            "again; --mpp is right only if the pixels are square"
+            "again, or give both with --mpp XxY if you know that they are right"
         )
 
 

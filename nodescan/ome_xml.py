@@ -1,10 +1,13 @@
 """The pixel size that an OME-TIFF states in its description."""
 
 import math
-from xml.etree.ElementTree import Element, ParseError
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from nodescan.domain.slide import AS_FINE
 
@@ -18,19 +21,40 @@ _NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
 """Words in the names that Bio-Formats and others give to a scanner's further pictures."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """What is said of one picture. sides_px: (width, height), None where it doesn't state both as whole numbers.
+    size_um: PhysicalSizeX and Y in um, None where it doesn't state both as lengths."""
+
+    sides_px: tuple[int, int] | None
+    size_um: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a description says. pixels: in its order; images: the name of each with its first Pixels.
+
+    elsewhere: see has_pixels_elsewhere.
+    """
+
+    pixels: tuple[_Pixels, ...] = ()
+    images: tuple[tuple[str, _Pixels], ...] = ()
+    elsewhere: bool = False
+
+
 def physical_size_um(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[float, float] | None:
     """PhysicalSizeX and Y of the picture of that size, in um where no unit is named (OME schema 2016-06).
 
     None where the description is no OME-XML, or doesn't state both as lengths.
     """
     pixels = _described(description, picture_px)
-    return None if pixels is None else _size_um(pixels)
+    return None if pixels is None else pixels.size_um
 
 
 def size_px(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[int, int] | None:
     """(width, height) that it gives the same picture; None where it is no OME-XML, or doesn't state both."""
     pixels = _described(description, picture_px)
-    return None if pixels is None else _sides_px(pixels)
+    return None if pixels is None else pixels.sides_px
 
 
 def scans_px(description: bytes) -> tuple[tuple[int, int], ...]:
@@ -38,63 +62,90 @@ def scans_px(description: bytes) -> tuple[tuple[int, int], ...]:
 
     Empty where it is no OME-XML, or doesn't state the first one's sides and pixel size.
     """
-    images = [
-        (image, pixels) for image in _named(_root(description), "Image") for pixels in _named(image, "Pixels")[:1]
-    ]
-    first = _size_um(images[0][1]) if images else None
-    first_px = _sides_px(images[0][1]) if images else None
-    if first is None or first_px is None:
+    images = _told(description).images
+    first = images[0][1] if images else None
+    if first is None or first.size_um is None or first.sides_px is None:
         return ()
-    found = [first_px]
-    for image, pixels in images[1:]:
-        own, sides, name = _size_um(pixels), _sides_px(pixels), image.get("Name", "").lower()
-        if own is None or sides is None or any(word in name for word in _NO_SCANS):
+    found = [first.sides_px]
+    for name, pixels in images[1:]:
+        if pixels.size_um is None or pixels.sides_px is None or any(word in name.lower() for word in _NO_SCANS):
             continue
-        if max(own) < AS_FINE * max(first):
-            found.append(sides)
+        if max(pixels.size_um) < AS_FINE * max(first.size_um):
+            found.append(pixels.sides_px)
     return tuple(found)
 
 
 def has_pixels_elsewhere(description: bytes) -> bool:
     """Whether pixels of what it describes are in several files, or in none (OME schema: UUID, MetadataOnly)."""
-    root = _root(description)
-    files = {uuid.get("FileName") for uuid in _named(root, "UUID")} - {None}
-    return len(files) > 1 or bool(_named(root, "MetadataOnly"))
+    return _told(description).elsewhere
 
 
-def _described(description: bytes, picture_px: tuple[int, int] | None) -> Element | None:
+def _described(description: bytes, picture_px: tuple[int, int] | None) -> _Pixels | None:
     """What is said of the picture of that size, wherever it stands; of the largest where none is of it, or not known.
 
     A picture of the label may be described first.
     """
-    pixels = _named(_root(description), "Pixels")
-    alike = [each for each in pixels if picture_px is not None and _sides_px(each) == picture_px]
-    return max(alike or pixels, key=lambda each: math.prod(_sides_px(each) or (0,)), default=None)
+    pixels = _told(description).pixels
+    alike = [each for each in pixels if picture_px is not None and each.sides_px == picture_px]
+    return max(alike or pixels, key=lambda each: math.prod(each.sides_px or (0,)), default=None)
 
 
-def _root(description: bytes) -> Element | None:
-    """None where the description is no XML, or not to be read."""
+@lru_cache(maxsize=1)  # asked several times while a file is opened, and a long one takes a second
+def _told(description: bytes) -> _Told:
+    """Of what is no XML, or not to be read, that it says nothing."""
     if b"OME" not in description:
-        return None
+        return _Told()
+    listener = _Listener()
+    parser = DefusedXMLParser(target=listener, forbid_dtd=True)
     try:
-        return fromstring(description, forbid_dtd=True)
+        parser.feed(description)
+        parser.close()
     except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return None
+        return _Told()
+    return listener.told()
 
 
-def _named(root: Element | None, name: str) -> list[Element]:
-    """The elements below of that name, whatever their namespace."""
-    return [] if root is None else [node for node in root.iter() if node.tag.split("}")[-1] == name]
+class _Listener:
+    """An XMLParser's target that keeps the little that counts: a tree of all elements takes 50 times the XML's size."""
+
+    def __init__(self) -> None:
+        self._pixels: list[_Pixels] = []
+        self._images: list[tuple[str, _Pixels]] = []
+        self._open: list[str] = []
+        self._files: set[str] = set()
+        self._only_told = False
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """A name counts whatever its namespace."""
+        name = tag.rpartition("}")[2]
+        if name == "Pixels":
+            said = _Pixels(_sides_px(attributes), _size_um(attributes))
+            self._pixels.append(said)
+            self._images += [(image, said) for image in self._open]
+            self._open = []
+        elif name == "Image":
+            self._open.append(attributes.get("Name", ""))
+        elif name == "UUID" and "FileName" in attributes:
+            self._files.add(attributes["FileName"])
+        elif name == "MetadataOnly":
+            self._only_told = True
+
+    def end(self, tag: str) -> None:
+        if self._open and tag.rpartition("}")[2] == "Image":
+            self._open.pop()
+
+    def told(self) -> _Told:
+        return _Told(tuple(self._pixels), tuple(self._images), len(self._files) > 1 or self._only_told)
 
 
-def _sides_px(pixels: Element) -> tuple[int, int] | None:
+def _sides_px(pixels: Mapping[str, str]) -> tuple[int, int] | None:
     sides = [pixels.get(f"Size{axis}", "") for axis in "XY"]
     if not all(side.isdecimal() and len(side) <= _MOST_DIGITS for side in sides):
         return None
     return int(sides[0]), int(sides[1])
 
 
-def _size_um(pixels: Element) -> tuple[float, float] | None:
+def _size_um(pixels: Mapping[str, str]) -> tuple[float, float] | None:
     try:
         x, y = (
             float(pixels.get(f"PhysicalSize{axis}", "nan"))

@@ -310,6 +310,10 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--mpp", "fine"], "--mpp: 'fine' is not a number"),
         (["info", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number; write it as in 0.25, with a point"),
         (["measure", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number"),
+        (["measure", ".", "--mpp", "1,1"], "--mpp: '1,1' is not a number"),
+        (["measure", ".", "--mpp", "0.25x"], "--mpp: '' is not a number"),
+        (["measure", ".", "--mpp", "0.25x0"], "--mpp: must be a number of um above 0, not 0"),
+        (["measure", ".", "--mpp", "0.25x0.25x0.25"], "--mpp: '0.25x0.25' is not a number"),
         (["evaluate", ".", "--reference", ".", "--mpp", "0,25"], "--mpp: '0,25' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "300", "--spacing", "0,5"], "--spacing: '0,5' is not a number"),
         (["run", "x.svs", "--out", "out", "--stall-minutes", "1,5"], "--stall-minutes: '1,5' is not a number"),
@@ -411,6 +415,23 @@ def test_measure_prints_one_json_document_with_the_reports_names(tmp_path: Path,
     assert content["largest_deposit_um"] == pytest.approx(1200, abs=4)
     assert (content["n_foci"], content["spacing_um"], content["spacing_source"]) == (1, [2.0, 2.0], "user")
     assert "cell count not assessed" in content["notes"]
+
+
+def test_measure_takes_the_width_and_height_of_a_pixel_apart(tmp_path: Path, capsys: Capture) -> None:
+    """A bar along x measures by x, one along y by y, in a mask as in outlines; one number alone would be wrong."""
+    for name, rows, columns in (("across", 4, 400), ("down", 400, 4)):
+        mask = np.zeros((500, 500), np.uint8)
+        mask[20 : 20 + rows, 20 : 20 + columns] = 255
+        Image.fromarray(mask).save(tmp_path / f"{name}.png")
+        ring = [[20, 20], [20 + columns, 20], [20 + columns, 20 + rows], [20, 20 + rows], [20, 20]]
+        outline = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [ring]}, "properties": {}}
+        (tmp_path / f"{name}.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [outline]}))
+    for name, side_um in (("across", 2.0), ("down", 3.0)):
+        for file in (f"{name}.png", f"{name}.geojson"):
+            assert main(["measure", file, "--mpp", "2x3", "--json"]) == 0
+            found = json.loads(capsys.readouterr().out)
+            assert found["spacing_um"] == [2.0, 3.0]
+            assert found["largest_deposit_um"] == pytest.approx(400 * side_um, rel=1e-3)
 
 
 def test_measure_says_size_class_and_what_was_not_assessed(tmp_path: Path, capsys: Capture) -> None:

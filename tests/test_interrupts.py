@@ -121,6 +121,17 @@ def test_a_signal_in_the_midst_of_an_import_ends_with_one_line(
     assert capsys.readouterr().err == "error: stopped by the user\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["", "class A:\n    b = type('B', (), {'__set_name__': lambda *_: stop()})()"])
+def test_a_signal_before_anything_is_imported_ends_with_one_line(tmp_path: Path, number: int, place: str) -> None:
+    """Such as one that comes at once after the start; the default would end the program by the signal."""
+    stopping = f"import signal\n\ndef stop():\n    signal.raise_signal({int(number)})\n\n{place or 'stop()'}\n"
+    (tmp_path / "typer.py").write_text(stopping)
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from nodescan.__main__ import main; sys.exit(main())"
+    ended = subprocess.run([sys.executable, "-c", program, "--version"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "error: stopped by the user\n")
+
+
 def test_a_run_that_has_only_begun_ends_with_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.measurement import CUT_NOT_STATED, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
+from tests.made_bmp import bmp_of_5_6_5
 from tests.reports.factory import MICRO, ellipse, result
 
 TWO_UM = Spacing.square(2.0)
@@ -69,6 +70,14 @@ def test_disc_and_crescent_measure_within_their_uncertainty(tmp_path):
         (deposit,) = result.deposits
         assert abs(deposit.diameter_um - truth) <= deposit.diameter_uncertainty_um
         assert result.metastasis is Metastasis.MICRO
+
+
+def test_a_bmp_of_5_and_6_bits_is_refused_for_that(tmp_path):
+    """It was said to hold colours of more than 8 bits."""
+    path = tmp_path / "mask.bmp"
+    path.write_bytes(bmp_of_5_6_5(40))
+    with pytest.raises(AnnotationError, match="has colours of 5 and 6 bits, which change grey values; save it in grey"):
+        measured(path)
 
 
 def test_class_is_that_of_the_largest_deposit(tmp_path):
@@ -158,8 +167,8 @@ def test_tiff_tags_whose_x_and_y_lie_too_far_apart_are_no_spacing(tmp_path):
         measured(far, mpp=None)
     assert str(caught.value) == (
         "f.tif: the file states 1 x 1.11 um/px; x and y differ by more than a scanner's do, so no single number fits "
-        "both; fix the resolution in the file's tags or save the mask again; --mpp is right only if the pixels are "
-        "square"
+        "both; fix the resolution in the file's tags or save the mask again, or give both with --mpp XxY if you "
+        "know that they are right"
     )
     with pytest.raises(UsageError, match=r"the file states 5 x 0\.5 um/px; x and y differ"):
         measured(tiff_with(tmp_path / "m.tif", bar(), 3, (2000.0, 20_000.0)), mpp=None)

@@ -2,9 +2,9 @@
 
 import sys
 
-from nodescan.commands.options import COMPLETE, INTERRUPTED, STOPPED
+from nodescan.commands.options import COMPLETE
 from nodescan.errors import NodescanError, StoppedError
-from nodescan.interrupts import ended_like_ctrl_c
+from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
 from nodescan.streams import say
 from training.commands.output import told, without_package
 from training.options import LIGHTNING

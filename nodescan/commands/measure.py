@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, check_there, mpp_option, positive
+from nodescan.commands.grouped_help import PIXEL_SIZE
+from nodescan.commands.options import COMPLETE, check_there, number, positive
 from nodescan.commands.tables import print_json, print_table, spacing_words
+from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -23,14 +25,29 @@ NOTHING_MARKED = "a file without marks does not make the slide negative: it does
 """Said where a file holds no deposit, as that of a slide of which little could be read."""
 
 
+_BETWEEN = "x"
+"""Stands between x and y as in what is printed. A comma would take 1,1 for 1 x 1, where it was meant as 1.1."""
+
+
+def _spacing(word: str) -> Spacing:
+    """How --mpp's word is read: one number for both sides, or "0.25x0.26". Raises UsageError for what is neither."""
+    sides = [MicronsPerPixel(positive(number("--mpp")(side), "--mpp")) for side in word.split(_BETWEEN, 1)]
+    return Spacing(sides[0], sides[-1])
+
+
 Mask = Annotated[
     Path,
     typer.Argument(metavar="MASK", readable=False, help="Mask image, or outlines as ASAP XML or QuPath GeoJSON."),
 ]
 Mpp = Annotated[
-    float | None,
-    mpp_option(
-        "Pixel size (um per pixel; for outlines, at full resolution). Takes precedence over the file's own value."
+    Spacing | None,
+    typer.Option(
+        "--mpp",
+        metavar="UM|XxY",
+        parser=_spacing,
+        help="Pixel size (um per pixel; for outlines, at full resolution), or its width and height, as in 0.25x0.26. "
+        "Takes precedence over the file's own value.",
+        rich_help_panel=PIXEL_SIZE,
     ),
 ]
 Value = Annotated[
@@ -44,12 +61,11 @@ def measure(mask: Mask, mpp: Mpp = None, value: Value = None, as_json: AsJson = 
     """Measure the deposits in a mask image or an outline file, and classify them by size."""
     check_there(mask)
     from nodescan.config import load_config
-    from nodescan.domain.units import Micrometers, Spacing
+    from nodescan.domain.units import Micrometers
     from nodescan.measurement import measure_file
 
-    spacing = None if mpp is None else Spacing.square(positive(mpp, "--mpp"))
     gap_um = Micrometers(load_config().settings.segmentation.joining_gap_um)
-    print_measurement(measure_file(mask, mpp=spacing, value=value, joining_gap_um=gap_um), as_json=as_json)
+    print_measurement(measure_file(mask, mpp=mpp, value=value, joining_gap_um=gap_um), as_json=as_json)
     return COMPLETE
 
 

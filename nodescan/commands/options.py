@@ -13,12 +13,11 @@ from typer.models import OptionInfo
 from nodescan.commands import grouped_help as groups
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import StoppedError, UsageError, nothing_there
+from nodescan.interrupts import STOPPED
 
-COMPLETE, NOT_COMPLETE, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
-"""Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake,
-Ctrl-C."""
-
-STOPPED = "stopped by the user"
+COMPLETE, NOT_COMPLETE, WRONG_USAGE = 0, 1, 2
+"""Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake.
+Of Ctrl-C: interrupts.INTERRUPTED."""
 
 
 def number(option: str) -> Callable[[str | float], float]:

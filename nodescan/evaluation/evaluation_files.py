@@ -13,6 +13,7 @@ from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask, found_as
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.evaluation.unmeasured_lesions import UnmeasuredLesion, unmeasured_lesions
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
@@ -39,7 +40,11 @@ def check_evaluation_place(folder: Path, read: Iterable[tuple[str, Path | None]]
 
 
 def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
-    """Write all files, and remove those of an earlier evaluation; their paths. Raises OutputError."""
+    """Write all files, and remove those of an earlier evaluation; their paths.
+
+    Raises OutputError, and AnnotationError for a lesion file that can't be read.
+    """
+    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), unmeasured_lesions(comparison.slides)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
@@ -51,8 +56,8 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     }
     if comparison.patients:
         files[SUBMISSION_CSV] = _submission(comparison)
-    if figures.sizes is not None:
-        files[LESIONS_CSV] = _lesions(figures.sizes.lesions)
+    if measured or unmeasured:
+        files[LESIONS_CSV] = _lesions(measured, unmeasured)
     if figures.largest is not None:
         files[LARGEST_CSV] = _lesions(figures.largest.slides)
     for name, text in files.items():
@@ -229,8 +234,8 @@ def _submission(comparison: Comparison) -> str:
     )
 
 
-def _lesions(matches: Sequence[LesionMatch]) -> str:
-    rows = [
+def _lesions(matches: Sequence[LesionMatch], unmeasured: Sequence[UnmeasuredLesion] = ()) -> str:
+    rows: list[tuple[object, ...]] = [
         (
             plain_cell(lesion.slide_id),
             lesion.true_um,
@@ -241,4 +246,7 @@ def _lesions(matches: Sequence[LesionMatch]) -> str:
         )
         for lesion in matches
     ]
+    for left in unmeasured:
+        kind = None if left.true_class is None else left.true_class.word
+        rows.append((plain_cell(left.slide_id), left.true_um, kind, None, left.why, "false"))
     return csv_text(("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger"), rows)

@@ -48,12 +48,17 @@ _Temperature = Annotated[
 LEAST_UNCERTAINTY_UM = 0.1
 """Tuning tells sizes to this; "0.006" is one in mm."""
 
+COVERAGE_BELOW = 10 * NORMAL_FACTOR
+"""A coverage factor as large as this has its decimal point in the wrong place: tuning writes NORMAL_FACTOR or more. The
+released model's is 2.8. 0.95 of all errors lie within 4.5 standard deviations, whatever their distribution (Chebyshev's
+inequality); the rest allows for a standard uncertainty that is too small."""
+
 _LEAST_DIAMETER_UM, _MOST_OFF_UM, _MOST_SMOOTHINGS = 10.0, 200.0, 3.0
 """Of a size correction: a cell's diameter, so what is smaller is in mm; and how far off a size may be, what the map's
 smoothing adds apart. The released model's are off by 42 um at most, the label's dilation being 30; of large deposits
 that a network sees in part it may be half of the true size."""
 
-_MOST_FOUND_FROM_UM = 20_000.0
+_MOST_DIAMETER_UM = 20_000.0
 """No node is much larger; a larger size is one in nm, or a slip."""
 
 _WORDS = {"chosen_on", "covered_on"}
@@ -76,16 +81,16 @@ class Decision(_Part):
     seed_threshold: _Fraction
     size_correction_um: tuple[tuple[float, float], ...]
     size_uncertainty_um: Annotated[float, Field(ge=LEAST_UNCERTAINTY_UM, le=_MOST_OFF_UM)]
-    coverage_factor: float = NORMAL_FACTOR
+    coverage_factor: Annotated[float, Field(ge=1, lt=COVERAGE_BELOW)] = NORMAL_FACTOR
     chosen_on: str
     covered_on: str | None = None
-    found_from_um: Annotated[float, Field(ge=_LEAST_DIAMETER_UM, le=_MOST_FOUND_FROM_UM)] | None = None
+    found_from_um: Annotated[float, Field(ge=_LEAST_DIAMETER_UM, le=_MOST_DIAMETER_UM)] | None = None
 
     @model_validator(mode="after")
     def _corrects_what_can_be(self) -> "Decision":
         for measured, true in self.size_correction_um:
             most = max(_MOST_OFF_UM + _MOST_SMOOTHINGS * self.smoothing_um, true / 2)
-            if true < _LEAST_DIAMETER_UM or abs(measured - true) > most:
+            if not _LEAST_DIAMETER_UM <= true <= _MOST_DIAMETER_UM or abs(measured - true) > most:
                 raise ValueError(
                     f"size_correction_um calls {measured:g} um {true:g}: not within {most:g} um, or no deposit's size"
                 )

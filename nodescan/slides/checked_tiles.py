@@ -16,6 +16,8 @@ from nodescan.slides import jpeg2000, jpeg_tiles
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTable
 
+DEFLATE_SAID = "its checksum is wrong"
+
 _PIECE_BYTES = 2**20
 """So much of a tile is unpacked at a time, and let go."""
 
@@ -114,12 +116,21 @@ def jpeg_check(tables: bytes, size_px: tuple[int, int]) -> TileCheck:
     return TileCheck("its JPEG is broken", lambda tile: jpeg_tiles.is_whole(tile, tables, size_px=size_px))
 
 
-def _ends_with_its_sum(packed: bytes) -> bool:
-    unpacking = zlib.decompressobj()
+def deflate_check(tile_bytes: int) -> TileCheck:
+    """Of Deflate tiles that unpack to `tile_bytes` each. What goes on behind them isn't unpacked, for it may be a
+    thousand times as long as its file, and has no checksum there: libtiff stops at the tile's end, too."""
+    return TileCheck(DEFLATE_SAID, lambda tile: _ends_with_its_sum(tile, tile_bytes))
+
+
+def _ends_with_its_sum(packed: bytes, tile_bytes: int) -> bool:
+    unpacking, found = zlib.decompressobj(), 0
     try:
         while not unpacking.eof:
             piece = unpacking.decompress(packed, _PIECE_BYTES)
             packed = unpacking.unconsumed_tail
+            found += len(piece)
+            if found > tile_bytes:
+                return False
             if not piece:
                 return unpacking.eof
     except zlib.error:
@@ -127,5 +138,4 @@ def _ends_with_its_sum(packed: bytes) -> bool:
     return True
 
 
-DEFLATE = TileCheck("its checksum is wrong", _ends_with_its_sum)
 JPEG_2000 = TileCheck("its code stream is broken", jpeg2000.is_whole)

@@ -11,7 +11,7 @@ from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import level_of, series_files
 from nodescan.slides.files import MRXS_INDEX
-from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tile_fault
+from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tiff_fault
 from nodescan.slides.tiff_images import scan_page
 
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -22,9 +22,9 @@ _LEAVE_OUT = "leave it out, or convert it to a slide format"
 
 
 def check_readable(path: Path) -> None:
-    """Raises NotASlideError for what no reader could open: a folder, no bytes, a TIFF whose tiles would take more than
-    there is of memory, or come out turned, a DICOM series of several scans; SlideError where nothing is there, or the
-    disk refuses."""
+    """Raises NotASlideError for what no reader could open: a folder, no bytes, a TIFF whose tiles or descriptions would
+    take more than there is of memory, or whose tiles come out turned, a DICOM series of several scans. Raises
+    SlideError where nothing is there, or the disk refuses."""
     name = path.name
     with disk_errors(path):
         if path.is_dir():
@@ -35,7 +35,7 @@ def check_readable(path: Path) -> None:
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
             empty = not stream.read(1)
-        fault, scans = tile_fault(path), several_scans(path)
+        fault, scans = tiff_fault(path), several_scans(path)
     if empty:
         raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
     if fault is not None:

@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.slides.checked_tiles import DEFLATE, JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, jpeg_check
+from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, deflate_check, jpeg_check
 from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
@@ -20,8 +20,8 @@ from nodescan.slides.tile_tables import TileTable, TileTables
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})
 """OpenSlide's names of the formats whose levels are the tiled directories of one TIFF, one each."""
 
-_CHECKS = {8: DEFLATE, 32946: DEFLATE, 33003: JPEG_2000, 33005: JPEG_2000}
-"""By compression: Deflate has Adobe's number and an older one, Aperio's JPEG 2000 one for each colour space."""
+_DEFLATE, _JPEG_2000 = (8, 32946), (33003, 33005)
+"""Compressions: Deflate has Adobe's number and an older one, Aperio's JPEG 2000 one for each colour space."""
 
 _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _UNNAMED = 7, 2, 6, 1, 0
 
@@ -159,7 +159,11 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
 
 def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
-    if directory.number(stream, Tag.COMPRESSION, -1) not in (_JPEG, *_CHECKS):  # where its tiles lie needn't be read
+    if directory.number(stream, Tag.COMPRESSION, -1) not in (
+        _JPEG,
+        *_DEFLATE,
+        *_JPEG_2000,
+    ):  # where its tiles lie needn't be read
         return CheckedLevel.unchecked((table.width_px, table.height_px))
     offsets, sizes = (
         directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)
@@ -168,12 +172,14 @@ def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
-    """What its tiles, JPEG or of _CHECKS, can be held against. offsets: of them, of their first plane."""
+    """What its tiles, of JPEG, Deflate or JPEG 2000, can be held against. offsets: of those of their first plane."""
     if directory.number(stream, Tag.FILL_ORDER, 1) != 1:
         return NOTHING_TOLD
     compression = directory.number(stream, Tag.COMPRESSION, -1)
-    if compression != _JPEG:
-        return _CHECKS[compression]
+    if compression in _JPEG_2000:
+        return JPEG_2000
+    if compression in _DEFLATE:
+        return deflate_check(_tile_bytes(stream, directory, table))
     try:
         tables = _tables(stream, directory)
     except DeclinedError:
@@ -181,6 +187,14 @@ def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets:
     header = _header_of_sample(stream, table, offsets)
     size_px = (table.tile_width_px, table.tile_height_px)
     return jpeg_check(tables, size_px) if header is None or frame_of(header).checkable else NOTHING_TOLD
+
+
+def _tile_bytes(stream: BinaryIO, directory: Directory, table: TileTable) -> int:
+    """Of the pixels of a tile of one plane; of several bit depths the largest counts."""
+    planes = directory.number(stream, Tag.PLANAR, _CONTIGUOUS) != _CONTIGUOUS
+    samples = 1 if planes else directory.number(stream, Tag.SAMPLES, 1)
+    bits = int(directory.numbers(stream, Tag.BITS).max(initial=1))
+    return table.tile_height_px * -(-table.tile_width_px * samples * bits // 8)
 
 
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:

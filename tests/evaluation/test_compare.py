@@ -166,6 +166,44 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
     assert "likeliest detection" in page
 
 
+def lesions_csv(run: Path, truth: Path) -> list[str]:
+    """The rows of lesions.csv without its header, of slides that the run has no size of."""
+    comparison = compared(run, truth)
+    write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
+    rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()[1:]
+    return [row for row in rows if not row.endswith(("missed,false", "macro,false", "micro,false", "itc,false"))]
+
+
+def test_no_lesion_of_the_reference_is_lacking_in_the_list(tmp_path: Path) -> None:
+    """Nor one of a slide that was not run, failed, or lost its outlines; the figures are those without them."""
+    run, truth = planted(tmp_path)
+    assert lesions_csv(run, truth) == []
+    before = figures(compared(run, truth)).sizes
+    truth_file(truth, "s5", "macro", (2600.0, 300.0))
+    truth_file(truth, "s6", "micro", (600.0,))
+    truth_file(truth, "s7", "negative", ())
+    write_run(run, [report("s6", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),))])
+    rows = ["s5,2600.0,macro,,not_run,false", "s5,300.0,micro,,not_run,false", "s6,600.0,micro,,failed,false"]
+    assert lesions_csv(run, truth) == rows
+    after = figures(compared(run, truth)).sizes
+    assert after.lesions == before.lesions
+    assert after.recall == before.recall
+    (run / "s2" / "deposits.geojson").unlink()
+    assert lesions_csv(run, truth) == ["s2,150.0,itc,,no_outlines,false", *rows]
+
+
+def test_lesions_of_a_slide_whose_pixel_size_nobody_knows_are_listed_without_a_size(tmp_path: Path) -> None:
+    """A mask of two squares, of a slide that was not run; the file is written, too, if no lesion was measured."""
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    mask = np.zeros((64, 64), np.uint8)
+    mask[4:20, 4:20] = mask[40:50, 40:50] = 255
+    Image.fromarray(mask).save(truth / "s9_mask.png")
+    write_csv(truth / "labels.csv", "slide_id,label", "s9,tumor", "s1,normal")
+    run = write_run(tmp_path / "run", [report("s1")])
+    assert lesions_csv(run, truth) == ["s9,,,,not_run,false"] * 2
+
+
 def test_strangers_on_both_sides_are_listed(tmp_path: Path) -> None:
     """A slide that only one side knows is named; no slide in common is an error."""
     run = write_run(tmp_path / "run", [report("s1", (2600.0,)), report("extra")])

@@ -198,6 +198,9 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"decision": {"smoothing_um": float("nan")}},
         {"decision": {"size_uncertainty_um": float("inf")}},
         {"decision": {"coverage_factor": 0.5}},
+        {"decision": {"coverage_factor": 20.0}},
+        {"decision": {"coverage_factor": 28}},
+        {"decision": {"coverage_factor": 1e9}},
         {"decision": {"found_from_um": 0.0}},
         {"decision": {"found_from_um": 0.55}},
         {"decision": {"found_from_um": 550_000}},
@@ -205,6 +208,7 @@ def _with(decision: Decision, **change: object) -> Decision:
         {"decision": {"size_correction_um": [[107.7, -150.0], [400.0, 10.0]]}},
         {"decision": {"size_correction_um": [[107.7, 100.0], [3000.0, 150.0]]}},
         {"decision": {"size_correction_um": [[3000.0, 1400.0]]}},
+        {"decision": {"size_correction_um": [[107.7, 150.0], [150_000.0, 150_000.0]]}},
         {"decision": {"size_correction_um": [[0.18, 0.15], [0.3, 0.25]]}},
         {"decision": {"size_uncertainty_um": 0.006}},
         {"temperature": 8.7},
@@ -227,9 +231,10 @@ def test_a_card_with_numbers_that_cannot_be_is_refused(tmp_path: Path, change: d
 
 @pytest.mark.parametrize("log_temperature", [-MOST_LOG_TEMPERATURE, MOST_LOG_TEMPERATURE])
 def test_what_tuning_may_choose_a_card_may_hold(tmp_path: Path, log_temperature: float) -> None:
-    """The ends of the temperature, rounded as there, and sizes off by half of a deposit seen in part."""
+    """The ends of the temperature, rounded as there, sizes off by half of a deposit seen in part, and a wide "±"."""
     card = load_card(packed_models() / "pcam-p4m")
-    rule = _with(card.decision, size_correction_um=((107.7, 150.0), (2000.0, 3000.0)), size_uncertainty_um=0.1)
+    sizes = {"size_correction_um": ((107.7, 150.0), (2000.0, 3000.0)), "size_uncertainty_um": 0.1}
+    rule = _with(card.decision, **sizes, coverage_factor=19.9)
     chosen = card.model_copy(update={"temperature": round(math.exp(log_temperature), 4), "decision": rule})
     save_card(chosen, tmp_path)
     assert load_card(tmp_path) == chosen

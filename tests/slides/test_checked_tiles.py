@@ -18,7 +18,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
-from nodescan.slides.checked_tiles import DEFLATE, NOTHING_TOLD, CheckedLevel, CheckedTiles
+from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedLevel, CheckedTiles, deflate_check
 from nodescan.slides.jpeg2000 import is_whole
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
@@ -113,12 +113,37 @@ def test_the_files_of_checked_tiles_are_let_go(tmp_path: Path):
 def test_every_sound_deflate_stream_holds_and_none_that_lost_or_changed_a_byte(length: int, level: int) -> None:
     """However its length falls into the pieces that it is unpacked in; what stands behind its end doesn't matter."""
     packed = zlib.compress(noise(1024, 1024).tobytes()[:length], level)
-    assert DEFLATE.holds(packed)
-    assert DEFLATE.holds(packed + b"behind")
-    assert not DEFLATE.holds(packed[:-1])
-    assert not DEFLATE.holds(packed[: len(packed) // 2])
-    assert not DEFLATE.holds(packed[:-1] + bytes([packed[-1] ^ 1]))
-    assert not DEFLATE.holds(b"")
+    check = deflate_check(length)
+    assert check.holds(packed)
+    assert check.holds(packed + b"behind")
+    assert not check.holds(packed[:-1])
+    assert not check.holds(packed[: len(packed) // 2])
+    assert not check.holds(packed[:-1] + bytes([packed[-1] ^ 1]))
+    assert not check.holds(b"")
+
+
+@pytest.mark.parametrize(("length", "whole"), [(0, True), (4999, True), (5000, True), (5001, False), (10**8, False)])
+def test_a_deflate_stream_that_goes_on_behind_its_tile_is_not_whole(length: int, whole: bool) -> None:
+    """Nor is it unpacked any further: one of 100 kB may hold 100 MB, and one of 250 MB hold 250 GB."""
+    assert deflate_check(5000).holds(zlib.compress(bytes(length))) is whole
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_deflate_tile_made_to_fill_the_memory_is_unreadable(tmp_path: Path, planar: str) -> None:
+    """libtiff would take its first bytes for the tile; the other tiles are read."""
+    fine = noise(512, 256)
+    stored = fine if planar == "contig" else fine.transpose(2, 0, 1)
+    path = write_tiff(tmp_path / "s.tif", [stored], planarconfig=planar)
+    bomb, at = zlib.compress(bytes(10**7)), path.stat().st_size
+    with path.open("ab") as stream:
+        stream.write(bomb)
+    set_tag(path, 324, at, index=5)
+    set_tag(path, 325, len(bomb), index=5)
+    slide = opened(path)
+    with pytest.raises(RegionUnreadableError, match="its checksum is wrong"):
+        slide.read(PixelBox(130, 130, 20, 20), NATIVE)
+    assert np.array_equal(slide.read(PixelBox(256, 0, 256, 256), NATIVE), fine[:, 256:])
+    slide.close()
 
 
 def test_a_level_of_one_damaged_tile_is_held_against_its_checksum_by_the_others(tmp_path: Path):

@@ -13,7 +13,7 @@ import tifffile
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError, SlideError
 from nodescan.slides import open_slide, slide_facts
-from nodescan.slides.tiff_checks import missing_bytes, tile_fault
+from nodescan.slides.tiff_checks import missing_bytes, tiff_fault
 from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
 from tests.slides.made_dicom import Level, write_level
 from tests.slides.made_files import noise, write_tiff
@@ -203,7 +203,7 @@ def test_directories_are_not_followed_into_pixels(tmp_path: Path):
         file.seek(8)
         file.write(struct.pack("<H", 60_000) + bytes(1_000_000))
         file.truncate(2**32 + 1_000_000)  # sparse
-    assert tile_fault(path) is None
+    assert tiff_fault(path) is None
     assert missing_bytes(path) == 0
     with path.open("r+b") as file:
         file.write(b"II*\0" + struct.pack("<I", 8))

@@ -296,6 +296,16 @@ def test_the_pixel_size_is_that_of_the_picture_and_not_of_what_is_described_firs
     assert halved.against.x_um == 0.5
 
 
+def test_what_is_between_the_pictures_of_a_long_description_does_not_count():
+    """Nor how deep a picture stands in it."""
+    sizes = 'PhysicalSizeX="0.25" PhysicalSizeY="0.25"'
+    plain = ome(sizes)["tiff.ImageDescription"]
+    others = "<A>" * 1000 + plain + "</A>" * 1000 + "<B/>" * 100_000
+    padded = f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{others}</OME>'
+    assert stated_spacing(ome(sizes) | {"tiff.ImageDescription": padded}) == stated_spacing(ome(sizes))
+    assert stated_spacing(ome(sizes) | {"tiff.ImageDescription": padded + "<"}).missing
+
+
 def test_one_micrometre_in_ome_xml_is_no_size():
     """Programs write it where they know none, and tags after it; other tags contradict it."""
     said = 'PhysicalSizeX="1.0" PhysicalSizeY="1.0"'

@@ -7,15 +7,17 @@ import pytest
 
 from nodescan.slides.tiff_checks import (
     LARGEST_TILE_PX,
-    TileFault,
+    MOST_DESCRIBED_BYTES,
+    TiffFault,
     is_big_endian_classic,
     missing_bytes,
     scanner_of,
-    tile_fault,
+    tiff_fault,
 )
 from tests.slides.made_files import Fields, write_directories
 
 WIDE, HIGH, OFFSETS, LENGTHS = 322, 323, 324, 325
+DESCRIPTION = 270
 STRIP_OFFSETS, STRIP_LENGTHS, TURNED = 273, 279, 274
 TILED = {WIDE: [256], HIGH: [128], OFFSETS: [8, 8, 8], LENGTHS: [10, 20, 30]}
 
@@ -36,7 +38,7 @@ TILED = {WIDE: [256], HIGH: [128], OFFSETS: [8, 8, 8], LENGTHS: [10, 20, 30]}
 def test_tiles_that_can_be_what_is_said_of_them_are_no_fault(tmp_path: Path, fields: Fields, size: int) -> None:
     """The largest that are taken, tiles as long as the file, none at all, and upright ones."""
     assert LARGEST_TILE_PX == 2**28
-    assert tile_fault(write_directories(tmp_path / "a.tif", {**TILED, **fields}, size=size)) is None
+    assert tiff_fault(write_directories(tmp_path / "a.tif", {**TILED, **fields}, size=size)) is None
 
 
 @pytest.mark.parametrize(
@@ -65,14 +67,23 @@ def test_tiles_that_no_reader_should_be_given_are_told(
 ) -> None:
     """A pixel, a byte or a turn too many, in the first directory or a later one; what was damaged can't be turned."""
     directories = [TILED, {**TILED, **fields}][:: 1 if place else -1]
-    found = tile_fault(write_directories(tmp_path / "a.tif", *directories, size=size))
-    assert found == TileFault(said, damaged=said.startswith("damaged"))
+    found = tiff_fault(write_directories(tmp_path / "a.tif", *directories, size=size))
+    assert found == TiffFault(said, damaged=said.startswith("damaged"))
+
+
+@pytest.mark.parametrize(("words", "refused"), [((2**22,), False), ((2**22 + 1,), True), ((2**21, 2**21 + 1), True)])
+def test_absurdly_long_descriptions_are_told(tmp_path: Path, words: Sequence[int], refused: bool) -> None:
+    """Of 16 MB in all, in words of 4 bytes. Opening a slide with one of 30 MB took minutes, and 1.4 GB of memory."""
+    path = write_directories(tmp_path / "a.tif", *({**TILED, DESCRIPTION: [0] * each} for each in words))
+    reason = f"its image descriptions are absurdly long (more than {MOST_DESCRIBED_BYTES:,} bytes)"
+    assert tiff_fault(path) == (TiffFault(reason, damaged=True) if refused else None)
+    assert MOST_DESCRIBED_BYTES == 2**24
 
 
 def test_strips_that_are_turned_are_no_fault_of_tiles(tmp_path: Path) -> None:
     """A scanner's picture of the label may be, and no reader is given it."""
     strips = {WIDE: [2**20], HIGH: [2**20], STRIP_OFFSETS: [8], STRIP_LENGTHS: [10], TURNED: [6]}
-    assert tile_fault(write_directories(tmp_path / "a.tif", strips, TILED)) is None
+    assert tiff_fault(write_directories(tmp_path / "a.tif", strips, TILED)) is None
 
 
 SIZE = 1000
@@ -110,10 +121,10 @@ def test_a_missing_directory_hides_nothing_that_the_others_miss(tmp_path: Path, 
     tiles = {**TILED, OFFSETS: [SIZE], LENGTHS: [reach]}
     path = write_directories(tmp_path / "a.tif", tiles, size=SIZE, last=SIZE + 300)
     assert missing_bytes(path) == missing
-    assert tile_fault(path) is None
+    assert tiff_fault(path) is None
     assert scanner_of(path) is None
     turned = write_directories(tmp_path / "b.tif", {**tiles, TURNED: [3]}, size=SIZE, last=SIZE + 300)
-    assert tile_fault(turned) is not None
+    assert tiff_fault(turned) is not None
 
 
 @pytest.mark.parametrize("place", [2**62, 2**63, 2**64 - 1])

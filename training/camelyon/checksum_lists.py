@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from nodescan.domain.naming import few
+from training.camelyon.bucket import DownloadError
 from training.camelyon.manifest import DIGESTS, DataSlide
 
 CHECKSUM_LISTS = ("checksums.txt", "checksums.md5")
@@ -16,15 +17,19 @@ _BSD = re.compile(r"\w+ \((?P<name>.+)\) = (?P<digest>[0-9a-fA-F]+)")
 """What BSD's and macOS' tools, and sha256sum --tag, write."""
 
 
-def parse_checksums(text: str) -> dict[str, str]:
-    """Path to digest, from lines `digest  path`, `digest *path` or `MD5 (path) = digest`; other lines (comments) are
-    passed over. Folders in a path may be written with a backslash, and a path may begin at the root or with "./"."""
-    sums: dict[str, str] = {}
+def parse_checksums(text: str) -> dict[str, tuple[str, ...]]:
+    """Path to its digests, from lines `digest  path`, `digest *path` or `MD5 (path) = digest`.
+
+    Other lines (comments) are passed over. Folders in a path may be written with a backslash, and a path may begin at
+    the root or with "./".
+    """
+    sums: dict[str, tuple[str, ...]] = {}
     for line in text.splitlines():
         found = _BSD.fullmatch(line.strip()) or _GNU.fullmatch(line.strip())
         if found and len(found["digest"]) in DIGESTS:
             path = PurePosixPath("/", found["name"].strip().replace("\\", "/").lstrip("/"))
-            sums["/".join(path.parts[1:])] = found["digest"].lower()
+            name = "/".join(path.parts[1:])
+            sums[name] = (*sums.get(name, ()), found["digest"].lower())
     return sums
 
 
@@ -34,7 +39,8 @@ def published_sums(
     """Sums by key, from the lists at the top of each data set.
 
     keys: of files, each with its row. read: the text of a key, None where there is none. tell: hears once a data set
-    that it has a list, and which files no list names and no sum of the manifest's verifies.
+    that it has a list, and which files no list names and no sum of the manifest's verifies. Raises DownloadError for
+    a list that has two sums of one kind for one of the keys.
     """
     sums: dict[str, str] = {}
     for top in sorted({PurePosixPath(key).parts[0] for key in keys}):
@@ -44,16 +50,28 @@ def published_sums(
         for place in there:
             listed = parse_checksums(texts[place] or "")
             for key in inside:
-                if digest := _listed(listed, key):
-                    sums.setdefault(key, digest)
+                if digests := _listed(listed, key):
+                    sums.setdefault(key, _one_of(digests, key, place))
         unnamed = [key for key in inside if key not in sums and not (key == keys[key].key and keys[key].checksum)]
         if there and unnamed:
             tell(f"{' and '.join(there)}: no checksum of {few(unnamed, 3)}, so only sizes can be checked there")
     return sums
 
 
-def _listed(sums: Mapping[str, str], key: str) -> str | None:
-    """The sum of a key: a list names its files from any folder on."""
+def _listed(sums: Mapping[str, tuple[str, ...]], key: str) -> tuple[str, ...]:
+    """The sums of a key: a list names its files from any folder on."""
     parts = PurePosixPath(key).parts
-    found = (sums.get("/".join(parts[start:])) for start in range(len(parts)))
-    return next((digest for digest in found if digest), None)
+    found = (sums.get("/".join(parts[start:]), ()) for start in range(len(parts)))
+    return next((digests for digests in found if digests), ())
+
+
+def _one_of(digests: tuple[str, ...], key: str, place: str) -> str:
+    """The longest, of sums of several kinds. Raises DownloadError where the longest are two: either may be wrong."""
+    longest = max(map(len, digests))
+    first, *others = dict.fromkeys(digest for digest in digests if len(digest) == longest)
+    if others:
+        raise DownloadError(
+            f"{place}: holds two sums for {key}, {first} and {others[0]}, and which of them is right would be a guess; "
+            "tell whoever keeps the data set, or leave the file out of the manifest"
+        )
+    return first

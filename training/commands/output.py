@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from nodescan.commands.options import INTERRUPTED, NOT_COMPLETE, WRONG_USAGE
+from nodescan.commands.options import NOT_COMPLETE, WRONG_USAGE
 from nodescan.errors import (
     AnnotationError,
     NodescanError,
@@ -17,6 +17,7 @@ from nodescan.errors import (
     WorkerError,
     first_line,
 )
+from nodescan.interrupts import INTERRUPTED
 from nodescan.streams import say
 from training.camelyon.bucket import DownloadError
 

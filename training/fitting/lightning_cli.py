@@ -18,10 +18,10 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.utilities import rank_zero_info
 
 from nodescan import errors
-from nodescan.commands.options import STOPPED
 from nodescan.errors import DeviceError, NodescanError, OutputError, SlideError, StoppedError, UsageError
 from nodescan.inference.device import fast_dtype
 from nodescan.inference.gpu_errors import is_out_of_memory
+from nodescan.interrupts import STOPPED
 from nodescan.whole_files import remove_parts
 from training.configurations import configuration_text, configurations_of
 from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints

@@ -100,7 +100,7 @@ class SameFolder(lightning.Callback):
 
     def _here(self, callback: ModelCheckpoint, state: Mapping[str, Any]) -> dict[str, Any]:
         """The state with those of its files that lie here, by their names here."""
-        stored = state.get("best_k_models", {})
+        stored = state.get("best_k_models", {}) or self._best_since(callback, state)
         scores = {here: score for there, score in stored.items() if (here := self._own(callback, state, there))}
         falling = sorted(scores, key=lambda here: float(scores[here]), reverse=callback.mode == "max")
         last = self._own(callback, state, state.get("last_model_path", ""))
@@ -115,6 +115,22 @@ class SameFolder(lightning.Callback):
             "kth_best_model_path": falling[-1] if falling else "",
             "kth_value": scores[falling[-1]] if falling else callback.kth_value,
         }
+
+    def _best_since(self, callback: ModelCheckpoint, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The first best checkpoint with its score, where it was written after the one that the run goes on from.
+
+        That one knows of none, and Lightning would write the next best one under a second name. None where it may be
+        of another run: one of as many steps or fewer, older, or written in another folder.
+        """
+        path = Path(str(callback.dirpath), f"{callback.filename}{callback.FILE_EXTENSION}")
+        if not callback.monitor or not path.is_file() or written_ns(path) < written_ns(self.path):
+            return {}
+        other = stored_callback(path, callback.state_key)
+        scores = {
+            there: score for there, score in other.get("best_k_models", {}).items() if Path(there).name == path.name
+        }
+        later = steps_of(path)[0] > steps_of(self.path)[0]
+        return scores if later and other.get("dirpath") == state.get("dirpath") else {}
 
     def _own(self, callback: ModelCheckpoint, state: Mapping[str, Any], there: str) -> str:
         """Where a file that the state names lies here; "" where it doesn't, or another run's has its name."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.errors import UsageError
-from nodescan.mask_images import DAMAGED_IMAGE, cut_off
+from nodescan.mask_images import DAMAGED_IMAGE, cut_off, has_few_bits
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _DEEP_GREY = ("I", "F")
@@ -43,13 +43,14 @@ def _refusal(image: Image.Image) -> str:
         return f"holds {pages} images, and which of them is the patch would be a guess; save one alone"
     if image.mode.startswith(_DEEP_GREY):
         return f"is grey of more than 8 bits ({image.mode}), which would turn white; save it in RGB of 8 bits"
+    if has_few_bits(image):
+        return "has colours of 5 and 6 bits, too few for stained tissue; save it in RGB of 8 bits"
     if lost := cut_off(image):
         return f"holds {lost}, of which a part would be cut off; save it in RGB of 8 bits"
     if image.mode == "1":
         return "is of black and white alone, as a mask is; take it out of the patches, or save it in RGB"
-    if _is_transparent(image):
-        return "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
-    return ""
+    transparent = "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
+    return transparent if _is_transparent(image) else ""
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -108,13 +109,8 @@ def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *,
     found_from = found_from_of(best)
     if found_from is None:
         typer.echo(_PHANTOMS_MISSED)
-    try:
+    with _fits_on_card(model):
         decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
-    except ValidationError as error:
-        why = error.errors()[0]["msg"]
-        raise UsageError(
-            f"{model}: what was chosen can't stand on a card ({why}); tune on other --slides, or with --patches"
-        ) from error
     save_card(card.model_copy(update={"decision": decision}).as_tuned(), model)
     return best
 
@@ -141,6 +137,22 @@ def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> 
         )
     rule = replace(standard, coverage_factor=coverage_factor(measured))
     told = {"coverage_factor": rule.coverage_factor, "covered_on": f"{len(measured)} deposits found of {described}"}
-    covered = card.model_copy(update={"decision": card.decision.model_copy(update=told)})
+    with _fits_on_card(model):
+        decision = Decision.model_validate(card.decision.model_dump() | told)
+    covered = card.model_copy(update={"decision": decision})
     save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)
     return rule
+
+
+@contextmanager
+def _fits_on_card(model: Path) -> Iterator[None]:
+    """Around the making of a Decision: numbers that a card can't hold become a UsageError that names the model."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        why = f"{key}: {first['msg']}" if key else first["msg"]
+        raise UsageError(
+            f"{model}: what was chosen can't stand on a card ({why}); tune on other --slides, or with --patches"
+        ) from error

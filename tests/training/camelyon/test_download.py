@@ -485,7 +485,7 @@ def test_a_part_is_joined_with_the_bytes_that_follow_it_alone(
 def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
     """sha256sum and md5sum, text and binary mode, with ./ or without; comments are passed over."""
     text = f"# sums\n{'a' * 64}  images/x.tif\n{'B' * 32} *./images/y.tif\nnot a sum  z.tif\n"
-    assert parse_checksums(text) == {"images/x.tif": "a" * 64, "images/y.tif": "b" * 32}
+    assert parse_checksums(text) == {"images/x.tif": ("a" * 64,), "images/y.tif": ("b" * 32,)}
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ def test_checksum_lists_are_read_as_their_tools_write_them() -> None:
 )
 def test_checksum_lists_of_other_tools_are_read_too(line: str) -> None:
     """With a tab, from the root, with a backslash as of Windows, in BSD's form."""
-    assert parse_checksums(f"# sums\r\n{line.format(digest='b' * 32)}\r\n") == {"images/x.tif": "b" * 32}
+    assert parse_checksums(f"# sums\r\n{line.format(digest='b' * 32)}\r\n") == {"images/x.tif": ("b" * 32,)}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -511,6 +511,31 @@ def test_a_checksum_list_is_read_as_it_is_encoded(server: Server, tmp_path: Path
     bucket = server.fill({**objects(), "CAMELYON16/checksums.txt": listed})
     with pytest.raises(DownloadError, match=r"tumor_001\.tif: wrong checksum"):
         download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+
+
+@pytest.mark.parametrize("right_first", [True, False])
+def test_two_sums_for_one_file_in_a_list_are_refused_and_both_named(
+    server: Server, tmp_path: Path, right_first: bool
+) -> None:
+    """The last one counted: beside a right one a wrong one refused the slide, or passed it over in silence."""
+    right, wrong = hashlib.sha256(SLIDE).hexdigest(), "0" * 64
+    sums = (right, wrong) if right_first else (wrong, right)
+    listed = "".join(f"{digest}  images/tumor_001.tif\n" for digest in sums).encode()
+    bucket = server.fill({**objects(), "CAMELYON16/checksums.txt": listed})
+    both = rf"tumor_001\.tif, {sums[0]} and {sums[1]},"
+    with pytest.raises(DownloadError, match=rf"checksums\.txt: holds two sums for .*{both}"):
+        download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_sums_of_two_kinds_or_twice_the_same_are_no_contradiction(server: Server, tmp_path: Path, order: int) -> None:
+    """The longer one is checked, wherever it stands; two sums of a file that isn't fetched don't matter."""
+    sums = [hashlib.sha256(SLIDE).hexdigest(), "0" * 32, hashlib.sha256(SLIDE).hexdigest()]
+    lines = [f"{digest}  images/tumor_001.tif" for digest in sums] + [f"{one * 64}  images/other.tif" for one in "ab"]
+    listed = "\n".join(lines[::order]).encode()
+    bucket = server.fill({**objects(), "CAMELYON16/checksums.txt": listed})
+    (fetched,) = download([ONE_SLIDE], tmp_path, bucket=bucket, tell=silent)
+    assert fetched.verified == "sha256 verified"
 
 
 def test_a_list_that_does_not_name_a_file_is_told(server: Server, tmp_path: Path) -> None:

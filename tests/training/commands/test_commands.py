@@ -373,6 +373,11 @@ def test_how_wide_uncertainties_must_be_is_measured_on_the_rule_as_it_is(
     assert CliRunner().invoke(app, tuned(*slides)).exit_code == 0
     assert load_card(model).decision.coverage_factor == pytest.approx(8.9)
     assert load_card(model).untuned is None
+    kept = load_card(model)
+    slides[:2] = [replace(slide, deposits=planted(((480.0, 480.0), 900.0))) for slide in slides[:2]]
+    line = refused(capsys, *tuned(*slides))
+    assert "coverage_factor: Input should be less than 20" in line
+    assert load_card(model) == kept
 
 
 @pytest.mark.parametrize("part", ["decision", "uncertainty"])

@@ -1,5 +1,6 @@
 """Going on with a run keeps its rate, its best checkpoint and its last, wherever its folder lies."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,35 @@ def test_another_runs_checkpoint_of_the_same_name_is_not_taken_for_ones_own(
     fit(["fit", "--config", str(finished), "--ckpt_path", str(tmp_path / "mine.ckpt")])
     assert stranger.read_bytes() == before
     assert "the best checkpoint so far, best.ckpt, does not lie beside" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("whose", ["own", "older", "another's"])
+def test_a_first_best_checkpoint_that_the_last_one_does_not_know_keeps_its_name(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], whose: str
+) -> None:
+    """As where a run is killed between both. What may be of another run in the same folder stays as it is."""
+    runs = tmp_path / "runs"
+    shutil.copytree(finished.parent / "runs", runs, symlinks=True)
+    last, (best,) = last_checkpoint(runs), runs.rglob("best.ckpt")
+    unknowing, content = torch.load(last, weights_only=True), torch.load(best, weights_only=True)
+    content["global_step"] = unknowing["global_step"] + 1
+    if whose == "another's":
+        content["callbacks"] = renamed(content["callbacks"], str(finished.parent / "runs"), "/another/run")
+    torch.save(content, best)
+    with_high_score(best.parent, 2.0)
+    for state in unknowing["callbacks"].values():
+        if isinstance(state, dict) and str(state.get("best_model_path", "")).endswith("best.ckpt"):
+            state |= {"best_k_models": {}, "best_model_path": "", "best_model_score": None, "kth_value": None}
+    torch.save(unknowing, last)
+    written = last.stat().st_mtime_ns + (-1 if whose == "older" else 1) * 10**9
+    os.utime(best, ns=(written, written))
+    before = best.read_bytes()
+    capsys.readouterr()
+    fit(["fit", "--config", str(finished), "--trainer.default_root_dir", str(runs), "--ckpt_path", str(last)])
+    told = "best checkpoint, valid/auc 2.0000: " in capsys.readouterr().out
+    names = sorted(path.name for path in runs.rglob("best*.ckpt"))
+    assert (told, names) == ((True, ["best.ckpt"]) if whose == "own" else (False, ["best-v1.ckpt", "best.ckpt"]))
+    assert best.read_bytes() == before
 
 
 def test_of_several_lasts_the_one_of_most_steps_is_gone_on_with(tmp_path: Path) -> None:

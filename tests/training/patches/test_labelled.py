@@ -58,8 +58,25 @@ def test_pixels_that_nobody_wrote_are_not_read_as_black(
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("layout", [{}, {"chunks": (4, 96, 96, 3)}])
+@pytest.mark.parametrize("written", [1, 3])
+def test_patches_behind_the_end_of_what_was_written_are_not_read_as_black(
+    tmp_path: Path, written: int, layout: dict[str, object]
+) -> None:
+    """Their place was set aside with the first ones'; a black patch before the last one is a patch."""
+    pixels = np.full((4, 96, 96, 3), 9, np.uint8)
+    pixels[0] = 0
+    source = hdf5_pair(tmp_path, pixels, np.array([0, 1, 0, 1]))
+    assert np.array_equal(read_patches([source]).pixels, pixels)
+    with h5py.File(source, "w") as file:
+        file.create_dataset("x", shape=pixels.shape, dtype="u1", **layout)[:written] = 9
+    said = rf"p_x\.h5: its last {4 - written} of 4 patches are 0 throughout"
+    with pytest.raises(UsageError, match=said):
+        read_patches([source])
+
+
 def test_labels_that_nobody_wrote_are_not_read_as_normal(tmp_path: Path) -> None:
-    source = hdf5_pair(tmp_path, np.zeros((2, 96, 96, 3), np.uint8), np.array([0, 1]))
+    source = hdf5_pair(tmp_path, np.full((2, 96, 96, 3), 9, np.uint8), np.array([0, 1]))
     with h5py.File(tmp_path / "p_y.h5", "w") as file:
         file.create_dataset("y", shape=(2, 1, 1, 1), dtype="u1")
     with pytest.raises(UsageError, match=r"p_y\.h5: a part of /y was never written"):
@@ -89,7 +106,7 @@ def test_what_is_larger_than_memory_is_refused_before_it_is_read(
     """By the size that its list states: reading it would end in an error of the memory."""
     archive = as_zip(tmp_path / "p.zip", {"normal": 1, "tumor": 1})
     sources = {"zip": archive, "folder": unzipped(archive, tmp_path / "folder")}
-    sources["hdf5"] = hdf5_pair(tmp_path, np.zeros((2, 96, 96, 3), np.uint8), np.array([0, 1]))
+    sources["hdf5"] = hdf5_pair(tmp_path, np.full((2, 96, 96, 3), 9, np.uint8), np.array([0, 1]))
     assert len(read_patches([sources[kind]])) == 2
     monkeypatch.setattr("training.patches.hdf5.free_memory_bytes", lambda: 100)
     monkeypatch.setattr("training.patches.labelled._LARGEST_FILE", 100)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.errors import UsageError
+from tests.made_bmp import bmp_of_5_6_5
 from training.patches.labelled import read_patches
 from training.patches.pictures import colours_of
 
@@ -54,6 +55,12 @@ def test_colours_of_more_than_8_bits_are_refused(content: bytes) -> None:
     """Of 12 bits in 16 the higher 8 are nearly black, whatever the picture was."""
     with pytest.raises(UsageError, match=r"^a\.zip: tumor/b holds colours of more than 8 bits, of .* in RGB of 8 bits"):
         colours_of(io.BytesIO(content), "a.zip: tumor/b")
+
+
+def test_a_bmp_of_5_and_6_bits_is_refused_for_that() -> None:
+    """It was said to hold colours of more than 8 bits."""
+    with pytest.raises(UsageError, match=r"^b has colours of 5 and 6 bits, too few for stained tissue; .* 8 bits$"):
+        colours_of(io.BytesIO(bmp_of_5_6_5(96)), "b")
 
 
 def test_a_channel_that_nobody_named_is_not_dropped() -> None:

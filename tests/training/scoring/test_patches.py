@@ -31,7 +31,7 @@ NORMAL, TUMOUR = (200, 120, 180), (110, 60, 150)
 
 def labelled_hdf5(folder: Path, labels: np.ndarray) -> Path:
     """PCam's pair, a black patch for every label."""
-    return hdf5_pair(folder, np.zeros((len(labels), 96, 96, 3), np.uint8), labels)
+    return hdf5_pair(folder, np.full((len(labels), 96, 96, 3), 9, np.uint8), labels)
 
 
 def test_zip_folder_and_hdf5_hold_the_same_patches(tmp_path: Path) -> None:
