@@ -65,9 +65,7 @@ def test_of_each_cell_the_shares_of_red_and_of_blue_light_are_told() -> None:
     np.testing.assert_array_equal(colour_shares(core, STRIDE_PX, (200.0, 250.0, 180.0)), expected)
 
 
-@pytest.mark.parametrize(
-    ("red", "blue", "found"), [(0.0105, 0.0105, False), (0.0095, 0.5, True), (0.5, 0.0095, True)]
-)
+@pytest.mark.parametrize(("red", "blue", "found"), [(0.0105, 0.0105, False), (0.0095, 0.5, True), (0.5, 0.0095, True)])
 def test_either_colour_tells(red: float, blue: float, found: bool) -> None:
     """Red ink lets red light through, blue ink blue light."""
     colours = np.stack([np.full((40, 40), red), np.full((40, 40), blue)], axis=-1).astype(np.float16)
