@@ -104,6 +104,7 @@ def test_settings_own_checks_reach_the_user(tmp_path: Path) -> None:
         (("quality", "min_eosin_fraction"), 1.1),
         (("quality", "pale", "min_dark_share"), -0.1),
         (("quality", "pale", "dark_density"), 0.029),
+        (("quality", "faults", "min_line_share"), 1.01),
         (("segmentation", "smallest_area_um2"), 3000.1),
     ],
 )

@@ -33,6 +33,12 @@ def codes(*deposits: Deposit) -> set[str]:
     return {flag.code for flag in deposit_flags(deposits)}
 
 
+def message(*deposits: Deposit) -> str:
+    """The one flag's message."""
+    (flag,) = deposit_flags(deposits)
+    return flag.message
+
+
 @pytest.mark.parametrize(
     ("deposits", "examined", "expected"),
     [
@@ -89,6 +95,11 @@ def test_whose_size_may_change_the_class_is_said() -> None:
 def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:
     """From 0.1 mm on, or with many foci, a count could make a micrometastasis of ITC."""
     assert codes(deposit(120)) == {"cell_count_review"}
+    assert codes(deposit(100)) == {"cell_count_review"}
+    assert message(deposit(60), deposit(120)) == (
+        "The cell count was not assessed. More than 200 tumour cells would make a micrometastasis, even at 0.2 mm or "
+        "less. Review 2 small deposits, the largest 0.12 mm."
+    )
     assert codes(deposit(60)) == {"cell_count_not_assessed"}
     assert codes(*[replace(deposit(40), id=n) for n in range(1, 6)]) == {"cell_count_review"}
     assert codes(deposit(120), deposit(900)) == {"cell_count_not_assessed"}
@@ -118,6 +129,15 @@ def test_a_count_decides_only_where_its_interval_is_clear_of_200(
     one = with_count(cells, uncertainty)
     assert one.metastasis is expected
     assert codes(one) == flags
+    assert not flags or f"no. 1 ({cells} ± 50 cells, 0.12 mm)" in message(one)
+
+
+def test_what_a_count_of_more_than_200_means_is_said_with_its_limits() -> None:
+    """A size of 0.2 mm or less, and cells that were counted without an uncertainty."""
+    assert message(deposit(120, cells=251)) == (
+        "More than 200 tumour cells were counted in no. 1 (251 ± 0 cells, 0.12 mm). That makes a micrometastasis, "
+        "although the size is 0.2 mm or less. Review the count."
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,6 +153,7 @@ def test_cells_of_a_dispersed_pattern_add_up(each: int, expected: Metastasis, fl
     foci = [with_count(each, 3 * each // 10, diameter_um=40, number=n, at_um=400 * n) for n in range(1, 11)]
     assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is expected
     assert codes(*foci) == ({flag} if flag else set())
+    assert not flag or message(*foci).startswith(f"{10 * each} ± {3 * each} tumour cells were counted over the ")
     assert class_range(foci) == (expected, expected)
 
 
@@ -141,6 +162,15 @@ def test_cells_of_separate_foci_are_not_added_but_many_are_up_for_review() -> No
     foci = [with_count(60, 20, number=n) for n in range(1, 6)]
     assert conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis is Metastasis.ITC
     assert codes(*foci) == {"cell_count_review"}
+    assert message(*foci).startswith("300 tumour cells were counted over 5 small foci. ")
+    assert codes(*foci[:4], deposit(60, number=5)) == {"cell_count_not_assessed"}
+    assert codes(deposit(900, number=6), *foci) == set()
+
+
+@pytest.mark.parametrize(("uncertainty", "flags"), [(10, set()), (11, {"cell_count_review"})])
+def test_many_foci_are_up_for_review_where_they_may_hold_more_than_200_cells(uncertainty: int, flags: set[str]) -> None:
+    """Five foci of 30 cells each: 200 at the most are no micrometastasis, 205 are one."""
+    assert codes(*[with_count(30, uncertainty, number=n) for n in range(1, 6)]) == flags
 
 
 def test_a_larger_focus_among_many_tiny_ones_does_not_lower_their_class() -> None:

@@ -80,11 +80,27 @@ def test_edges_and_shades_are_no_stuck_lines(upright: bool) -> None:
         assert not stuck_lines(view.swapaxes(0, 1) if upright else view, 64, FAULTS).any()
 
 
+@pytest.mark.parametrize(
+    ("places", "counted"),
+    [([(1, 1), (1, 3), (3, 1), (3, 3)], True), ([(0, 2), (2, 0), (2, 4), (4, 2)], False)],
+    ids=["touching", "apart"],
+)
+def test_an_edge_counts_where_its_block_touches_a_stuck_line(places: list[tuple[int, int]], counted: bool) -> None:
+    """At a corner, too; with a block between them it is an edge of something else."""
+    edge, stripes = np.where(np.arange(64) < 40, 20, 240), 40 + 20 * (np.arange(64) // 4 % 8)
+    view = np.random.default_rng(0).integers(60, 240, (5, 64, 5, 64), dtype=np.uint8)
+    view[2, :, 2] = stripes[:, None]
+    for row, column in places:
+        view[row, :, column] = edge[:, None]
+    found = stuck_lines(np.stack([view.reshape(320, 320)] * 3, axis=-1), 64, FAULTS)
+    assert {*zip(*np.nonzero(found), strict=True)} == {(2, 2), *(places if counted else ())}
+
+
 @pytest.mark.parametrize(("contrast", "found"), [(5, True), (4, False)])
 def test_lines_are_compared_from_the_least_contrast_on(contrast: int, found: bool) -> None:
-    """Stripes of 8 px, 5 levels above and below their mean: less is glass and its noise."""
-    stripes = 200 + contrast * np.where(np.arange(64) // 8 % 2, 1, -1)
-    view = np.broadcast_to(stripes[:, None, None], (64, 64, 3)).astype(np.uint8)
+    """Stripes of 8 px in green, 5 levels above and below their mean: less is glass and its noise."""
+    view = np.full((64, 64, 3), 200, np.uint8)
+    view[..., 1] = (200 + contrast * np.where(np.arange(64) // 8 % 2, 1, -1))[:, None]
     assert stuck_lines(view, 64, FAULTS).item() == found
 
 
@@ -94,9 +110,10 @@ def test_of_each_cell_the_share_of_light_pixels_is_told() -> None:
     core[:16, 16:32, 2] = 137
     core[:8, 32:48, 0] = 136
     core[:8, 48:64, 0] = 167
+    core[16:32, :16, 1] = 167
     for white, row in (((200.0, 180.0, 190.0), [0, 1, 0, 0.5]), ((255.0, 250.0, 250.0), [0, 0, 0, 0.5])):
         expected = np.zeros((4, 4))
-        expected[0] = row
+        expected[0], expected[1, 0] = row, 1
         np.testing.assert_array_equal(light_share(core, STRIDE_PX, FAULTS, white), expected)
 
 

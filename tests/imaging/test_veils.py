@@ -65,7 +65,7 @@ def test_of_each_cell_the_shares_of_red_and_of_blue_light_are_told() -> None:
     np.testing.assert_array_equal(colour_shares(core, STRIDE_PX, (200.0, 250.0, 180.0)), expected)
 
 
-@pytest.mark.parametrize(("red", "blue", "found"), [(0.5, 0.5, False), (0.008, 0.5, True), (0.5, 0.008, True)])
+@pytest.mark.parametrize(("red", "blue", "found"), [(0.0105, 0.0105, False), (0.0095, 0.5, True), (0.5, 0.0095, True)])
 def test_either_colour_tells(red: float, blue: float, found: bool) -> None:
     """Red ink lets red light through, blue ink blue light."""
     colours = np.stack([np.full((40, 40), red), np.full((40, 40), blue)], axis=-1).astype(np.float16)
@@ -74,10 +74,8 @@ def test_either_colour_tells(red: float, blue: float, found: bool) -> None:
 
 def test_what_was_not_seen_is_no_veil() -> None:
     """A piece narrower than half of a square is too little to judge, and glass beside one lends it no light."""
-    seen = np.zeros((40, 40), bool)
-    seen[:, :7] = True
-    colours = np.ones((40, 40, 2), np.float16)
-    colours[:, :7] = 0
-    assert not veiled_cells(colours, seen, CELL).any()
-    seen[:, :14], colours[:, :14] = True, 0
-    assert veiled_cells(colours, seen, CELL)[:, :14].all()
+    for wide, red, found in ((8, 0.0, False), (9, 0.0, True), (9, 0.0095, True), (9, 0.0105, False)):
+        seen = np.zeros((40, 40), bool)
+        seen[:, :wide] = True
+        colours = np.where(seen[..., None], (red, 0.5), 1).astype(np.float16)
+        assert (veiled_cells(colours, seen, CELL) == seen & found).all()

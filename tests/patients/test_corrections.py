@@ -1,5 +1,6 @@
 """A reader's review changes what it names and nothing else, and everything it did is kept."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,13 +309,13 @@ def test_a_size_in_mm_is_refused_even_where_it_could_be_um(tmp_path: Path, size:
         assert reviewed(tmp_path, *rows)[0]["a"].metastasis is Metastasis.MICRO
 
 
-@pytest.mark.parametrize(("x_um", "meant"), [(1030, None), (1012, 1), (1048, 2)])
+@pytest.mark.parametrize(("x_um", "meant"), [(1030, None), (1018, None), (1017, 1), (1043, 2)])
 def test_a_place_between_two_deposits_means_neither(tmp_path: Path, x_um: float, meant: int | None) -> None:
     """Two of 40 um, 60 um apart: half way neither is taken for the other; clearly nearer to one, that is meant."""
     two = replace(report("n", (40.0, 40.0)), deposits=(disc(1, 40.0, (1000.0, 900.0)), disc(2, 40.0, (1060.0, 900.0))))
     run, row = write_run(tmp_path / "run", [two]), f"n,,{x_um},900,reject,,Dr A"
     if meant is None:
-        with pytest.raises(UsageError, match=r"deposits 1, 2 are all near 1030, 900 um; give the deposit_id"):
+        with pytest.raises(UsageError, match=rf"deposits 1, 2 are all near {x_um}, 900 um; give the deposit_id"):
             after(run, row)
     else:
         assert [deposit.id for deposit in after(run, row).deposits] == [3 - meant]
@@ -327,7 +328,20 @@ def test_what_is_added_takes_no_number_of_a_rejected_deposit(tmp_path: Path) -> 
     assert [deposit.id for deposit in slides["a"].deposits] == [1, 3]
 
 
-def test_a_place_at_the_rim_of_a_small_deposit_means_it(tmp_path: Path) -> None:
-    """Of 150 um across, 110 um from its centre: 35 um off its outline."""
+@pytest.mark.parametrize(("x_um", "meant"), [(1124, True), (1126, False)])
+def test_a_place_within_50_um_of_the_outline_of_a_small_deposit_means_it(
+    tmp_path: Path, x_um: int, meant: bool
+) -> None:
+    """Of 150 um across: its outline ends 75 um from its centre."""
     one = replace(report("n", (150.0,)), deposits=(disc(1, 150.0, (1000.0, 900.0)),))
-    assert after(write_run(tmp_path / "run", [one]), "n,,1110,900,reject,,Dr A").deposits == ()
+    run, row = write_run(tmp_path / "run", [one]), f"n,,{x_um},900,reject,,Dr A"
+    with nullcontext() if meant else pytest.raises(UsageError, match="has no deposit near 1126, 900 um"):
+        assert after(run, row).deposits == ()
+
+
+def test_the_centre_of_a_ring_means_it(tmp_path: Path) -> None:
+    """Though its outlines, without and within, are both far off."""
+    outer, inner = (disc(1, size_um, (1000.0, 900.0)) for size_um in (900.0, 700.0))
+    ring = replace(outer, outline=(Polygon(outer.outline[0].exterior, (inner.outline[0].exterior,)),))
+    run = write_run(tmp_path / "run", [replace(report("n", (900.0,)), deposits=(ring,))])
+    assert after(run, "n,,1010,900,reject,,Dr A").deposits == ()

@@ -69,6 +69,8 @@ def test_what_is_added_at_a_deposit_of_qupath_is_refused(tmp_path: Path) -> None
             corrected(tmp_path / str(len(rows)), NEAR, *rows)
         assert str(told.value).endswith("If deposit 2 is meant, resize it; if not, accept it in a row of its own")
     assert corrected(tmp_path, NEAR, new, "s,2,,,accept,,Dr A") == [(1, 900.0), (2, 420.0), (3, 400.0)]
+    with pytest.raises(UsageError, match=r"what is added is at deposit 2 .* read in QuPath"):
+        corrected(tmp_path / "beside", (NEAR[0], 0.0), "s,,4970,4240,add,400,Dr A")
 
 
 @pytest.mark.parametrize(("off_um", "refused"), [(0.9, False), (1.1, True)])
@@ -112,13 +114,24 @@ def test_a_centre_of_the_page_means_its_deposit_beside_another(tmp_path: Path, a
 
 @pytest.mark.parametrize("corner_um", [FAR, ONE_OFF, NEAR, (0.0, 0.0)])
 def test_centres_of_the_page_mean_what_they_say(tmp_path: Path, corner_um: tuple[float, float]) -> None:
-    """Wherever the scanned part begins; and what is added stands elsewhere, to the last um that was scanned."""
-    x, y = corner_um[0] + 8000, corner_um[1] + 9000
+    """Wherever the scanned part begins; and what is added may lie at its first um and at its last."""
     for number, (at_um, left) in enumerate(((SMALL_UM, (1, 900.0)), (LARGE_UM, (2, 420.0)))):
+        x, y = corner_um[0] + 8000 * number, corner_um[1] + 9000 * number
         rows = (f"s,,{centre(at_um)},reject,,Dr A", f"s,,{x},{y},add,300,Dr A")
         assert corrected(tmp_path / str(number), corner_um, *rows) == sorted(
             [left, (3, 300.0)], key=lambda one: -one[1]
         )
+
+
+def test_a_place_that_is_one_of_the_canvas_alone_means_its_deposit(tmp_path: Path) -> None:
+    """Read by eye, 10 um off its centre: counted as QuPath does it is at none."""
+    assert corrected(tmp_path, NEAR, f"s,,{LARGE_UM[0] + 10:g},{LARGE_UM[1]:g},reject,,Dr A") == [(2, 420.0)]
+
+
+def test_what_is_added_within_a_deposit_stands_where_both_frames_are_one(tmp_path: Path) -> None:
+    """30 um off its centre: QuPath says nothing else there."""
+    row = f"s,,{LARGE_UM[0] + 30:g},{LARGE_UM[1]:g},add,300,Dr A"
+    assert corrected(tmp_path, (0.0, 0.0), row) == [(1, 900.0), (2, 420.0), (3, 300.0)]
 
 
 def test_both_frames_may_mean_one_deposit(tmp_path: Path) -> None:

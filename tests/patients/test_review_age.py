@@ -59,6 +59,12 @@ def test_a_table_older_than_the_scan_is_told_when_its_date_changes_too(tmp_path:
         assert told_of(run, day, REJECTED) == ["review_before_scan"]
 
 
+def test_what_was_added_before_the_scan_means_none_of_its_deposits(tmp_path: Path) -> None:
+    """It stands beside them, whenever it was written."""
+    run = reviewed_run(tmp_path / "run", "10", 300.0)
+    assert told_of(run, "02", "a,,9000,9000,add,500,Dr A,") == []
+
+
 @pytest.mark.parametrize(
     "row", ["a,1,,,reject,,Dr A,compared", "a,1,,,reject,,Dr B,artefact", "a,,3000,3000,reject,,Dr A,artefact"]
 )

@@ -192,6 +192,7 @@ def codes(number: int, *symbols: int) -> bytes:
         ([codes(0x01, 1), codes(0x10, 0)], False),
         ([codes(0x00, 1, 2, 3) + codes(0x10, 1)], True),
         ([codes(0x10, 0, 5) + codes(0x11, 1)], True),
+        ([bytes((0x10, 1, *[0] * 14, 1, 0, 2)) + codes(0x11, 1)], True),  # codes of 1 and of 16 bits
         ([codes(0x10, 0), codes(0x11, 1)], True),
         ([codes(0x10)], False),
         ([codes(0x10, 1)[:12]], False),

@@ -1,0 +1,226 @@
+"""What the page says of a slide in sentences, word by word: each is there where it is true, and nowhere else."""
+
+from dataclasses import replace
+
+import pytest
+
+from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
+from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_found, failed_if_unread
+from nodescan.reports import sentences
+from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, ellipse, result
+
+MEANT = (
+    "“±” should contain the true size for about 95 % of deposits. It can be too small where a deposit merges with a "
+    "false neighbour or breaks into pieces."
+)
+ALL = "All of the tissue found (49.0 mm²) was examined."
+HERE = "The finding covers only the sections on this slide."
+NEVER_ADDED = f"{HERE} Sizes of several deposits or sections are never added."
+NOT_COUNTED = "Tumour cells were not counted, so the class follows from size alone."
+COUNTED = "Tumour cells were counted in deposits up to 0.2 mm{}. The counts are estimates."
+BY_CELLS = "The class follows from the number of tumour cells, which is an estimate. Review the count."
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        (
+            "macro",
+            (
+                "The largest size lies 0.62 mm above the nearest limit (2 mm), more than its uncertainty (0.04 mm).",
+                MEANT,
+                ALL,
+                NOT_COUNTED,
+                NEVER_ADDED,
+            ),
+        ),
+        (
+            "itc",
+            (
+                "The largest size lies 0.05 mm below the nearest limit (0.2 mm), more than its uncertainty (0.01 mm).",
+                MEANT,
+                ALL,
+                NOT_COUNTED,
+                NEVER_ADDED,
+            ),
+        ),
+        ("negative", (ALL, HERE)),
+        ("incomplete_nothing", ("91.0 % of the tissue found (49.0 mm²) was examined.",)),
+        ("nothing_examined", ("0 % of the tissue found (49.0 mm²) was examined.",)),
+        ("not_he", ("All of the tissue found (49.0 mm²) was shown to the network, which can't judge it.",)),
+        ("no_tissue", ()),
+        ("failed", ()),
+    ],
+)
+def test_how_sure_a_finding_is(variant: str, said: tuple[str, ...]) -> None:
+    """How far the size is from a limit, how much was examined, whether cells were counted."""
+    assert sentences.how_sure(VARIANTS[variant]().report) == said
+
+
+FIX = "Fix the cause above and run the slide again. Until then, read this slide under the microscope."
+CORNER = "The tissue that was not examined (9.0 %, 4.4 mm²), hatched in the overview."
+FAINT = (
+    "Likeliest place, too small or too faint to be a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
+    "of the scanned part (centre in corrections: 4000, 6060 µm).",
+    "Next likeliest (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
+    "corrections: 7000, 5050 µm).",
+)
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        ("negative", FAINT),
+        ("incomplete_nothing", (CORNER, *FAINT)),
+        (
+            "incomplete_micro",
+            (
+                "Deposit 1 (0.64 ± 0.02 mm): 9.30 mm from the left, 2.85 mm from the top of the scanned part.",
+                CORNER,
+            ),
+        ),
+        ("no_tissue", ("The slide itself: it may hold tissue that was not recognised.",)),
+        ("unmeasurable", (FIX,)),
+        ("failed", (FIX,)),
+    ],
+)
+def test_where_to_look_first(variant: str, said: tuple[str, ...]) -> None:
+    """What was not examined before what is likely; of a slide without a result the way to get one."""
+    assert sentences.look_first(VARIANTS[variant]().report) == said
+
+
+def test_where_nothing_is_to_be_looked_at_that_is_said() -> None:
+    """Of a negative slide without any likely place; what is hatched is so only where there is an overview to see."""
+    clean = replace(VARIANTS["negative"]().report, detections=())
+    assert sentences.look_first(clean) == ("Nothing stands out.",)
+    part = VARIANTS["incomplete_nothing"]().report
+    hidden = replace(part, flags=(Flag("levels_disagree", "Levels disagree."), *part.flags), detections=())
+    assert sentences.look_first(hidden)[-1] == "The tissue that was not examined (9.0 %, 4.4 mm²)."
+    assert sentences.look_first(replace(part, tissue_area_mm2=None))[0].startswith(
+        "The tissue that was not examined (9.0 %)"
+    )
+
+
+def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
+    """As a place to look at, and beside the share that was examined."""
+    clean = VARIANTS["negative"]().report
+    pale = replace(clean, flags=(Flag("small_pale_area", "A pale area lies at the top."),))
+    assert sentences.look_first(pale) == ("A pale area lies at the top.", *FAINT)
+    told = f"{ALL} A pale area counts as examined, although tumour may be missed there."
+    assert sentences.how_sure(pale) == (told, HERE)
+
+
+@pytest.mark.parametrize(
+    ("variant", "said"),
+    [
+        ("itc", "Largest contiguous deposit 0.15 ± 0.01 mm: 0.2 mm or smaller."),
+        (
+            "borderline",
+            "Largest contiguous deposit 2.01 ± 0.03 mm: larger than 2 mm, but so near the limit that this is "
+            "uncertain.",
+        ),
+        (
+            "incomplete_micro",
+            "Largest contiguous deposit at least 0.64 ± 0.02 mm; as measured, larger than 0.2 mm, up to 2 mm. Not all "
+            "tissue was examined, so the true class may be higher.",
+        ),
+        (
+            "incomplete_nothing",
+            "Nothing was found, but 9.0 % of the tissue was not examined. This is not a negative result.",
+        ),
+        ("no_tissue", "No tissue was found on this slide. This is not a negative result."),
+        ("failed", "scan-7731.svs: the file ends early; copy it again from the scanner, then run again."),
+    ],
+)
+def test_the_answer_under_the_headline(variant: str, said: str) -> None:
+    assert sentences.answer(VARIANTS[variant]().report) == said
+
+
+def test_an_incomplete_macrometastasis_may_be_larger() -> None:
+    """Its class can't be higher."""
+    assert sentences.answer(result((MACRO,), unread=True).report).endswith(
+        "larger than 2 mm. Not all tissue was examined, so there may be larger or more deposits."
+    )
+
+
+def test_a_reason_begins_as_a_sentence_but_for_a_files_name() -> None:
+    """Of a slide that was never read all reasons are told, of one that failed late the first: the others are flags."""
+    failed, looked = VARIANTS["failed"]().report, VARIANTS["incomplete_nothing"]().report
+    two = (Flag("failed", "the disk is full"), Flag("ink", "There is ink."))
+    assert sentences.answer(replace(failed, flags=two)) == "The disk is full There is ink."
+    assert sentences.answer(replace(failed, flags=())) == "No reason was recorded. See the run's log."
+    late = failed_if_unread(replace(looked, unread_fraction=0.09), 5)
+    assert sentences.answer(late) == (
+        "9 % of the tissue could not be read from the file or was never scanned. That is more than the 5 % allowed "
+        "(--max-unread), so nothing can be said about the slide as a whole."
+    )
+
+
+def test_no_class_although_all_was_examined_has_its_reason() -> None:
+    """A model that wasn't tuned, or what the flags say; deposits without a class are not nothing."""
+    whole = replace(VARIANTS["negative"]().report, status=Status.INCOMPLETE, metastasis=None)
+    flags = "No class can be given, for the reasons listed under “Flags”. This is not a negative result."
+    untuned = Flag("model_not_tuned", "The model was not tuned.")
+    assert sentences.answer(whole) == flags
+    assert sentences.answer(replace(whole, flags=(untuned,))) == (
+        "The model was not tuned. This is not a negative result."
+    )
+    part = result((MICRO,), unread=True).report
+    assert sentences.answer(replace(part, metastasis=None, at_least=False)) == flags
+
+
+def counted(number: int, size_um: float, cells: int | None) -> Deposit:
+    """A deposit of this size and count, which is sure to 20 cells."""
+    one = replace(ellipse(number, (5200.0, 4300.0), size_um), cells=cells, cells_uncertainty=cells and 20)
+    return replace(one, metastasis=classify(Micrometers(size_um), cells=cells, cells_uncertainty=one.cells_uncertainty))
+
+
+@pytest.mark.parametrize(
+    ("deposits", "said"),
+    [
+        ([counted(1, 150.0, None), counted(2, 140.0, None)], NOT_COUNTED),
+        ([counted(1, 150.0, 50), counted(2, 140.0, None)], COUNTED.format(", but not in 1 of 2")),
+        ([counted(1, 200.0, 50)], COUNTED.format("")),
+        ([counted(1, 150.0, 60), counted(2, 140.0, 300)], BY_CELLS),
+        ([counted(1, 640.0, None)], ""),
+        ([], ""),
+    ],
+)
+def test_what_cells_had_to_do_with_the_class(deposits: list[Deposit], said: str) -> None:
+    """Of deposits up to 0.2 mm alone: no others are counted."""
+    report = replace(result(deposits).report, metastasis=class_found(deposits))
+    told = [line for line in sentences.how_sure(report) if "umour cells" in line and "isolated" not in line]
+    assert told == ([said] if said else [])
+
+
+def test_a_class_by_cells_says_no_distance_of_its_size_from_a_limit() -> None:
+    """The class doesn't hang on it; on the size of the largest that no cells raised, it does."""
+    for first, second, told in ((300, 60, False), (60, 300, True)):
+        deposits = [counted(1, 150.0, first), counted(2, 140.0, second)]
+        report = replace(result(deposits).report, metastasis=Metastasis.MICRO)
+        assert any("nearest limit" in line for line in sentences.how_sure(report)) is told
+
+
+def test_cells_of_dispersed_foci_that_make_the_class_are_told_with_their_number() -> None:
+    """Ten foci of 30 cells over 4 mm."""
+    foci = [
+        replace(counted(number, 40.0, 30), cells_uncertainty=9, endpoints_um=((400.0 * number, 0.0),) * 2)
+        for number in range(1, 11)
+    ]
+    report = replace(result(foci).report, metastasis=class_found(foci))
+    assert "0.2 mm or smaller, but with 300 ± 90 tumour cells over the dispersed foci" in sentences.answer(report)
+
+
+def test_several_deposits_that_are_cut_off_are_told_together() -> None:
+    """By their numbers; one that is whole is measured by nobody, nor does a micrometastasis ask for a count."""
+    cut = [replace(MICRO, id=1, cut_off=True), replace(ITC, id=2, cut_off=True), replace(ITC, id=3)]
+    report = replace(result(cut).report, at_least=True)
+    said = sentences.how_sure(report)[0]
+    assert said == "Deposits 1, 2 are cut off: their sizes are lower bounds, and so is the class."
+    measured = ["Measure it under the microscope." in line for line in sentences.look_first(report)[:3]]
+    assert measured == [True, True, False]
+    assert not [line for line in sentences.look_first(report) if "cells" in line]
