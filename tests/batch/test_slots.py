@@ -13,6 +13,7 @@ from nodescan.batch.workers import Opened
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import (
     CrowdedError,
+    DeviceError,
     DisplacedError,
     ModelError,
     NodescanError,
@@ -107,11 +108,26 @@ def test_a_worker_that_cannot_begin_is_replaced_once(
     one = slot(tmp_path, first)
     if another:
         assert one.open() == (started[0][1], READY)
-        assert not first.there
+        assert (first.there, started[0][1].asked) == (False, (job(tmp_path), 3, 9.0))
     else:
         with pytest.raises(ModelError):
             one.open()
         assert started == []
+
+
+def test_a_worker_after_a_lost_one_is_ready_only_when_its_own_model_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may stand without one, where its device was gone for a moment: what the lost one had open is not its own."""
+    first, second = FakeWorker(), FakeWorker(DeviceError("no GPU"))
+    monkeypatch.setattr(slots, "Worker", lambda **_: second)
+    one = slot(tmp_path, first)
+    one.open()
+    first.there = False
+    with pytest.raises(DeviceError):
+        one.open()
+    assert one.open() == (second, READY)
+    assert second.opened == 2
 
 
 @pytest.mark.parametrize(
