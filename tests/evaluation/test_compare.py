@@ -463,6 +463,21 @@ def test_the_official_score_tells_which_lesions_of_coarse_slides_it_leaves_out(t
         assert any("lesions up to about 800 um count as isolated tumour cells" in note for note in notes) is told
 
 
+@pytest.mark.parametrize(("mode", "lesions"), [(OFFICIAL, 1), (EVERY, 2)])
+def test_the_official_score_takes_the_organisers_pixel_for_every_slides(
+    tmp_path: Path, mode: FrocMode, lesions: int
+) -> None:
+    """At 0.972 um/px a lesion of 20 pixels of level 5 is one of 0.6 mm; to their script it is of 0.16 mm, and ITC."""
+    found = report("s1", (2600.0,))
+    assert found.info is not None
+    info = replace(found.info, spacing=Spacing.square(0.972))
+    run = write_run(tmp_path / "run", [replace(found, info=info)])
+    mask_file(tmp_path / "masks" / "s1_mask.png", (900.0, 160.0))
+    task = figures(compared(run, tmp_path / "masks", mode)).lesion_task
+    assert task is not None
+    assert task.n_lesions == lesions
+
+
 def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
     """All of them failed: nothing is scored, and the list of what was left out is still told."""
     run = write_findings(tmp_path / "run", [report("a", status=Status.FAILED), report("b", status=Status.FAILED)])

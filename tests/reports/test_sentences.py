@@ -99,7 +99,10 @@ def test_where_nothing_is_to_be_looked_at_that_is_said() -> None:
     assert sentences.look_first(clean) == ("Nothing stands out.",)
     part = VARIANTS["incomplete_nothing"]().report
     hidden = replace(part, flags=(Flag("levels_disagree", "Levels disagree."), *part.flags), detections=())
-    assert sentences.look_first(hidden)[-1] == "The tissue that was not examined (9.0 %, 4.4 mm²)."
+    assert sentences.look_first(hidden) == (
+        "The whole slide under the microscope: it may hold tissue that was not found.",
+        "The tissue that was not examined (9.0 %, 4.4 mm²).",
+    )
     assert sentences.look_first(replace(part, tissue_area_mm2=None))[0].startswith(
         "The tissue that was not examined (9.0 %)"
     )
@@ -138,6 +141,30 @@ def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
 )
 def test_the_answer_under_the_headline(variant: str, said: str) -> None:
     assert sentences.answer(VARIANTS[variant]().report) == said
+
+
+@pytest.mark.parametrize(
+    ("largest_um", "said"),
+    [
+        ((196.0, 30.0), "0.2 mm or smaller, but so near the limit that this is uncertain."),
+        ((190.0, 5.0), "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."),
+    ],
+)
+def test_of_several_sizes_that_may_change_the_class_the_largest_is_told(
+    largest_um: tuple[float, float], said: str
+) -> None:
+    """Where the largest deposit's is one of them no other is named; nor is any where there is no class."""
+    sizes = (largest_um, (180.0, 42.0), (175.0, 50.0))
+    deposits = [
+        replace(ITC, id=number, diameter_um=Micrometers(size), diameter_uncertainty_um=Micrometers(unsure))
+        for number, (size, unsure) in enumerate(sizes, 1)
+    ]
+    report = result(deposits).report
+    assert sentences.answer(report).endswith(said)
+    assert sentences.doubt(report) == "borderline: isolated tumour cells or micrometastasis"
+    unclassed = replace(report, status=Status.INCOMPLETE, metastasis=None)
+    assert sentences.doubt(unclassed) == "incomplete"
+    assert not [line for line in sentences.look_first(unclassed) if "borderline" in line]
 
 
 def test_an_incomplete_macrometastasis_may_be_larger() -> None:
