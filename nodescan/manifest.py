@@ -1,6 +1,8 @@
 """The patient manifest: which slide shows which node of which patient, and what only the clinic knows."""
 
+import os
 import re
+import sys
 import unicodedata
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -213,18 +215,31 @@ def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
     mpp = row.number("mpp")
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}")
-    path, stain = row.text("path"), row.text("stain")
+    stain = row.text("stain")
     if stain and _is_he(stain) is None:
         raise row.error(
             f"stain is {stain!r}, which is not known; write H&E, or IHC for what the pathologist alone reads"
         )
     return ManifestRow(
         facts=node_facts(row),
-        path=folder / path if path else None,
+        path=_path(row, folder),
         slide_id=row.name("slide_id"),
         stain=stain,
         mpp_um=mpp,
     )
+
+
+def _path(row: CsvRow, folder: Path) -> Path | None:
+    """Raise UsageError for a name that the locale can't put into bytes: every look at the disk would raise."""
+    text = row.text("path")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise row.error(
+            f"path {text!r} has characters that this session's locale can't write ({sys.getfilesystemencoding()}); "
+            "set a UTF-8 locale, such as LC_ALL=C.UTF-8"
+        ) from None
+    return folder / text if text else None
 
 
 def _is_he(stain: str) -> bool | None:

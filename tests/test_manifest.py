@@ -1,5 +1,8 @@
 """The patient manifest: read as meant, refused where it contradicts itself."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,3 +174,23 @@ def test_names_of_which_digits_are_parted_otherwise_are_two(tmp_path: Path, name
     """Patient 1, block 1 is not patient 11."""
     rows = manifest(tmp_path, *(f"s{number},P1,{name}" for number, name in enumerate(names))).rows
     assert [row.facts.node_id for row in rows] == [*names]
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="elsewhere names of files are UTF-8 whatever the locale"
+)
+def test_path_that_the_locale_cannot_write_is_refused(tmp_path: Path) -> None:
+    """The first look at the disk ended in a UnicodeEncodeError."""
+    (tmp_path / "m.csv").write_text("path,patient_id\nplain.tif,P1\na \u00fc.tif,P1\n", encoding="utf-8")
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "nodescan", "run", "--manifest", "m.csv", "--out", "out"],
+        cwd=tmp_path,
+        env=os.environ | ascii_only | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = "path 'a \\xfc.tif' has characters that this session's locale can't write (ascii); set a UTF-8 locale"
+    assert (done.returncode, done.stderr.splitlines()) == (2, [f"error: m.csv, line 3: {told}, such as LC_ALL=C.UTF-8"])

@@ -58,13 +58,15 @@ class RunRecord:
     clock_start: float = field(default_factory=time.monotonic)
 
     def write(
-        self, state: str, asked: int, reports: Sequence[SlideReport], *, kept: Collection[str] = frozenset()
+        self, state: str, asked: Sequence[str], reports: Sequence[SlideReport], *, kept: Collection[str] = frozenset()
     ) -> None:
         """Write run.json. state: "running", "finished" or "interrupted". Raises OutputError.
 
-        kept: slide_id of the reports that an earlier run made. "redo" names the slides that the same command tries
-        again; "device" is what the run began on, "devices" all that its slides were scanned on.
+        asked: slide_id of all slides of the run; kept: slide_id of the reports that an earlier run made. "redo" names
+        the slides that have no result: those that failed, and those that the run has not reached, or never will if it
+        was stopped. "device" is what the run began on, "devices" all that its slides were scanned on.
         """
+        reached, failed = {report.slide.slide_id for report in reports}, set(to_redo(reports))
         own = [report for report in reports if report.slide.slide_id not in kept]
         content = {
             "record_version": RECORD_VERSION,
@@ -73,8 +75,8 @@ class RunRecord:
             "command": list(self.command),
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
-            "slides": {"asked": asked, "kept": len(kept), **_counts(reports)},
-            "redo": list(to_redo(reports)),
+            "slides": {"asked": len(asked), "kept": len(kept), **_counts(reports)},
+            "redo": [slide_id for slide_id in asked if slide_id in failed or slide_id not in reached],
             "reports": list(self.reports),
             "model": model_as_json(self.predictor.model),
             "result_version": RESULT_VERSION,

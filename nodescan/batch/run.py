@@ -182,11 +182,12 @@ def scan_all(
     tools.rules.may_write()
     shown = shown_command(tools.command, tools.folder)
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
-    record.write("running", len(refs), _in_order(refs, kept), kept=kept)
+    asked = [ref.slide_id for ref in refs]
+    record.write("running", asked, _in_order(refs, kept), kept=kept)
     done = dict(kept)
     table, put = SummaryTable(tools.folder / SUMMARY_CSV, refs), partial(_put, tools=tools, viewer=viewer)
     put_rows = partial(put, lambda: table.write(_in_order(refs, done)))
-    others = other_reports(tools.folder, [ref.slide_id for ref in refs])
+    others = other_reports(tools.folder, asked)
     put_page = partial(put, partial(_write_page, refs, done, tools.folder, others))
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
@@ -212,7 +213,7 @@ def scan_all(
         raise
     finally:
         reports = _in_order(refs, done)
-        unwritten += put(partial(record.write, state, len(refs), reports, kept=kept))
+        unwritten += put(partial(record.write, state, asked, reports, kept=kept))
         unwritten += put_page()
     return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept), others=others)
 

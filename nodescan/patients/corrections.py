@@ -45,6 +45,7 @@ def apply_corrections(
     by_slide = dict(originals)
     touched: dict[tuple[str, int | Place], Correction] = {}
     vouched: dict[str, set[int]] = {}
+    named: dict[str, set[int]] = {}
     done: list[Applied] = []
     for correction in corrections:
         if correction.slide_id not in by_slide:
@@ -59,6 +60,7 @@ def apply_corrections(
         check_size_on_slide(correction, original, target)
         changed, applied = _apply(report, correction, target)
         by_slide[correction.slide_id] = changed
+        named.setdefault(correction.slide_id, set()).add(target)
         if correction.action != "reject":
             vouched.setdefault(correction.slide_id, set()).add(target)
         done.append(applied)
@@ -70,7 +72,7 @@ def apply_corrections(
     for correction, one in zip(corrections, done, strict=True):
         if one.centre_um is not None:
             _check_apart(correction, one.centre_um, by_slide[one.slide_id])
-            check_frame_of_added(correction, originals[one.slide_id], vouched.get(one.slide_id, set()))
+            check_frame_of_added(correction, originals[one.slide_id], named[one.slide_id])
     outdated = {one.slide_id for one in done if one.before_scan}
     for name in {correction.slide_id for correction in corrections}:
         concluded = _concluded(by_slide[name], originals[name], vouched.get(name, set()))

@@ -87,8 +87,8 @@ def deposit_at(place_um: Place, original: StoredReport, where: CsvRow) -> int:
 def check_frame_of_added(correction: Correction, original: StoredReport, named: Collection[int]) -> None:
     """Raise UsageError where what is added lies at a deposit if its centre was read in QuPath: it would count twice.
 
-    named: ids of deposits that other rows let stand, which the reader knows to be others. A centre that was copied from
-    the page's likeliest places is none of QuPath's.
+    named: ids of deposits that have rows of their own, a rejection included: the reader knows these to be others. A
+    centre that was copied from the page's likeliest places is none of QuPath's.
     """
     place_um = correction.deposit
     if isinstance(place_um, int) or not any(scanned_from_um(original)):
@@ -99,7 +99,8 @@ def check_frame_of_added(correction: Correction, original: StoredReport, named: 
     (x, y), number = place_um, there[0]
     raise correction.where.error(
         f"the centre {x:g}, {y:g} um of what is added is at deposit {number} of slide {original.slide_id!r} if it was "
-        f"read in QuPath. {_FRAME}. If deposit {number} is meant, resize it; if not, accept it in a row of its own"
+        f"read in QuPath. {_FRAME}. If deposit {number} is meant, resize it; if not, accept or reject it in a row of "
+        "its own"
     )
 
 

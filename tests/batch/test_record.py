@@ -58,7 +58,9 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
         Path(name).mkdir()
     command = ("nodescan", "run", "Jane Doe", "Jan*", "*.svs", "--out", "out")
     facts = RemotePredictor(ColourPredictor().model, "cpu", "float32", 1)
-    RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write("running", 0, ())
+    RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write(
+        "running", (), ()
+    )
     assert json.loads(Path("out/run.json").read_text())["command"] == [
         "nodescan",
         "run",
@@ -115,7 +117,9 @@ def test_a_run_says_what_the_gpus_of_its_workers_compute_with(tmp_path: Path) ->
 
     facts = RemotePredictor(ColourPredictor().model, "cuda:0 (NVIDIA H200)", "float16", 32)
     record = RunRecord(tmp_path, ("nodescan",), load_config(), facts, ("json",))
-    record.write("finished", 2, [report("a", "550"), report("b", "570"), report("kept", "470")], kept={"kept"})
+    record.write(
+        "finished", ["a", "b", "kept"], [report("a", "550"), report("b", "570"), report("kept", "470")], kept={"kept"}
+    )
     found = json.loads((tmp_path / "run.json").read_text())["versions"]
     assert (found["cuda"], found["gpu-driver"]) == ("12.8", "550; 570")
     assert found["numpy"] == versions()["numpy"]

@@ -145,6 +145,7 @@ def test_slide_whose_report_is_whole_when_the_user_stops_the_run_has_its_row(tmp
     assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [("a", "complete", "micro")]
     record = json.loads((out / "run.json").read_text())
     assert (record["state"], record["slides"]["complete"]) == ("interrupted", 1)
+    assert record["redo"] == ["b"]
 
 
 def test_memory_that_runs_out_is_no_defect(tmp_path: Path, out: Path) -> None:
@@ -209,20 +210,23 @@ def test_an_error_tells_which_of_two_files_of_one_name(tmp_path: Path, out: Path
 
 
 def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> None:
-    """Stopped in the second slide, the first one's row stands and run.json says how far it got."""
+    """Stopped in the second slide: the first one's row stands; run.json says how far the run got, and names the failed
+    slide and the two that are left in their order."""
 
     def open_first(ref: SlideRef) -> Slide:
         if ref.slide_id == "b":
             raise KeyboardInterrupt
         return open_slide(ref)
 
-    paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
+    (tmp_path / "0.tif").write_bytes(b"no slide")
+    painted = (paint_slide(tmp_path / f"{name}.tif") for name in "abc")
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(*paths), tools(out, opening=open_first), Listener(), kept={})
-    assert [row["slide_id"] for row in rows(out)] == ["a"]
+        scan_all(slides(tmp_path / "0.tif", *painted), tools(out, opening=open_first), Listener(), kept={})
+    assert [row["slide_id"] for row in rows(out)] == ["0", "a"]
     record = json.loads((out / "run.json").read_text())
     assert record["state"] == "interrupted"
-    assert (record["slides"]["asked"], record["slides"]["complete"]) == (2, 1)
+    assert (record["slides"]["asked"], record["slides"]["complete"]) == (4, 1)
+    assert record["redo"] == ["0", "b", "c"]
 
 
 def test_run_interrupted_in_its_first_slide_has_the_table_its_page_links_to(tmp_path: Path, out: Path) -> None:

@@ -162,7 +162,7 @@ def test_devices_of_earlier_runs_are_not_this_runs(tmp_path: Path) -> None:
     earlier = scanned(given, [slide], slots=1).reports[0]
     record = RunRecord(given.folder, (), load_config(), ColourPredictor(), ("json",))
     for kept, devices in (((), [worker_fakes.GPU.format(0)]), (("a",), [])):
-        record.write("finished", 1, [earlier], kept=kept)
+        record.write("finished", ["a"], [earlier], kept=kept)
         assert json.loads((given.folder / "run.json").read_text())["devices"] == devices
 
 

@@ -62,15 +62,23 @@ def test_a_place_of_qupath_without_a_deposit_on_the_canvas_is_refused(tmp_path: 
 
 
 def test_what_is_added_at_a_deposit_of_qupath_is_refused(tmp_path: Path) -> None:
-    """Unless that deposit stays by the reader's word; rejecting it speaks for a new size of the same."""
-    new = "s,,4970,2740,add,400,Dr A"
-    for rows in ([new], [new, "s,2,,,reject,,Dr A"]):
-        with pytest.raises(UsageError, match=r"what is added is at deposit 2 .* read in QuPath") as told:
-            corrected(tmp_path / str(len(rows)), NEAR, *rows)
-        assert str(told.value).endswith("If deposit 2 is meant, resize it; if not, accept it in a row of its own")
-    assert corrected(tmp_path, NEAR, new, "s,2,,,accept,,Dr A") == [(1, 900.0), (2, 420.0), (3, 400.0)]
+    """It would count twice."""
+    with pytest.raises(UsageError, match=r"what is added is at deposit 2 .* read in QuPath") as told:
+        corrected(tmp_path, NEAR, "s,,4970,2740,add,400,Dr A")
+    assert str(told.value).endswith("If deposit 2 is meant, resize it; if not, accept or reject it in a row of its own")
     with pytest.raises(UsageError, match=r"what is added is at deposit 2 .* read in QuPath"):
         corrected(tmp_path / "beside", (NEAR[0], 0.0), "s,,4970,4240,add,400,Dr A")
+
+
+@pytest.mark.parametrize(
+    ("action", "left"), [("accept", [(1, 900.0), (2, 420.0), (3, 400.0)]), ("reject", [(1, 900.0), (3, 400.0)])]
+)
+def test_what_is_added_may_lie_where_qupath_has_a_deposit_with_a_row_of_its_own(
+    tmp_path: Path, action: str, left: list[tuple[int, float]]
+) -> None:
+    """Accepted, the reader knows it to be another; rejected, it can't count twice. The rows' order doesn't matter."""
+    rows = ("s,,4970,2740,add,400,Dr A", f"s,2,,,{action},,Dr A")
+    assert corrected(tmp_path / "1", NEAR, *rows) == corrected(tmp_path / "2", NEAR, *reversed(rows)) == left
 
 
 @pytest.mark.parametrize(("off_um", "refused"), [(0.9, False), (1.1, True)])

@@ -12,11 +12,12 @@ import torch
 
 from nodescan.errors import ModelError, UsageError
 from nodescan.inference.card import CARD_FILE, MODEL_NAME, WEIGHTS_FILE, ModelCard, load_card, save_card
-from nodescan.inference.models import build
+from nodescan.inference.models import MODELS, build
 from nodescan.inference.predictor import load_network
 from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.whole_files import output_errors
 from training.fitting.checkpoints import are_sound, halved, read_checkpoint
+from training.fitting.rivals import RIVALS
 from training.provenance import UNTUNED
 from training.slides.index import SPACING_UM
 
@@ -86,6 +87,10 @@ def _refuse_tuned(folder: Path) -> None:
 def _network_of(checkpoint: Path) -> tuple[str, torch.nn.Module]:
     """The architecture's name, and the network with the checkpoint's weights."""
     architecture, weights = read_checkpoint(checkpoint)
+    if architecture in RIVALS:
+        raise UsageError(
+            f"{checkpoint}: {architecture} networks can't be exported; those of {', '.join(sorted(MODELS))} can"
+        )
     try:
         net = build(architecture)
         net.load_state_dict(weights)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nodescan.errors import ModelError
 from nodescan.inference.equivariance import POSES
-from nodescan.inference.models import P4MNet, Step, build
+from nodescan.inference.models import MODELS, P4MNet, Step, build
 from nodescan.inference.poses import FEATURES
 from nodescan.inference.resnet import Block
 from training.fitting.pretrained import LITE, EfficientNetLite, middle_px
@@ -96,7 +97,14 @@ RIVALS: dict[str, Callable[[], nn.Module]] = {
 
 def build_any(architecture: str) -> nn.Module:
     """A rival by name, else one of nodescan's own networks. Raises ModelError for a name that is in neither table."""
-    return RIVALS[architecture]() if architecture in RIVALS else build(architecture)
+    if architecture in RIVALS:
+        return RIVALS[architecture]()
+    if architecture not in MODELS:
+        raise ModelError(
+            f"no architecture named {architecture!r}; there are {', '.join(sorted(MODELS))}, and some that can be "
+            f"trained but not exported: {', '.join(sorted(RIVALS))}"
+        )
+    return build(architecture)
 
 
 def parameters(net: nn.Module) -> int:

@@ -80,3 +80,11 @@ def test_a_tuned_model_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"tuned model .*60 composites"):
         export(checkpoint, tmp_path / "model", name="model", training_data="none")
     assert load_card(tmp_path / "model").decision.chosen_on == "60 composites"
+
+
+def test_a_network_that_is_for_training_alone_is_not_exported(tmp_path: Path) -> None:
+    """With the names of those that can be."""
+    checkpoint = made_checkpoint(tmp_path / "one.ckpt", "p4m-half")
+    with pytest.raises(UsageError, match=r"p4m-half networks can't be exported; those of p4m, p4m-small, resnet18 can"):
+        export(checkpoint, tmp_path / "model", name="model", training_data="none")
+    assert not (tmp_path / "model").exists()

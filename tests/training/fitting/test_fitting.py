@@ -216,6 +216,16 @@ def test_tiles_that_a_network_answers_otherwise_are_refused(
     assert "--model.tile_weight 0" in line
 
 
+def test_an_unknown_architecture_is_told_all_there_are(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those that can be exported first, then those that can't."""
+    config = small_config(tmp_path / "small.yaml", index, batches=1)
+    line = said_of(["--config", str(config), "--model.architecture", "nonsense"], capsys)
+    assert "no architecture named 'nonsense'; there are p4m, p4m-small, resnet18, and" in line
+    assert line.endswith("not exported: efficientnet-lite0, p4m-half, p4m-wide-first, plain, residual")
+
+
 @pytest.mark.parametrize(("batches", "epochs"), [(4, 4), (5, 3)])
 def test_epochs_of_another_length_cannot_be_gone_on_with(
     finished: Path, batches: int, epochs: int, capsys: pytest.CaptureFixture[str]
