@@ -129,7 +129,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             predictor = tools.predictor
             why = predictor.model.why_untuned
             untuned = f"; {why}: no slide will be complete" if why else ""
-            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}")
+            wide = "" if predictor.model.uncertainty_measured else '; its "±" was not measured'
+            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}{wide}")
             kept, contradicted = (
                 ({}, ()) if request.force else report_kept_slides(manifest, refs, tools, viewer, request.precision)
             )

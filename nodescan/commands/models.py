@@ -31,6 +31,7 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("spacing", f"{finest:g} to {coarsest:g} um/px, an answer every {card.stride_px} px"),
             ("threshold", f"{_levels(card)}, chosen on {card.decision.chosen_on}"),
             _found_from(card),
+            *_unmeasured(card),
             ("trained on", card.training_data),
             *card.metrics.items(),
             ("limits", card.limits),
@@ -45,6 +46,12 @@ def _levels(card: "ModelCard") -> str:
     rule = card.decision
     smoothed = f" of the map smoothed by {rule.smoothing_um:g} um" if rule.smoothing_um else ""
     return f"{rule.threshold:g}{smoothed}; a deposit reaches {rule.seed_threshold:g} somewhere"
+
+
+def _unmeasured(card: "ModelCard") -> tuple[tuple[str, str], ...]:
+    from nodescan.reports.wording import UNMEASURED
+
+    return () if card.identity().uncertainty_measured else (("±", UNMEASURED),)
 
 
 def _found_from(card: "ModelCard") -> tuple[str, str]:

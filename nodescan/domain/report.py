@@ -62,7 +62,8 @@ class ModelIdentity:
     greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say, or
     says it of another card: no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um,
     seed_threshold: how deposits come of its map, see DecisionRule; None for a network without a card, and compared by
-    card_sha256. untuned: None where it is tuned, or nobody said why not.
+    card_sha256. untuned: None where it is tuned, or nobody said why not. uncertainty_measured: whether its card says on
+    which deposits the width of "±" was measured; True for a network without a card.
     """
 
     name: str
@@ -74,6 +75,7 @@ class ModelIdentity:
     smoothing_um: float | None = field(default=None, compare=False)
     seed_threshold: float | None = field(default=None, compare=False)
     untuned: Untuned | None = field(default=None, compare=False)
+    uncertainty_measured: bool = field(default=True, compare=False)
 
     @property
     def tuned(self) -> bool:

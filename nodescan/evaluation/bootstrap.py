@@ -21,7 +21,7 @@ _NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure and its 95 % interval. n: units resampled, or counted.
+    """A figure and its 95 % interval. n: a share's denominator; for any other figure, the units that were resampled.
 
     None: not defined, for the data or for every resample; without ends, too, where all resamples give one value, as of
     ten hits in ten: that is no certainty.

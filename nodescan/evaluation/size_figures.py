@@ -1,7 +1,7 @@
 """How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +136,7 @@ def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estima
     def share(drawn: NDArray[np.intp]) -> float:
         return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
 
-    return estimate(len(pairings), share)
+    return replace(estimate(len(pairings), share), n=int(there.sum()))
 
 
 def false_deposits(pairings: Sequence[Pairing]) -> Estimate:

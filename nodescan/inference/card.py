@@ -73,7 +73,7 @@ class _Part(BaseModel):
 class Decision(_Part):
     """How the map turns into deposits; see DecisionRule for each number, and ModelIdentity for found_from_um.
 
-    covered_on: what coverage_factor was chosen on, where that isn't what the rest was.
+    covered_on: the deposits that coverage_factor was measured on; None: it was not measured for this model.
     """
 
     smoothing_um: float
@@ -97,9 +97,9 @@ class Decision(_Part):
         return self
 
     @staticmethod
-    def of(rule: DecisionRule, *, chosen_on: str, found_from_um: float | None) -> "Decision":
-        """What a card says of a rule, which data it was chosen on, and from which size on it found every deposit."""
-        return Decision(**asdict(rule), chosen_on=chosen_on, found_from_um=found_from_um)
+    def of(rule: DecisionRule, *, chosen_on: str, covered_on: str | None, found_from_um: float | None) -> "Decision":
+        """A rule with what a card says about it: the fields of the same names."""
+        return Decision(**asdict(rule), chosen_on=chosen_on, covered_on=covered_on, found_from_um=found_from_um)
 
     def rule(self) -> DecisionRule:
         return DecisionRule(**self.model_dump(exclude=_TOLD))
@@ -175,6 +175,7 @@ class ModelCard(_Part):
             smoothing_um=self.decision.smoothing_um,
             seed_threshold=self.decision.seed_threshold,
             untuned=untuned,
+            uncertainty_measured=self.decision.covered_on is not None and untuned is not Untuned.EDITED,
         )
 
     def sha256(self) -> str:

@@ -94,6 +94,7 @@ def model_as_json(model: ModelIdentity) -> Json:
         "threshold": float(model.threshold),
         "card_sha256": model.card_sha256,
         **{name: float(value) for name, value in known.items() if value is not None},
+        **({} if model.uncertainty_measured else {"uncertainty_measured": False}),
     }
 
 

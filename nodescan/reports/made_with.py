@@ -45,7 +45,7 @@ class MadeWith:
 
 def made_with(model: ModelIdentity, provenance: Provenance | None) -> MadeWith:
     """What a report of this model and provenance was made with, without what of the model bears on no result."""
-    judge = replace(model, found_from_um=None, smoothing_um=None, seed_threshold=None)
+    judge = replace(model, found_from_um=None, smoothing_um=None, seed_threshold=None, uncertainty_measured=True)
     if provenance is None:
         return MadeWith(judge)
     return MadeWith(

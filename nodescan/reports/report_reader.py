@@ -250,6 +250,7 @@ def _model(content: Mapping[str, Any]) -> ModelIdentity:
         found_from_um=known(content.get("found_from_um"), finite),
         smoothing_um=known(content.get("smoothing_um"), finite),
         seed_threshold=known(content.get("seed_threshold"), finite),
+        uncertainty_measured=bool(content.get("uncertainty_measured", True)),
     )
 
 

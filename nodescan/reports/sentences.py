@@ -21,16 +21,11 @@ from nodescan.reports.wording import (
     not_whole_words,
     percent,
     size_words,
+    uncertainty_words,
     unseen_words,
     untuned_words,
     without_paths,
 )
-
-_MEANT = (
-    "“±” should contain the true size for about 95 % of deposits. It can be too small where a deposit merges with a "
-    "false neighbour or breaks into pieces."
-)
-"""As measured on composite slides, see docs/measured.md."""
 
 _ONE_OR_SEVERAL = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci"})
 
@@ -136,7 +131,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
         nearest = next(iter(deciding(report.deposits)), report.deposits[0])
         size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
         said += [_distance_to_limits(nearest, report.deposits)] if size_tells else []
-        said.append(_MEANT)
+        said.append(uncertainty_words(report.model))
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)

@@ -25,6 +25,7 @@ from nodescan.reports.wording import (
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
     TILE_RULES,
+    UNMEASURED,
     class_words,
     flag_title,
     largest_words,
@@ -90,6 +91,7 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: 
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
         others=other_words(others),
+        unmeasured=_unmeasured(reports),
         worst=worst_status(reports, asked=asked).value,
         outcomes=outcomes(reports),
         classes=classes(reports),
@@ -98,6 +100,12 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: 
         script=Markup(script),  # this program's own, word for word what the policy's hash allows
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def _unmeasured(reports: Sequence[SlideReport]) -> str:
+    """What is said of the sizes in the table where "±" was not measured for a model; "" where it was, or none is."""
+    sized = [one.model for one in reports if one.model is not None and one.deposits and one.metastasis is not None]
+    return f"“±” {UNMEASURED}." if any(not model.uncertainty_measured for model in sized) else ""
 
 
 def worst_status(reports: Sequence[SlideReport], *, asked: int) -> Status:

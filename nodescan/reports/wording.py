@@ -39,6 +39,11 @@ NOT_JUDGED_WORDS = "not judged"
 CUT_OFF = "cut off"
 """Of a deposit that ends where nobody looked, beside its size."""
 
+UNMEASURED = "should contain the true size for about 95 % of deposits, but that was not measured for this model"
+"""Of "±", where nothing says on which deposits its width was measured."""
+
+_TOO_SMALL_WHERE = "a deposit merges with a false neighbour or breaks into pieces"
+
 NOT_COUNTED = "not assessed"
 
 NOT_NEEDED = "not needed"
@@ -98,6 +103,13 @@ def limit_words(found_from_um: float | None) -> str:
         f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
         "excluded."
     )
+
+
+def uncertainty_words(model: ModelIdentity | None) -> str:
+    """What "±" means in a report of this model: as measured on composite slides (docs/measured.md), or not measured."""
+    if model is not None and not model.uncertainty_measured:
+        return f"“±” {UNMEASURED}. It can be too small, above all where {_TOO_SMALL_WHERE}."
+    return f"“±” should contain the true size for about 95 % of deposits. It can be too small where {_TOO_SMALL_WHERE}."
 
 
 def unseen_words(report: SlideReport) -> str:

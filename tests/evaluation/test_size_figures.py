@@ -77,7 +77,7 @@ def test_a_lesion_in_the_deposit_of_another_is_found_and_has_no_size() -> None:
     """Its tumour was called, so it isn't missed; its neighbour's length is no measurement of it."""
     both = [lesion(900, 1300, holds_others=True), lesion(300, merged=True)]
     found = task([slide(both), slide([lesion(400, 420)]), slide([lesion(800)])])
-    assert (found.recall[1].value, found.recall[1].n) == (0.75, 3)
+    assert (found.recall[1].value, found.recall[1].n) == (0.75, 4)
     assert found.classes.tolist() == [[0] * 5, [1, 1, 0, 2, 0], [0] * 5]
     assert found.agreement.bias.value == 210
 
@@ -90,17 +90,18 @@ def test_where_no_slide_is_known_recall_is_not_defined() -> None:
 
 
 def test_lesions_of_one_slide_are_no_independent_cases() -> None:
-    """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88."""
+    """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88.
+    The number it is of is that of the lesions, its denominator."""
     itc = lesion(100, 105)
     missed = lesion(100)
     recall = task([slide([itc] * 3), slide([missed] * 2)]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 2)
+    assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 5)
 
 
 def test_a_resample_without_a_lesion_of_the_class_has_no_recall() -> None:
     """One slide of four has both: found in every resample that holds it, so without an interval."""
     recall = task([slide([lesion(100, 105)] * 2), *[slide([lesion(900, 900)])] * 3]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (1.0, None, None, 4)
+    assert (recall.value, recall.low, recall.high, recall.n) == (1.0, None, None, 2)
 
 
 def test_false_deposits_and_pieces() -> None:

@@ -91,6 +91,15 @@ def test_from_which_size_on_a_model_finds_all_stands_on_its_card_or_nowhere(tmp_
     assert silent.identity() != card.identity()
 
 
+def test_a_card_says_whether_its_uncertainty_was_measured() -> None:
+    """The released one does; one that names no deposits, or was edited since, doesn't. It is the same model."""
+    card = load_card(RELEASED)
+    silent = card.model_copy(update={"decision": _with(card.decision, covered_on=None)})
+    edited = card.model_copy(update={"decision": _with(card.decision, coverage_factor=1.0)})
+    assert [each.identity().uncertainty_measured for each in (card, silent, edited)] == [True, False, False]
+    assert silent.identity() == card.identity()
+
+
 def test_the_released_card_is_as_tuning_left_it() -> None:
     """Its digest is the one that `tune` would write, on every platform and with every pydantic."""
     card = load_card(RELEASED)

@@ -70,6 +70,20 @@ def test_a_models_detection_limit_is_told_and_read_back(tmp_path: Path, schema: 
         assert again.found_from_um == known.model.found_from_um == json.loads(content)["model"].get("found_from_um")
 
 
+def test_an_uncertainty_that_was_not_measured_is_told_and_read_back(
+    tmp_path: Path, schema: Draft202012Validator
+) -> None:
+    """Of a model whose "±" was measured the file has no such key."""
+    report = VARIANTS["macro"]().report
+    for measured in (True, False):
+        known = replace(report, model=replace(report.model, uncertainty_measured=measured))
+        content = json_bytes(report_as_json(known))
+        assert schema.is_valid(json.loads(content))
+        assert ("uncertainty_measured" in json.loads(content)["model"]) is not measured
+        (tmp_path / "report.json").write_bytes(content)
+        assert ReportFile(tmp_path / "report.json").report_of(known.slide).model.uncertainty_measured is measured
+
+
 def test_planted_values_come_back(macro_folder: Path) -> None:
     """Sizes, places, class and provenance stand in the file as they were found."""
     content = json.loads((macro_folder / "report.json").read_text())

@@ -53,6 +53,16 @@ def test_counts_follow_the_reports() -> None:
 
 
 @pytest.mark.parametrize(
+    ("variant", "measured", "told"), [("macro", False, True), ("macro", True, False), ("negative", False, False)]
+)
+def test_the_index_says_where_uncertainties_were_not_measured(variant: str, measured: bool, told: bool) -> None:
+    """Of sizes alone: a run without a deposit states none."""
+    one = report(variant)
+    page = render([replace(one, model=replace(one.model, uncertainty_measured=measured))], FOLDER, asked=1)
+    assert ("of deposits, but that was not measured for this model." in html.unescape(page)) is told
+
+
+@pytest.mark.parametrize(
     ("variants", "not_run", "worst"),
     [
         (("macro", "negative"), 0, "complete"),

@@ -268,6 +268,16 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     assert "“±” should contain the true size for about 95 % of deposits." in said
 
 
+def test_an_uncertainty_that_was_not_measured_for_the_model_is_called_that() -> None:
+    """Nobody knows then which share of true sizes it contains."""
+    report = VARIANTS["macro"]().report
+    unmeasured = replace(report, model=replace(report.model, uncertainty_measured=False))
+    words = "“±” should contain the true size for about 95 % of deposits, but that was not measured for this model."
+    said, said_of_measured = (" ".join(sentences.how_sure(each)) for each in (unmeasured, report))
+    assert f"{words} It can be too small, above all where a deposit merges with a false neighbour" in said
+    assert "not measured" not in said_of_measured
+
+
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report

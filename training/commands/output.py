@@ -55,8 +55,8 @@ def without_package(error: ImportError) -> UsageError:
 
 
 def flat(scores: Any) -> dict[str, object]:
-    """The fields of a scores dataclass; an estimate becomes its value and, as name_95 and name_n, its ends and of how
-    many it is. None is what isn't defined, since nothing was found, say."""
+    """The fields of a scores dataclass; an estimate becomes its value and, as name_95 and name_n, the ends of
+    its interval and its n: of a share, the denominator. None is what isn't defined, since nothing was found, say."""
     from nodescan.evaluation.bootstrap import Estimate
 
     content: dict[str, object] = {}

@@ -1,6 +1,7 @@
 """Scores of a yes-or-no classifier, with bootstrap intervals."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,3 +47,12 @@ def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *
 def bootstrap(score: Callable[[NDArray[np.intp]], float], count: int) -> Estimate:
     """`score` of all `count` cases, and of resamples of them with replacement; see `estimate`."""
     return estimate(count, score, seed=_SEED)
+
+
+def share_of_some(right: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Estimate:
+    """The share of the counted cases that are right, its interval by resampling all cases.
+
+    right, counted : bool (N,), of the same cases. The estimate's n is how many are counted: the denominator.
+    """
+    found = bootstrap(lambda index: share(right[index][counted[index]]), len(counted))
+    return replace(found, n=int(counted.sum()))

@@ -13,12 +13,14 @@ from pydantic import ValidationError
 
 from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.naming import how_many
 from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.inference.card import CARD_FILE, Decision, checked_weights, load_card, save_card
 from nodescan.inference.lanes import Precision
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.slots import open_in_slot
+from nodescan.reports.wording import UNMEASURED
 from nodescan.whole_files import write_beside
 from training.options import Tuned
 from training.patches.labelled import read_patches
@@ -104,15 +106,26 @@ def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *,
         typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
     planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
     found_from_of = cache(lambda rule: found_from_um(measured_discs(planted, rule, settings)))
-    best = steadiest(trials, sees_phantoms=lambda rule: found_from_of(rule) is not None).rule
+    best = steadiest(trials, sees_phantoms=lambda rule: found_from_of(rule) is not None)
     chosen_on = f"{described}; the smoothest within a standard error of the best of {len(trials)}"
-    found_from = found_from_of(best)
+    found_from, measured = found_from_of(best.rule), best.scores.size_within.n
+    covered_on = f"{measured} deposits found of {described}" if measured >= FEWEST_COVERED else None
+    if covered_on is None:
+        typer.echo(_unmeasured_words(measured))
     if found_from is None:
         typer.echo(_PHANTOMS_MISSED)
     with _fits_on_card(model):
-        decision = Decision.of(best, chosen_on=chosen_on, found_from_um=found_from)
+        decision = Decision.of(best.rule, chosen_on=chosen_on, covered_on=covered_on, found_from_um=found_from)
     save_card(card.model_copy(update={"decision": decision}).as_tuned(), model)
-    return best
+    return best.rule
+
+
+def _unmeasured_words(found: int) -> str:
+    """That "±" was not measured, with the number of deposits that were found and measured, and what to do."""
+    return (
+        f'"±" {UNMEASURED}: {how_many(found, "deposit")} found, {FEWEST_COVERED} are needed. '
+        "To measure it: tune --only uncertainty, with --patches ZIP --seeds 1-100 or with more outlined slides"
+    )
 
 
 def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> DecisionRule:

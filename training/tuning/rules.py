@@ -36,7 +36,7 @@ from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide
 from nodescan.whole_files import written_beside
 from training.patches.labelled import ARRAY_ERRORS
-from training.provenance import UNTUNED
+from training.provenance import UNMEASURED_FACTOR, UNTUNED
 from training.tuning.discs import DiscMap, measured_discs, sizes_follow
 from training.tuning.known_slides import (
     KnownSlide,
@@ -245,11 +245,11 @@ def coverage_factor(measured: Sequence[LesionMatch]) -> float:
     """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
 
     The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
-    measured: with standard uncertainties. At least NORMAL_FACTOR, and that from fewer than FEWEST_COVERED deposits.
+    measured: with standard uncertainties. At least NORMAL_FACTOR; UNMEASURED_FACTOR from fewer than FEWEST_COVERED.
     """
     errors = sorted(abs(lesion.error_um) / lesion.uncertainty_um for lesion in measured)
     if len(errors) < FEWEST_COVERED:
-        return NORMAL_FACTOR
+        return UNMEASURED_FACTOR
     rank = math.ceil(0.95 * (len(errors) + 1) - 1e-9)
     return max(NORMAL_FACTOR, math.ceil(10 * errors[rank - 1] - 1e-9) / 10)
 

@@ -351,6 +351,8 @@ def test_every_score_of_nine_answers_by_hand() -> None:
     found = scores_of(np.array([0.9, 0.7, 0.5, 0.4, 0.2, 0.6, 0.3, 0.2, 0.1]), truth)
     assert (found.sensitivity.value, found.specificity.value, found.n) == (0.6, 0.75, 9)
     assert found.accuracy.value == pytest.approx(6 / 9)
+    assert (found.sensitivity.n, found.specificity.n, found.specificity_at_sensitivity_090.n) == (5, 4, 4)
+    assert (found.accuracy.n, found.auc.n) == (9, 9)
     # pairs in order: 4 of 0.9 and of 0.7, 3 of 0.5 and of 0.4, 1 and a tie of 0.2
     assert found.auc.value == pytest.approx(15.5 / 20)
     assert found.specificity_at_sensitivity_090.value == 0.25  # at 0.2, which four of five are not enough for

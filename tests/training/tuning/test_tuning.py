@@ -205,13 +205,15 @@ def one_off_by(errors_in_standard: Iterable[float]) -> list[LesionMatch]:
 
 
 def test_the_coverage_factor_holds_95_percent_of_the_found_deposits() -> None:
-    """96 of 100, so that another one is held in 95 % of cases; never below 2; few say too little."""
+    """96 of 100, so that another one is held in 95 % of cases; never below 2. Of fewer than 39 deposits: as wide as the
+    released model's."""
     errors = [*np.linspace(-1.0, 1.0, 95), 3.04, -3.14, 8.0, 9.0, -30.0]
     factor = coverage_factor(one_off_by(errors))
     assert sum(abs(error) <= factor for error in errors) == 96
     assert factor == pytest.approx(3.1)
-    assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 30))) == 2.0
-    assert coverage_factor(one_off_by([9.0] * 38)) == 2.0
+    assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 39))) == 2.0
+    assert coverage_factor(one_off_by(np.linspace(-1.0, 1.0, 30))) == 2.8
+    assert coverage_factor(one_off_by([9.0] * 38)) == 2.8
     assert coverage_factor(one_off_by([9.0] * 38 + [30.0])) == 9.0
 
 

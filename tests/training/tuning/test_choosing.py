@@ -1,0 +1,56 @@
+"""What choosing a decision writes on a model's card, and what it tells."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nodescan.domain.decision import DecisionRule
+from nodescan.domain.units import Spacing
+from nodescan.inference.card import load_card
+from nodescan.inference.random_model import random_model
+from tests.evaluation.made_lesions import planted
+from tests.imaging.planted import CELL_UM, coverage, disc
+from training.options import Tuned
+from training.tuning import card as card_tuning
+from training.tuning import rules as tuning
+from training.tuning.card import rewrite_card
+from training.tuning.known_slides import KnownSlide
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that sees every planted disc of 400 um as it is; one smoothing and threshold, in threads."""
+    map_ = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
+    blank = coverage(disc((480, 480), 400), (60, 60), Spacing.square(CELL_UM))
+    blank.values[:] = 0
+    monkeypatch.setattr(card_tuning, "open_predictor", lambda *_, **__: SimpleNamespace())
+    monkeypatch.setattr(card_tuning, "probability_map", lambda path, *_, **__: blank if path.stem == "none" else map_)
+    monkeypatch.setattr(card_tuning, "disc_maps", lambda *_: [])
+    monkeypatch.setattr(card_tuning, "thin_maps", lambda *_: [])
+    monkeypatch.setattr(card_tuning, "found_from_um", lambda _: 800.0)
+    monkeypatch.setattr(tuning, "_LOWEST_RULES", (DecisionRule(16.0, 0.5, 0.5, (), 0.0, coverage_factor=1.0),))
+    monkeypatch.setattr(tuning, "ProcessPoolExecutor", lambda **_: ThreadPoolExecutor())
+
+
+def slides(deposits: int) -> tuple[list[KnownSlide], str]:
+    known = [KnownSlide(f"s{n}", Path(f"s{n}.tif"), planted(((480.0, 480.0), 400.0))) for n in range(deposits)]
+    return [*known, KnownSlide("none", Path("none.tif"), ())], "made-up slides"
+
+
+@pytest.mark.usefixtures("chosen")
+@pytest.mark.parametrize(
+    ("deposits", "covered_on", "factor"), [(3, None, 2.8), (39, "39 deposits found of made-up slides", 2.0)]
+)
+def test_a_card_names_the_deposits_that_its_uncertainty_was_measured_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], deposits: int, covered_on: str | None, factor: float
+) -> None:
+    """Three are too few: the card claims nothing, its factor is the released model's, and `tune` says so."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    rewrite_card(model, lambda: slides(deposits), Tuned.DECISION, None, tmp_path)
+    card = load_card(model)
+    assert (card.decision.covered_on, card.decision.coverage_factor) == (covered_on, factor)
+    assert card.identity().uncertainty_measured is (covered_on is not None)
+    words = "but that was not measured for this model: 3 deposits found, 39 are needed."
+    assert (words in capsys.readouterr().out) is (covered_on is None)
