@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -192,6 +192,7 @@ def fit(  # noqa: PLR0913  a test says each of them
     ckpt: Path | None = None,
     watch: Watch | None = None,
     data: LightningDataModule | None = None,
+    beside: Sequence[lightning.Callback] = (),
     **trainer: Any,
 ) -> TumourModule:
     """Train on the CPU in float32, with dropout, augmentation, weight averaging and a checkpoint every 5 steps."""
@@ -203,6 +204,7 @@ def fit(  # noqa: PLR0913  a test says each of them
         KeepRandomness(),
         watch or Watch(),
         ModelCheckpoint(folder, filename="resume", every_n_train_steps=5, save_last=True),
+        *beside,
     ]
     lightning.Trainer(
         accelerator="cpu",

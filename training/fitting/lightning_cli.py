@@ -30,6 +30,7 @@ from training.fitting.module import TumourModule
 from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.fitting.rivals import RIVALS
 from training.fitting.run_length import SameLength, ValidatedOnce
+from training.fitting.same_data import SameData
 from training.options import LIGHTNING
 
 _ROOT = "--trainer.default_root_dir"
@@ -156,7 +157,7 @@ class TrainingCLI(LightningCLI):
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
                 "it out, or give a number above 0"
             )
-        self.trainer.callbacks[:0] = [SameLength(), ValidatedOnce(watched)]
+        self.trainer.callbacks[:0] = [SameData(), SameLength(), ValidatedOnce(watched)]
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         for callback in self.trainer.checkpoint_callbacks:

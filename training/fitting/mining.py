@@ -21,7 +21,7 @@ from nodescan.machine import temporary_folder
 from nodescan.whole_files import output_errors, write_beside
 from training.fitting.export import export
 from training.slides.batches import PATCH_PX
-from training.slides.index import SPACING_UM, STRIDE_PX, IndexRow, open_cells, open_prepared, read_index
+from training.slides.index import SPACING_UM, STRIDE_PX, IndexRow, check_outlines, open_cells, open_prepared, read_index
 from training.slides.sampler import HARD_COLUMNS
 
 Tell = Callable[[str], None]
@@ -55,9 +55,11 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
     """False positives of a network over all tissue of the negative training slides.
 
     Only slides without any tumour are looked at: on others a false positive may be a lesion that nobody outlined.
-    Raises UsageError where there is none.
+    Raises UsageError where there is none, or where outlines of any slide changed since the index was made.
     """
-    rows = [row for row in read_index(index) if row.split == "train" and row.label == "negative" and row.exhaustive]
+    known = read_index(index)
+    check_outlines(known)
+    rows = [row for row in known if row.split == "train" and row.label == "negative" and row.exhaustive]
     if not rows:
         raise UsageError(f"{index}: no negative slide in the training split, so there is nothing to mine")
     found: list[HardNegative] = []

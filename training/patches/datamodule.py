@@ -181,6 +181,7 @@ class PatchData(lightning.LightningDataModule):
             self.train = self._read("train")
             self.plan.check_shown(self.train.pixels.shape[1])
             self._check_apart()
+            self.digests = {"train": self.train.digest(), "valid": self.valid.digest()}
             self.maker = MosaicMaker(self.train, self.mosaic)
 
     def _check_apart(self) -> None:

@@ -1,6 +1,6 @@
 """Training batches straight from slides, each a function of its number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning
@@ -21,6 +21,7 @@ from training.patches.numbered_batches import (
     validation_loader,
 )
 from training.slides.index import STRIDE_PX
+from training.slides.index_digest import index_digest
 from training.slides.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
@@ -99,7 +100,8 @@ class SlideData(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         check_network(self.plan, self.trainer)
-        self.valid = _drawn_once(SlideSampler(self.index, "valid", self.sample), self.plan)
+        validation = SlideSampler(self.index, "valid", self.sample)
+        self.valid = _drawn_once(validation, self.plan)
         tumour = self.valid[1]
         if tumour.all() or not tumour.any():
             raise UsageError(
@@ -108,6 +110,11 @@ class SlideData(lightning.LightningDataModule):
             )
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
+            drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
+            self.digests = {
+                "train": index_digest(self.index, self.sampler.rows),
+                "valid": f"{index_digest(self.index, validation.rows)} {drawn}",
+            }
 
     def train_dataloader(self) -> ResumableLoader:
         rank = 0 if self.trainer is None else self.trainer.global_rank

@@ -1,6 +1,7 @@
 """The sampling index: where the tissue of each prepared slide is and how near to tumour, cell by cell."""
 
 import csv
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.csv_rows import csv_text
+from nodescan.domain.naming import few
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UsageError
@@ -49,7 +51,8 @@ class IndexRow:
     """A prepared slide. path: of its file; spacing, width, height: of its analysis frame; counts: cells by stratum.
 
     fingerprint: of the file's content. signature: of slide, annotation and settings, so that a slide is prepared again
-    only when one of them changed.
+    only when one of them changed. annotation: path of the outlines; outlines: sha256 of that file; both are "" of a
+    negative slide, and in an index that an earlier build made.
     """
 
     slide_id: str
@@ -71,6 +74,8 @@ class IndexRow:
     elsewhere: int
     fingerprint: str
     signature: str
+    annotation: str = ""
+    outlines: str = ""
 
     @property
     def spacing(self) -> Spacing:
@@ -104,6 +109,8 @@ class Member(NamedTuple):
 
 _NAMES = tuple(field.name for field in fields(IndexRow))
 _TYPES = {field.name: field.type for field in fields(IndexRow)}
+_OPTIONAL = ("annotation", "outlines")
+"""Columns that an index of an earlier build lacks."""
 
 
 def read_index(folder: Path) -> tuple[IndexRow, ...]:
@@ -126,7 +133,8 @@ def index_rows(folder: Path) -> tuple[IndexRow, ...]:
     rows = []
     for number, line in enumerate(lines, start=2):
         try:
-            values: dict[str, Any] = {name: _value(name, line[name]) for name in _NAMES}
+            there = [name for name in _NAMES if name in line or name not in _OPTIONAL]
+            values: dict[str, Any] = {name: _value(name, line[name]) for name in there}
             rows.append(IndexRow(**values))
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {number} can't be read ({error!r}); delete it, run prepare again") from error
@@ -176,6 +184,32 @@ def check_there(rows: Sequence[IndexRow]) -> None:
     if gone:
         more = f" (and {len(gone) - 1} more)" if len(gone) > 1 else ""
         raise UsageError(f"{gone[0].path}: the slide {gone[0].slide_id} isn't there any more{more}; run prepare again")
+
+
+def outlines_digest(annotation: Path) -> str:
+    """sha256 of a file of outlines. Raises OSError where it can't be read."""
+    return hashlib.sha256(annotation.read_bytes()).hexdigest()
+
+
+def check_outlines(rows: Sequence[IndexRow]) -> None:
+    """Raises UsageError where outlines changed since prepare: the masks of the index are of the old outlines.
+
+    Not compared: outlines that can't be read any more, and those of an index that an earlier build made.
+    """
+    changed = [row for row in rows if _outlines_now(row) != row.outlines]
+    if changed:
+        names = few([row.slide_id for row in changed], 3)
+        raise UsageError(
+            f"{changed[0].annotation}: the outlines of {names} changed since prepare, and would be trained on as they "
+            "were; run prepare again"
+        )
+
+
+def _outlines_now(row: IndexRow) -> str:
+    try:
+        return outlines_digest(Path(row.annotation)) if row.outlines else ""
+    except OSError:
+        return row.outlines
 
 
 def open_prepared(row: IndexRow, kept_bytes: int = KEPT_BYTES) -> Slide:

@@ -38,6 +38,7 @@ from training.slides.index import (
     index_rows,
     mask_file,
     open_cells,
+    outlines_digest,
     write_index,
 )
 
@@ -58,11 +59,13 @@ _OUTLINES_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A slide to prepare. annotation: None of a negative one. signature, fingerprint: see IndexRow; "" until opened."""
+    """A slide to prepare. annotation: None of a negative one. outlines, signature, fingerprint: see IndexRow; ""
+    until opened."""
 
     row: DataSlide
     path: Path
     annotation: Path | None
+    outlines: str = ""
     signature: str = ""
     fingerprint: str = ""
 
@@ -169,10 +172,11 @@ def _kept_or_prepared(
     """
     old = known.get(job.row.slide_id)
     with closing(open_measured(job.row.slide_id, job.path)) as slide:
-        signed = replace(job, fingerprint=slide.fingerprint())
+        outlines = outlines_digest(job.annotation) if job.annotation else ""
+        signed = replace(job, fingerprint=slide.fingerprint(), outlines=outlines)
         signed = replace(signed, signature=_signature(signed, settings))
         if old and old.signature == signed.signature and _whole(old, to):
-            return old, ("prepared already",)
+            return replace(old, **_outlined(signed)), ("prepared already",)
         check_sum(job.row, job.path)
         if old:
             del known[job.row.slide_id]
@@ -228,17 +232,22 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         *(len(parts[stratum]) for stratum in Stratum),
         fingerprint=job.fingerprint,
         signature=job.signature,
+        **_outlined(job),
     )
     return entry, (_summary(entry), *notes, *sound.doubts)
 
 
+def _outlined(job: _Job) -> dict[str, str]:
+    """The columns that say which outlines were drawn."""
+    return {"annotation": str(job.annotation.resolve()) if job.annotation else "", "outlines": job.outlines}
+
+
 def _signature(job: _Job, settings: ScanSettings) -> str:
     """sha256 over all that what is prepared of a slide hangs on: the same again needn't be prepared again."""
-    outlines = job.annotation.read_bytes() if job.annotation else b""
     parts = {
         "slide": job.fingerprint,
         "path": str(job.path.resolve()),
-        "outlines": hashlib.sha256(outlines).hexdigest(),
+        "outlines": job.outlines or hashlib.sha256(b"").hexdigest(),
         "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive, job.row.checksum],
         "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
         "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],

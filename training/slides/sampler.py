@@ -26,6 +26,7 @@ from training.slides.index import (
     TUMOUR_STRATA,
     IndexRow,
     Stratum,
+    check_outlines,
     check_there,
     ignored_file,
     mask_file,
@@ -85,6 +86,7 @@ class SlideSampler:
         self.folder, self.plan = index, plan
         self.rows = [row for row in read_index(index) if row.split == split]
         check_there(self.rows)
+        check_outlines(self.rows)
         self.hard = [] if hard_negatives is None else read_hard_negatives(hard_negatives, self.rows, index=index)
         self._ends = [np.cumsum([0, *row.counts]) for row in self.rows]
         self._holding = {s: [i for i, row in enumerate(self.rows) if row.counts[s]] for s in Stratum}
