@@ -251,3 +251,18 @@ def test_several_deposits_that_are_cut_off_are_told_together() -> None:
     measured = ["Measure it under the microscope." in line for line in sentences.look_first(report)[:3]]
     assert measured == [True, True, False]
     assert not [line for line in sentences.look_first(report) if "cells" in line]
+
+
+@pytest.mark.parametrize(("size_um", "told"), [(100.0, True), (99.0, False)])
+def test_a_count_is_asked_for_from_0_1_mm_on(size_um: float, told: bool) -> None:
+    """A smaller deposit has too few cells for it to matter."""
+    (first, *_) = sentences.look_first(result([ellipse(1, (5200.0, 4300.0), size_um)]).report)
+    assert ("Its cells were not counted" in first) is told
+
+
+def test_where_foci_were_joined_no_joining_is_one_of_the_gaps() -> None:
+    """The class is the same without it, too."""
+    several = result([replace(MICRO, id=1), replace(ITC, id=2)]).report
+    joined = replace(several, flags=(Flag("foci_joined", "Foci were joined."),))
+    said = "Joining foci across gaps of 25, 50 or 75 µm, or joining none, would not change the class."
+    assert said in sentences.how_sure(joined)
