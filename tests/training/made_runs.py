@@ -139,6 +139,7 @@ def small(content: dict[str, Any], folder: Path, *, every: int) -> dict[str, Any
         logger["init_args"]["save_dir"] = str(folder)
     average, _, resume, *_ = content["trainer"]["callbacks"]
     average["init_args"]["decay"] = 0.9
+    resume["init_args"].pop("train_time_interval", None)
     resume["init_args"]["every_n_train_steps"] = every
     return content
 

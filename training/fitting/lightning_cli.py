@@ -29,7 +29,7 @@ from training.fitting.checkpoints import are_sound, read_checkpoint, steps_of
 from training.fitting.module import TumourModule
 from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.fitting.rivals import RIVALS
-from training.fitting.run_length import SameLength, ValidatedOnce
+from training.fitting.run_length import SameLength, ValidatedOnce, why_stopped_early
 from training.fitting.same_data import SameData
 from training.options import LIGHTNING
 
@@ -229,7 +229,9 @@ class TrainingCLI(LightningCLI):
             raise OutputError(_what_failed(error, self.trainer)) from error
 
     def after_fit(self) -> None:
-        """Says where the best checkpoint is."""
+        """Says why the run ended early, where it did, and where the best checkpoint is."""
+        if self.trainer.is_global_zero and (why := why_stopped_early(self.trainer)):
+            print(why)
         for callback in self.trainer.checkpoint_callbacks:
             best, monitor = getattr(callback, "best_model_path", ""), getattr(callback, "monitor", None)
             if self.trainer.is_global_zero and best and monitor:

@@ -1,10 +1,12 @@
-"""How long a run is: as long as the one that it goes on with, and long enough to be validated."""
+"""How long a run is: as long as the one that it goes on with, long enough to be validated, and why it ended early."""
 
 from math import isfinite
 from typing import Any
 
 import lightning
+from lightning.pytorch.callbacks import EarlyStopping
 
+from nodescan.domain.naming import how_many
 from nodescan.errors import UsageError
 from training.fitting.checkpoints import STEPS
 
@@ -67,3 +69,18 @@ class ValidatedOnce(lightning.Callback):
                 f"{self.watched[0]}, which only validation tells; train longer, or validate earlier with "
                 "--trainer.val_check_interval"
             )
+
+
+def why_stopped_early(trainer: lightning.Trainer) -> str:
+    """A line that says which EarlyStopping ended a run before its last step, and why; "" where none did."""
+    done, asked = trainer.global_step, trainer.estimated_stepping_batches
+    stopping = [each for each in trainer.callbacks if isinstance(each, EarlyStopping) and each.stopping_reason_message]
+    if done >= asked or not stopping:
+        return ""
+    first = stopping[0]
+    why = (
+        f"{first.monitor} not better for {how_many(first.wait_count, 'validation')} (patience of EarlyStopping)"
+        if first.wait_count >= first.patience
+        else first.stopping_reason_message
+    )
+    return f"stopped early, at step {done} of {asked:.0f}: {why}"

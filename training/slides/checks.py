@@ -8,12 +8,15 @@ import shapely
 from numpy.typing import NDArray
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.domain.classification import CLASS_OF, Metastasis
+from nodescan.domain.lengths import millimetres
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.naming import how_many
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.units import Spacing
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, SlideError, UnmeasurableError, UsageError
 from nodescan.imaging.coverage import coverage
+from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.tissue import find_tissue
 from nodescan.interfaces import Slide
 from nodescan.level_check import LEAST_LIKENESS, likeness_of_levels
@@ -102,6 +105,26 @@ def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -
             "another slide, or was drawn at another magnification"
         )
     return sound
+
+
+def label_doubts(row: DataSlide, outlines: Outlines | None, level0: Spacing) -> tuple[str, ...]:
+    """A sentence where the longest outline, sized as `nodescan measure` does it, is not of the class of the label.
+
+    level0: spacing of the pixels that outlines are drawn in. Nothing is said of a label without a size, of an outline
+    whose class is uncertain by a pixel, and of a smaller one where not all tumour is outlined.
+    """
+    label = CLASS_OF.get(row.label, Metastasis.NONE)
+    if outlines is None or label is Metastasis.NONE:
+        return ()
+    longest = measure_polygons(outlines.lesions(), level0, joining_gap_um=Micrometers(0))[0]
+    found = longest.metastasis
+    if longest.borderline or found is label or (found < label and not row.exhaustive):
+        return ()
+    size = f"{millimetres(longest.diameter_um)} mm"
+    return (
+        f"labelled {row.label}, but its longest outline is {size} ({found.word} by size); correct the label or the "
+        "outlines, if one of them is wrong",
+    )
 
 
 def _drawn(slide: Slide, annotation: Path, frame: Spacing) -> tuple[Outlines, BlockMask, BlockMask]:

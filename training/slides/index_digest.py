@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from training.slides.block_mask import load_block_mask
 from training.slides.index import IndexRow, ignored_file, mask_file, open_cells
 
@@ -19,9 +17,9 @@ def index_digest(folder: Path, rows: Sequence[IndexRow]) -> str:
     for row in rows:
         facts = row.slide_id, row.split, row.exhaustive, row.fingerprint, row.spacing, row.width_px, row.height_px
         digest.update(repr((facts, row.counts)).encode())
-        digest.update(np.ascontiguousarray(open_cells(folder, row)))
+        digest.update(open_cells(folder, row).tobytes())
         for file in (mask_file(folder, row.slide_id), ignored_file(folder, row.slide_id)):
             mask = load_block_mask(file)
             for part in (mask.kind, mask.number, mask.packed):
-                digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+                digest.update(repr(part.shape).encode() + part.tobytes())
     return digest.hexdigest()

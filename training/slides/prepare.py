@@ -24,7 +24,7 @@ from nodescan.scan_settings import ScanSettings
 from nodescan.whole_files import output_errors, written_beside
 from training.camelyon.manifest import DataSlide
 from training.slides.block_mask import load_block_mask
-from training.slides.checks import check_sum, open_measured, sound_slide
+from training.slides.checks import check_sum, label_doubts, open_measured, sound_slide
 from training.slides.index import (
     INDEX_FILE,
     SPACING_UM,
@@ -234,7 +234,8 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         signature=job.signature,
         **_outlined(job),
     )
-    return entry, (_summary(entry), *notes, *sound.doubts)
+    doubts = (*sound.doubts, *label_doubts(row, sound.outlines, slide.info.spacing))
+    return entry, (_summary(entry), *notes, *doubts)
 
 
 def _outlined(job: _Job) -> dict[str, str]:

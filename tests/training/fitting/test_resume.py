@@ -5,16 +5,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningCLI
 
 from nodescan.errors import UsageError
 from tests.training.made_patches import write_patches
-from tests.training.made_runs import VALIDATED, Cut, Watch, be_killed, fit, patch_data, small_config, validated
+from tests.training.made_runs import CONFIG, VALIDATED, Cut, Watch, be_killed, fit, patch_data, small_config, validated
 from training.fitting import lightning_cli as fitting
+from training.fitting.checkpoints import steps_of
+from training.fitting.resume import last_checkpoint
 from training.patches.datamodule import TrainingBatches
 from training.patches.numbered_batches import ValidationBatches
 
@@ -84,11 +88,26 @@ def unbroken(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Lightning
     return run_configured(index, tmp_path_factory.mktemp("unbroken"), at=-1)
 
 
-def run_configured(index: Path, folder: Path, *words: str, at: int, validating: bool = False) -> LightningCLI:
+def run_configured(
+    index: Path, folder: Path, *words: str, at: int, validating: bool = False, timed: bool = False
+) -> LightningCLI:
+    """timed: the checkpoint to go on from is due by time, and at once."""
     config = small_config(folder / "small.yaml", index, batches=6)
+    if timed:
+        content = yaml.safe_load(config.read_text())
+        settings = resuming(content)
+        del settings["every_n_train_steps"]
+        settings["train_time_interval"] = "0:00:00"
+        config.write_text(yaml.safe_dump(content))
     cut = [f"--trainer.callbacks.at={at}", f"--trainer.callbacks.validating={validating}"]
     watch = ["--trainer.max_epochs=3", "--trainer.callbacks+=tests.training.made_runs.Cut", *cut]
     return fitting.fit(["fit", "--config", str(config), *watch, *words])
+
+
+def resuming(content: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a configuration's checkpoint to go on from."""
+    every = [each.get("init_args", {}) for each in content["trainer"]["callbacks"]]
+    return next(settings for settings in every if settings.get("filename") == "resume")
 
 
 def validations(cli: LightningCLI) -> set[tuple[str, str]]:
@@ -122,6 +141,18 @@ def test_a_run_that_broke_at_the_end_of_an_epoch_is_the_unbroken_one(
     assert (len(whole.losses), len(validations(unbroken))) == (18, 3)
     assert rest.losses == whole.losses[-len(rest.losses) :]
     assert validations(resumed) == validations(unbroken)
+    assert outcome(resumed) == outcome(unbroken)
+
+
+def test_a_checkpoint_that_is_due_by_time_is_gone_on_from(index: Path, tmp_path: Path, unbroken: LightningCLI) -> None:
+    """As the configuration for slides has it: after five minutes, here after none, so that a break costs no step."""
+    assert resuming(yaml.safe_load(CONFIG.read_text()))["train_time_interval"] == "0:05:00"
+    with pytest.raises(RuntimeError, match="power cut"):
+        run_configured(index, tmp_path, at=4, timed=True)
+    assert steps_of(last_checkpoint(tmp_path)) == (4, 18)
+    resumed = run_configured(index, tmp_path, "--ckpt_path=last", at=-1, timed=True)
+    whole, rest = (next(c for c in cli.trainer.callbacks if isinstance(c, Cut)) for cli in (unbroken, resumed))
+    assert rest.losses == whole.losses[4:]
     assert outcome(resumed) == outcome(unbroken)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from nodescan.errors import UsageError
 from tests.training.made_runs import small_config
@@ -133,6 +134,24 @@ def test_a_first_best_checkpoint_that_the_last_one_does_not_know_keeps_its_name(
     names = sorted(path.name for path in runs.rglob("best*.ckpt"))
     assert (told, names) == ((True, ["best.ckpt"]) if whose == "own" else (False, ["best-v1.ckpt", "best.ckpt"]))
     assert best.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("patience", "said"),
+    [(1, "stopped early, at step 4 of 6: valid/auc not better for 1 validation (patience of EarlyStopping)"), (9, "")],
+)
+def test_a_run_says_why_it_stopped_early(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], patience: int, said: str
+) -> None:
+    """No score exceeds the best by min_delta; a run that makes all of its steps says nothing."""
+    config = small_config(tmp_path / "small.yaml", index, batches=2)
+    content = yaml.safe_load(config.read_text())
+    (early,) = (each for each in content["trainer"]["callbacks"] if each["class_path"].endswith("EarlyStopping"))
+    early["init_args"] |= {"patience": patience, "min_delta": 2.0}
+    config.write_text(yaml.safe_dump(content))
+    fit(["fit", "--config", str(config), "--trainer.max_epochs", "3"])
+    out = capsys.readouterr().out.splitlines()
+    assert [line for line in out if "stopped early" in line] == ([said] if said else [])
 
 
 def test_of_several_lasts_the_one_of_most_steps_is_gone_on_with(tmp_path: Path) -> None:
