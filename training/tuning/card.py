@@ -31,8 +31,9 @@ from training.tuning.discs import (
     thin_maps,
 )
 from training.tuning.eight_bits import with_ranges
+from training.tuning.kept_maps import maps_of, probability_map
 from training.tuning.known_slides import KnownSlide, SlideScore, measured_lesions, score_slide
-from training.tuning.rules import FEWEST_COVERED, coverage_factor, probability_map, steadiest, tune
+from training.tuning.rules import FEWEST_COVERED, coverage_factor, steadiest, tune
 from training.tuning.words import trials_words, tuned_words, unmeasured_words
 
 _PHANTOMS_MISSED = (
@@ -94,7 +95,7 @@ def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *,
     predictor = open_predictor(model, precision=precision, rough=precision == "auto")
     maps = []
     for number, slide in enumerate(known, start=1):
-        maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
+        maps.append(probability_map(slide.path, predictor, cache=maps_of(card, work)))
         typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
     discs = disc_maps(predictor, DISC_SEEDS_TUNED)
     settings = load_config(None).settings.segmentation
@@ -132,7 +133,7 @@ def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> 
     settings = load_config(None).settings.segmentation
     scores: list[SlideScore] = []
     for slide in (slide for slide in known if slide.deposits):
-        map_ = probability_map(slide.path, predictor, cache=work / "maps")
+        map_ = probability_map(slide.path, predictor, cache=maps_of(card, work))
         scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
         typer.echo(f"{slide.name}: {slide.label.word}, examined")
     measured = measured_lesions(scores)
