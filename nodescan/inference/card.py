@@ -188,6 +188,10 @@ class ModelCard(_Part):
             content["tuned"] = False
         return _digest(content)
 
+    def network_sha256(self) -> str:
+        """Over every value that the network's answers depend on: not over the decision, which is made on them."""
+        return _digest(self.model_dump(mode="json", exclude={**_aside(set()), "decision": True}))
+
     def _tuning_sha256(self) -> str:
         """Over every value that bears on a finding, and from which size on all is found.
 

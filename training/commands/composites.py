@@ -53,17 +53,20 @@ def evaluate_composites_command(
 
     The scores are class, false deposits, recall and sizes.
     """
-    from nodescan.inference.card import find_model
+    from nodescan.inference.card import find_model, load_card
     from nodescan.inference.slots import open_in_slot
     from training.camelyon.manifest import digest_of
     from training.tuning.composites import half_of, make_composites
+    from training.tuning.kept_maps import maps_of
     from training.tuning.known_slides import summarise
 
-    predictor, _ = open_in_slot(find_model(model), device="auto", slot=0)  # as a scan opens it
+    folder = find_model(model)
+    predictor, _ = open_in_slot(folder, device="auto", slot=0)  # as a scan opens it
+    maps = maps_of(load_card(folder), work)
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     scores = []
     for composite in composites:
-        scores.append(_score(composite, predictor, work))
+        scores.append(_score(composite, predictor, maps))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
     told = flat(summarise(scores))
@@ -78,16 +81,19 @@ def evaluate_composites_command(
     tell(told, as_json=as_json)
 
 
-def _score(composite: "KnownSlide", predictor: "TilePredictor", work: Path) -> "SlideScore":
-    """What a scan with the default settings finds on one slide, and would name on its page; maps are kept in `work`."""
+def _score(composite: "KnownSlide", predictor: "TilePredictor", maps: Path) -> "SlideScore":
+    """What a scan with the default settings finds on one slide, and would name on its page.
+
+    maps: the folder that its map is kept in.
+    """
     from nodescan.config import load_config
     from nodescan.imaging.detections import find_detections, likeliest_places
     from nodescan.imaging.segmentation import find_deposits
+    from training.tuning.kept_maps import probability_map
     from training.tuning.known_slides import score_slide
-    from training.tuning.rules import probability_map
 
     settings = load_config(None).settings
-    map_ = probability_map(composite.path, predictor, cache=work / "maps")
+    map_ = probability_map(composite.path, predictor, cache=maps)
     deposits = find_deposits(map_, predictor.decision, settings.segmentation)
     places = likeliest_places(find_detections(map_, settings.detections), deposits)
     return score_slide(composite, deposits, places=places)

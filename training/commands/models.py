@@ -97,7 +97,7 @@ def tune_command(
         if split not in SPLITS:
             raise UsageError(f"--split {split}: choose from {', '.join(SPLITS)}")
         source = partial(_outlined, manifest, data, slides, split)
-    typer.echo(f"{model}: {rewrite_card(model, source, only, patches, work)}")
+    typer.echo(rewrite_card(model, source, only, patches, work))
 
 
 def _refuse(source: str, given: dict[str, bool]) -> None:

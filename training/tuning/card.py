@@ -12,15 +12,12 @@ import typer
 from pydantic import ValidationError
 
 from nodescan.config import load_config
-from nodescan.domain.decision import DecisionRule
-from nodescan.domain.naming import how_many
 from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.inference.card import CARD_FILE, Decision, checked_weights, load_card, save_card
 from nodescan.inference.lanes import Precision
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.slots import open_in_slot
-from nodescan.reports.wording import UNMEASURED
 from nodescan.whole_files import write_beside
 from training.options import Tuned
 from training.patches.labelled import read_patches
@@ -35,8 +32,10 @@ from training.tuning.discs import (
     thin_maps,
 )
 from training.tuning.eight_bits import with_ranges
+from training.tuning.kept_maps import maps_of, probability_map
 from training.tuning.known_slides import KnownSlide, SlideScore, measured_lesions, score_slide
-from training.tuning.rules import FEWEST_COVERED, coverage_factor, probability_map, steadiest, tune
+from training.tuning.rules import FEWEST_COVERED, coverage_factor, steadiest, tune
+from training.tuning.words import trials_words, tuned_words, unmeasured_words
 
 _PHANTOMS_MISSED = (
     "phantoms: every rule among the best misses them, or takes a whole phantom for tumour; no slide will be complete "
@@ -51,8 +50,8 @@ def rewrite_card(
     only: Tuned | None,
     patches: Path | None,
     work: Path,
-) -> DecisionRule:
-    """Rewrite the card of a model, all of it or nothing, by what the source's slides tell; returns its rule.
+) -> str:
+    """Rewrite the card of a model, all of it or nothing, by what the source's slides tell; returns that in a line.
 
     Raises UsageError where the card is changed meanwhile: that takes an hour.
     """
@@ -71,12 +70,12 @@ def rewrite_card(
                 _calibrate(draft, patches)
             save_card(with_ranges(draft, [slide.path for slide in known]), draft)
         if only is Tuned.UNCERTAINTY:
-            rule = _cover(draft, known, described, work)
+            _cover(draft, known, described, work)
         else:
-            rule = _choose(draft, known, described, work, precision="auto" if only is None else "float32")
+            _choose(draft, known, described, work, precision="auto" if only is None else "float32")
         _check_unchanged(model / CARD_FILE, begun_with)
         write_beside(model / CARD_FILE, (draft / CARD_FILE).read_bytes())
-    return rule
+    return tuned_words(load_card(model), known, model)
 
 
 def _check_unchanged(card: Path, begun_with: bytes) -> None:
@@ -91,19 +90,19 @@ def _calibrate(model: Path, patches: Path) -> None:
     save_card(calibrated(load_card(model), reference, read_patches([patches])), model)
 
 
-def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *, precision: Precision) -> DecisionRule:
-    """Write the decision on the card of a model; returns it. precision: "auto" answers fast and unguarded."""
+def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *, precision: Precision) -> None:
+    """Write the decision on the card of a model. precision: "auto" answers fast and unguarded."""
     card = load_card(model)
     predictor = open_predictor(model, precision=precision, rough=precision == "auto")
     maps = []
     for number, slide in enumerate(known, start=1):
-        maps.append(probability_map(slide.path, predictor, cache=work / "tuning-maps"))
+        maps.append(probability_map(slide.path, predictor, cache=maps_of(card, work)))
         typer.echo(f"{number}/{len(known)} {slide.name}: {slide.label.word}, examined")
     discs = disc_maps(predictor, DISC_SEEDS_TUNED)
     settings = load_config(None).settings.segmentation
     trials = tune(known, maps, settings, discs=discs)
-    for trial in trials[:10]:
-        typer.echo(f"{trial.worth:.3f}  {trial.rule}  {trial.scores}")
+    for line in trials_words(trials):
+        typer.echo(line)
     planted = [*discs, *thin_maps(predictor, DISC_SEEDS_TUNED)]
     found_from_of = cache(lambda rule: found_from_um(measured_discs(planted, rule, settings)))
     best = steadiest(trials, sees_phantoms=lambda rule: found_from_of(rule) is not None)
@@ -111,25 +110,16 @@ def _choose(model: Path, known: list[KnownSlide], described: str, work: Path, *,
     found_from, measured = found_from_of(best.rule), best.scores.size_within.n
     covered_on = f"{measured} deposits found of {described}" if measured >= FEWEST_COVERED else None
     if covered_on is None:
-        typer.echo(_unmeasured_words(measured))
+        typer.echo(unmeasured_words(measured))
     if found_from is None:
         typer.echo(_PHANTOMS_MISSED)
     with _fits_on_card(model):
         decision = Decision.of(best.rule, chosen_on=chosen_on, covered_on=covered_on, found_from_um=found_from)
     save_card(card.model_copy(update={"decision": decision}).as_tuned(), model)
-    return best.rule
 
 
-def _unmeasured_words(found: int) -> str:
-    """That "±" was not measured, with the number of deposits that were found and measured, and what to do."""
-    return (
-        f'"±" {UNMEASURED}: {how_many(found, "deposit")} found, {FEWEST_COVERED} are needed. '
-        "To measure it: tune --only uncertainty, with --patches ZIP --seeds 1-100 or with more outlined slides"
-    )
-
-
-def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> DecisionRule:
-    """Write the coverage factor that a scan's sizes of known deposits ask for on the card of a model; returns the rule.
+def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> None:
+    """Write the coverage factor that a scan's sizes of known deposits ask for on the card of a model.
 
     Raises UsageError where too few are found.
     """
@@ -139,7 +129,7 @@ def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> 
     settings = load_config(None).settings.segmentation
     scores: list[SlideScore] = []
     for slide in (slide for slide in known if slide.deposits):
-        map_ = probability_map(slide.path, predictor, cache=work / "maps")
+        map_ = probability_map(slide.path, predictor, cache=maps_of(card, work))
         scores.append(score_slide(slide, find_deposits(map_, standard, settings)))
         typer.echo(f"{slide.name}: {slide.label.word}, examined")
     measured = measured_lesions(scores)
@@ -154,7 +144,6 @@ def _cover(model: Path, known: list[KnownSlide], described: str, work: Path) -> 
         decision = Decision.model_validate(card.decision.model_dump() | told)
     covered = card.model_copy(update={"decision": decision})
     save_card(covered if card.tuned_sha256 is None else covered.as_tuned(), model)
-    return rule
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from nodescan.evaluation.size_figures import false_deposits, recall
 from nodescan.imaging.detections import BESIDE_UM
 from nodescan.imaging.sizing import to_shape
 
-_LARGE_UM = 400
+LARGE_UM = 400
 """Below, errors of size are told in um: a few cells of the map are a large share of such a deposit."""
 
 
@@ -111,8 +111,8 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     """All figures over the slides."""
     pairings = [score.pairing for score in scores]
     measured = measured_lesions(scores)
-    large = [abs(lesion.error_um) / lesion.true_um for lesion in measured if lesion.true_um >= _LARGE_UM]
-    small = [abs(lesion.error_um) for lesion in measured if lesion.true_um < _LARGE_UM]
+    large = [abs(lesion.error_um) / lesion.true_um for lesion in measured if lesion.true_um >= LARGE_UM]
+    small = [abs(lesion.error_um) for lesion in measured if lesion.true_um < LARGE_UM]
     within = [abs(lesion.error_um) <= lesion.uncertainty_um for lesion in measured]
     negative = [score.found for score in scores if score.truth is Metastasis.NONE]
     asked = [score for score in scores if score.named is not None]

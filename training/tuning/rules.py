@@ -3,39 +3,26 @@
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, product
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.batch.progress import Viewer
-from nodescan.config import load_config
 from nodescan.domain.classification import classify
 from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.report import RESULT_VERSION
-from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.pairing import LesionMatch
-from nodescan.examination import examine
-from nodescan.examination.survey import plan
 from nodescan.imaging.segmentation import SegmentationSettings, find_foci
 from nodescan.imaging.sizing import corrected_um, to_shape
 from nodescan.inference.card import LEAST_UNCERTAINTY_UM
-from nodescan.interfaces import TilePredictor
-from nodescan.overview import overview_and_tissue
-from nodescan.slides import open_slide
-from nodescan.whole_files import written_beside
-from training.patches.labelled import ARRAY_ERRORS
 from training.provenance import UNMEASURED_FACTOR, UNTUNED
 from training.tuning.discs import DiscMap, measured_discs, sizes_follow
 from training.tuning.known_slides import (
@@ -84,38 +71,6 @@ class Trial:
     def worth(self) -> float:
         negative = self.scores.negative_called_negative / max(self.scores.negatives, 1)
         return self.scores.kappa.value + 0.2 * negative - FALSE_DEPOSIT_COST * self.scores.false_deposits.value
-
-
-def _kept_arrays(path: Path) -> "tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]] | None":
-    """values, examined and spacing (x, y) of a kept map; None where the file is missing or damaged: it is made anew."""
-    with suppress(*ARRAY_ERRORS), np.load(path) as stored:
-        return stored["values"].astype(np.float32), stored["examined"].astype(np.bool_), stored["spacing"].reshape(2)
-    return None
-
-
-def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> ProbabilityMap:
-    """The map of one slide as a scan would make it; kept in `cache` by all that it hangs on.
-
-    That is the slide's content, settings and result version, precision, and the card: the temperature stands on it, and
-    the decision by which fast answers are asked again.
-    """
-    config = load_config(None)
-    settings = config.settings
-    with closing(open_slide(SlideRef(path.stem, path))) as slide:
-        made_of = "-".join(each[:12] for each in (slide.fingerprint(), predictor.model.card_sha256, config.sha256))
-        kept = cache / f"{path.stem}-{made_of}-v{RESULT_VERSION}-{predictor.precision}.npz"
-        arrays = _kept_arrays(kept)
-        if arrays is not None:
-            values, examined, spacing = arrays
-            return ProbabilityMap(values, examined, Spacing(*spacing.tolist()), slide.info.bounds_um)
-        _, tissue = overview_and_tissue(slide, settings)
-        survey = plan(slide, tissue, predictor)
-        map_ = examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    spacing_xy = np.array([map_.spacing.x, map_.spacing.y])
-    with written_beside(kept) as part, part.open("wb") as file:
-        np.savez(file, values=map_.values, examined=map_.examined, spacing=spacing_xy)
-    return map_
 
 
 def tune(

@@ -37,8 +37,7 @@ from training.fitting.module import TumourModule
 from training.model_cards.ablation import read_plan
 from training.model_cards.model_card import check_composites, read_composite_scores, recipe_part
 from training.tuning import card as card_tuning
-from training.tuning import composites, eight_bits
-from training.tuning import rules as tuning
+from training.tuning import composites, eight_bits, kept_maps
 from training.tuning.discs import disc_maps
 from training.tuning.known_slides import KnownSlide
 
@@ -432,7 +431,7 @@ def test_composite_slides_are_scored_one_by_one_and_together(tmp_path: Path, mon
     monkeypatch.setattr("nodescan.inference.slots.open_in_slot", lambda *_, **__: (predictor, 1))
     monkeypatch.setattr(composites, "half_of", lambda patches, *_, **__: patches)
     monkeypatch.setattr(composites, "make_composites", lambda *_, **__: slides)
-    monkeypatch.setattr(tuning, "probability_map", lambda path, *_, cache: map_ if path.stem == "a" else blank)
+    monkeypatch.setattr(kept_maps, "probability_map", lambda path, *_, cache: map_ if path.stem == "a" else blank)
     patches = tmp_path / "p.zip"
     patches.write_bytes(b"patches")
     asked = "evaluate-composites", "--patches", str(patches)

@@ -8,7 +8,7 @@ import pytest
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.units import Spacing
-from nodescan.inference.card import load_card
+from nodescan.inference.card import find_model, load_card
 from nodescan.inference.random_model import random_model
 from tests.evaluation.made_lesions import planted
 from tests.imaging.planted import CELL_UM, coverage, disc
@@ -17,6 +17,7 @@ from training.tuning import card as card_tuning
 from training.tuning import rules as tuning
 from training.tuning.card import rewrite_card
 from training.tuning.known_slides import KnownSlide
+from training.tuning.words import tuned_words
 
 
 @pytest.fixture
@@ -54,3 +55,37 @@ def test_a_card_names_the_deposits_that_its_uncertainty_was_measured_on(
     assert card.identity().uncertainty_measured is (covered_on is not None)
     words = "but that was not measured for this model: 3 deposits found, 39 are needed."
     assert (words in capsys.readouterr().out) is (covered_on is None)
+
+
+@pytest.mark.usefixtures("chosen")
+def test_tuning_tells_its_rules_and_its_end_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each of the best ten rules, and one that says what comes next; no object of Python's."""
+    model = random_model(tmp_path / "a model", "p4m-small")
+    last = rewrite_card(model, lambda: slides(3), Tuned.DECISION, None, tmp_path)
+    assert last == (
+        f"{model}: tuned on 4 slides with 3 deposits; finds every synthetic deposit from 0.80 mm on; "
+        f"\"±\" was not measured; now: nodescan run SLIDE --out RESULTS --model '{model}'"
+    )
+    said = capsys.readouterr().out
+    head, *lines = said.splitlines()[4:-1]
+    assert head == "the best of 14 rules:"
+    assert len(lines) == 10
+    assert lines[0].startswith("smoothing 16 um, threshold 0.5, seed threshold 0.5: kappa 1.00, 1 of 1 negative slide")
+    for words in ("0.00 false deposits a slide", "3 of 3 deposits above 0.2 mm found", "3 of 3 sizes within their ±"):
+        assert words in lines[0]
+    assert "(" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("decision", "words"),
+    [
+        ({}, '; finds every synthetic deposit from 0.55 mm on; "±" is 2.8 standard uncertainties, measured on 44 dep'),
+        ({"found_from_um": None}, "; no slide will be complete with it (not tuned, or failed on phantoms); "),
+        ({"covered_on": None}, '; "±" was not measured; now: nodescan run SLIDE'),
+    ],
+)
+def test_the_last_line_says_what_the_card_says(decision: dict[str, object], words: str) -> None:
+    """Which deposits it finds or that no slide will be complete, and what "±" was measured on or that it wasn't."""
+    card = load_card(find_model(None))
+    changed = card.model_copy(update={"decision": card.decision.model_copy(update=decision)}).as_tuned()
+    assert words in tuned_words(changed, slides(1)[0], Path("models/mine"))
