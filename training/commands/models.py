@@ -73,7 +73,9 @@ def tune_command(
     manifest: Annotated[
         Path | None, typer.Option(help="Use outlined slides instead: a CSV of data_manifests/.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="With --manifest: folder of the downloaded slides.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="With --manifest: folder that holds its slides and outlines.")
+    ] = None,
     slides: Slides = _SLIDES,
     split: Annotated[str, typer.Option(help="With --manifest: use the slides of this split.")] = _SPLIT,
     work: Work = WORK,
@@ -91,7 +93,10 @@ def tune_command(
         _refuse("--patches", {"--data": data is not None, "--slides": slides != _SLIDES, "--split": split != _SPLIT})
         source = partial(_laid_out, patches, tool, seeds, work)
     elif manifest is None or data is None:
-        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
+        raise UsageError(
+            "--manifest needs --data, the folder below which the manifest's `key` and `annotation_key` lie (public "
+            "slides: the one that python -m training download filled)"
+        )
     else:
         _refuse("--manifest", {"--tool": tool is not None, "--seeds": seeds != _SEEDS})
         if split not in SPLITS:
