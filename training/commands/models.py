@@ -46,11 +46,14 @@ def export_command(
     to: Annotated[Path, typer.Option(help="The model folder to write.")],
     training_data: Annotated[str, typer.Option(help="What the model was trained on, for the card.")] = "not stated",
 ) -> None:
-    """Write a model folder (card and safetensors) from a checkpoint."""
-    from training.fitting.export import export
+    """Write a model folder (card and safetensors) from a checkpoint. A tuned model is not replaced."""
+    from training.fitting.export import export, model_replaced
 
+    old = model_replaced(to)
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     made = f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}"
+    if old is not None:
+        made += f", in place of the untuned model {old.weights_sha256[:12]}"
     typer.echo(f"{made}; tune it before use: python -m training tune --model {quote(str(to))}")
 
 
