@@ -125,19 +125,18 @@ def evaluate(
         if to is None:
             refuse_link(folder)
         check_evaluation_place(folder, read)
-    if camelyon_csv is not None:
-        _write_challenge(subjects, camelyon_csv, read)
+    unwritten = () if camelyon_csv is None else _write_challenge(subjects, camelyon_csv, read)
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
-    if out is not None:
-        comparison = replace(comparison, notes=(*comparison.notes, *_left_over(comparison, out)))
+    left_over = () if out is None else _left_over(comparison, out)
+    comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
     found = figures(comparison)
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
         print_json(evaluation_as_json(comparison, found, reference=truth.name))
     else:
         _print(comparison, found, paths)
-    return NOT_COMPLETE if comparison.missing else COMPLETE
+    return NOT_COMPLETE if comparison.missing or comparison.without_detections else COMPLETE
 
 
 def _check_options(
@@ -183,8 +182,10 @@ def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
 
 def _write_challenge(
     subjects: "Mapping[str, Subject]", folder: Path, read: "Sequence[tuple[str, Path | None]]"
-) -> None:
-    """Slides without a result get no file: an empty one would say that nothing was found."""
+) -> tuple[str, ...]:
+    """Slides without a result get no file, for an empty one would say that nothing was found; nor do those whose
+    detections.csv wasn't written. A sentence on each kind."""
+    from nodescan.domain.naming import few
     from nodescan.evaluation.detections import write_challenge_files
     from nodescan.overwrite_checks import check_inputs
 
@@ -195,6 +196,13 @@ def _write_challenge(
     ]
     check_inputs(read, (folder / f"{slide_id}.csv" for slide_id, _ in known))
     write_challenge_files(known, folder)
+    unplaced = [slide_id for slide_id, subject in subjects.items() if subject.lacks_detections]
+    unread = [slide_id for slide_id, subject in subjects.items() if subject.score is None]
+    causes = (
+        (unplaced, "which have no detections.csv; run them again with csv among --reports"),
+        (unread, "which have no result"),
+    )
+    return tuple(f"--camelyon-csv wrote no file for {few(sorted(ids), 8)}, {why}" for ids, why in causes if ids)
 
 
 def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:

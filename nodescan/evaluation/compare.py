@@ -23,7 +23,7 @@ from nodescan.evaluation.lesions import (
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike
+from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike, refuse_gaps
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport
@@ -66,7 +66,8 @@ class Comparison:
 
     not_judged: known slides on which the network's answers mean nothing. unscored: tumour slides whose lesions the
     reference doesn't show. unpaired: slides that the size agreement leaves out. made_with: what all reports were made
-    with, None where none says. notes: sentences the reader of the figures needs.
+    with, None where none says. notes: sentences the reader of the figures needs. without_detections: slides with a
+    result that the lesion task leaves out, for want of a detections.csv.
     """
 
     mode: FrocMode
@@ -80,6 +81,7 @@ class Comparison:
     patients_not_run: tuple[str, ...]
     made_with: MadeWith | None
     notes: tuple[str, ...]
+    without_detections: tuple[str, ...] = ()
 
 
 def compare(
@@ -89,21 +91,19 @@ def compare(
 
     A slide without a usable result is refused in official mode unless as_submitted, where it shrinks slides and
     lesions as in the organisers' script; in the other mode its lesions count as missed, and it is no slide to have
-    been free of false positives. mpp_um: spacing of level 0 where no report tells it. Raises UsageError where what
-    there is allows no score, or its reports are of several models, and AnnotationError for a lesion file that can't be
-    read or isn't its slide's.
+    been free of false positives. One that has a result, but no detections.csv, is left out there. mpp_um: spacing of
+    level 0 where no report tells it. Raises UsageError where what there is allows no score, or its reports are of
+    several models, and AnnotationError for a lesion file that can't be read or isn't its slide's.
     """
     by_key = by_slide_key(subjects)
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
     if missing and not as_submitted:
         reference = _assuming_nothing(reference, by_key, missing)
     known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
-    missing += [by_key[key].slide_id for key in known if _without_result(by_key[key], reference)]
-    if mode is FrocMode.OFFICIAL and missing and not as_submitted:
-        raise UsageError(
-            f"there are no detections for {how_many(len(missing), 'slide')} of the reference, and leaving slides out "
-            f"would raise the score: {_few(missing)}; run them, or add --as-submitted to score only the others"
-        )
+    missing += [by_key[key].slide_id for key in known if by_key[key].score is None]
+    unplaced = [by_key[key].slide_id for key in known if reference.has_lesions and by_key[key].lacks_detections]
+    if mode is FrocMode.OFFICIAL and not as_submitted:
+        refuse_gaps(missing, unplaced)
     _refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
     outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
@@ -130,12 +130,8 @@ def compare(
             *_itc_notes(outcomes, mode),
             *_stage_notes(open_stages),
         ),
+        without_detections=tuple(sorted(unplaced)),
     )
-
-
-def _without_result(subject: Subject, reference: Reference) -> bool:
-    """Points are only asked for where there are lesions to find; a run may have been told to write none."""
-    return not subject.has_result if reference.has_lesions else subject.score is None
 
 
 def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
@@ -184,13 +180,15 @@ def _outcomes(
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
-    """None where a slide is left out: without a result in official mode, normal and without one in the other.
+    """None where a slide is left out: without a result in official mode, normal and without one in the other, with a
+    result and no places of what was found.
 
     A normal slide that nobody read has no false positives: as a slide it would raise the score. So would one of which
     a part was read and nothing found, but the organisers' script counts every slide that has a file.
     """
     detections = subject.detections if subject is not None and subject.has_result else None
-    if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour):
+    unplaced = subject is not None and subject.lacks_detections
+    if detections is None and (mode is FrocMode.OFFICIAL or not slide.tumour or unplaced):
         return None
     if mode is FrocMode.EVERY_SLIDE and not slide.tumour and subject is not None and subject.open_negative:
         return None

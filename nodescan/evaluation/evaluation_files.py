@@ -92,6 +92,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "slides_without_class": list(figures.without_class),
         "slides_not_read_whole": [slide.reference.slide_id for slide in comparison.slides if slide.in_part],
         "slides_not_judged": list(comparison.not_judged),
+        "slides_without_detections": list(comparison.without_detections),
         "slides_without_lesion_reference": list(comparison.unscored),
         "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
         "patients_not_run": list(comparison.patients_not_run),

@@ -18,6 +18,7 @@ from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import FOUND_AS, MERGED, WITH_TUMOUR, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.reports.csv_report import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
 
@@ -28,6 +29,10 @@ MODE_WORDS = {
 }
 
 _um = partial(number_words, places=1, unit=" µm")
+
+NO_DETECTIONS = (
+    f"Left out of the lesion task, because they have no {DETECTIONS_CSV} (run them again with csv among --reports)"
+)
 
 _MERGED_MEANS = "found as part of a deposit that is matched with another lesion"
 
@@ -107,6 +112,8 @@ def _froc_note(task: LesionTask) -> str:
         if names
     ]
     more = f"; slides without a result: {', '.join(without)}" if without else ""
+    if task.without_detections:
+        more += f"; {how_many(len(task.without_detections), 'slide')} without {DETECTIONS_CSV} left out"
     if task.normal_in_part:
         more += f"; {how_many(len(task.normal_in_part), 'normal slide')}, incomplete with nothing found, left out"
     return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
@@ -135,6 +142,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     slides, lesions, sizes, largest = figures.slide_task, figures.lesion_task, figures.sizes, figures.largest
     listed = [
         ("In the reference, without a result", comparison.missing),
+        (NO_DETECTIONS, comparison.without_detections),
         ("Run, but not in the reference", comparison.unknown),
         ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
         ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),

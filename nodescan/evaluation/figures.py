@@ -45,7 +45,8 @@ class LesionTask:
 
     n_slides: those with a result, which false positives are over. normal_left_out: normal slides without one;
     tumour_missed: tumour slides without one, whose lesions count as missed. normal_in_part: normal slides left out as
-    nothing was found in the part that was examined; in_part: other incomplete slides, which count.
+    nothing was found in the part that was examined; in_part: other incomplete slides, which count. without_detections:
+    slides of either kind left out as they have no detections.csv.
     """
 
     score: Estimate
@@ -57,6 +58,7 @@ class LesionTask:
     tumour_missed: tuple[str, ...]
     normal_in_part: tuple[str, ...]
     in_part: tuple[str, ...]
+    without_detections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
         return np.append(found, found.mean())
 
     *sensitivities, score = estimates(len(hits), statistic)
-    normal = [slide for slide in comparison.slides if slide.hits is None and not slide.reference.tumour]
+    left_out = [slide for slide in comparison.slides if slide.hits is None and not slide.reference.tumour]
+    normal = [slide for slide in left_out if slide.subject is None or not slide.subject.lacks_detections]
     missed = [slide for slide in comparison.slides if slide.hits is not None and not slide.hits.has_result]
     return LesionTask(
         score=score,
@@ -150,6 +153,7 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
         tumour_missed=_names(missed),
         normal_in_part=_names(slide for slide in normal if slide.in_part),
         in_part=_names(slide for slide in comparison.slides if slide.hits is not None and slide.in_part),
+        without_detections=comparison.without_detections,
     )
 
 

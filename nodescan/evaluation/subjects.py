@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.csv_rows import read_lines
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import Status
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
-from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
+from nodescan.reports.csv_report import DETECTIONS_CSV, SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.made_with import MadeWith, differences
 from nodescan.reports.report_reader import StoredReport, read_reports
 from nodescan.slides.slide_ids import slide_key
@@ -41,6 +42,11 @@ class Subject:
         return self.detections is not None and self.score is not None
 
     @property
+    def lacks_detections(self) -> bool:
+        """Whether it was judged, but the run wrote no detections.csv of it: what the network found has no places."""
+        return self.detections is None and self.score is not None
+
+    @property
     def in_part(self) -> bool:
         """Whether it has a score, but only of what was examined of it."""
         return self.report is not None and self.report.status is Status.INCOMPLETE and self.score is not None
@@ -57,6 +63,22 @@ def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
         report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
         for report in read_reports(folder)
     }
+
+
+def refuse_gaps(missing: Sequence[str], without_detections: Sequence[str]) -> None:
+    """Raise UsageError where slides of the reference have no detections: official figures leave none out by themselves.
+
+    missing: without a result. without_detections: with a result, but without the file.
+    """
+    named = sorted({*missing, *without_detections})
+    if not named:
+        return
+    without = f" with csv among --reports (no {DETECTIONS_CSV}: {few(sorted(without_detections), 8)})"
+    remedy = "run them" + (without if without_detections else "")
+    raise UsageError(
+        f"there are no detections for {how_many(len(named), 'slide')} of the reference, and leaving slides out "
+        f"would raise the score: {few(named, 8)}; {remedy}, or add --as-submitted to score only the others"
+    )
 
 
 def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:

@@ -91,13 +91,14 @@ def test_of_a_normal_slide_without_a_class_no_lesion_is_missed(tmp_path: Path) -
 
 
 def test_a_table_of_labels_alone_asks_for_no_points(tmp_path: Path) -> None:
-    """A run may have been told to write none: its slides have a score. With lesions to find they have no result."""
+    """A run may have been told to write none: its slides have a score. With lesions to find they are named."""
     run = write_findings(tmp_path / "run", [report("a", (900.0,)), report("b", status=Status.FAILED)])
     labels = write_csv(tmp_path / "labels.csv", "slide_id,label", "a,micro", "b,micro")
     assert compared(run, labels).missing == ("b",)
     for name in ("a", "b"):
         truth_file(tmp_path / "truth", name, "micro", (900.0,))
-    assert compared(run, tmp_path / "truth").missing == ("a", "b")
+    found = compared(run, tmp_path / "truth")
+    assert (found.missing, found.without_detections) == (("b",), ("a",))
 
 
 def test_a_pixel_size_that_was_assumed_is_said(tmp_path: Path) -> None:

@@ -167,6 +167,66 @@ def test_a_slide_without_a_result_gets_no_challenge_file(tmp_path: Path) -> None
     assert sorted(path.name for path in (tmp_path / "csv").iterdir()) == ["m.csv", "t.csv"]
 
 
+def test_a_slide_without_detections_csv_is_left_out_of_the_lesion_task_by_name(tmp_path: Path) -> None:
+    """`run --reports json` found its lesion and wrote no place of it: that is no lesion missed, nor a free slide."""
+    u, m = report("u", (900.0,)), report("m")
+    truth = reference(tmp_path, ["n", "m"])
+    truth_file(truth, "u", "micro", (900.0,))
+    write_csv(truth / "labels.csv", "slide_id,label", "t,micro", "u,micro", "n,negative", "m,negative")
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n"), u, m])
+    before = figures(compared(run, truth)).lesion_task
+    for name in ("u", "m"):
+        (run / name / "detections.csv").unlink()
+    found = compared(run, truth)
+    scored = figures(found)
+    task = scored.lesion_task
+    assert before is not None
+    assert task is not None
+    assert (before.n_lesions, before.n_slides) == (2, 4)
+    assert (task.n_lesions, task.n_slides, task.tumour_missed, task.normal_left_out) == (1, 2, (), ())
+    assert task.score.value == pytest.approx(5 / 6)
+    assert froc_note(found) == "1 lesions, 2 slides; 2 slides without detections.csv left out"
+    label = "Left out of the lesion task, because they have no detections.csv (run them again with csv among --reports)"
+    assert (label, "m, u") in [(fact.label, fact.note) for fact in left_out(found, scored)]
+    content = evaluation_as_json(found, scored, reference="truth")
+    assert (content["slides_without_detections"], content["slides_without_result"]) == (["m", "u"], [])
+    assert scored.slide_task is not None
+    assert (scored.slide_task.n_tumour, scored.slide_task.n_normal) == (2, 2)
+
+
+def test_a_run_without_any_detections_csv_has_no_froc_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0.000 it was, for slides that were found; and challenge files that were asked for didn't come, without a word."""
+    truth = reference(tmp_path, ["n"])
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n"), replace(IHC, slide=report("x").slide)])
+    for name in ("t", "n", "x"):
+        (run / name / "detections.csv").unlink()
+    assert evaluate(truth, run, camelyon_csv=tmp_path / "csv") == 1
+    told = capsys.readouterr().out
+    assert "FROC" not in told
+    assert "(run them again with csv among --reports): 2: n, t\n" in told
+    assert "--camelyon-csv wrote no file for n, t, which have no detections.csv; run them again with csv" in told
+    assert "--camelyon-csv wrote no file for x, which have no result" in told
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        (
+            [report("n")],
+            "1 slide of the reference.*: t; run them with csv among --reports \\(no detections.csv: t\\), or",
+        ),
+        ([], "2 slides of the reference.*: n, t; run them with csv among --reports \\(no detections.csv: t\\), or"),
+    ],
+)
+def test_official_figures_ask_for_detections_csv(tmp_path: Path, others: list[SlideReport], told: str) -> None:
+    """Run again as it was, the slide would lack them again."""
+    truth = reference(tmp_path, ["n"])
+    run = write_run(tmp_path / "run", [tumour_slide(), *others])
+    (run / "t" / "detections.csv").unlink()
+    with pytest.raises(UsageError, match=told):
+        compared(run, truth, FrocMode.OFFICIAL)
+
+
 def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> None:
     """46 % examined, nothing found: no slide to have been free of false positives, and named beside both figures."""
     half = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.469)

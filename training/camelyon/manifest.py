@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from nodescan.csv_rows import CsvRow, csv_text, read_table
+from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.manifest import looks
 from nodescan.whole_files import write_beside
@@ -24,7 +25,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True, slots=True)
 class DataSlide:
-    """One slide. key, annotation_key: in the bucket, and below the data folder alike; "" where nothing is outlined.
+    """One slide. key, annotation_key: places below the data folder, and of public slides in the bucket alike; an empty
+    annotation_key: nothing is outlined.
 
     checksum: hexadecimal digest of the slide file, "" where unknown. exhaustive: whatever the annotation does not
     outline is normal (true of a negative slide without any). why: the reason for `excluded`, or for not exhaustive.
@@ -87,6 +89,14 @@ def chosen(rows: Sequence[DataSlide], patterns: str) -> tuple[DataSlide, ...]:
     return tuple(row for row in rows if row.slide_id in found)
 
 
+def files_missing(files: Sequence[Path]) -> UsageError:
+    """Of slides and outlines that a manifest names and that aren't there: public ones, or a lab's own."""
+    return UsageError(
+        f"{few(files, 3)}: not there; `key` and `annotation_key` are places below --data. Put the files there (public "
+        "slides: python -m training download), or choose other slides with --slides"
+    )
+
+
 def digest_of(file: Path, algorithm: str) -> str:
     """The file's checksum in hexadecimal digits, by an algorithm that hashlib knows. Raises OSError."""
     with file.open("rb") as stream:
@@ -104,7 +114,10 @@ def _row(line: CsvRow) -> DataSlide:
         text, parts = line.text(name), PurePosixPath(line.text(name))
         names_a_file = bool(parts.name) if text else name != "key"
         if not names_a_file or parts.is_absolute() or ".." in parts.parts or "\\" in text or not text.isprintable():
-            raise line.error(f"{name} {text!r} is not a path inside the bucket")
+            raise line.error(
+                f"{name} {text!r} does not name a file below --data; write a relative path with forward slashes and "
+                "without '..', such as images/a.tif (public slides: their place in the bucket)"
+            )
     row = DataSlide(
         **{
             **line.cells,

@@ -46,11 +46,14 @@ def export_command(
     to: Annotated[Path, typer.Option(help="The model folder to write.")],
     training_data: Annotated[str, typer.Option(help="What the model was trained on, for the card.")] = "not stated",
 ) -> None:
-    """Write a model folder (card and safetensors) from a checkpoint."""
-    from training.fitting.export import export
+    """Write a model folder (card and safetensors) from a checkpoint. A tuned model is not replaced."""
+    from training.fitting.export import export, model_replaced
 
+    old = model_replaced(to)
     card = export(checkpoint, to, name=to.resolve().name, training_data=training_data)
     made = f"{to}: {card.architecture}, sha256 {card.weights_sha256[:12]}"
+    if old is not None:
+        made += f", in place of the untuned model {old.weights_sha256[:12]}"
     typer.echo(f"{made}; tune it before use: python -m training tune --model {quote(str(to))}")
 
 
@@ -73,7 +76,9 @@ def tune_command(
     manifest: Annotated[
         Path | None, typer.Option(help="Use outlined slides instead: a CSV of data_manifests/.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="With --manifest: folder of the downloaded slides.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="With --manifest: folder that holds its slides and outlines.")
+    ] = None,
     slides: Slides = _SLIDES,
     split: Annotated[str, typer.Option(help="With --manifest: use the slides of this split.")] = _SPLIT,
     work: Work = WORK,
@@ -91,7 +96,10 @@ def tune_command(
         _refuse("--patches", {"--data": data is not None, "--slides": slides != _SLIDES, "--split": split != _SPLIT})
         source = partial(_laid_out, patches, tool, seeds, work)
     elif manifest is None or data is None:
-        raise UsageError("--manifest needs --data, the folder that python -m training download filled")
+        raise UsageError(
+            "--manifest needs --data, the folder below which the manifest's `key` and `annotation_key` lie (public "
+            "slides: the one that python -m training download filled)"
+        )
     else:
         _refuse("--manifest", {"--tool": tool is not None, "--seeds": seeds != _SEEDS})
         if split not in SPLITS:

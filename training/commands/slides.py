@@ -47,7 +47,7 @@ def download_command(
 
 def prepare_command(
     manifest: Manifest,
-    data: Annotated[Path, typer.Option(help="Folder of the downloaded slides.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the slides and outlines of the manifest.")],
     to: Annotated[Path, typer.Option(help="Folder for the sampling index.")],
     slides: Slides = "*",
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from nodescan.domain.naming import few
 from nodescan.errors import ModelError, UsageError
 from nodescan.inference.card import CARD_FILE, MODEL_NAME, WEIGHTS_FILE, ModelCard, load_card, save_card
 from nodescan.inference.models import MODELS, build
@@ -31,15 +32,15 @@ LARGEST_DIFFERENCE = 0.01
 def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> ModelCard:
     """Write `folder`/card.yaml and its weights in half precision, read them back and compare answers.
 
-    Raises UsageError where the checkpoint isn't one of ours, the name none of a model, or the folder holds a tuned
-    model, ModelError where the copy answers differently.
+    Raises UsageError where the checkpoint isn't one of ours, the name none of a model, or the folder is refused (see
+    model_replaced), ModelError where the copy answers differently.
     """
     if not re.fullmatch(MODEL_NAME, name):
         raise UsageError(
             f"{folder}: {name!r} can't be a model's name: it needs "
             "letters of a to z, digits, '.', '_' and '-' alone, a letter or digit first; choose another folder's name"
         )
-    _refuse_tuned(folder)
+    model_replaced(folder)
     architecture, net = _network_of(checkpoint)
     content = safetensors.torch.save({key: value.contiguous() for key, value in halved(net.state_dict()).items()})
     card = ModelCard(
@@ -71,17 +72,29 @@ def export(checkpoint: Path, folder: Path, *, name: str, training_data: str) -> 
     return card
 
 
-def _refuse_tuned(folder: Path) -> None:
-    """Raises UsageError where `folder` holds a model that was tuned: an hour's work, and only its card has it."""
+def model_replaced(folder: Path) -> ModelCard | None:
+    """The card of the untuned model that an export into `folder` replaces; None where there is no model.
+
+    Raises UsageError for a folder of other files, for a card that can't be read, and for a tuned model: an hour's work,
+    and only its card has it.
+    """
+    with output_errors(folder):
+        names = {file.name for file in folder.iterdir()} if folder.is_dir() else set[str]()
+    if CARD_FILE not in names:
+        others = sorted(name for name in names - {WEIGHTS_FILE} if not name.startswith("."))
+        if others:
+            raise UsageError(f"{folder}: holds other files ({few(others, 3)}) and no model; name a new or empty folder")
+        return None
     try:
-        chosen_on = load_card(folder).decision.chosen_on
-    except ModelError:
-        return  # no model, or one that is of no use
-    if chosen_on != UNTUNED.chosen_on:
+        card = load_card(folder)
+    except ModelError as error:
+        raise UsageError(f"{error}. It may be of a tuned model: correct it, or export into another folder") from error
+    if card.decision.chosen_on != UNTUNED.chosen_on:
         raise UsageError(
-            f"{folder}: holds a tuned model (its thresholds were chosen on {chosen_on}); "
+            f"{folder}: holds a tuned model (its thresholds were chosen on {card.decision.chosen_on}); "
             "export into another folder, or move this one away first"
         )
+    return card
 
 
 def _network_of(checkpoint: Path) -> tuple[str, torch.nn.Module]:

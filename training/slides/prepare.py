@@ -13,7 +13,6 @@ from scipy import ndimage
 
 from nodescan.batch.lock import held
 from nodescan.config import load_config
-from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, NodescanError, SlideError, UsageError
@@ -22,7 +21,7 @@ from nodescan.interfaces import Slide
 from nodescan.level_check import LEAST_LIKENESS
 from nodescan.scan_settings import ScanSettings
 from nodescan.whole_files import output_errors, written_beside
-from training.camelyon.manifest import DataSlide
+from training.camelyon.manifest import DataSlide, files_missing
 from training.slides.block_mask import load_block_mask
 from training.slides.checks import check_sum, label_doubts, open_measured, sound_slide
 from training.slides.index import (
@@ -156,7 +155,7 @@ def _jobs(rows: Sequence[DataSlide], data: Path, tell: Tell) -> list[_Job]:
         jobs.append(_Job(row, data / row.key, annotation))
         missing += [file for file in (jobs[-1].path, annotation) if file is not None and not file.is_file()]
     if missing:
-        raise UsageError(f"{few(missing, 3)}: not there; fetch them with python -m training download, or use --slides")
+        raise files_missing(missing)
     if not jobs:
         raise UsageError("none of the slides can be sampled from: they are excluded, or nothing is outlined on them")
     return jobs

@@ -5,11 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from nodescan.config import load_config
-from nodescan.domain.naming import few
 from nodescan.domain.units import Micrometers
-from nodescan.errors import UsageError
 from nodescan.imaging.masks import measure_polygons
-from training.camelyon.manifest import DataSlide
+from training.camelyon.manifest import DataSlide, files_missing
 from training.slides.checks import check_sum, open_measured, sound_slide
 from training.tuning.known_slides import KnownSlide, check_both_kinds
 
@@ -35,7 +33,7 @@ def annotated_slides(rows: Sequence[DataSlide], data: Path, *, tell: Callable[[s
     files = [data / key for key in keys]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        raise UsageError(f"{few(missing, 1)}: not there; fetch with python -m training download, or use --slides")
+        raise files_missing(missing)
     if any(row.split == "train" for row in usable):
         tell(_TAUGHT_FROM)
     slides = [slide for row in usable if (slide := _known(row, data, tell))]

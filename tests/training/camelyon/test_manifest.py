@@ -135,12 +135,15 @@ def test_a_manifest_comes_back_as_written(tmp_path: Path) -> None:
         (lambda rows: [r.replace(",yes,", ",maybe,") for r in rows], "line 2: exhaustive is 'maybe'; write yes or no"),
         (lambda rows: [r.replace(",yes,", ",,") for r in rows], "line 2: exhaustive is empty; write yes or no"),
         (lambda rows: [r.replace(",no,", ",,") for r in rows], "line 2: excluded is empty; write yes or no"),
-        (lambda rows: [r.replace("images/", "../") for r in rows], "is not a path inside the bucket"),
+        (
+            lambda rows: [r.replace("images/", "../") for r in rows],
+            "does not name a file below --data; write a relative path",
+        ),
         (
             lambda rows: [r.replace("CAMELYON16/images/tumor_001.tif", ".") for r in rows],
-            "line 2: key '.' is not a path",
+            "line 2: key '.' does not name a file",
         ),
-        (lambda rows: [r.replace("annotations/", "\x1b") for r in rows], "is not a path inside the bucket"),
+        (lambda rows: [r.replace("annotations/", "\x1b") for r in rows], "does not name a file below --data"),
         (lambda rows: [r.replace("tif,,", "tif,12ab,") for r in rows], "checksum '12ab' is neither SHA-256 nor MD5"),
         (lambda rows: [r.replace(",no,", ",yes,") for r in rows], "is excluded, but 'why' is empty"),
         (lambda rows: rows[:1], "holds a header and no rows"),

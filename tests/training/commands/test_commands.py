@@ -196,7 +196,8 @@ def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pyte
     neither = refused(capsys, "tune", "--model", tmp_path)
     assert "--patches ZIP, or --manifest CSV with --data DIR" in neither
     assert refused(capsys, "tune", "--model", tmp_path, "--patches", "a.zip", "--manifest", "m.csv") == neither
-    assert "--manifest needs --data" in refused(capsys, "tune", "--model", tmp_path, "--manifest", "m.csv")
+    told = refused(capsys, "tune", "--model", tmp_path, "--manifest", "m.csv")
+    assert "--manifest needs --data, the folder below which the manifest's `key`" in told
     words = ("tune", "--model", tmp_path, "--manifest", "m.csv", "--data", tmp_path, "--split", "dev")
     assert "--split dev: choose from train, valid, test" in refused(capsys, *words)
 

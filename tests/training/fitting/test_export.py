@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from nodescan.errors import ModelError, OutputError, UsageError
 from nodescan.inference.card import load_card, save_card
 from nodescan.inference.models import build
 from nodescan.inference.predictor import open_predictor
 from tests.training.made_runs import made_checkpoint
+from training.commands.app import app
 from training.fitting import export as export_module
 from training.fitting.checkpoints import starting_weights
 from training.fitting.export import export
@@ -80,6 +82,40 @@ def test_a_tuned_model_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"tuned model .*60 composites"):
         export(checkpoint, tmp_path / "model", name="model", training_data="none")
     assert load_card(tmp_path / "model").decision.chosen_on == "60 composites"
+
+
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
+    """A slip of --to would leave a model among somebody's slides. Hidden files and weights alone are no reason."""
+    checkpoint = made_checkpoint(tmp_path / "one.ckpt")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in (".DS_Store", "weights.safetensors"):
+        (mine / name).write_text("")
+    export(checkpoint, mine, name="mine", training_data="none")
+    (mine / "notes.txt").write_text("beside a model")
+    export(checkpoint, mine, name="mine", training_data="none")
+    (mine / "card.yaml").unlink()
+    with pytest.raises(UsageError, match=r"mine: holds other files \(notes.txt\) and no model; name a new or empty"):
+        export(checkpoint, mine, name="mine", training_data="none")
+    assert not (mine / "card.yaml").exists()
+
+
+def test_a_card_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    """It may be a tuned model's, with a slip of the hand in it."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "card.yaml").write_text("name: [mine\n")
+    with pytest.raises(UsageError, match=r"card.yaml: can't be read .* It may be of a tuned model: correct it, or"):
+        export(made_checkpoint(tmp_path / "one.ckpt"), tmp_path / "model", name="model", training_data="none")
+    assert (tmp_path / "model" / "card.yaml").read_text() == "name: [mine\n"
+
+
+def test_the_command_says_which_model_it_replaces(tmp_path: Path) -> None:
+    """The second time, by its weights."""
+    words = ["export", str(made_checkpoint(tmp_path / "one.ckpt")), "--to", str(tmp_path / "model")]
+    assert "in place of" not in CliRunner().invoke(app, words).output
+    old = load_card(tmp_path / "model").weights_sha256[:12]
+    told = CliRunner().invoke(app, words).output
+    assert f", in place of the untuned model {old}; tune it before use" in told
 
 
 def test_a_network_that_is_for_training_alone_is_not_exported(tmp_path: Path) -> None:

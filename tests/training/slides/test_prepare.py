@@ -253,7 +253,7 @@ def test_missing_slides_are_named_before_any_work(data_set: Path, tmp_path: Path
         replace(row_of("tumor_001"), slide_id="gone", key="a/gone.tif", annotation_key="a.xml"),
     ]
     with pytest.raises(
-        UsageError, match=r"a/gone.tif, .*a.xml: not there; fetch them with python -m training download"
+        UsageError, match=r"a/gone.tif, .*a.xml: not there; `key` and `annotation_key` are places below --data"
     ):
         prepare(rows, data_set, tmp_path, tell=silent)
     assert not list(tmp_path.iterdir())

@@ -188,7 +188,7 @@ def test_nothing_can_be_chosen_on_slides_of_one_kind_or_missing_ones(data_set: P
     rows = rows_of(data_set, "valid")
     with pytest.raises(UsageError, match="all tumour or all normal: both are needed"):
         annotated_slides([row for row in rows if row.label == "negative"], data_set, tell=silent)
-    with pytest.raises(UsageError, match=r"tif and 2 more: not there; fetch with python -m training download"):
+    with pytest.raises(UsageError, match=r"tif: not there; `key` .* below --data.* \(public slides: python"):
         annotated_slides(rows, tmp_path, tell=silent)
 
 
