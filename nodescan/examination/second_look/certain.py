@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy import ndimage
 from shapely import STRtree, covers, get_coordinates, maximum_inscribed_circle
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
 
-from nodescan.domain.classification import Metastasis, is_borderline
+from nodescan.domain.classification import Metastasis, classify, is_borderline
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_flags, gap_reading
@@ -22,6 +20,7 @@ from nodescan.imaging.lowered import parts_of, pieces_step, unsure_um
 from nodescan.imaging.outlines import threshold_step
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, foci_on
 from nodescan.imaging.sizing import to_shape
+from nodescan.imaging.waists import find_waists
 
 _MOST_APART_CELLS = 2.0
 """A diameter differs by 10 to 25 um between the two bounds; one that differs by more hangs on single cells."""
@@ -36,14 +35,19 @@ class Certainty:
 
 
 def certain_deposits(
-    known: FastMap, settings: SegmentationSettings, *, cut_off: Callable[[Deposit], bool]
+    known: FastMap,
+    settings: SegmentationSettings,
+    *,
+    cut_off: Callable[[Deposit], bool],
+    borders: Callable[[Deposit], bool] | None = None,
 ) -> Certainty:
     """Which deposits are there, and of their class, on the true map.
 
     A deposit is certain if it is found at both bounds (see _bounds), with one class above isolated tumour cells, about
     as long, and surely borderline or surely not, if it is cut off at both or at neither, and if all in it that could
     make a deposit hangs together on any such map, on none of which it may be a part of a longer one
-    (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is.
+    (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is, by an edge of the scan.
+    borders: whether it borders on tissue that wasn't examined, None: all was. What may border on it isn't certain.
     """
     bounds = _bounds(known, settings)
     if bounds is None:
@@ -54,11 +58,16 @@ def certain_deposits(
         return as_cut_off(found, known.rule) if sized and cut_off(found) else found
 
     kept = {found.centre_um for found in bounds.least}
-    cores = [(marked(core) if core.centre_um in kept else None, place) for core, place in bounds.cores]
+    cores = [
+        replace(core, deposit=marked(core.deposit) if core.deposit and core.deposit.centre_um in kept else None)
+        for core in bounds.cores
+    ]
     apart_um = _MOST_APART_CELLS * known.probability.spacing.mean
     sure: list[_Sure] = []
     doubts: list[PlaceUm] = []
     for found in map(marked, bounds.most):
+        if found.metastasis <= Metastasis.ITC or (borders is not None and borders(found)):
+            continue
         if (one := _certain(found, cores, apart_um)) is not None:
             sure.append(one)
         else:
@@ -68,17 +77,30 @@ def certain_deposits(
 
 
 @dataclass(frozen=True, slots=True)
+class _Core:
+    """What is left of a deposit on the lowest values. place: its deepest point.
+
+    deposit: None where it may be none at all. component: its cells' label among all on the highest values, 0 where its
+    deepest point lies in none of them.
+    """
+
+    deposit: Deposit | None
+    place: Point
+    component: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Bounds:
     """Deposits that the true ones lie between.
 
     foci, most: on the highest values that the true map may have, the most there may be. cores: what is left of these on
-    the lowest values, however small, as it may be larger in truth, each with its deepest point; but for what reaches
-    the seed threshold on no true map. least: of the cores those that are large enough and reach it on the lowest.
+    the lowest values, however small, as it may be larger in truth; but for what surely reaches the seed threshold on no
+    true map. least: of the cores those that are large enough and reach it on the lowest.
     """
 
     foci: FoundFoci
     most: tuple[Deposit, ...]
-    cores: tuple[tuple[Deposit, Point], ...]
+    cores: tuple[_Core, ...]
     least: tuple[Deposit, ...]
 
 
@@ -106,28 +128,41 @@ def _bounds(known: FastMap, settings: SegmentationSettings) -> _Bounds | None:
     return _Bounds(foci, most, _that_may_count(core_foci.deposits(), known), least)
 
 
-def _that_may_count(cores: Sequence[Deposit], known: FastMap) -> tuple[tuple[Deposit, Point], ...]:
-    """The cores that reach the seed threshold on some true map, each with its deepest point."""
-    labels, count = components(known.lowest >= known.rule.threshold)
-    peaks = ndimage.maximum(known.highest, labels, np.arange(count + 1))
-    peaks[0] = 1.0  # an outline's deepest point may lie beside its cells
-    step_um = known.probability.spacing.mean / 4
-    deepest = [(core, _deepest(to_shape(core.outline), step_um)) for core in cores]
-    seed = known.rule.seed_threshold
-    return tuple(one for one in deepest if peaks[labels[cell_at(_xy(one[1]), known.probability)]] >= seed)
+def _that_may_count(cores: Sequence[Deposit], known: FastMap) -> tuple[_Core, ...]:
+    """The cores that may reach the seed threshold on some true map: near their cells some highest value does."""
+    rule, spacing, highest = known.rule, known.probability.spacing, known.highest
+    may_count = (known.lowest >= rule.threshold) & (highest >= rule.seed_threshold)
+    components_of, _ = components(highest >= rule.threshold)
+    found: list[_Core] = []
+    for core in cores:
+        shape = to_shape(core.outline)
+        left, top, right, bottom = shape.bounds
+        (first, left_at), (last, right_at) = (cell_at(at, known.probability) for at in ((left, top), (right, bottom)))
+        if may_count[max(0, first - 1) : last + 2, max(0, left_at - 1) : right_at + 2].any():
+            place = _deepest(shape, spacing.mean / 4)
+            found.append(_Core(core, place, int(components_of[cell_at(_xy(place), known.probability)])))
+    return tuple(found)
 
 
-def _spots(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> list[PlaceUm]:
-    """Where exact values may make the deposit certain: about pieces that may be others, and about the ends of its
-    diameter if that hangs on what may be no part of it. None of isolated tumour cells."""
+def _within(found: Deposit, cores: Sequence[_Core]) -> list[_Core]:
+    """The cores that are, or may be, of the deposit: within its outline, or of the same component as one that is, for
+    the outline is corrected, and leaves out what is thin."""
     outline = to_shape(found.outline)
-    inside = [(core, place) for core, place in cores if outline.covers(place)]
-    sure = [(core, place) for core, place in inside if core is not None and core.metastasis > Metastasis.ITC]
+    covered = {id(core) for core in cores if outline.covers(core.place)}
+    own = {core.component for core in cores if id(core) in covered} - {0}
+    return [core for core in cores if id(core) in covered or core.component in own]
+
+
+def _spots(found: Deposit, cores: Sequence[_Core], apart_um: float) -> list[PlaceUm]:
+    """Where exact values may make the deposit certain: about pieces that may be others, and about the ends of its
+    diameter if that hangs on what may be no part of it."""
+    inside = _within(found, cores)
+    sure = [(core.deposit, core) for core in inside if core.deposit and core.deposit.metastasis > Metastasis.ITC]
     if not sure:
         return []
-    core, middle = max(sure, key=lambda one: one[0].diameter_um)
-    ends = found.endpoints_um if found.diameter_um - core.diameter_um > apart_um else ()
-    return [*(_xy(place) for _, place in inside if place is not middle), *ends]
+    largest, main = max(sure, key=lambda one: one[0].diameter_um)
+    ends = found.endpoints_um if found.diameter_um - largest.diameter_um > apart_um else ()
+    return [*(_xy(core.place) for core in inside if core is not main), *ends]
 
 
 def ends_of(
@@ -181,17 +216,12 @@ def _never_outgrown(
     return left, ends
 
 
-def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apart_um: float) -> _Sure | None:
-    """Where and how long the deposit is if it is certain, else None.
-
-    cores: what is left of deposits on the lowest values, each with its deepest point; None instead of one that may
-    not be a deposit at all.
-    """
-    outline = to_shape(found.outline)
-    inside = [(core, place) for core, place in cores if outline.covers(place)]
+def _certain(found: Deposit, cores: Sequence[_Core], apart_um: float) -> _Sure | None:
+    """Where and how long the deposit is if it is certain, else None."""
+    inside = _within(found, cores)
     if len(inside) != 1:
         return None
-    core, place = inside[0]
+    core, place = inside[0].deposit, inside[0].place
     if core is None or core.cut_off is not found.cut_off:
         return None
     if core.metastasis is not found.metastasis or found.metastasis <= Metastasis.ITC:
@@ -201,7 +231,7 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
     moved_um, apart_in_that_um = found.diameter_um - core.diameter_um, high_um - low_um
     surely_um, perhaps_um = low_um - apart_in_that_um, high_um + apart_in_that_um
     near = [_near_limit(core, found, by_um) for by_um in (surely_um - moved_um, perhaps_um + moved_um)]
-    if moved_um > apart_um or near not in ([2, 2], [0, 0]):
+    if moved_um > apart_um or near not in ([2, 2], [0, 0]) or _parts(core) != _parts(found):
         return None
     return _Sure(_xy(place), core.diameter_um + surely_um, core.metastasis)
 
@@ -209,6 +239,12 @@ def _certain(found: Deposit, cores: Sequence[tuple[Deposit | None, Point]], apar
 def _near_limit(core: Deposit, found: Deposit, by_um: float) -> int:
     """How many of the two are borderline if by_um is their uncertainty."""
     return sum(by_um > 0 and is_borderline(one.diameter_um, Micrometers(by_um)) for one in (core, found))
+
+
+def _parts(deposit: Deposit) -> list[Metastasis]:
+    """The classes of the parts that it may be two foci of, none where it has no waist."""
+    waists = find_waists([deposit], joining_gap_um=Micrometers(0.0))
+    return [classify(Micrometers(length_um)) for waist in waists for length_um in waist.parts_um]
 
 
 def _deepest(outline: BaseGeometry, step_um: float) -> Point:

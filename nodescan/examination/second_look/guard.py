@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
-from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.examination.second_look.certain import certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import (
@@ -127,17 +126,12 @@ def _with_certain(
     while True:
         map_ = mixed.shown.probability
         known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
-        cut_off = partial(_cut_off, survey=survey, probability=map_, rule=rule)
-        found = certain_deposits(known, settings.segmentation, cut_off=cut_off)
+        cut_off = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
+        lost = bool((survey.wanted & ~map_.examined).any())
+        borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
+        found = certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
         if not (found.doubts and any(mixed.ask(cells_about(known, found.doubts, cells)) for cells in rounds)):
             return known, found.places
-
-
-def _cut_off(deposit: Deposit, *, survey: Survey, probability: ProbabilityMap, rule: DecisionRule) -> bool:
-    """Whether it may go on where nobody looked."""
-    lost = bool((survey.wanted & ~probability.examined).any())
-    at_lost = lost and touches_unexamined(deposit, probability, wanted=survey.wanted, rule=rule)
-    return at_lost or touches_edge(deposit, survey.tissue, probability, rule=rule)
 
 
 def _at_ends(

@@ -1,5 +1,6 @@
 """A deposit that is called certain is there, in its class, on every map within the tolerance."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
 from shapely.geometry import Point
 
 from nodescan.domain.classification import Metastasis
@@ -14,7 +16,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.examination.second_look.certain import _certain, certain_deposits, ends_of
+from nodescan.examination.second_look.certain import _certain, _Core, certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import cells_about, cells_at_ends, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
@@ -23,6 +25,7 @@ from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.outlines import OutlineLevels
 from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
+from nodescan.imaging.waists import find_waists
 from tests.examination.second_look.test_decisive import SETTINGS, off, rough_map, rules
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.patients.made_reports import disc as made_disc
@@ -197,6 +200,80 @@ def test_exact_values_about_a_doubt_make_a_deposit_certain(bridge: float, deposi
     assert certain_deposits(elsewhere, SETTINGS, cut_off=nowhere).places == ()
 
 
+def bar_with(beside: Callable[[NDArray[np.int_], NDArray[np.int_]], NDArray[np.float64]]) -> ProbabilityMap:
+    """A bar of 1.4 mm, and what lies beside it on the map's cells: the higher value of both."""
+    rows, columns = np.ogrid[:110, :130]
+    bar = np.where((abs(rows - 45) <= 10) & (abs(columns - 50) <= 45), 0.9, 0.02)
+    values = np.maximum(bar, beside(rows, columns)).astype(np.float32)
+    values[45, 50] = 0.99
+    return ProbabilityMap(values, np.ones(values.shape, np.bool_), SQUARE)
+
+
+def ring_about_an_island(bridge: float) -> ProbabilityMap:
+    """Its deepest point, once holes are filled, lies in an island that reaches no seed threshold."""
+
+    def beside(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float64]:
+        out = np.maximum(abs(rows - 65), abs(columns - 50))
+        ring = np.where(out == 4, 0.9, np.where(out <= 1, 0.6, 0.0))
+        return np.where((rows > 55) & (rows < 61) & (columns == 50), bridge, ring)
+
+    return bar_with(beside)
+
+
+def thread(bridge: float) -> ProbabilityMap:
+    """One cell wide and 0.3 mm long: the size correction takes it out of the outline of bar and thread."""
+
+    def beside(rows: NDArray[np.int_], columns: NDArray[np.int_]) -> NDArray[np.float64]:
+        alone = np.where((rows > 57) & (rows < 77) & (columns == 50), 0.66, 0.0)
+        return np.where((rows > 55) & (rows < 58) & (columns == 50), bridge, alone)
+
+    return bar_with(beside)
+
+
+@pytest.mark.parametrize(
+    ("made", "rule"),
+    [
+        (ring_about_an_island, DecisionRule(0.0, 0.5, 0.7, (), 8.0)),
+        (thread, DecisionRule(0.0, 0.5, 0.6, ((84.7, 100.0), (207.5, 199.0)), 8.0)),
+    ],
+)
+@pytest.mark.parametrize(("bridge", "deposits"), [(0.49, 2), (0.51, 1)])
+@pytest.mark.parametrize("off_by", [-0.027, 0.027])
+def test_a_piece_beside_a_certain_deposit_is_one_of_its_own_only_if_it_is_in_truth(
+    made: Callable[[float], ProbabilityMap],
+    rule: DecisionRule,
+    bridge: float,
+    deposits: int,
+    off_by: float,
+) -> None:
+    """Whatever fast answers say of the bridge between them."""
+    true = made(bridge)
+    fast = replace(true, values=np.clip(true.values + np.float32(off_by), 0, 1))
+    known, exact, certain = without_doubts(true, fast, rule, 0.03)
+    exact |= decisive_cells(known, certain=certain)
+    mixed = replace(fast, values=np.where(exact, true.values, fast.values))
+    assert len(find_deposits(true, rule, SETTINGS)) == deposits
+    assert len(find_deposits(mixed, rule, SETTINGS)) == deposits
+
+
+@pytest.mark.parametrize("half_width_cells", [22.75, 23.0, 23.25, 23.5])
+@pytest.mark.parametrize("off_by", [-0.02997, 0.02997])
+def test_whether_a_deposit_may_be_two_foci_is_told_by_exact_values(half_width_cells: float, off_by: float) -> None:
+    """Two discs of 0.93 mm run together: the whole has the waist, or none, that it has in truth (imaging/waists.py)."""
+    rows, columns = np.ogrid[:120, :190]
+    discs = (np.hypot(rows - 60, columns - 95 - aside) - 30 for aside in (-38, 38))
+    neck = np.maximum(abs(rows - 60) - half_width_cells, abs(columns - 95) - 38)
+    values = np.clip(0.5 - np.minimum.reduce([*discs, neck]) / 6, 0.02, 0.97).astype(np.float32)
+    values[60, 57] = 0.99
+    true, rule = ProbabilityMap(values, np.ones(values.shape, np.bool_), SQUARE), DecisionRule(0.0, 0.5, 0.7, (), 8.0)
+    fast = replace(true, values=np.clip(values + np.float32(off_by), 0, 1))
+    known, exact, certain = without_doubts(true, fast, rule, 0.03)
+    exact |= decisive_cells(known, certain=certain)
+    mixed = replace(fast, values=np.where(exact, values, fast.values))
+    waists = [find_waists(find_deposits(map_, rule, SETTINGS), joining_gap_um=0.0) for map_ in (mixed, true)]
+    assert len(waists[0]) == len(waists[1])
+
+
 @example(rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.3), seed=228, tolerance=0.03)
 @example(  # one that is borderline by 0.2 um of its uncertainty
     rule=DecisionRule(0.0, 0.2, 0.3, ((84.7, 100.0), (207.5, 199.0)), 12.0), seed=65535, tolerance=0.005
@@ -265,13 +342,13 @@ def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
     """With none, or two, or one that may not be a deposit at all, small errors decide how many there are."""
     whole, core = sized(900), sized(895)
     for cores, certain in (
-        ([(core, MIDDLE)], True),
-        ([(core, MIDDLE), (core, ASIDE)], True),
+        ([_Core(core, MIDDLE)], True),
+        ([_Core(core, MIDDLE), _Core(core, ASIDE)], True),
         ([], False),
-        ([(core, ASIDE)], False),
-        ([(core, MIDDLE), (core, Point(3100, 3000))], False),
-        ([(core, MIDDLE), (None, Point(3100, 3000))], False),
-        ([(None, MIDDLE)], False),
+        ([_Core(core, ASIDE)], False),
+        ([_Core(core, MIDDLE), _Core(core, Point(3100, 3000))], False),
+        ([_Core(core, MIDDLE), _Core(None, Point(3100, 3000))], False),
+        ([_Core(None, MIDDLE)], False),
     ):
         sure = _certain(whole, cores, 30.0)
         assert (sure and sure.place) == ((3000, 3000) if certain else None)
@@ -285,7 +362,7 @@ def test_a_class_is_certain_where_both_thresholds_give_one_above_isolated_cells(
         (Metastasis.MACRO, Metastasis.MICRO, False),
         (Metastasis.ITC, Metastasis.ITC, False),
     ):
-        cores = [(sized(895, found=of_core), MIDDLE)]
+        cores = [_Core(sized(895, found=of_core), MIDDLE)]
         assert (_certain(sized(900, found=found), cores, 30.0) is not None) is certain
 
 
@@ -297,14 +374,14 @@ def test_a_size_is_certain_as_far_from_a_limit_as_it_may_move(
     whole_um: float, of_whole_um: float, of_core_um: float, certain: bool
 ) -> None:
     """By the larger uncertainty, 50 um, by what the two differ in that, 20, and in size, 10."""
-    cores = [(sized(whole_um - 10, of_core_um), MIDDLE)]
+    cores = [_Core(sized(whole_um - 10, of_core_um), MIDDLE)]
     assert (_certain(sized(whole_um, of_whole_um), cores, 30.0) is not None) is certain
 
 
 @pytest.mark.parametrize(("apart_um", "certain"), [(10.0, True), (9.9, False)])
 def test_a_size_that_hangs_on_single_cells_is_not_certain(apart_um: float, certain: bool) -> None:
     """It then differs by more between the two thresholds than cells are wide."""
-    assert (_certain(sized(900), [(sized(890), MIDDLE)], apart_um) is not None) is certain
+    assert (_certain(sized(900), [_Core(sized(890), MIDDLE)], apart_um) is not None) is certain
 
 
 def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_threshold() -> None:
