@@ -120,7 +120,9 @@ def test_only_of_a_network_that_scans_it_is_said_how_to_make_a_model(
 ) -> None:
     """export would refuse a rival's checkpoint."""
     best = SimpleNamespace(best_model_path="my runs/best.ckpt", monitor="valid/auc", best_model_score=0.9)
-    trainer = SimpleNamespace(checkpoint_callbacks=[best], is_global_zero=True)
+    trainer = SimpleNamespace(
+        checkpoint_callbacks=[best], callbacks=[best], is_global_zero=True, global_step=6, estimated_stepping_batches=6
+    )
     cli = SimpleNamespace(trainer=trainer, model=SimpleNamespace(hparams={"architecture": architecture}))
     TrainingCLI.after_fit(cli)
     said = capsys.readouterr().out
