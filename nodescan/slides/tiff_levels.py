@@ -25,6 +25,9 @@ _DEFLATE, _JPEG_2000 = (8, 32946), (33003, 33005)
 
 _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _UNNAMED = 7, 2, 6, 1, 0
 
+_HELD = (_JPEG, *_DEFLATE, *_JPEG_2000)
+"""Compressions whose tiles can be held against something."""
+
 _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
 _HEADER_BYTES = 65_536
@@ -159,11 +162,7 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
 
 def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
-    if directory.number(stream, Tag.COMPRESSION, -1) not in (
-        _JPEG,
-        *_DEFLATE,
-        *_JPEG_2000,
-    ):  # where its tiles lie needn't be read
+    if directory.number(stream, Tag.COMPRESSION, -1) not in _HELD:  # where its tiles lie needn't be read
         return CheckedLevel.unchecked((table.width_px, table.height_px))
     offsets, sizes = (
         directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)

@@ -68,10 +68,11 @@ def certain_deposits(
     for found in map(marked, bounds.most):
         if found.metastasis <= Metastasis.ITC or (borders is not None and borders(found)):
             continue
-        if (one := _certain(found, cores, apart_um)) is not None:
+        inside = _within(found, cores)
+        if (one := _certain(found, inside, apart_um)) is not None:
             sure.append(one)
         else:
-            doubts += _spots(found, cores, apart_um)
+            doubts += _spots(found, inside, apart_um)
     kept_sure, outgrown = _no_parts(sure, bounds, known.rule)
     return Certainty(tuple(one.place for one in kept_sure), (*doubts, *outgrown))
 
@@ -125,22 +126,25 @@ def _bounds(known: FastMap, settings: SegmentationSettings) -> _Bounds | None:
     least = least_foci.deposits()
     if _patterns(foci, most) != _patterns(least_foci, least):
         return None
-    return _Bounds(foci, most, _that_may_count(core_foci.deposits(), known), least)
+    return _Bounds(foci, most, _that_may_count(core_foci, foci), least)
 
 
-def _that_may_count(cores: Sequence[Deposit], known: FastMap) -> tuple[_Core, ...]:
-    """The cores that may reach the seed threshold on some true map: near their cells some highest value does."""
-    rule, spacing, highest = known.rule, known.probability.spacing, known.highest
-    may_count = (known.lowest >= rule.threshold) & (highest >= rule.seed_threshold)
+def _that_may_count(cores: FoundFoci, foci: FoundFoci) -> tuple[_Core, ...]:
+    """The cores that may reach the seed threshold on some true map: near their cells some highest value does.
+
+    cores, foci: as found on the lowest and on the highest values.
+    """
+    rule, probability, highest = foci.rule, foci.probability, foci.smoothed
+    may_count = (cores.smoothed >= rule.threshold) & (highest >= rule.seed_threshold)
     components_of, _ = components(highest >= rule.threshold)
     found: list[_Core] = []
-    for core in cores:
+    for core in cores.deposits():
         shape = to_shape(core.outline)
         left, top, right, bottom = shape.bounds
-        (first, left_at), (last, right_at) = (cell_at(at, known.probability) for at in ((left, top), (right, bottom)))
+        (first, left_at), (last, right_at) = (cell_at(at, probability) for at in ((left, top), (right, bottom)))
         if may_count[max(0, first - 1) : last + 2, max(0, left_at - 1) : right_at + 2].any():
-            place = _deepest(shape, spacing.mean / 4)
-            found.append(_Core(core, place, int(components_of[cell_at(_xy(place), known.probability)])))
+            place = _deepest(shape, probability.spacing.mean / 4)
+            found.append(_Core(core, place, int(components_of[cell_at(_xy(place), probability)])))
     return tuple(found)
 
 
@@ -153,10 +157,9 @@ def _within(found: Deposit, cores: Sequence[_Core]) -> list[_Core]:
     return [core for core in cores if id(core) in covered or core.component in own]
 
 
-def _spots(found: Deposit, cores: Sequence[_Core], apart_um: float) -> list[PlaceUm]:
+def _spots(found: Deposit, inside: Sequence[_Core], apart_um: float) -> list[PlaceUm]:
     """Where exact values may make the deposit certain: about pieces that may be others, and about the ends of its
     diameter if that hangs on what may be no part of it."""
-    inside = _within(found, cores)
     sure = [(core.deposit, core) for core in inside if core.deposit and core.deposit.metastasis > Metastasis.ITC]
     if not sure:
         return []
@@ -216,9 +219,8 @@ def _never_outgrown(
     return left, ends
 
 
-def _certain(found: Deposit, cores: Sequence[_Core], apart_um: float) -> _Sure | None:
-    """Where and how long the deposit is if it is certain, else None."""
-    inside = _within(found, cores)
+def _certain(found: Deposit, inside: Sequence[_Core], apart_um: float) -> _Sure | None:
+    """Where and how long the deposit is if it is certain, else None. inside: its cores, see _within."""
     if len(inside) != 1:
         return None
     core, place = inside[0].deposit, inside[0].place

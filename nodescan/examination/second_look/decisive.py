@@ -150,10 +150,11 @@ def _of_one(
 def _around(places: Sequence[PlaceUm], probability: ProbabilityMap, cells: int) -> NDArray[np.bool_]:
     """bool (H, W): what lies within so many cells of a place, to each side."""
     near = np.zeros_like(probability.examined)
+    high, wide = near.shape
     for row, column in (cell_at(place, probability) for place in places):
-        near[max(0, row - cells) : row + cells + 1, max(0, column - cells) : column + cells + 1] = True
+        near[_grown(slice(row, row + 1), high, cells), _grown(slice(column, column + 1), wide, cells)] = True
     return near
 
 
-def _grown(span: slice, limit: int) -> slice:
-    return slice(max(0, span.start - PAD), min(limit, span.stop + PAD))
+def _grown(span: slice, limit: int, cells: int = PAD) -> slice:
+    return slice(max(0, span.start - cells), min(limit, span.stop + cells))

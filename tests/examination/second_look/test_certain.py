@@ -15,7 +15,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.examination.second_look.certain import _certain, _Core, certain_deposits, ends_of
+from nodescan.examination.second_look.certain import _certain, _Core, _within, certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import cells_about, cells_at_ends, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
@@ -349,7 +349,7 @@ def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
         ([_Core(core, MIDDLE), _Core(None, Point(3100, 3000))], False),
         ([_Core(None, MIDDLE)], False),
     ):
-        sure = _certain(whole, cores, 30.0)
+        sure = _certain(whole, _within(whole, cores), 30.0)
         assert (sure and sure.place) == ((3000, 3000) if certain else None)
 
 
