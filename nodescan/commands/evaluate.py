@@ -185,8 +185,8 @@ def _write_challenge(
 ) -> tuple[str, ...]:
     """Slides without a result get no file, for an empty one would say that nothing was found; nor do those whose
     detections.csv wasn't written. A sentence on each kind."""
-    from nodescan.domain.naming import few
     from nodescan.evaluation.detections import write_challenge_files
+    from nodescan.evaluation.subjects import few_ids
     from nodescan.overwrite_checks import check_inputs
 
     known = [
@@ -202,7 +202,7 @@ def _write_challenge(
         (unplaced, "which have no detections.csv; run them again with csv among --reports"),
         (unread, "which have no result"),
     )
-    return tuple(f"--camelyon-csv wrote no file for {few(sorted(ids), 8)}, {why}" for ids, why in causes if ids)
+    return tuple(f"--camelyon-csv wrote no file for {few_ids(ids)}, {why}" for ids, why in causes if ids)
 
 
 def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nodescan.domain.naming import few, how_many
+from nodescan.domain.naming import how_many
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from nodescan.evaluation.detections import DetectionList
@@ -23,7 +23,7 @@ from nodescan.evaluation.lesions import (
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import Subject, by_slide_key, made_alike, refuse_gaps
+from nodescan.evaluation.subjects import Subject, by_slide_key, few_ids, made_alike, refuse_gaps
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport
@@ -109,7 +109,7 @@ def compare(
     outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(
-            f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {_few(unscored)}"
+            f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {few_ids(unscored)}"
         )
     patients, not_run_patients, open_stages = patient_outcomes(by_key, reference)
     return Comparison(
@@ -141,9 +141,9 @@ def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missi
     if not assumed:
         return reference
     note = (
-        f"not assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline ({_few(assumed)}), because "
-        f"{_few(missing)} of the reference has no result under that name; run what is missing, give masks the names of "
-        "the reports' folders, or list every slide in a CSV beside the masks"
+        f"not assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline ({few_ids(assumed)}), "
+        f"because {few_ids(missing)} of the reference has no result under that name; run what is missing, give masks "
+        "the names of the reports' folders, or list every slide in a CSV beside the masks"
     )
     return replace(reference, unlisted_is_normal=False, notes=(*reference.notes, note))
 
@@ -240,7 +240,7 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairi
 
 def _stage_notes(open_stages: list[str]) -> list[str]:
     """Which patients' true stage isn't known."""
-    return [f"no single stage follows from the labels of {_few(open_stages)}, so not scored"] if open_stages else []
+    return [f"no single stage follows from the labels of {few_ids(open_stages)}, so not scored"] if open_stages else []
 
 
 def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
@@ -251,10 +251,10 @@ def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
     notes: list[str] = []
     if outside:
         notes.append(
-            f"points outside of the mask count as false positives; are x and y level-0 pixels? {_few(outside)}"
+            f"points outside of the mask count as false positives; are x and y level-0 pixels? {few_ids(outside)}"
         )
     if partly:
-        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {_few(partly)}")
+        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {few_ids(partly)}")
     lesions = [outcome.reference.lesions for outcome in slides if outcome.pairing is not None]
     if any(file is not None and file.kind_of_file == "mask" for file in lesions):
         notes.append(
@@ -287,7 +287,7 @@ def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
     longest_um = official_itc_um(max(coarse.values()))
     return [
         f"the organisers' script assumes {OFFICIAL_SPACING_UM} um/px for every slide; on coarser slides, lesions up to "
-        f"about {longest_um:.0f} um count as isolated tumour cells and are left out: {_few(list(coarse))}"
+        f"about {longest_um:.0f} um count as isolated tumour cells and are left out: {few_ids(coarse)}"
     ]
 
 
@@ -301,13 +301,9 @@ def _notes(
     notes: list[str] = []
     assumed = [slide.slide_id for key, slide in known.items() if key not in reference.slides]
     if assumed:
-        notes.append(f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {_few(assumed)}")
+        notes.append(f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {few_ids(assumed)}")
     unknown_spacing = any(subject.report is None for subject in by_key.values())
     if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
         used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions; give another with --mpp"
         notes.append(f"no pixel size is known, so {used}")
     return notes
-
-
-def _few(names: list[str]) -> str:
-    return few(sorted(names), 8)

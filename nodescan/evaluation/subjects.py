@@ -65,6 +65,11 @@ def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
     }
 
 
+def few_ids(slide_ids: Iterable[str]) -> str:
+    """The first of them in order, and how many there are more."""
+    return few(sorted(slide_ids), 8)
+
+
 def refuse_gaps(missing: Sequence[str], without_detections: Sequence[str]) -> None:
     """Raise UsageError where slides of the reference have no detections: official figures leave none out by themselves.
 
@@ -73,11 +78,11 @@ def refuse_gaps(missing: Sequence[str], without_detections: Sequence[str]) -> No
     named = sorted({*missing, *without_detections})
     if not named:
         return
-    without = f" with csv among --reports (no {DETECTIONS_CSV}: {few(sorted(without_detections), 8)})"
+    without = f" with csv among --reports (no {DETECTIONS_CSV}: {few_ids(without_detections)})"
     remedy = "run them" + (without if without_detections else "")
     raise UsageError(
         f"there are no detections for {how_many(len(named), 'slide')} of the reference, and leaving slides out "
-        f"would raise the score: {few(named, 8)}; {remedy}, or add --as-submitted to score only the others"
+        f"would raise the score: {few_ids(named)}; {remedy}, or add --as-submitted to score only the others"
     )
 
 
