@@ -16,7 +16,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
-from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
+from nodescan.imaging.outlines import Focus, trace_foci
 from nodescan.imaging.sizing import (
     corrected,
     deposit_of,
@@ -107,8 +107,7 @@ def foci_on(
     smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
 ) -> "FoundFoci":
     """As find_foci, where the smoothed values, float32 (H, W), are given."""
-    levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
-    foci = trace_foci(smoothed, probability, levels)
+    foci = trace_foci(smoothed, probability, rule, grid_um=settings.grid_um)
     return FoundFoci(foci, probability, smoothed, rule=rule, settings=settings)
 
 
@@ -136,10 +135,9 @@ class FoundFoci:
         gap_um = self.settings.joining_gap_um if joining_gap_um is None else joining_gap_um
         return numbered([self._deposit(group) for group in self._groups(gap_um) if self._counts(group)])
 
-    def at(self, threshold: float, settings: SegmentationSettings | None = None) -> "FoundFoci":
-        """The foci of the same map at another threshold, and by other settings if these are given."""
-        rule = replace(self.rule, threshold=threshold)
-        return foci_on(self.smoothed, self.probability, rule, settings or self.settings)
+    def at(self, threshold: float) -> "FoundFoci":
+        """The foci of the same map at another threshold."""
+        return foci_on(self.smoothed, self.probability, replace(self.rule, threshold=threshold), self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
         """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""

@@ -21,7 +21,6 @@ from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.outlines import OutlineLevels
 from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from nodescan.imaging.waists import find_waists
@@ -130,9 +129,11 @@ def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.Monk
     traced: list[float] = []
     trace_foci = segmentation.trace_foci
 
-    def counting(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> object:
-        traced.append(levels.threshold)
-        return trace_foci(smoothed, probability, levels)
+    def counting(
+        smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, **how: object
+    ) -> object:
+        traced.append(rule.threshold)
+        return trace_foci(smoothed, probability, rule, **how)
 
     monkeypatch.setattr(segmentation, "trace_foci", counting)
     for diameter_um, times in ((150, 1), (900, 3)):
