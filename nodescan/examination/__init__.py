@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.examination.second_look.guard import GuardedAnswers, Reference, recheck
+from nodescan.examination.second_look.guard import Reference, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
 from nodescan.imaging.coverage import coverage
@@ -68,17 +68,16 @@ def examine(
     progress.slide_started(slide.ref.slide_id, len(survey.tiles))
     looks = _SlidePasses(slide, survey, _hidden_cells(survey), settings, progress)
     if isinstance(predictor, ApproximatePredictor):
-        found = looks.guarded(predictor)
+        shown, precision = looks.guarded(predictor)
     else:
-        found = GuardedAnswers(looks.whole(predictor), predictor.precision)
-    shown = found.shown
+        shown, precision = looks.whole(predictor), predictor.precision
     return Examination(
         probability=shown.probability,
         frame_spacing=survey.spacing,
         wanted=survey.wanted,
         reasons=shown.reasons,
         stain=shown.stain,
-        precision=found.precision,
+        precision=precision,
     )
 
 
@@ -95,15 +94,14 @@ class _SlidePasses:
     settings: ScanSettings
     progress: Progress
 
-    def guarded(self, predictor: ApproximatePredictor) -> GuardedAnswers:
+    def guarded(self, predictor: ApproximatePredictor) -> tuple[TileAnswers, str]:
         """The predictor's answers, with its reference's wherever these could bear on a finding."""
         reference = Reference(partial(self._about, predictor), partial(self.whole, predictor.reference, counted=False))
         try:
             first = self.whole(predictor)
             return recheck(first, self.survey, reference, predictor=predictor, settings=self.settings)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
-            precision = f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
-            return GuardedAnswers(reference.everywhere(), precision)
+            return reference.everywhere(), f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
 
     def whole(self, network: TilePredictor, *, counted: bool = True) -> TileAnswers:
         done = self._count if counted else self._live

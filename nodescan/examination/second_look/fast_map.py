@@ -14,7 +14,7 @@ from nodescan.imaging.segmentation import smoothed_values
 
 _Value = TypeVar("_Value", np.bool_, np.float32)
 
-_TRUNCATE = 4.0
+TRUNCATE = 4.0
 """Standard deviations at which scipy's Gaussian ends."""
 
 ROUNDING = 1e-5
@@ -62,7 +62,7 @@ def fast_map(
 
 
 def within_reach(
-    values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = _TRUNCATE
+    values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = TRUNCATE
 ) -> NDArray[_Value]:
     """The largest value that a cell bears on, within so many standard deviations of smoothing. values >= 0 : (H, W)."""
     reach = [2 * int(deviations * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]

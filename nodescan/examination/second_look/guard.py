@@ -11,8 +11,8 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.examination.second_look.certain import certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import (
+    END_DEVIATIONS,
     cells_about,
-    cells_at_ends,
     decisive_cells,
     doubtful_on_glass,
     score_cells,
@@ -21,6 +21,7 @@ from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.cutting import touches_edge, touches_unexamined
+from nodescan.imaging.outlines import PAD
 from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.imaging.whole_map import CONSTANT_SPREAD, glass_cells, is_constant
@@ -48,14 +49,6 @@ class Reference:
     everywhere: Callable[[], TileAnswers]
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedAnswers:
-    """What stands after the guard. precision: in words, for the report."""
-
-    shown: TileAnswers
-    precision: str
-
-
 def recheck(
     first: TileAnswers,
     survey: Survey,
@@ -63,8 +56,8 @@ def recheck(
     *,
     predictor: ApproximatePredictor,
     settings: ScanSettings,
-) -> GuardedAnswers:
-    """The fast answers with all that could change a finding replaced by the reference's.
+) -> tuple[TileAnswers, str]:
+    """The fast answers with all that could change a finding replaced by the reference's; the precision in words.
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
@@ -79,9 +72,9 @@ def recheck(
     shown, by_reference = mixed.shown, mixed.by_reference
     name, true = predictor.precision, predictor.reference.precision
     if why := _distrust(first.probability, shown.probability, by_reference, predictor):
-        return GuardedAnswers(reference.everywhere(), f"{true} ({why})")
+        return reference.everywhere(), f"{true} ({why})"
     share = np.count_nonzero(by_reference) / max(1, np.count_nonzero(first.probability.examined))
-    return GuardedAnswers(shown, f"{name}, {100 * share:.2f} % of the tissue in {true}")
+    return shown, f"{name}, {100 * share:.2f} % of the tissue in {true}"
 
 
 class _MixedAnswers:
@@ -130,7 +123,7 @@ def _with_certain(
         lost = bool((survey.wanted & ~map_.examined).any())
         borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
         found = certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
-        if not (found.doubts and any(mixed.ask(cells_about(known, found.doubts, cells)) for cells in rounds)):
+        if not (found.doubts and any(mixed.ask(cells_about(found.doubts, cells, map_, rule)) for cells in rounds)):
             return known, found.places
 
 
@@ -138,7 +131,8 @@ def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
     """bool (H, W): the cells that decide how long certain deposits are; these move when they are answered again."""
-    return cells_at_ends(both, rule, ends_of(both, rule, settings.segmentation, certain))
+    ends = ends_of(both, rule, settings.segmentation, certain)
+    return cells_about(ends, PAD, both, rule, deviations=END_DEVIATIONS)
 
 
 def _in_question(

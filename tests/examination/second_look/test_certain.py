@@ -16,11 +16,12 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.examination.second_look.certain import _certain, _Core, _within, certain_deposits, ends_of
-from nodescan.examination.second_look.decisive import cells_about, cells_at_ends, decisive_cells
+from nodescan.examination.second_look.decisive import END_DEVIATIONS, cells_about, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
+from nodescan.imaging.outlines import PAD
 from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from nodescan.imaging.waists import find_waists
@@ -90,7 +91,7 @@ def test_with_exact_values_at_both_ends_a_length_is_as_good_as_exact(seed: int) 
     true = replace(bar, values=values)
     fast = off(true, 0.02, seed)
     place = (1150.0, 700.0)
-    near = cells_at_ends(fast, RULE, ends_of(fast, RULE, SETTINGS, [place]))
+    near = cells_about(ends_of(fast, RULE, SETTINGS, [place]), PAD, fast, RULE, deviations=END_DEVIATIONS)
     assert 0 < np.count_nonzero(near) < near.size / 2
     assert not near[:, 200:].any()
     mixed = replace(fast, values=np.where(near, true.values, fast.values))
@@ -173,7 +174,9 @@ def without_doubts(
     for cells in (1, 3, 6):
         mixed = replace(fast, values=np.where(exact, true.values, fast.values))
         known = fast_map(mixed, rule, tolerance, exact)
-        exact = exact | cells_about(known, certain_deposits(known, SETTINGS, cut_off=nowhere).doubts, cells)
+        exact = exact | cells_about(
+            certain_deposits(known, SETTINGS, cut_off=nowhere).doubts, cells, known.probability, known.rule
+        )
     mixed = replace(fast, values=np.where(exact, true.values, fast.values))
     known = fast_map(mixed, rule, tolerance, exact)
     return known, exact, certain_deposits(known, SETTINGS, cut_off=nowhere).places

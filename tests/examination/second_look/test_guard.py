@@ -268,8 +268,8 @@ def asked_again(
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    found = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
-    assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", found.precision)
+    _, precision = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
+    assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", precision)
     return asked
 
 
