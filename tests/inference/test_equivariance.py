@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nodescan.inference.equivariance import POSES, GroupConv, Lift, turned
-from nodescan.inference.folding import PlainP4MNet
+from nodescan.inference.folding import Plain
 from nodescan.inference.models import P4MNet
 from nodescan.inference.poses import KERNEL_OF
 from nodescan.inference.transforms import MEAN, STD, normalised
@@ -72,7 +72,7 @@ def test_folded_into_plain_convolutions_it_answers_the_same() -> None:
     """Fed with bytes, the plain network's probabilities are those of the network it was made of."""
     net, pixels = tiny(), torch.randint(0, 256, (2, 3, 112, 112)).double()
     mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
-    plain = PlainP4MNet(net, mean=mean, std=std, temperature=1.7).double()
+    plain = Plain(net, mean=mean, std=std, temperature=1.7).double()
     expected = torch.sigmoid(net(normalised(pixels / 255)) / 1.7)
     torch.testing.assert_close(plain(pixels).double(), expected, atol=1e-6, rtol=0)
 
