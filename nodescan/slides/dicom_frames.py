@@ -112,10 +112,11 @@ def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
 
 def _check_of(file: Path, frames: _Frames) -> TileCheck:
     if frames.syntax in _JPEG_2000:
-        return TileCheck(JPEG_2000.said, lambda items: JPEG_2000.holds(_joined(items)))
-    if frames.syntax != _JPEG or not _is_checkable(file, frames):
+        check = JPEG_2000
+    elif frames.syntax == _JPEG and _is_checkable(file, frames):
+        check = jpeg_check(b"", frames.tile_px)
+    else:
         return NOTHING_TOLD
-    check = jpeg_check(b"", frames.tile_px)
     return TileCheck(check.said, lambda items: check.holds(_joined(items)))
 
 

@@ -60,12 +60,12 @@ class FileSpacing:
     @property
     def plausible(self) -> Spacing | None:
         """The spacing, or None where it is missing or can't be a slide scanner's."""
-        return None if self.uneven or self.against else self._believable
+        return None if self.uneven or self.against else self.believable
 
     @property
     def uneven(self) -> bool:
         """Whether x and y may each be a scanner's, but differ too much: no one number is right for both."""
-        each = self._believable
+        each = self.believable
         return each is not None and each.aspect > LARGEST_ASPECT
 
     def may_be_filled(self, given_um: float) -> bool:
@@ -74,13 +74,8 @@ class FileSpacing:
 
     def differs_from(self, other: "FileSpacing") -> bool:
         """Whether both may be a scanner's, and not the same one's, rounded."""
-        own, its = self._believable, other._believable
+        own, its = self.believable, other.believable
         return bool(own and its and max(abs(own.x / its.x - 1), abs(own.y / its.y - 1)) > AGREEMENT)
-
-    @property
-    def known(self) -> bool:
-        """Whether x and y may each be a scanner's."""
-        return self._believable is not None
 
     def reduced_from(self, given_um: float | None) -> bool:
         """Whether it may be true of a reduced picture, whose full resolution isn't in the file.
@@ -99,7 +94,7 @@ class FileSpacing:
         return 1 < power <= MOST_REDUCED and abs(times / power - 1) <= AGREEMENT
 
     @property
-    def _believable(self) -> Spacing | None:
+    def believable(self) -> Spacing | None:
         """x and y where each may be a scanner's, however much they differ; else None."""
         if self.x_um is None or self.y_um is None or self.stand_in:
             return None
@@ -175,7 +170,7 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return replace(described, against=replace(said, place="resolution tags"), place="OME-XML")
     if size_um == (1.0, 1.0):  # tags that say so, too, are made from it
         return replace(described, stand_in=True)
-    if not (said.missing or (described.known and not said.known)):
+    if not (said.missing or (described.believable and not said.believable)):
         described = said  # the same but for rounding, or what can't be true
     against = _by_size(described, size_px(description, own_px), properties)
     return described if against is None else replace(described, against=against, place="OME-XML")
@@ -191,7 +186,7 @@ def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
     if described.x_um is None or described.y_um is None:
         return described
     tags, against = _resolution_tags(properties), _by_size(described, _aperio_size_px(properties), properties)
-    if tags is not None and tags.known:
+    if tags is not None and tags.believable:
         if described.differs_from(tags):
             against = replace(tags, place="resolution tags")
         elif against is not None and not _is_whole(against.x_um, described.x_um):

@@ -1,8 +1,9 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -53,12 +54,7 @@ class DeclinedError(Exception):
 
 def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
     """The levels in OpenSlide's order. Raises DeclinedError, and OSError where the file can't be read."""
-    if stored.format not in FORMATS:
-        raise DeclinedError(f"the format {stored.format}")
-    try:
-        levels = _as_shown(tuple(_level(*each) for each in _pyramid(path, stored)), stored)
-    except CutOffTiffError as error:
-        raise DeclinedError(str(error)) from error
+    levels = _levels(path, stored, _level)
     if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
         raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
     return levels
@@ -71,22 +67,17 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
     though the file may show tissue there.
     """
-    if stored.format not in FORMATS:
-        return None
     try:
-        levels = _as_shown(tuple(_table(*each) for each in _pyramid(path, stored)), stored)
-        return TileTables(levels, stored.sizes_px, of_finest=stored.format == "aperio")
-    except (DeclinedError, CutOffTiffError):
+        return TileTables(_levels(path, stored, _table), stored.sizes_px, of_finest=stored.format == "aperio")
+    except DeclinedError:
         return None
 
 
 def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
     """The levels in OpenSlide's order; none where tile_tables() has none. Raises OSError."""
-    if stored.format not in FORMATS:
-        return ()
     try:
-        return _as_shown(tuple(_checked(path, *each) for each in _pyramid(path, stored)), stored)
-    except (DeclinedError, CutOffTiffError):
+        return _levels(path, stored, partial(_checked, path))
+    except DeclinedError:
         return ()
 
 
@@ -95,11 +86,9 @@ def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
 
     libtiff takes the fourth for that all the same, and OpenSlide with it. Raises OSError.
     """
-    if stored.format not in FORMATS:
-        return False
     try:
         return any(_has_unnamed_band(*each) for each in _pyramid(path, stored))
-    except CutOffTiffError:
+    except (DeclinedError, CutOffTiffError):
         return False
 
 
@@ -112,8 +101,12 @@ def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
 _Level = TypeVar("_Level", bound=TileTable)
 
 
-def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, ...]:
-    """The levels in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
+def _levels(path: Path, stored: StoredSlide, read: Callable[[BinaryIO, Directory], _Level]) -> tuple[_Level, ...]:
+    """What is read of each level, in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
+    try:
+        levels = tuple(read(*each) for each in _pyramid(path, stored))
+    except CutOffTiffError as error:
+        raise DeclinedError(str(error)) from error
     if stored.format == "generic-tiff":
         levels = tuple(sorted(levels, key=lambda level: -level.width_px))
     if len(levels) != len(stored.sizes_px) or len({level.width_px for level in levels}) < len(levels):
@@ -128,7 +121,9 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 
 def _pyramid(path: Path, stored: StoredSlide) -> Iterator[tuple[BinaryIO, Directory]]:
     """The directories that OpenSlide takes for levels, as directories_of() has them: the tiled ones, of a generic TIFF
-    the first and reduced images alone."""
+    the first and reduced images alone. Raises DeclinedError for formats that aren't so."""
+    if stored.format not in FORMATS:
+        raise DeclinedError(f"the format {stored.format}")
     generic = stored.format == "generic-tiff"
     for index, (stream, directory) in enumerate(directories_of(path)):
         if Tag.TILE_WIDTH in directory.entries and (index == 0 or not generic or is_reduced(stream, directory)):
