@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +83,7 @@ def view_whole(
     width, height = slide.frame_size(spacing)
     _check_memory(slide.ref, (width, height), spacing)
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
-    unseen, lost = (np.zeros((height, width), dtype=np.bool_) for _ in range(2))
-    view = _View(slide, picture, unseen, lost, progress, analysed_um, _MOST_FINER_PX)
+    view = _View(slide, picture, progress, analysed_um)
     for top in range(0, height, _BLOCK_PX):
         if top > 0:
             view.tell()
@@ -125,21 +124,19 @@ def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: Ove
     return None if unseen.all() else picture
 
 
-@dataclass(slots=True)
 class _View:
     """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; lost : bool (H, W), what
     its own level lost. left_px: how many pixels of finer levels may still be read. white: parts of damaged blocks that
     hold pure white or black. failed: reads that failed so far."""
 
-    slide: Slide
-    picture: Picture
-    unseen: NDArray[np.bool_]
-    lost: NDArray[np.bool_]
-    progress: Progress | None
-    analysed_um: tuple[float, float] | None
-    left_px: int
-    white: list[PixelBox] = field(default_factory=list)
-    failed: int = 0
+    def __init__(
+        self, slide: Slide, picture: Picture, progress: Progress | None, analysed_um: tuple[float, float] | None
+    ) -> None:
+        self.slide, self.picture, self.progress, self.analysed_um = slide, picture, progress, analysed_um
+        self.unseen = np.zeros(picture.pixels.shape[:2], dtype=np.bool_)
+        self.lost = np.zeros_like(self.unseen)
+        self.left_px, self.failed = _MOST_FINER_PX, 0
+        self.white: list[PixelBox] = []
 
     def fill(self, box: PixelBox) -> None:
         """Reads a box of the picture, and finds what of it can't be read."""
@@ -148,10 +145,10 @@ class _View:
         )
         for part, pixels in parts:
             if pixels is None:
-                self.unseen[_window(part)] = self.lost[_window(part)] = True
+                self.unseen[part.window] = self.lost[part.window] = True
                 self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
                 continue
-            self.picture.pixels[_window(part)] = pixels
+            self.picture.pixels[part.window] = pixels
             if part != box and _is_pure(pixels).any():
                 self.white.append(part)
 
@@ -163,15 +160,15 @@ class _View:
         for part in self.white:
             for block in part.blocks(_SMALLEST_PX, _SMALLEST_PX):
                 near = block.common(part)
-                around = near.grown(_SMALLEST_PX).common(PixelBox(0, 0, *self.lost.shape[::-1]))
-                if self.lost[_window(around)].any():
+                around = near.grown(_SMALLEST_PX).common(PixelBox(0, 0, self.lost.shape[1], self.lost.shape[0]))
+                if self.lost[around.window].any():
                     self._fill_finer(near, _times_finer(self.slide, self.picture.spacing))
 
     def _fill_finer(self, part: PixelBox, times_finer: Sequence[int]) -> None:
         """Fills what is unseen, or pure white or black, of a part with what finer levels have of it, the coarsest that
         can be read. Pure white or black that none of them can confirm is unseen."""
         if not times_finer:
-            self.unseen[_window(part)] |= _is_pure(self.picture.pixels[_window(part)])
+            self.unseen[part.window] |= _is_pure(self.picture.pixels[part.window])
             return
         times, *finer_still = times_finer
         side = max(1, _BLOCK_PX // times)
@@ -186,7 +183,7 @@ class _View:
 
     def _show(self, block: PixelBox, pixels: NDArray[np.uint8], *, trusted: bool) -> None:
         """Fills what is unseen or pure of a block. trusted: whether pure pixels are taken for what was scanned."""
-        shown, unseen = self.picture.pixels[_window(block)], self.unseen[_window(block)]
+        shown, unseen = self.picture.pixels[block.window], self.unseen[block.window]
         filled = unseen | _is_pure(shown)
         if not trusted:
             filled &= ~_is_pure(pixels)
@@ -236,10 +233,6 @@ def _times_finer(slide: Slide, spacing: Spacing) -> tuple[int, ...]:
             found.pop()
         found.append(times)
     return tuple(found)
-
-
-def _window(box: PixelBox) -> tuple[slice, slice]:
-    return slice(box.top, box.bottom), slice(box.left, box.right)
 
 
 def _is_pure(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
