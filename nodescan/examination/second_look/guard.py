@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import NotExamined, ProbabilityMap
-from nodescan.examination.second_look.certain import certain_deposits, ends_of
+from nodescan.examination.second_look.certain import Certainty, certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import (
     END_DEVIATIONS,
     cells_about,
@@ -97,7 +97,7 @@ class _MixedAnswers:
 def _distrust(
     first: ProbabilityMap, kept: ProbabilityMap, by_reference: NDArray[np.bool_], predictor: ApproximatePredictor
 ) -> str:
-    """Why the reference has to answer the whole slide, "" where it needn't. by_reference : (H, W), where it did."""
+    """Step 8: why the reference has to answer all of the slide, "" where it needn't. by_reference : (H, W), it did."""
     off, smoothed_off = _largest_differences(first, kept, by_reference, predictor.decision)
     name, trusted, smoothed_trusted = predictor.precision, predictor.tolerance, predictor.smoothed_tolerance
     if off > trusted:
@@ -113,24 +113,30 @@ def _distrust(
 def _with_certain(
     mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
 ) -> tuple[FastMap, tuple[PlaceUm, ...]]:
-    """What is known of the map, and a place in each deposit that is certain, once the reference has answered what may
-    make more of them certain."""
-    rule, rounds = predictor.decision, iter(_DOUBT_CELLS)
-    while True:
-        map_ = mixed.shown.probability
-        known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
-        cut_off = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
-        lost = bool((survey.wanted & ~map_.examined).any())
-        borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
-        found = certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
-        if not (found.doubts and any(mixed.ask(cells_about(found.doubts, cells, map_, rule)) for cells in rounds)):
-            return known, found.places
+    """Step 5: what is known of the map, and a place in each deposit that is certain, once the reference has answered
+    what may make more of them certain."""
+    known, found = _certain_so_far(mixed, survey, predictor, settings)
+    for cells in _DOUBT_CELLS:
+        if found.doubts and mixed.ask(cells_about(found.doubts, cells, known.probability, known.rule)):
+            known, found = _certain_so_far(mixed, survey, predictor, settings)
+    return known, found.places
+
+
+def _certain_so_far(
+    mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
+) -> tuple[FastMap, Certainty]:
+    map_, rule = mixed.shown.probability, predictor.decision
+    known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
+    cut_off = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
+    lost = bool((survey.wanted & ~map_.examined).any())
+    borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
+    return known, certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
 
 
 def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
-    """bool (H, W): the cells that decide how long certain deposits are; these move when they are answered again."""
+    """bool (H, W): the cells of step 6, that decide how long certain deposits are; they move when answered again."""
     ends = ends_of(both, rule, settings.segmentation, certain)
     return cells_about(ends, PAD, both, rule, deviations=END_DEVIATIONS)
 
@@ -142,7 +148,7 @@ def _in_question(
     settings: ScanSettings,
     certain: Sequence[PlaceUm],
 ) -> NDArray[np.bool_]:
-    """bool (H, W): the cells that the reference is to answer."""
+    """bool (H, W): the cells that the reference is to answer by steps 3, 7 and 8."""
     map_, rule, tolerance = known.probability, known.rule, predictor.tolerance
     cells = decisive_cells(known, certain=certain)
     if cells.any() or certain:
@@ -156,7 +162,7 @@ def _in_question(
 
 
 def _compared(map_: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor) -> NDArray[np.bool_]:
-    """bool (H, W): cells that bear on nothing and are answered twice all the same.
+    """bool (H, W): cells that bear on nothing and are answered twice all the same, for step 8.
 
     One tile of a second look's about the highest answer, about the lowest if they are nearly alike, and in some tiles.
     """
@@ -179,7 +185,7 @@ def _compared(map_: ProbabilityMap, survey: Survey, predictor: ApproximatePredic
 
 
 def _for_the_score(weight: NDArray[np.float32], survey: Survey) -> NDArray[np.bool_]:
-    """bool (H, W): cells that bear on the slide's probability, in the tiles where they matter most.
+    """bool (H, W): cells that bear on the slide's probability, in the tiles where they matter most, for step 7.
 
     weight : float32 (H, W), how much they matter, 0 where they don't, or are answered again anyway.
     """

@@ -15,7 +15,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.examination.second_look.certain import _certain, _Core, _within, certain_deposits, ends_of
+from nodescan.examination.second_look.certain import _certain, _LowDeposit, _within, certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import END_DEVIATIONS, cells_about, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
@@ -345,13 +345,13 @@ def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
     """With none, or two, or one that may not be a deposit at all, small errors decide how many there are."""
     whole, core = sized(900), sized(895)
     for cores, certain in (
-        ([_Core(core, MIDDLE)], True),
-        ([_Core(core, MIDDLE), _Core(core, ASIDE)], True),
+        ([_LowDeposit(core, MIDDLE)], True),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(core, ASIDE)], True),
         ([], False),
-        ([_Core(core, ASIDE)], False),
-        ([_Core(core, MIDDLE), _Core(core, Point(3100, 3000))], False),
-        ([_Core(core, MIDDLE), _Core(None, Point(3100, 3000))], False),
-        ([_Core(None, MIDDLE)], False),
+        ([_LowDeposit(core, ASIDE)], False),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(core, Point(3100, 3000))], False),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(None, Point(3100, 3000))], False),
+        ([_LowDeposit(None, MIDDLE)], False),
     ):
         sure = _certain(whole, _within(whole, cores), 30.0)
         assert (sure and sure.place) == ((3000, 3000) if certain else None)
@@ -365,7 +365,7 @@ def test_a_class_is_certain_where_both_thresholds_give_one_above_isolated_cells(
         (Metastasis.MACRO, Metastasis.MICRO, False),
         (Metastasis.ITC, Metastasis.ITC, False),
     ):
-        cores = [_Core(sized(895, found=of_core), MIDDLE)]
+        cores = [_LowDeposit(sized(895, found=of_core), MIDDLE)]
         assert (_certain(sized(900, found=found), cores, 30.0) is not None) is certain
 
 
@@ -377,14 +377,14 @@ def test_a_size_is_certain_as_far_from_a_limit_as_it_may_move(
     whole_um: float, of_whole_um: float, of_core_um: float, certain: bool
 ) -> None:
     """By the larger uncertainty, 50 um, by what the two differ in that, 20, and in size, 10."""
-    cores = [_Core(sized(whole_um - 10, of_core_um), MIDDLE)]
+    cores = [_LowDeposit(sized(whole_um - 10, of_core_um), MIDDLE)]
     assert (_certain(sized(whole_um, of_whole_um), cores, 30.0) is not None) is certain
 
 
 @pytest.mark.parametrize(("apart_um", "certain"), [(10.0, True), (9.9, False)])
 def test_a_size_that_hangs_on_single_cells_is_not_certain(apart_um: float, certain: bool) -> None:
     """It then differs by more between the two thresholds than cells are wide."""
-    assert (_certain(sized(900), [_Core(sized(890), MIDDLE)], apart_um) is not None) is certain
+    assert (_certain(sized(900), [_LowDeposit(sized(890), MIDDLE)], apart_um) is not None) is certain
 
 
 def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_threshold() -> None:
