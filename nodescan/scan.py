@@ -3,8 +3,9 @@
 Read `scan_slide` first. Its steps, and where each is told in full:
 
 1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
-2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue, tile_pass.py
-   shows them to the network, second_look/ has float32 answer again what could change a finding.
+2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue,
+   tile_batches.py reads them ahead of the network, tile_pass.py keeps what it says of them, and second_look/ has
+   float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
@@ -32,7 +33,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
-from nodescan.examination.tile_pass import read_first_tiles
+from nodescan.examination.tile_batches import read_first_tiles
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_foci
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
@@ -87,10 +88,11 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         overview, tissue = overview_and_tissue(slide, settings, progress, analysed_um=predictor.spacing_range_um)
         wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
-        survey = read_first_tiles(slide, plan(slide, tissue, predictor), predictor)
+        survey = plan(slide, tissue, predictor)
+        reader = read_first_tiles(slide, survey, predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
         with turn.network():
-            examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
+            examination = examine(reader, predictor=predictor, settings=settings, progress=progress)
         foci = find_foci(examination.probability, predictor.decision, settings.segmentation)
         found = foci.deposits()
         cut = cut_off(found, examination, tissue, rule=predictor.decision)

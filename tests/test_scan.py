@@ -19,6 +19,7 @@ from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_batches import TileReader
 from nodescan.reports.sentences import answer, how_sure, look_first
 from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
@@ -363,8 +364,8 @@ def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, ex
     hidden[320:336, 336:352] = (np.arange(256) < pixels).reshape(16, 16)
     mask = TissueMask(tissue & ~hidden, SPACING, hidden=hidden)
     slide, predictor = PaintedSlide(painted()), ColourPredictor()
-    survey = plan(slide, mask, predictor)
-    looked = examine(slide, survey, predictor=predictor, settings=load_config().settings, progress=Viewer())
+    reader = TileReader(slide, plan(slide, mask, predictor))
+    looked = examine(reader, predictor=predictor, settings=load_config().settings, progress=Viewer())
     assert looked.wanted[20:22, 20:22].all()
     assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
     assert looked.share_of(NotExamined.HIDDEN) == (0 if examined else 0.25)
