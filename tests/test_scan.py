@@ -15,7 +15,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
-from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
+from nodescan.domain.report import SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
@@ -140,8 +140,7 @@ def concluded(missing: int) -> SlideReport:
     stain = np.zeros((*wanted.shape, 2), dtype=np.float16)
     looked = Examination(map_, SPACING, wanted, unread * np.uint8(NotExamined.UNREAD), stain, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
-    provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
-    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
+    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor())
 
 
 def test_a_single_cell_that_was_not_examined_leaves_a_slide_incomplete() -> None:

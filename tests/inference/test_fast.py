@@ -129,8 +129,7 @@ def check_same_findings(slide: PaintedSlide, folder: Path, precision: str, *, co
     found = scan(slide, open_predictor(folder, device="cpu", compiled=compiled))
     assert true.report.deposits
     assert findings(found.report) == findings(true.report)
-    assert found.report.provenance is not None
-    assert found.report.provenance.precision.startswith(f"{precision}, ")
+    assert found.precision.startswith(f"{precision}, ")
 
 
 @needs_bfloat16
@@ -205,9 +204,7 @@ def test_a_fast_way_that_is_refused_is_said(
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert predictor.precision.startswith(f"float32 ({said}")
     slide = PaintedSlide(spotted(2))
-    made = scan(slide, predictor).report.provenance
-    assert made is not None
-    assert made.precision == predictor.precision
+    assert scan(slide, predictor).precision == predictor.precision
     assert open_predictor(folder, device="cpu", compiled=False, rough=True).precision == "float32"
 
 
