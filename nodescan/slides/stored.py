@@ -11,7 +11,8 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
-from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
+from nodescan.slides.spacing import ChosenSpacing, choose_spacing
+from nodescan.slides.stated_spacing import DICOM, stated_spacing
 from nodescan.slides.tiff_checks import missing_bytes
 
 LONGEST_SIDE_UM = 210_000.0
