@@ -16,6 +16,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.imaging.components import window_of
 from nodescan.imaging.outlines import Focus, trace_foci
 from nodescan.imaging.sizing import (
     corrected,
@@ -192,10 +193,9 @@ def weighted_mean(
     if sigma_um == 0:
         return values
     mean = np.zeros_like(values)
-    rows, columns = (np.flatnonzero(counted.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    if not counted.any():
         return mean
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # all else is 0 and counts for nothing
+    part = window_of(counted)  # all else is 0 and counts for nothing
     sigma_cells = (sigma_um / spacing.y, sigma_um / spacing.x)
     weighted = ndimage.gaussian_filter(values[part], sigma_cells, mode="constant")
     weights = ndimage.gaussian_filter(counted[part].astype(np.float32), sigma_cells, mode="constant")
