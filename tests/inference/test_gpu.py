@@ -1,7 +1,7 @@
 """A GPU answers as the CPU does. Where there is none, the CPU takes its place in the lanes that a GPU has."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ def opened(device: str, monkeypatch: pytest.MonkeyPatch) -> Opener:
     def open_(folder: Path, precision: Precision = "auto") -> TorchPredictor | FastPredictor:
         with monkeypatch.context() as patch:
             if device == STAND_IN:
-                patch.setattr(predictor_module, "lanes_on", CudaLanes)
+                patch.setattr(predictor_module, "lanes_on", partial(CudaLanes, precision="float32"))
                 patch.setattr(predictor_module, "lane_count", lambda threads: 8)
                 patch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
             return open_predictor(folder, device=device, precision=precision, compiled=False)

@@ -39,7 +39,7 @@ def certain_deposits(
     settings: SegmentationSettings,
     *,
     cut_off: Callable[[Deposit], bool],
-    borders: Callable[[Deposit], bool] | None = None,
+    borders: Callable[[Deposit], bool] | None,
 ) -> Certainty:
     """Which deposits are there, and of their class, on the true map.
 

@@ -22,7 +22,7 @@ hold sizes to 0.003 um (8 deposits of 0.9 to 4.0 mm on composites; to 0.03 um if
 side). All of the smoothing's reach would ask for nearly three times as many cells."""
 
 
-def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm] = ()) -> NDArray[np.bool_]:
+def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm]) -> NDArray[np.bool_]:
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
     certain: places in deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part

@@ -49,12 +49,10 @@ class FastMap:
         return self.smoothed + self.slack
 
 
-def fast_map(
-    probability: ProbabilityMap, rule: DecisionRule, tolerance: float, exact: NDArray[np.bool_] | None = None
-) -> FastMap:
-    """exact : bool (H, W), the cells that the reference answered; None: none. tolerance: of values once smoothed."""
+def fast_map(probability: ProbabilityMap, rule: DecisionRule, tolerance: float, exact: NDArray[np.bool_]) -> FastMap:
+    """exact : bool (H, W), the cells that the reference answered. tolerance: of values once smoothed."""
     off = probability.examined
-    if exact is not None and exact.any():
+    if exact.any():
         off = within_reach(off & ~exact, probability.spacing, rule.smoothing_um)
     slack = np.where(off, np.float32(tolerance + ROUNDING), np.float32(ROUNDING))
     slack[~probability.examined] = 0
