@@ -238,7 +238,7 @@ class Staged:
 
     @property
     def determined(self) -> bool:
-        """Whether there is one category, without "at least"."""
+        """Whether there is one category, without "at least", by its sizes as measured: it may be `borderline`."""
         return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)
 
     @property

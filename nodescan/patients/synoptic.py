@@ -67,6 +67,11 @@ def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
     return f"{lower_bound}{' or '.join(categories)}"
 
 
+def borderline_of_them(count: int) -> str:
+    """How many of the stages that are called determined are borderline, to follow their number; "" for none."""
+    return f", {count} of them borderline" if count else ""
+
+
 def n_borderline(staged: Staged, *found: Metastasis) -> int:
     """The most nodes that may be of one of these classes (of any where none is named) or of another, by their sizes."""
     nodes = staged.specimen.nodes

@@ -91,6 +91,22 @@ def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_p
     assert line.may_be == f"borderline: {'at least ' if at_least else ''}pN1mi or pN1a"
 
 
+def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> None:
+    """Its row has the tone of what isn't settled, and the lead counts it; a stage of "at least" is not determined."""
+    near = {"stage": "pN1mi", "category": "pN1mi", "at_least": False, "may_be": ["pN1mi", "pN1a"]}
+    clear = near | {"may_be": []}
+    lower = near | {"at_least": True}
+    patients = [{"patient_id": name} | one for name, one in (("A", near), ("B", clear), ("C", lower))]
+    text = with_patients(render([], tmp_path, asked=1), {"patients": patients}, tmp_path)
+    assert "2 of 3 patients determined, 1 of them borderline; the others have" in Page(text).text
+    rows = re.findall(r'class="(status-\w+)" data-label="Status">([^<]*)<', text)
+    assert rows == [
+        ("status-incomplete", "determined, borderline"),
+        ("status-complete", "determined"),
+        ("status-incomplete", "not determined"),
+    ]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)
