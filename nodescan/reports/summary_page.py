@@ -26,6 +26,7 @@ from nodescan.reports.wording import (
     NOT_JUDGED_WORDS,
     TILE_RULES,
     UNMEASURED,
+    causes_fixed,
     class_words,
     flag_title,
     largest_words,
@@ -96,6 +97,7 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: 
         outcomes=outcomes(reports),
         classes=classes(reports),
         troubles=troubles(reports),
+        causes_fixed=causes_fixed(reports),
         rows=[_row(report, folder) for report in reports],
         script=Markup(script),  # this program's own, word for word what the policy's hash allows
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

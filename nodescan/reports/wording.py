@@ -1,6 +1,6 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
@@ -159,6 +159,13 @@ def flag_title(code: str) -> str:
     """A flag's title: "not_he" is "Not H&E". A code that only another version knew is shown in its own words."""
     kind = FLAGS.get(code)
     return code.replace("_", " ").capitalize() if kind is None else kind.title
+
+
+def causes_fixed(reports: Iterable[SlideReport]) -> str:
+    """What must come before slides without a result are tried again: the start of a sentence."""
+    unmeasurable = any(report.status is Status.UNMEASURABLE for report in reports)
+    how = " (for a missing pixel size with --mpp UM, or the manifest's column mpp)" if unmeasurable else ""
+    return f"After fixing the causes{how}"
 
 
 def left_out_words(reason: str) -> str:
