@@ -252,6 +252,11 @@ class Staged:
         return bool(self.may_be) and self.lowest != self.may_be[0]
 
     @property
+    def class_against_size(self) -> bool:
+        """Whether a reader's class that the category may hang on is not that of the deposit's size."""
+        return any(note.code == "class_against_size" for note in self.notes)
+
+    @property
     def category(self) -> str | None:
         """The category without modifiers; a lower bound unless `determined`."""
         if self.not_removed:
