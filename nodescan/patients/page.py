@@ -13,7 +13,7 @@ from nodescan.domain.patient import Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
+from nodescan.patients.synoptic import count_words, doubt_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -98,7 +98,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
         headline=headline(staged),
-        doubt=borderline_words(staged),
+        doubt=doubt_words(staged),
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else result.software.words,

@@ -16,6 +16,7 @@ from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_
 from nodescan.patients.synoptic import borderline_of_them, may_be_words
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
+from nodescan.reports.wording import scale_doubt
 from nodescan.whole_files import output_errors, text_bytes, write_beside
 
 MOST_NAMED = 20
@@ -30,14 +31,15 @@ _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 
 @dataclass(frozen=True, slots=True)
 class PatientLine:
-    """One patient, specimen and side as text. link: relative, "" where there is no page. determined: by the sizes as
-    measured, see `may_be`. software: the stage before a review, "" where there was none."""
+    """One patient, specimen and side as text, "" where there is nothing. link: relative. determined: by the sizes as
+    measured, see `may_be`. scale: that a pixel size is in doubt. software: the stage before a review."""
 
     name: str
     link: str
     stage: str
     determined: bool
     may_be: str
+    scale: str
     software: str
 
     @property
@@ -96,6 +98,7 @@ def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> Pat
         stage=str(patient.get("stage")),
         determined=patient.get("category") is not None and patient.get("at_least") is False,
         may_be=f"borderline: {may_be}" if may_be else "",
+        scale=scale_doubt([note.get("code") for note in dicts(patient.get("notes"))]),
         software=str(patient.get("software_stage") or ""),
     )
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
 from nodescan.reports.web_page import Fact
-from nodescan.reports.wording import bound_words
+from nodescan.reports.wording import bound_words, scale_doubt
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
 NOT_MEASURED = f"{UNDETERMINED} (not measured)"
@@ -61,6 +62,11 @@ def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
     words = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
     return f"borderline: {words}" if staged.borderline else ""
+
+
+def doubt_words(staged: Staged) -> str:
+    """What must not be overlooked beside the stage; "" where there is nothing."""
+    return "; ".join(filter(None, (borderline_words(staged), scale_doubt(codes_of(staged.notes)))))
 
 
 def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:

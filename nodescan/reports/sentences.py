@@ -20,6 +20,7 @@ from nodescan.reports.wording import (
     limit_words,
     not_whole_words,
     percent,
+    scale_doubt,
     size_words,
     uncertainty_words,
     unseen_words,
@@ -61,12 +62,17 @@ def _what_more(report: SlideReport) -> str:
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [report.status.value] if report.status is not Status.COMPLETE else ["cut off"] if report.at_least else []
+    return "; ".join((*said, *class_doubts(report)))
+
+
+def class_doubts(report: SlideReport) -> tuple[str, ...]:
+    """What the class may hang on, whatever was examined, in a few words each."""
+    said: list[str] = []
     lowest, highest = class_range(report.deposits)
     if report.metastasis is not None and lowest is not highest:
         classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
         said.append(f"borderline: {' or '.join(classes)}")
-    said += ["pixel size in doubt"] if _of_scale(report) else []
-    return "; ".join(said)
+    return (*said, *filter(None, [scale_doubt(codes_of(report.flags))]))
 
 
 def _of_scale(report: SlideReport) -> list[str]:

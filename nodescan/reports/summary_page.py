@@ -20,6 +20,7 @@ from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_words
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import ReportFile
+from nodescan.reports.sentences import class_doubts
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_WORDS,
@@ -52,6 +53,7 @@ class Row:
     class_words: str
     class_rank: int
     at_least: bool
+    doubt: str
     size: str
     size_um: float | None
     foci: str
@@ -185,6 +187,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.class_at_least,
+        doubt="; ".join(class_doubts(report)),
         size=largest_words(report),
         size_um=report.largest_deposit_um,
         foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,

@@ -107,6 +107,19 @@ def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> N
     ]
 
 
+def test_a_pixel_size_in_doubt_stands_beside_the_stage(tmp_path: Path) -> None:
+    """Every size of the patient hangs on it: in the row, and on the patient's own page beside the headline."""
+    flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")
+    run = a_run(tmp_path, [report("a", (900.0,), flags=(flag,)), report("b", (900.0,))])
+    text = staged(run, "a,A,1,yes,1,", "b,B,1,yes,1,")
+    assert re.findall(r'data-label="Stage">(.*?)</td>', text) == [
+        "pN1mi(sn)<small>pixel size in doubt</small>",
+        "pN1mi(sn)",
+    ]
+    pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "AB"]
+    assert ['<strong class="pill">pixel size in doubt</strong>' in page for page in pages] == [True, False]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)

@@ -15,6 +15,7 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
 from nodescan.domain.units import Micrometers
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
+from nodescan.reports.sentences import doubt
 from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
 from nodescan.reports.wording import class_words
 from tests.reports.browser import dom, needs_browser
@@ -90,6 +91,18 @@ def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
     assert "at least" not in dict(classes([part.report]))["macro"].note
     assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1)
     assert report_as_json(part.report)["at_least"] is True
+
+
+def test_what_a_class_hangs_on_stands_beside_it(tmp_path: Path) -> None:
+    """In a slide's row as on its page: a size near a limit, a pixel size in doubt."""
+    near = report("borderline")
+    doubted = replace(near, flags=(*near.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
+    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)</td>', render([doubted], tmp_path, asked=1))
+    said = "borderline: micrometastasis or macrometastasis; pixel size in doubt"
+    assert row == f"Macrometastasis<small>{said}</small>"
+    assert doubt(doubted) == said
+    sure = render([report("macro"), report("negative"), report("failed")], tmp_path, asked=3)
+    assert not re.search(r'<td role="cell" class="class [^>]*>[^/]*<small>', sure)
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:
