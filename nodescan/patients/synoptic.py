@@ -8,8 +8,9 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.reports.class_doubts import scale_doubt
 from nodescan.reports.web_page import Fact
-from nodescan.reports.wording import bound_words, scale_doubt
+from nodescan.reports.wording import bound_words
 
 NOT_ASSESSED = f"{UNDETERMINED} (not assessed by software)"
 NOT_MEASURED = f"{UNDETERMINED} (not measured)"

@@ -11,24 +11,21 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.imaging.detections import MOST_PLACES, likeliest_places
+from nodescan.reports.class_doubts import ONE_OR_SEVERAL, class_doubts
 from nodescan.reports.places import centre, place
 from nodescan.reports.wording import (
     CLASS_RULES,
-    CLASS_WORDS,
     bound_words,
     cell_words,
     limit_words,
     not_whole_words,
     percent,
-    scale_doubt,
     size_words,
     uncertainty_words,
     unseen_words,
     untuned_words,
     without_paths,
 )
-
-_ONE_OR_SEVERAL = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci"})
 
 
 def answer(report: SlideReport) -> str:
@@ -63,16 +60,6 @@ def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [report.status.value] if report.status is not Status.COMPLETE else ["cut off"] if report.at_least else []
     return "; ".join((*said, *class_doubts(report)))
-
-
-def class_doubts(report: SlideReport) -> tuple[str, ...]:
-    """What the class may hang on, whatever was examined, in a few words each."""
-    said: list[str] = []
-    lowest, highest = class_range(report.deposits)
-    if report.metastasis is not None and lowest is not highest:
-        classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
-        said.append(f"borderline: {' or '.join(classes)}")
-    return (*said, *filter(None, [scale_doubt(codes_of(report.flags))]))
 
 
 def _of_scale(report: SlideReport) -> list[str]:
@@ -131,7 +118,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said = _of_scale(report)
     if _cut_and_open(report):
         said.append(_lower_bounds(report))
-    if codes_of(report.flags) & _ONE_OR_SEVERAL:
+    if codes_of(report.flags) & ONE_OR_SEVERAL:
         said.append("It is uncertain which areas form one deposit, and the class depends on it. See the flags.")
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
         nearest = next(iter(deciding(report.deposits)), report.deposits[0])
@@ -291,7 +278,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
-    if codes & _ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    if codes & ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or joining none," if "foci_joined" in codes else ""

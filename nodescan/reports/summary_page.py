@@ -14,13 +14,13 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import SlideReport, Status
 from nodescan.errors import UsageError
+from nodescan.reports.class_doubts import class_doubts
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_words
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
 from nodescan.reports.report_reader import ReportFile
-from nodescan.reports.sentences import class_doubts
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_WORDS,

@@ -1,6 +1,6 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
@@ -159,11 +159,6 @@ def flag_title(code: str) -> str:
     """A flag's title: "not_he" is "Not H&E". A code that only another version knew is shown in its own words."""
     kind = FLAGS.get(code)
     return code.replace("_", " ").capitalize() if kind is None else kind.title
-
-
-def scale_doubt(codes: Container[str]) -> str:
-    """What stands beside a class or stage whose slides' nuclei contradict their pixel size; "" for other flags."""
-    return "pixel size in doubt" if "nuclei_out_of_scale" in codes else ""
 
 
 def causes_fixed(reports: Iterable[SlideReport]) -> str:

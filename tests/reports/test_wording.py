@@ -213,6 +213,22 @@ def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
         assert sentences.how_sure(doubted) == ("Cell nuclei look 0.5 times.", *sentences.how_sure(sound))
 
 
+@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "may_be_two_foci"])
+def test_a_class_that_hangs_on_joining_says_so_beside_the_headline(code: str) -> None:
+    """Whichever way another class is possible; of a slide without a class nothing hangs on it."""
+    sound = VARIANTS["macro"]().report
+    open_ = replace(sound, flags=(Flag(code, "Check whether they are connected."),))
+    assert sentences.doubt(open_) == "one deposit or several"
+    unjudged = VARIANTS["not_he"]().report
+    assert sentences.doubt(replace(unjudged, flags=(*unjudged.flags, *open_.flags))) == "incomplete"
+
+
+@pytest.mark.parametrize("code", ["size_may_span_foci", "size_may_be_of_part", "foci_joined"])
+def test_joining_that_leaves_the_class_as_it_is_is_no_doubt(code: str) -> None:
+    """A doubt of a size is told in the flags."""
+    assert sentences.doubt(replace(VARIANTS["macro"]().report, flags=(Flag(code, "The same class."),))) == ""
+
+
 def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
     """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't cut off the distance is told."""
     whole = result([replace(MICRO, id=1)]).report
