@@ -34,11 +34,13 @@ def answer(report: SlideReport) -> str:
         why = f"{reason(report).rstrip('.')}."
         named = not why.partition(" ")[0].isalpha()  # it begins with a file's name
         return why if named else f"{why[:1].upper()}{why[1:]}"
+    from_um = None if report.model is None else report.model.found_from_um
     if report.metastasis is None:
-        return f"{_why_no_class(report)} This is not a negative result."
+        in_vain = report.outcome is Outcome.JUDGED and not report.deposits
+        limit = limit_words(from_um, whole=False) if in_vain else ""
+        return f"{_why_no_class(report)} This is not a negative result. {limit}".strip()
     if report.metastasis is Metastasis.NONE:
-        limit = limit_words(None if report.model is None else report.model.found_from_um)
-        return f"No tumour was found in the sections examined. {limit}".strip()
+        return f"No tumour was found in the sections examined. {limit_words(from_um)}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
     measured = "; as measured, " if report.size_at_least else ": "

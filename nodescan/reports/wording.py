@@ -94,14 +94,18 @@ def class_words(report: SlideReport) -> str:
     return f"At least {words[0].lower()}{words[1:]}" if report.class_at_least else words
 
 
-def limit_words(found_from_um: float | None) -> str:
-    """What a negative result does not exclude, by the model's own detection limit; "" where its card says none."""
+def limit_words(found_from_um: float | None, *, whole: bool = True) -> str:
+    """What finding nothing does not exclude, by the model's own detection limit; "" where its card says none.
+
+    whole: whether all tissue was examined.
+    """
+    there = "" if whole else ", even in the tissue that was examined"
     if found_from_um is None:
         return ""
     return (
         "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about "
         f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
-        "excluded."
+        f"excluded{there}."
     )
 
 
