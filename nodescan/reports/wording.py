@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
@@ -186,6 +187,11 @@ def percent(share: float) -> str:
         if 0 < float(text) < 100:
             return f"{text} %"
     return f"{share * 100!r} %"
+
+
+def minute_words(when: datetime) -> str:
+    """Day and minute."""
+    return when.strftime("%Y-%m-%d %H:%M") + (" UTC" if when.utcoffset() == timedelta(0) else "")
 
 
 def without_paths(text: str, report: SlideReport) -> str:

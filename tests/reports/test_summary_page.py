@@ -5,18 +5,28 @@ import hashlib
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, ModelIdentity, SlideReport
 from nodescan.domain.units import Micrometers
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
 from nodescan.reports.sentences import doubt
-from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
+from nodescan.reports.summary_page import (
+    MOST_NAMES,
+    SUMMARY_HTML,
+    RunFacts,
+    classes,
+    outcomes,
+    render,
+    write_summary_page,
+)
 from nodescan.reports.wording import class_words
 from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import FOLDER, MICRO, VARIANTS, result
@@ -61,6 +71,27 @@ def test_the_index_says_where_uncertainties_were_not_measured(variant: str, meas
     one = report(variant)
     page = render([replace(one, model=replace(one.model, uncertainty_measured=measured))], FOLDER, asked=1)
     assert ("of deposits, but that was not measured for this model." in html.unescape(page)) is told
+
+
+def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
+    """The run's time, version and model; of reports that it kept the version, where that is another one."""
+
+    def made_by(version: str, slide_id: str) -> SlideReport:
+        made = report("macro", slide_id)
+        return replace(made, provenance=replace(made.provenance, versions={"nodescan": version}))
+
+    def head(run: RunFacts, *reports: SlideReport) -> list[str]:
+        text = render(reports, tmp_path, asked=len(reports), run=run)
+        return re.findall(r"<li>(.*?)</li>", text[text.index('<ul class="meta">') : text.index("</header>")])[1:-1]
+
+    run = RunFacts(datetime(2026, 3, 1, 9, 5, tzinfo=UTC), ModelIdentity("pcam", "p4m", "ab" * 32, 0.5, "cd" * 32))
+    ran = f"Run of 2026-03-01 09:05 UTC by nodescan {__version__}"
+    model = f"Model pcam (weights {'ab' * 6}, card {'cd' * 6})"
+    own, failed = made_by(__version__, "a"), report("failed", "c")
+    assert head(run, own, failed) == [ran, model]
+    assert head(replace(run, kept=frozenset("a")), own, failed) == [ran, "1 report kept of earlier runs", model]
+    kept = head(replace(run, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
+    assert kept == [ran, f"2 reports kept of earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
 
 
 @pytest.mark.parametrize(
