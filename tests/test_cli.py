@@ -74,7 +74,8 @@ def test_complete_slides_exit_0_and_say_where_the_reports_are(
     said = capsys.readouterr()
     assert "micro" in said.out
     assert "1 of 1 complete" in said.out
-    assert "slide 1/1 a" in said.err
+    assert "slide 1/1 a: " in said.err
+    assert "done 1/1 a: complete, micro" in said.err
     made = {path.name for path in (tmp_path / "out" / "a").iterdir()}
     assert {
         "report.json",

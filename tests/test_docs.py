@@ -9,6 +9,13 @@ import typer
 import nodescan.cli
 import training.commands.app
 from nodescan.domain.flags import FLAGS, REASONS
+from nodescan.evaluation.evaluation_files import (
+    EVALUATION_HTML,
+    EVALUATION_JSON,
+    LARGEST_CSV,
+    LESIONS_CSV,
+    SCORES_CSV,
+)
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
@@ -63,6 +70,17 @@ def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> No
     """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
     told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
+
+
+def test_every_schema_and_file_of_an_evaluation_is_explained() -> None:
+    """docs/tables.md names where each JSON Schema lies, and what stands in each file that evaluate writes."""
+    text = (DOCS / "tables.md").read_text(encoding="utf-8")
+    schemas = [path.relative_to(ROOT).as_posix() for path in SOURCE.rglob("*.schema.json")]
+    assert len(schemas) == 2
+    assert [path for path in schemas if f"`{path}`" not in text] == []
+    written = text.partition("\n## What evaluate writes")[2].partition("\n## ")[0]
+    files = (EVALUATION_JSON, EVALUATION_HTML, SCORES_CSV, LESIONS_CSV, LARGEST_CSV)
+    assert [name for name in files if f"\n- {name}: " not in written] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -159,7 +159,7 @@ class PlainViewer(Viewer):
             state.finish(slide_id)
             left = f"; {duration(state.left_s())} left" if state.finished < state.slides else ""
             count = f"{state.finished}/{state.slides}"
-            self._line(f"slide {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
+            self._line(f"done {count} {slide_id}: {outcome(report)} in {duration(seconds)}{left}")
 
 
 def outcome(report: SlideReport) -> str:

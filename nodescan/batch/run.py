@@ -38,7 +38,7 @@ from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_reports
-from nodescan.reports.summary_page import write_summary_page
+from nodescan.reports.summary_page import RunFacts, write_summary_page
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
@@ -189,7 +189,8 @@ def scan_all(
     table, put = SummaryTable(tools.folder / SUMMARY_CSV, refs), partial(_put, tools=tools, viewer=viewer)
     put_rows = partial(put, lambda: table.write(_in_order(refs, done)))
     others = other_reports(tools.folder, asked)
-    put_page = partial(put, partial(_write_page, refs, done, tools.folder, others))
+    made = RunFacts(record.started, tools.predictor.model, frozenset(kept))
+    put_page = partial(put, partial(_write_page, refs, done, tools.folder, others=others, run=made))
     waiting = [ref for ref in refs if ref.slide_id not in done]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
@@ -272,8 +273,10 @@ def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> lis
     return write_or_tell(write, viewer)
 
 
-def _write_page(refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path, others: OtherReports) -> None:
-    write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others)
+def _write_page(
+    refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path, *, others: OtherReports, run: RunFacts
+) -> None:
+    write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others, run=run)
     tell_patients(folder)
 
 

@@ -227,7 +227,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     from nodescan.domain.flags import each_code
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.other_reports import other_words
-    from nodescan.reports.wording import largest_words
+    from nodescan.reports.wording import causes_fixed, largest_words
 
     rows = [
         (
@@ -243,16 +243,27 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     complete = sum(report.status is Status.COMPLETE for report in result.reports)
     kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
     tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
-    others = other_words(result.others)
-    if others:
-        tell(others)
+    for words in (_contradicted_words(result), other_words(result.others)):
+        if words:
+            tell(words)
     failed = to_redo(result.reports)
     if failed and command:
-        fixed = "After fixing the causes"
-        if any(report.status is Status.UNMEASURABLE for report in result.reports):
-            fixed += " (--mpp UM, or the manifest's column mpp, if a file has no pixel size)"
-        tell(f"Without a result: {', '.join(failed)}. {fixed}, scan only these slides with: {redo_command(command)}")
+        fixed, again = causes_fixed(result.reports), redo_command(command)
+        tell(f"Without a result: {', '.join(failed)}. {fixed}, scan only these slides with: {again}")
     tell(NOT_FOR_CLINICAL_USE)
+
+
+def _contradicted_words(result: "BatchResult") -> str:
+    """Why the run ends with exit code 1 though every report may be complete; "" where no pixel size is the reason."""
+    from nodescan.domain.naming import few
+
+    if not result.contradicted:
+        return ""
+    given = " if the manifest's column mpp has the pixel size of each slide that needs one"
+    return (
+        f"Exit code 1: --mpp contradicts the pixel size of {few(result.contradicted, 5)}, whose reports were kept. "
+        f"The next run can leave out --mpp{'' if result.staging is None else given}."
+    )
 
 
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:

@@ -158,6 +158,7 @@ def print_staging(staging: "Staging") -> None:
     """One line a patient, then what makes a stage uncertain, then what was left out."""
     from nodescan.domain.naming import how_many
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+    from nodescan.patients.synoptic import borderline_of_them
 
     lines = [_line(result) for result in staging.patients]
     print_table(("patient", "stage", "nodes examined", "largest deposit"), lines)
@@ -176,8 +177,10 @@ def print_staging(staging: "Staging") -> None:
         slides = sorted({correction.slide_id for correction in staging.unused})
         unused = how_many(len(staging.unused), "correction")
         tell(f"{unused} without effect, because the slides belong to no patient: {', '.join(slides)}")
-    complete = sum(result.staged.determined for result in staging.patients)
-    tell(f"{complete} of {len(staging.patients)} determined. pN (node component only), in the sections examined.")
+    determined = [result.staged for result in staging.patients if result.staged.determined]
+    borderline = borderline_of_them(sum(staged.borderline for staged in determined))
+    count = f"{len(determined)} of {len(staging.patients)} determined{borderline}"
+    tell(f"{count}. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)
 
 

@@ -238,7 +238,7 @@ class Staged:
 
     @property
     def determined(self) -> bool:
-        """Whether there is one category, without "at least"."""
+        """Whether there is one category, without "at least", by its sizes as measured: it may be `borderline`."""
         return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)
 
     @property
@@ -250,6 +250,11 @@ class Staged:
     def may_fall(self) -> bool:
         """Whether a lower category is possible, by a size's uncertainty."""
         return bool(self.may_be) and self.lowest != self.may_be[0]
+
+    @property
+    def class_against_size(self) -> bool:
+        """Whether a reader's class that the category may hang on is not that of the deposit's size."""
+        return any(note.code == "class_against_size" for note in self.notes)
 
     @property
     def category(self) -> str | None:

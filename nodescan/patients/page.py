@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan import __version__
-from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
@@ -13,7 +13,7 @@ from nodescan.domain.patient import Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
+from nodescan.patients.synoptic import count_words, doubt_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -35,6 +35,13 @@ _AT_LEAST = {
     Metastasis.MICRO: "Micrometastases, in the sections examined.",
 }
 """What is said of them where there may be larger ones."""
+
+_BY_READER = {
+    Metastasis.ITC: "Isolated tumour cells",
+    Metastasis.MICRO: "Micrometastases",
+    Metastasis.MACRO: "At least one macrometastasis",
+}
+"""What is said of them where a reader's class is not that of the size."""
 
 _BY_SPLIT = (
     "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
@@ -91,7 +98,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
         headline=headline(staged),
-        doubt=borderline_words(staged),
+        doubt=doubt_words(staged),
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else result.software.words,
@@ -100,6 +107,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,
+        class_given=any(one.action == "class" for one in result.corrections),
         provenance=_provenance(staging, result),
     )
 
@@ -118,7 +126,8 @@ def answer(staged: Staged) -> str:
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
     larger = _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
-    said = _by_size(staged) or (_BY_SPLIT if split else larger.get(found, _BY_CLASS[found]))
+    told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
+    said = _by_size(staged) or told
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
@@ -161,6 +170,16 @@ def _by_size(staged: Staged) -> str:
     )
 
 
+def _by_reader(staged: Staged) -> str:
+    """Whose class it is where no size tells it; "" where a size does, as that of another macrometastasis."""
+    found, largest = staged.specimen.largest_class, staged.specimen.largest
+    longest_um = None if largest is None else largest.largest_um
+    by_size = found is Metastasis.MACRO and longest_um is not None and classify(longest_um) is found
+    if by_size or not staged.class_against_size or found not in _BY_READER:
+        return ""
+    return f"{_BY_READER[found]} in the sections examined, by the reader's class."
+
+
 def _decisive(staged: Staged) -> list[str]:
     """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first."""
     least = min(staged.specimen.largest_class, Metastasis.MICRO)
@@ -194,7 +213,8 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    rule = "not counted as positive" if found is Metastasis.ITC else TILE_RULES[found]
+    reader = ", or the reader's class" if staged.class_against_size else ""
+    rule = "not counted as positive" if found is Metastasis.ITC else f"{TILE_RULES[found]}{reader}"
     unsure = n_borderline(staged, found)
     return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
 

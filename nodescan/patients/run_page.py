@@ -13,7 +13,8 @@ from markupsafe import Markup
 from nodescan.domain.naming import few, how_many
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
-from nodescan.patients.synoptic import may_be_words
+from nodescan.patients.synoptic import borderline_of_them, may_be_words
+from nodescan.reports.class_doubts import scale_doubt
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
 from nodescan.whole_files import output_errors, text_bytes, write_beside
@@ -30,15 +31,21 @@ _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 
 @dataclass(frozen=True, slots=True)
 class PatientLine:
-    """One patient, specimen and side as text. link: relative, "" where there is no page. software: the stage before a
-    review, "" where there was none."""
+    """One patient, specimen and side as text, "" where there is nothing. link: relative. determined: by the sizes as
+    measured, see `may_be`. scale: that a pixel size is in doubt. software: the stage before a review."""
 
     name: str
     link: str
     stage: str
     determined: bool
     may_be: str
+    scale: str
     software: str
+
+    @property
+    def borderline(self) -> bool:
+        """Whether it is called determined although its sizes leave more than one category."""
+        return self.determined and bool(self.may_be)
 
 
 def tell_patients(folder: Path) -> None:
@@ -60,8 +67,8 @@ def tell_patients(folder: Path) -> None:
 def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     """The page's text with `stages`, the content of a patients.json, told in it; of none nothing is told."""
     lines = patient_lines(stages, folder)
-    open_ = sum(not line.determined for line in lines)
-    said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined"
+    open_, borderline = sum(not line.determined for line in lines), sum(line.borderline for line in lines)
+    said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined{borderline_of_them(borderline)}"
     said += "; the others have a stage of “at least”, or none" if open_ else ""
     block = environment("nodescan.patients").get_template("run_patients.html")
     filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
@@ -91,6 +98,7 @@ def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> Pat
         stage=str(patient.get("stage")),
         determined=patient.get("category") is not None and patient.get("at_least") is False,
         may_be=f"borderline: {may_be}" if may_be else "",
+        scale=scale_doubt([note.get("code") for note in dicts(patient.get("notes"))]),
         software=str(patient.get("software_stage") or ""),
     )
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.reports.class_doubts import scale_doubt
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import bound_words
 
@@ -19,15 +21,17 @@ MICRO_ELEMENT = (
 )
 ITC_ELEMENT = "Number of Lymph Nodes with Isolated Tumor Cells (0.2 mm or less OR 200 cells or less)"
 
+_BY_READER = "the reader's class counts where it is not that of the size"
+
 
 def synoptic(staged: Staged) -> tuple[Fact, ...]:
     """The elements of clinical-rules 7, in the order and with the names of the CAP protocol."""
     counts = staged.counts
     return (
         Fact("Regional Lymph Node Status", _status(staged)),
-        Fact(MACRO_ELEMENT, count_words(counts.macro, staged), _borderline_note(Metastasis.MACRO, staged)),
-        Fact(MICRO_ELEMENT, count_words(counts.micro, staged), _borderline_note(Metastasis.MICRO, staged)),
-        Fact(ITC_ELEMENT, count_words(counts.itc, staged), _borderline_note(Metastasis.ITC, staged)),
+        Fact(MACRO_ELEMENT, count_words(counts.macro, staged), _count_note(Metastasis.MACRO, staged)),
+        Fact(MICRO_ELEMENT, count_words(counts.micro, staged), _count_note(Metastasis.MICRO, staged)),
+        Fact(ITC_ELEMENT, count_words(counts.itc, staged), _count_note(Metastasis.ITC, staged)),
         Fact("Size of Largest Nodal Metastatic Deposit", _size(staged), _size_note(staged)),
         Fact("Extranodal Extension", NOT_ASSESSED),
         Fact("Total Number of Lymph Nodes Examined (sentinel and non-sentinel)", *_examined(staged)),
@@ -61,10 +65,20 @@ def borderline_words(staged: Staged) -> str:
     return f"borderline: {words}" if staged.borderline else ""
 
 
+def doubt_words(staged: Staged) -> str:
+    """What must not be overlooked beside the stage; "" where there is nothing."""
+    return "; ".join(filter(None, (borderline_words(staged), scale_doubt(codes_of(staged.notes)))))
+
+
 def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
     """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
     lower_bound = "at least " if at_least and categories else ""
     return f"{lower_bound}{' or '.join(categories)}"
+
+
+def borderline_of_them(count: int) -> str:
+    """How many of the stages that are called determined are borderline, to follow their number; "" for none."""
+    return f", {count} of them borderline" if count else ""
 
 
 def n_borderline(staged: Staged, *found: Metastasis) -> int:
@@ -73,10 +87,11 @@ def n_borderline(staged: Staged, *found: Metastasis) -> int:
     return sum(node.most_borderline for node in nodes if not found or any(one in node.classes for one in found))
 
 
-def _borderline_note(found: Metastasis, staged: Staged) -> str:
-    """How many nodes may count or not, by a size that is within its uncertainty of a limit."""
+def _count_note(found: Metastasis, staged: Staged) -> str:
+    """How many nodes may count or not, by a size that is within its uncertainty of a limit; and whose class counts."""
     unsure = n_borderline(staged, found)
-    return f"{unsure} borderline by size, which may or may not count here" if unsure else ""
+    notes = [f"{unsure} borderline by size, which may or may not count here"] if unsure else []
+    return "; ".join([*notes, _BY_READER] if staged.class_against_size else notes)
 
 
 def _status(staged: Staged) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -35,6 +35,7 @@ from nodescan.reports.wording import (
     flag_title,
     found_words,
     left_out_words,
+    minute_words,
     percent,
     size_words,
     without_paths,
@@ -244,7 +245,7 @@ def started_words(report: SlideReport) -> str:
         started = datetime.fromisoformat(report.provenance.started)
     except ValueError:
         return report.provenance.started
-    return started.strftime("%Y-%m-%d %H:%M") + (" UTC" if started.utcoffset() == timedelta(0) else "")
+    return minute_words(started)
 
 
 def heat_gradient() -> str:

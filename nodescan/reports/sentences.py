@@ -11,10 +11,10 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
 from nodescan.imaging.detections import MOST_PLACES, likeliest_places
+from nodescan.reports.class_doubts import ONE_OR_SEVERAL, class_doubts
 from nodescan.reports.places import centre, place
 from nodescan.reports.wording import (
     CLASS_RULES,
-    CLASS_WORDS,
     bound_words,
     cell_words,
     limit_words,
@@ -27,8 +27,6 @@ from nodescan.reports.wording import (
     without_paths,
 )
 
-_ONE_OR_SEVERAL = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci"})
-
 
 def answer(report: SlideReport) -> str:
     """The sentence under the headline."""
@@ -36,11 +34,13 @@ def answer(report: SlideReport) -> str:
         why = f"{reason(report).rstrip('.')}."
         named = not why.partition(" ")[0].isalpha()  # it begins with a file's name
         return why if named else f"{why[:1].upper()}{why[1:]}"
+    from_um = None if report.model is None else report.model.found_from_um
     if report.metastasis is None:
-        return f"{_why_no_class(report)} This is not a negative result."
+        in_vain = report.outcome is Outcome.JUDGED and not report.deposits
+        limit = limit_words(from_um, whole=False) if in_vain else ""
+        return f"{_why_no_class(report)} This is not a negative result. {limit}".strip()
     if report.metastasis is Metastasis.NONE:
-        limit = limit_words(None if report.model is None else report.model.found_from_um)
-        return f"No tumour was found in the sections examined. {limit}".strip()
+        return f"No tumour was found in the sections examined. {limit_words(from_um)}".strip()
     rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
     size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
     measured = "; as measured, " if report.size_at_least else ": "
@@ -61,12 +61,7 @@ def _what_more(report: SlideReport) -> str:
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [report.status.value] if report.status is not Status.COMPLETE else ["cut off"] if report.at_least else []
-    lowest, highest = class_range(report.deposits)
-    if report.metastasis is not None and lowest is not highest:
-        classes = [words.lower() for found, words in CLASS_WORDS.items() if lowest <= found <= highest]
-        said.append(f"borderline: {' or '.join(classes)}")
-    said += ["pixel size in doubt"] if _of_scale(report) else []
-    return "; ".join(said)
+    return "; ".join((*said, *class_doubts(report)))
 
 
 def _of_scale(report: SlideReport) -> list[str]:
@@ -125,7 +120,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     said = _of_scale(report)
     if _cut_and_open(report):
         said.append(_lower_bounds(report))
-    if codes_of(report.flags) & _ONE_OR_SEVERAL:
+    if codes_of(report.flags) & ONE_OR_SEVERAL:
         said.append("It is uncertain which areas form one deposit, and the class depends on it. See the flags.")
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
         nearest = next(iter(deciding(report.deposits)), report.deposits[0])
@@ -285,7 +280,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
-    if codes & _ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    if codes & ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or joining none," if "foci_joined" in codes else ""

@@ -5,17 +5,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from markupsafe import Markup
 
+from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import ModelIdentity, SlideReport, Status
 from nodescan.errors import UsageError
+from nodescan.reports.class_doubts import class_doubts
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.made_with import made_with
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_words
 from nodescan.reports.page import tone
 from nodescan.reports.pictures import OVERVIEW_JPG
@@ -26,9 +30,11 @@ from nodescan.reports.wording import (
     NOT_JUDGED_WORDS,
     TILE_RULES,
     UNMEASURED,
+    causes_fixed,
     class_words,
     flag_title,
     largest_words,
+    minute_words,
     without_paths,
 )
 from nodescan.whole_files import text_bytes, write_beside
@@ -51,6 +57,7 @@ class Row:
     class_words: str
     class_rank: int
     at_least: bool
+    doubt: str
     size: str
     size_um: float | None
     foci: str
@@ -71,18 +78,39 @@ class Trouble:
     n_more: int
 
 
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What made the page's reports. kept: slide_id of those that earlier runs made, by the same model."""
+
+    started: datetime
+    model: ModelIdentity
+    kept: frozenset[str] = frozenset()
+
+
 def write_summary_page(
-    reports: Sequence[SlideReport], folder: Path, *, asked: int, others: OtherReports = NO_OTHERS
+    reports: Sequence[SlideReport],
+    folder: Path,
+    *,
+    asked: int,
+    others: OtherReports = NO_OTHERS,
+    run: RunFacts | None = None,
 ) -> None:
     """Write summary.html into the run's folder. asked: slides asked for, more than there are reports in a stopped run.
 
     others: reports in the folder that the page counts and doesn't list. Raises OutputError. Making it takes about a
     millisecond for five slides, so it is made at the end and not after each slide.
     """
-    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, others=others)))
+    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, others=others, run=run)))
 
 
-def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: OtherReports = NO_OTHERS) -> str:
+def render(
+    reports: Sequence[SlideReport],
+    folder: Path,
+    *,
+    asked: int,
+    others: OtherReports = NO_OTHERS,
+    run: RunFacts | None = None,
+) -> str:
     """The page as text; what it links to is what lies in `folder` now. Its slots are for the room of the patients."""
     complete = sum(report.status is Status.COMPLETE for report in reports)
     page = environment()
@@ -91,14 +119,29 @@ def render(reports: Sequence[SlideReport], folder: Path, *, asked: int, others: 
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
         others=other_words(others),
+        made=() if run is None else made_words(run, reports),
         unmeasured=_unmeasured(reports),
         worst=worst_status(reports, asked=asked).value,
         outcomes=outcomes(reports),
         classes=classes(reports),
         troubles=troubles(reports),
+        causes_fixed=causes_fixed(reports),
         rows=[_row(report, folder) for report in reports],
         script=Markup(script),  # this program's own, word for word what the policy's hash allows
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]:
+    """When the run began, by which version and model; how many reports it kept, and which of them others made."""
+    kept = [report.provenance for report in reports if report.slide.slide_id in run.kept]
+    versions = Counter("" if made is None else made.versions.get("nodescan", "") for made in kept)
+    others = [f"{count} by {version or 'an unknown version'}" for version, count in versions.items()]
+    by = "" if versions.keys() <= {__version__} else f" ({', '.join(others)})"
+    return (
+        f"Run of {minute_words(run.started)} by nodescan {__version__}",
+        *([f"{how_many(len(kept), 'report')} kept of earlier runs{by}"] if kept else []),
+        f"Model {made_with(run.model, None).model_words}",
     )
 
 
@@ -183,6 +226,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.class_at_least,
+        doubt="; ".join(class_doubts(report)),
         size=largest_words(report),
         size_um=report.largest_deposit_um,
         foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,

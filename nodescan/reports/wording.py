@@ -1,7 +1,8 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
@@ -94,14 +95,18 @@ def class_words(report: SlideReport) -> str:
     return f"At least {words[0].lower()}{words[1:]}" if report.class_at_least else words
 
 
-def limit_words(found_from_um: float | None) -> str:
-    """What a negative result does not exclude, by the model's own detection limit; "" where its card says none."""
+def limit_words(found_from_um: float | None, *, whole: bool = True) -> str:
+    """What finding nothing does not exclude, by the model's own detection limit; "" where its card says none.
+
+    whole: whether all tissue was examined.
+    """
+    there = "" if whole else ", even in the tissue that was examined"
     if found_from_um is None:
         return ""
     return (
         "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about "
         f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
-        "excluded."
+        f"excluded{there}."
     )
 
 
@@ -161,6 +166,13 @@ def flag_title(code: str) -> str:
     return code.replace("_", " ").capitalize() if kind is None else kind.title
 
 
+def causes_fixed(reports: Iterable[SlideReport]) -> str:
+    """What must come before slides without a result are tried again: the start of a sentence."""
+    unmeasurable = any(report.status is Status.UNMEASURABLE for report in reports)
+    how = " (for a missing pixel size with --mpp UM, or the manifest's column mpp)" if unmeasurable else ""
+    return f"After fixing the causes{how}"
+
+
 def left_out_words(reason: str) -> str:
     """What an excluded area holds, in plain words: "small" becomes "specks"."""
     return _LEFT_OUT.get(reason, reason.replace("_", " "))
@@ -175,6 +187,11 @@ def percent(share: float) -> str:
         if 0 < float(text) < 100:
             return f"{text} %"
     return f"{share * 100!r} %"
+
+
+def minute_words(when: datetime) -> str:
+    """Day and minute."""
+    return when.strftime("%Y-%m-%d %H:%M") + (" UTC" if when.utcoffset() == timedelta(0) else "")
 
 
 def without_paths(text: str, report: SlideReport) -> str:

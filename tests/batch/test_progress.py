@@ -48,7 +48,7 @@ def test_plain_lines_say_speed_and_time_left() -> None:
     assert "11/40" not in stream.getvalue()
     clock.now += 59
     viewer.slide_finished(complete("a"), 80.0)
-    assert stream.getvalue().splitlines()[-1] == "slide 1/2 a: complete, negative in 1:20; 1:20 left"
+    assert stream.getvalue().splitlines()[-1] == "done 1/2 a: complete, negative in 1:20; 1:20 left"
 
 
 def test_slides_that_run_at_a_time_are_counted_apart() -> None:

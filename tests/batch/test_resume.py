@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.batch import resume
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
@@ -106,11 +107,14 @@ def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:
 
 
 def test_a_run_of_one_slide_tells_of_the_other_s_report(place: Place) -> None:
-    """On its page too; a run of all has none to tell of."""
+    """On its page too; a run of all has none to tell of, but says how many reports it kept."""
     assert place.run(inputs=(str(place.folder / "a.tif"),)).others == OtherReports(1, ())
     assert "Not listed here: 1 more report of earlier runs" in (place.out / "summary.html").read_text()
     assert place.run().others == NO_OTHERS
-    assert "Not listed here" not in (place.out / "summary.html").read_text()
+    page = (place.out / "summary.html").read_text()
+    assert "Not listed here" not in page
+    assert "<li>2 reports kept of earlier runs</li>" in page
+    assert f"<li>Run of {place.record()['started'][:16].replace('T', ' ')} UTC by nodescan {__version__}</li>" in page
 
 
 def _touch(place: Place) -> None:

@@ -385,7 +385,7 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
         stderr=(tmp_path / "said").open("w"),
         start_new_session=True,
     )
-    started = ("slide 1/2 a: complete", "slide 2/2 b: ")
+    started = ("done 1/2 a: complete", "slide 2/2 b: ")
     until(lambda: all(line in (tmp_path / "said").read_text() for line in started) or process.poll() is not None)
     worker = int((tmp_path / "pid").read_text())
     assert not gone(worker), (tmp_path / "said").read_text()

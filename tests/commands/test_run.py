@@ -9,8 +9,12 @@ import pytest
 from nodescan.batch.run import BatchResult
 from nodescan.commands.run import print_batch
 from nodescan.domain.flags import Flag
+from nodescan.domain.staging import AJCC8
+from nodescan.patients.restage import Staging
 from nodescan.reports.other_reports import other_reports
+from nodescan.reports.summary_page import render
 from tests.reports.factory import VARIANTS
+from tests.reports.test_html_report import Page
 
 
 def test_a_flag_of_two_sentences_stands_once_in_its_row(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,3 +43,30 @@ def test_reports_of_earlier_runs_that_the_table_lacks_are_counted(
     )
     print_batch(BatchResult(tmp_path / "old", (own,), (), 0), ())
     assert "Not listed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_run_whose_reports_are_complete_says_why_it_ends_with_1(
+    capsys: pytest.CaptureFixture[str], staged: bool
+) -> None:
+    """What others need --mpp for is remembered, but not where a manifest names the slides."""
+    report = VARIANTS["macro"]().report
+    staging = Staging(AJCC8, "m.csv", ()) if staged else None
+    print_batch(BatchResult(Path("out"), (report,), (), 1, staging=staging, contradicted=("a", "b")), ())
+    lines = capsys.readouterr().out.splitlines()
+    after = lines[[line.startswith("1 of 1 complete") for line in lines].index(True) + 1]
+    said = "Exit code 1: --mpp contradicts the pixel size of a, b, whose reports were kept. The next run can leave out"
+    given = " if the manifest's column mpp has the pixel size of each slide that needs one"
+    assert after == f"{said} --mpp{given if staged else ''}."
+
+
+@pytest.mark.parametrize(("variant", "told"), [("unmeasurable", True), ("failed", False)])
+def test_a_missing_pixel_size_has_its_cure_beside_the_command(
+    capsys: pytest.CaptureFixture[str], variant: str, told: bool
+) -> None:
+    """The same command alone would not measure the slide: so says the page, too."""
+    report = VARIANTS[variant]().report
+    print_batch(BatchResult(Path("out"), (report,), (), 0), ("nodescan", "run", "slides"))
+    cure = "After fixing the causes (for a missing pixel size with --mpp UM, or the manifest's column mpp), "
+    assert (cure + "scan only these slides with: nodescan run slides" in capsys.readouterr().out) is told
+    assert (cure + "the same command" in Page(render([report], Path("out"), asked=1)).text) is told

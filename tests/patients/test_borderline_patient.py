@@ -81,7 +81,9 @@ def test_a_borderline_stage_is_said_on_the_page_in_the_files_and_in_the_terminal
     assert (row["stage"], row["may_be"]) == ("pN1mi(sn)", "pN1mi or pN1a")
     assert (row["largest_deposit_um"], row["largest_deposit_uncertainty_um"]) == ("1986.0", "30.0")
     print_staging(found)
-    assert "pN1mi(sn) (borderline: pN1mi or pN1a)  1 of 1          1.99 ± 0.03 mm" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "pN1mi(sn) (borderline: pN1mi or pN1a)  1 of 1          1.99 ± 0.03 mm" in told
+    assert "1 of 1 determined, 1 of them borderline. pN" in told
 
 
 def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Path) -> None:

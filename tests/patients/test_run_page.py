@@ -91,6 +91,35 @@ def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_p
     assert line.may_be == f"borderline: {'at least ' if at_least else ''}pN1mi or pN1a"
 
 
+def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> None:
+    """Its row has the tone of what isn't settled, and the lead counts it; a stage of "at least" is not determined."""
+    near = {"stage": "pN1mi", "category": "pN1mi", "at_least": False, "may_be": ["pN1mi", "pN1a"]}
+    clear = near | {"may_be": []}
+    lower = near | {"at_least": True}
+    patients = [{"patient_id": name} | one for name, one in (("A", near), ("B", clear), ("C", lower))]
+    text = with_patients(render([], tmp_path, asked=1), {"patients": patients}, tmp_path)
+    assert "2 of 3 patients determined, 1 of them borderline; the others have" in Page(text).text
+    rows = re.findall(r'class="(status-\w+)" data-label="Status">([^<]*)<', text)
+    assert rows == [
+        ("status-incomplete", "determined, borderline"),
+        ("status-complete", "determined"),
+        ("status-incomplete", "not determined"),
+    ]
+
+
+def test_a_pixel_size_in_doubt_stands_beside_the_stage(tmp_path: Path) -> None:
+    """Every size of the patient hangs on it: in the row, and on the patient's own page beside the headline."""
+    flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")
+    run = a_run(tmp_path, [report("a", (900.0,), flags=(flag,)), report("b", (900.0,))])
+    text = staged(run, "a,A,1,yes,1,", "b,B,1,yes,1,")
+    assert re.findall(r'data-label="Stage">(.*?)</td>', text) == [
+        "pN1mi(sn)<small>pixel size in doubt</small>",
+        "pN1mi(sn)",
+    ]
+    pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "AB"]
+    assert ['<strong class="pill">pixel size in doubt</strong>' in page for page in pages] == [True, False]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)

@@ -5,17 +5,28 @@ import hashlib
 import html
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, ModelIdentity, SlideReport
 from nodescan.domain.units import Micrometers
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
-from nodescan.reports.summary_page import MOST_NAMES, SUMMARY_HTML, classes, outcomes, render, write_summary_page
+from nodescan.reports.sentences import doubt
+from nodescan.reports.summary_page import (
+    MOST_NAMES,
+    SUMMARY_HTML,
+    RunFacts,
+    classes,
+    outcomes,
+    render,
+    write_summary_page,
+)
 from nodescan.reports.wording import class_words
 from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import FOLDER, MICRO, VARIANTS, result
@@ -62,6 +73,27 @@ def test_the_index_says_where_uncertainties_were_not_measured(variant: str, meas
     assert ("of deposits, but that was not measured for this model." in html.unescape(page)) is told
 
 
+def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
+    """The run's time, version and model; of reports that it kept the version, where that is another one."""
+
+    def made_by(version: str, slide_id: str) -> SlideReport:
+        made = report("macro", slide_id)
+        return replace(made, provenance=replace(made.provenance, versions={"nodescan": version}))
+
+    def head(run: RunFacts, *reports: SlideReport) -> list[str]:
+        text = render(reports, tmp_path, asked=len(reports), run=run)
+        return re.findall(r"<li>(.*?)</li>", text[text.index('<ul class="meta">') : text.index("</header>")])[1:-1]
+
+    run = RunFacts(datetime(2026, 3, 1, 9, 5, tzinfo=UTC), ModelIdentity("pcam", "p4m", "ab" * 32, 0.5, "cd" * 32))
+    ran = f"Run of 2026-03-01 09:05 UTC by nodescan {__version__}"
+    model = f"Model pcam (weights {'ab' * 6}, card {'cd' * 6})"
+    own, failed = made_by(__version__, "a"), report("failed", "c")
+    assert head(run, own, failed) == [ran, model]
+    assert head(replace(run, kept=frozenset("a")), own, failed) == [ran, "1 report kept of earlier runs", model]
+    kept = head(replace(run, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
+    assert kept == [ran, f"2 reports kept of earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
+
+
 @pytest.mark.parametrize(
     ("variants", "not_run", "worst"),
     [
@@ -90,6 +122,18 @@ def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
     assert "at least" not in dict(classes([part.report]))["macro"].note
     assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1)
     assert report_as_json(part.report)["at_least"] is True
+
+
+def test_what_a_class_hangs_on_stands_beside_it(tmp_path: Path) -> None:
+    """In a slide's row as on its page: a size near a limit, a pixel size in doubt."""
+    near = report("borderline")
+    doubted = replace(near, flags=(*near.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
+    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)</td>', render([doubted], tmp_path, asked=1))
+    said = "borderline: micrometastasis or macrometastasis; pixel size in doubt"
+    assert row == f"Macrometastasis<small>{said}</small>"
+    assert doubt(doubted) == said
+    sure = render([report("macro"), report("negative"), report("failed")], tmp_path, asked=3)
+    assert not re.search(r'<td role="cell" class="class [^>]*>[^/]*<small>', sure)
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:

@@ -91,16 +91,18 @@ def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
 
 
 def test_a_negative_slide_says_what_could_have_been_missed() -> None:
-    """By the model's own card; a card that says nothing claims nothing, and only negative slides have the sentence."""
+    """By the model's own card; a card that says nothing claims nothing. Of what was examined in part, the part; not
+    where something was found, or nothing was examined or judged."""
     limit = (
         "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about 0.2 mm. "
-        "Smaller deposits, especially thin ones, and isolated tumour cells are not excluded."
+        "Smaller deposits, especially thin ones, and isolated tumour cells are not excluded"
     )
-    for variant, said in (("negative", True), ("itc", False), ("incomplete_nothing", False)):
+    ends = {"negative": f"{limit}.", "incomplete_nothing": f"{limit}, even in the tissue that was examined."}
+    for variant in ("negative", "incomplete_nothing", "itc", "not_he", "no_tissue", "nothing_examined"):
         report = VARIANTS[variant]().report
         assert limit not in sentences.answer(report)
-        known = replace(report, model=replace(report.model, found_from_um=200.0))
-        assert (limit in sentences.answer(known)) is said
+        known = sentences.answer(replace(report, model=replace(report.model, found_from_um=200.0)))
+        assert known.endswith(ends[variant]) if variant in ends else limit not in known
 
 
 def test_what_could_change_the_class_comes_first() -> None:
@@ -211,6 +213,22 @@ def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
         doubted = replace(sound, flags=(*sound.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
         assert sentences.doubt(doubted) == "pixel size in doubt"
         assert sentences.how_sure(doubted) == ("Cell nuclei look 0.5 times.", *sentences.how_sure(sound))
+
+
+@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "may_be_two_foci"])
+def test_a_class_that_hangs_on_joining_says_so_beside_the_headline(code: str) -> None:
+    """Whichever way another class is possible; of a slide without a class nothing hangs on it."""
+    sound = VARIANTS["macro"]().report
+    open_ = replace(sound, flags=(Flag(code, "Check whether they are connected."),))
+    assert sentences.doubt(open_) == "one deposit or several"
+    unjudged = VARIANTS["not_he"]().report
+    assert sentences.doubt(replace(unjudged, flags=(*unjudged.flags, *open_.flags))) == "incomplete"
+
+
+@pytest.mark.parametrize("code", ["size_may_span_foci", "size_may_be_of_part", "foci_joined"])
+def test_joining_that_leaves_the_class_as_it_is_is_no_doubt(code: str) -> None:
+    """A doubt of a size is told in the flags."""
+    assert sentences.doubt(replace(VARIANTS["macro"]().report, flags=(Flag(code, "The same class."),))) == ""
 
 
 def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:

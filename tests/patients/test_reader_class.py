@@ -1,0 +1,68 @@
+"""Where a reader's class is not that of the size, no sentence beside it speaks of a size that isn't so."""
+
+import html
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import Staging
+from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT
+from tests.patients.made_reports import report, staged_by, write_run
+
+REPLACED = "A reader's class replaces that of the size."
+READER = "the reader's class counts where it is not that of the size"
+
+
+def reviewed(folder: Path, *review: str) -> Staging:
+    """A patient with a node of a macrometastasis and one of a micrometastasis."""
+    run = write_run(folder / "run", [report("a", (2610.0,)), report("b", (610.0,))])
+    rows = ("a,A,1,yes,2", "b,A,2,yes,2")
+    return staged_by(run, "slide_id,patient_id,node_id,sentinel,nodes_removed", *rows, review=review)
+
+
+def page_of(staging: Staging, folder: Path) -> str:
+    (page,) = write_staging(staging, folder)
+    text = re.sub(r"<style>.*?</style>|<[^>]+>", " ", page.read_text(), flags=re.DOTALL)
+    return " ".join(html.unescape(text).split())
+
+
+@pytest.mark.parametrize(
+    ("review", "said", "untrue"),
+    [
+        (("a,1,,,class,itc,R",), "Micrometastases in", "none larger than 2 mm"),
+        (("a,1,,,class,micro,R",), "Micrometastases in", "none larger than 2 mm"),
+        (("a,1,,,class,itc,R", "b,1,,,class,itc,R"), "Isolated tumour cells in", "Isolated tumour cells only"),
+        (("a,1,,,reject,,R", "b,1,,,class,macro,R"), "At least one macrometastasis in", "deposit larger than 2 mm"),
+    ],
+)
+def test_a_class_that_no_size_tells_is_the_readers(
+    tmp_path: Path, review: tuple[str, ...], said: str, untrue: str
+) -> None:
+    """In the answer, beside the numbers of nodes, and below their table."""
+    staging = reviewed(tmp_path, *review)
+    text = page_of(staging, tmp_path / "out")
+    assert f"{said} the sections examined, by the reader's class." in text
+    assert untrue not in text
+    assert "larger than 2 mm, or the reader's class" in text
+    assert REPLACED in text
+    (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
+    notes = {element["element"]: element["note"] for element in patient["synoptic"]}
+    assert {notes[element] for element in (MACRO_ELEMENT, MICRO_ELEMENT, ITC_ELEMENT)} == {READER}
+
+
+def test_a_macrometastasis_by_its_size_stays_one_by_its_size(tmp_path: Path) -> None:
+    """Whatever a reader says of another node; whose class that is stands below the nodes' table."""
+    text = page_of(reviewed(tmp_path, "b,1,,,class,itc,R"), tmp_path / "out")
+    assert "At least one deposit larger than 2 mm in the sections examined." in text
+    assert REPLACED in text
+
+
+@pytest.mark.parametrize("review", [(), ("a,1,,,accept,,R",), ("a,1,,,resize,1900,R",)])
+def test_sizes_alone_need_no_such_word(tmp_path: Path, review: tuple[str, ...]) -> None:
+    """A review without a class, or none."""
+    text = page_of(reviewed(tmp_path, *review), tmp_path / "out")
+    assert "reader's class" not in text
+    assert "2 mm" in text
