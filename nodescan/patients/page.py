@@ -37,11 +37,11 @@ _AT_LEAST = {
 """What is said of them where there may be larger ones."""
 
 _BY_READER = {
-    Metastasis.ITC: "Isolated tumour cells",
-    Metastasis.MICRO: "Micrometastases",
-    Metastasis.MACRO: "At least one macrometastasis",
+    Metastasis.ITC: "Isolated tumour cells in the sections examined, by the reader's class.",
+    Metastasis.MICRO: "Micrometastases in the sections examined; by the reader's class, none is a macrometastasis.",
+    Metastasis.MACRO: "At least one macrometastasis in the sections examined, by the reader's class.",
 }
-"""What is said of them where a reader's class is not that of the size."""
+"""What is said of them where the largest size has another class."""
 
 _BY_SPLIT = (
     "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
@@ -171,13 +171,11 @@ def _by_size(staged: Staged) -> str:
 
 
 def _by_reader(staged: Staged) -> str:
-    """Whose class it is where no size tells it; "" where a size does, as that of another macrometastasis."""
+    """Whose class it is where the largest size has another one; "" where it has this one, or no reader said so."""
     found, largest = staged.specimen.largest_class, staged.specimen.largest
     longest_um = None if largest is None else largest.largest_um
-    by_size = found is Metastasis.MACRO and longest_um is not None and classify(longest_um) is found
-    if by_size or not staged.class_against_size or found not in _BY_READER:
-        return ""
-    return f"{_BY_READER[found]} in the sections examined, by the reader's class."
+    by_size = longest_um is not None and classify(longest_um) is found
+    return _BY_READER.get(found, "") if staged.class_against_size and not by_size else ""
 
 
 def _decisive(staged: Staged) -> list[str]:

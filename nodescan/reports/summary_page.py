@@ -140,7 +140,7 @@ def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]
     by = "" if versions.keys() <= {__version__} else f" ({', '.join(others)})"
     return (
         f"Run of {minute_words(run.started)} by nodescan {__version__}",
-        *([f"{how_many(len(kept), 'report')} kept of earlier runs{by}"] if kept else []),
+        *([f"{how_many(len(kept), 'report')} kept from earlier runs{by}"] if kept else []),
         f"Model {made_with(run.model, None).model_words}",
     )
 

@@ -113,7 +113,7 @@ def test_a_run_of_one_slide_tells_of_the_other_s_report(place: Place) -> None:
     assert place.run().others == NO_OTHERS
     page = (place.out / "summary.html").read_text()
     assert "Not listed here" not in page
-    assert "<li>2 reports kept of earlier runs</li>" in page
+    assert "<li>2 reports kept from earlier runs</li>" in page
     assert f"<li>Run of {place.record()['started'][:16].replace('T', ' ')} UTC by nodescan {__version__}</li>" in page
 
 

@@ -15,6 +15,10 @@ from tests.patients.made_reports import report, staged_by, write_run
 REPLACED = "A reader's class replaces that of the size."
 READER = "the reader's class counts where it is not that of the size"
 
+ITC = "Isolated tumour cells in the sections examined, by the reader's class."
+MICRO = "Micrometastases in the sections examined; by the reader's class, none is a macrometastasis."
+MACRO = "At least one macrometastasis in the sections examined, by the reader's class."
+
 
 def reviewed(folder: Path, *review: str) -> Staging:
     """A patient with a node of a macrometastasis and one of a micrometastasis."""
@@ -32,10 +36,10 @@ def page_of(staging: Staging, folder: Path) -> str:
 @pytest.mark.parametrize(
     ("review", "said", "untrue"),
     [
-        (("a,1,,,class,itc,R",), "Micrometastases in", "none larger than 2 mm"),
-        (("a,1,,,class,micro,R",), "Micrometastases in", "none larger than 2 mm"),
-        (("a,1,,,class,itc,R", "b,1,,,class,itc,R"), "Isolated tumour cells in", "Isolated tumour cells only"),
-        (("a,1,,,reject,,R", "b,1,,,class,macro,R"), "At least one macrometastasis in", "deposit larger than 2 mm"),
+        (("a,1,,,class,itc,R",), MICRO, "none larger than 2 mm"),
+        (("a,1,,,class,micro,R",), MICRO, "none larger than 2 mm"),
+        (("a,1,,,class,itc,R", "b,1,,,class,itc,R"), ITC, "Isolated tumour cells only"),
+        (("a,1,,,reject,,R", "b,1,,,class,macro,R"), MACRO, "deposit larger than 2 mm"),
     ],
 )
 def test_a_class_that_no_size_tells_is_the_readers(
@@ -44,7 +48,7 @@ def test_a_class_that_no_size_tells_is_the_readers(
     """In the answer, beside the numbers of nodes, and below their table."""
     staging = reviewed(tmp_path, *review)
     text = page_of(staging, tmp_path / "out")
-    assert f"{said} the sections examined, by the reader's class." in text
+    assert said in text
     assert untrue not in text
     assert "larger than 2 mm, or the reader's class" in text
     assert REPLACED in text

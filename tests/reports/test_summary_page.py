@@ -89,9 +89,9 @@ def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
     model = f"Model pcam (weights {'ab' * 6}, card {'cd' * 6})"
     own, failed = made_by(__version__, "a"), report("failed", "c")
     assert head(run, own, failed) == [ran, model]
-    assert head(replace(run, kept=frozenset("a")), own, failed) == [ran, "1 report kept of earlier runs", model]
+    assert head(replace(run, kept=frozenset("a")), own, failed) == [ran, "1 report kept from earlier runs", model]
     kept = head(replace(run, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
-    assert kept == [ran, f"2 reports kept of earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
+    assert kept == [ran, f"2 reports kept from earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
 
 
 @pytest.mark.parametrize(
