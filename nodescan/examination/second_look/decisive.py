@@ -1,4 +1,4 @@
-"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount: step 3."""
+"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
 
 from collections.abc import Sequence
 
@@ -55,7 +55,7 @@ def cells_about(
 ) -> NDArray[np.bool_]:
     """bool (H, W): what gives, answered exactly, the exact smoothed map within so many cells of a place.
 
-    deviations: how much of the smoothing counts; see END_DEVIATIONS.
+    For steps 5 and 6. deviations: how much of the smoothing counts; see END_DEVIATIONS.
     """
     return within_reach(_around(places, map_, cells), map_.spacing, rule.smoothing_um, deviations=deviations)
 
@@ -63,9 +63,9 @@ def cells_about(
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
     """float32 (H, W): above 0 in the cells whose exact values give the exact confidence of the likeliest detection.
 
-    That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is highest, this one
-    is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell bears on, says
-    which cells matter most.
+    For step 7. That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is
+    highest, this one is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell
+    bears on, says which cells matter most.
     """
     smoothed = smoothed_values(probability, settings.smoothing_um)
     slack = tolerance + ROUNDING
@@ -79,7 +79,8 @@ def doubtful_on_glass(
 ) -> NDArray[np.bool_]:
     """bool (H, W): cells whose exact values decide whether, and how much of, what is called tumour lies on glass.
 
-    No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns out to be.
+    For step 7. No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns
+    out to be.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
     open_ = probability.examined & (np.abs(values - threshold) <= tolerance + ROUNDING)
