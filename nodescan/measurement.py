@@ -15,13 +15,14 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
+from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
-from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, stated_size_notes
@@ -174,10 +175,21 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
-    measured = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
+    whole, filled_px, pieces = fill_holes(mask)
+    measured = measure_filled(whole, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER
+    notes += _hole_notes(filled_px * spacing.x * spacing.y, pieces)
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
+
+
+def _hole_notes(filled_um2: float, pieces: int) -> tuple[str, ...]:
+    """What filling the holes of a mask did; pieces: of tumour that lay in them."""
+    if not filled_um2:
+        return ()
+    area = f"{two_digits(filled_um2 / 1e6)} mm2" if filled_um2 >= 1000 else f"{two_digits(filled_um2)} um2"
+    lay = f"; {how_many(pieces, 'separate piece')} lay in them, now part of the deposit around" if pieces else ""
+    return (f"holes of the mask were filled: {area} that is not marked counts as tumour{lay}",)
 
 
 def _check_spacing(path: Path, picture: MaskImage, spacing: Spacing) -> None:

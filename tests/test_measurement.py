@@ -95,6 +95,30 @@ def test_empty_mask_has_no_class_above_negative(tmp_path):
     assert (result.deposits, result.metastasis, result.largest_deposit_um) == ((), Metastasis.NONE, None)
 
 
+@pytest.mark.parametrize(
+    ("corners", "said"),
+    [
+        ([], "0.014 mm2 that is not marked counts as tumour"),
+        ([(30, 30)], "0.014 mm2 that is not marked counts as tumour; 1 separate piece lay in them"),
+        ([(30, 30), (30, 50), (5, 5)], "0.014 mm2 that is not marked counts as tumour; 2 separate pieces lay in them"),
+    ],
+)
+def test_what_filled_holes_of_a_mask_added_is_told(tmp_path, capsys, corners, said):
+    """A frame of 80 x 80 px at 2 um/px, 10 px wide, with pieces of 9 x 9 px within, and one outside."""
+    mask = np.zeros((110, 110), dtype=np.uint8)
+    mask[20:100, 20:100] = 255
+    mask[30:90, 30:90] = 0
+    for row, column in corners:
+        mask[row + 5 : row + 14, column + 5 : column + 14] = 255
+    result = measured(saved(tmp_path / "frame.png", mask))
+    (note,) = result.notes
+    assert note.startswith(f"holes of the mask were filled: {said}")
+    print_measurement(result, as_json=False)
+    assert f"note: {note}\n" in capsys.readouterr().out
+    print_measurement(result, as_json=True)
+    assert note in json.loads(capsys.readouterr().out)["notes"]
+
+
 def test_joining_gap_is_handed_on(tmp_path):
     """Two bars 20 um apart are one deposit across 20 um."""
     mask = np.zeros((30, 60), dtype=np.uint8)
