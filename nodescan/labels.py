@@ -88,7 +88,8 @@ def label_and_size(row: CsvRow) -> tuple[Metastasis, float | None]:
         return label, None
     by_size = classify(Micrometers(largest_um)) if largest_um else Metastasis.NONE
     if label is not by_size and (by_size, label) != (Metastasis.ITC, Metastasis.MICRO):
-        raise row.error(f"{label.word} contradicts a largest deposit of {largest_um:g} um; correct one of them")
+        written = row.text("largest_deposit_um")  # rounded, it might be the limit itself
+        raise row.error(f"{label.word} contradicts a largest deposit of {written} um; correct one of them")
     return label, largest_um or None
 
 

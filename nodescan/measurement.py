@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
-from nodescan.annotations.stated import spacing_of_sizes
-from nodescan.domain.classification import Metastasis
+from nodescan.annotations.stated import cells_in, spacing_of_sizes
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
+from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.domain.verdict import conclude, deposit_flags
+from nodescan.domain.verdict import class_found, conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
-from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
-from nodescan.stated_sizes import STATED_TOLERANCE, stated_size_notes
+from nodescan.stated_sizes import STATED_TOLERANCE, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -59,9 +60,9 @@ class Measurement:
     """What is measured in one file.
 
     spacing: of its pixels; spacing_source: FILE (OME-XML or TIFF resolution tags) or USER (--mpp); metastasis: the
-    class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
-    must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
-    flags: what size alone leaves open, as a slide's report has it.
+    largest class of a deposit, by size, and by cells where the file states these; notes: sentences that the reader of
+    the sizes must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines
+    alone. flags: what size alone leaves open, as a slide's report has it.
     """
 
     source: Path
@@ -76,6 +77,12 @@ class Measurement:
     @property
     def largest_deposit_um(self) -> Micrometers | None:
         return self.deposits[0].diameter_um if self.deposits else None
+
+    @property
+    def cells_counted(self) -> bool:
+        """Whether no class rests on size alone: the file states the cells of each deposit that they could raise."""
+        small = [deposit for deposit in self.deposits if deposit.diameter_um <= ITC_LIMIT_UM]
+        return bool(small) and all(deposit.cells is not None for deposit in small)
 
     @property
     def at_least(self) -> bool:
@@ -142,25 +149,27 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
-    notes = outlines.notes + stated_size_notes(outlines.stated, deposits, mpp)
+    notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)
-    return Measurement(path, mpp, SpacingSource.USER, deposits, largest_class(deposits), notes, as_stated)
+    return Measurement(path, mpp, SpacingSource.USER, deposits, class_found(deposits), notes, as_stated)
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
     """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares).
 
-    It is cut off where the file states that of any of its outlines.
+    It is cut off where the file states that of any of its outlines. Cells that the file states count for its class.
     """
     shape = affinity.scale(to_shape(deposit.outline), 1 / mpp.x, 1 / mpp.y, origin=(0, 0))
     stated_um = max((um for part, um in outlines.unsure if shapely.intersects(part, shape)), default=0.0)
     whole_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um))
-    cut_off = any(size.cut_off and shapely.intersects(size.outline, shape) for size in outlines.stated)
-    return replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off)
+    cut_off = any(size.said.cut_off and shapely.intersects(size.outline, shape) for size in outlines.stated)
+    cells, unsure = cells_in(shape, outlines.stated, rounding_px=_SAME_PX) or (None, None)
+    stated = replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off, cells=cells, cells_uncertainty=unsure)
+    return replace(stated, metastasis=stated.class_measured)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -174,10 +183,21 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
-    measured = measure_mask(mask, spacing, joining_gap_um=joining_gap_um)
+    whole, filled_px, pieces = fill_holes(mask)
+    measured = measure_filled(whole, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER
+    notes += _hole_notes(filled_px * spacing.x * spacing.y, pieces)
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
+
+
+def _hole_notes(filled_um2: float, pieces: int) -> tuple[str, ...]:
+    """What filling the holes of a mask did; pieces: of tumour that lay in them."""
+    if not filled_um2:
+        return ()
+    area = f"{two_digits(filled_um2 / 1e6)} mm2" if filled_um2 >= 1000 else f"{two_digits(filled_um2)} um2"
+    lay = f"; {how_many(pieces, 'separate piece')} lay in them, now part of the deposit around" if pieces else ""
+    return (f"holes of the mask were filled: {area} that is not marked counts as tumour{lay}",)
 
 
 def _check_spacing(path: Path, picture: MaskImage, spacing: Spacing) -> None:

@@ -8,7 +8,7 @@ from shapely import affinity
 
 from nodescan.annotations.stated import StatedSize
 from nodescan.domain.classification import classify
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import Spacing
@@ -25,36 +25,54 @@ _MOST_TOLD = 5
 """Of a file of hundreds of outlines, given with a wrong spacing, these are enough to see it."""
 
 
-def stated_size_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spacing: Spacing) -> tuple[str, ...]:
-    """A sentence for each outline that is measured as several foci, or as of another class, than the file states.
+def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spacing: Spacing) -> tuple[str, ...]:
+    """Sentences on each outline that is measured as several foci, or as of another class, than the file states.
 
-    deposits: as measured in the same outlines, in um; spacing: um per px of these. By size alone, as cells aren't
-    counted here (clinical-rules 1).
+    deposits: as measured in the same outlines, in um; spacing: um per px of these. The class that goes with the stated
+    size is by size alone; the one that an outline is named after is held against size and cells (clinical-rules 1).
     """
     shapes = [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
     tree = shapely.STRtree(shapes)
-    said: list[str] = []
+    by_size: list[str] = []
+    by_name: list[str] = []
     for size in sizes:
         parts = shapely.get_parts(size.outline)
         of_part, near = tree.query(parts, predicate="intersects")
         shared = shapely.area(shapely.intersection(parts[of_part], tree.geometries[near]))
         measured = [deposits[index] for index in np.unique(near[shared > 0])]  # 0: foci that touch at a corner
         if note := _note(size, measured, spacing):
-            said.append(note)
+            by_size.append(note)
+        if note := _name_note(size, measured):
+            by_name.append(note)
+    return (
+        *_first(by_size, "so are {}: as several foci, or of another class"),
+        *_first(by_name, "so are {}: named after another class"),
+    )
+
+
+def _first(said: Sequence[str], others: str) -> tuple[str, ...]:
     more = len(said) - _MOST_TOLD
-    if more > 0:
-        return (*said[:_MOST_TOLD], f"so are {how_many(more, 'more outline')}: as several foci, or of another class")
-    return tuple(said)
+    return (*said[:_MOST_TOLD], others.format(how_many(more, "more outline"))) if more > 0 else tuple(said)
+
+
+def _name_note(size: StatedSize, measured: Sequence[Deposit]) -> str:
+    """Where a reader gave the outline another class than its size and cells have, or than the deposit it is part of."""
+    found = largest_class(measured)
+    if size.said.metastasis in (None, found) or not measured:
+        return ""
+    ids = ", ".join(f"{deposit.id}" for deposit in measured)
+    return f"{size.name}: the file calls it {size.said.metastasis.word}; measured here as {found.word} (deposit {ids})"
 
 
 def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> str:
     """Nothing of an outline of which an exclusion left nothing: that has a note of its own."""
-    if not measured:
+    stated_um, its_spacing = size.said.diameter_um, size.um_per_px
+    if not measured or stated_um is None or its_spacing is None:
         return ""
     largest_um = max(deposit.diameter_um for deposit in measured)
-    stated, found = classify(size.diameter_um), classify(largest_um)
-    is_one = abs(spacing.mean / size.um_per_px - 1) <= STATED_TOLERANCE
-    said = f"{size.name}: the file states this as one deposit of {millimetres(size.diameter_um)} mm ({stated.word}), "
+    stated, found = classify(stated_um), classify(largest_um)
+    is_one = abs(spacing.mean / its_spacing - 1) <= STATED_TOLERANCE
+    said = f"{size.name}: the file states this as one deposit of {millimetres(stated_um)} mm ({stated.word}), "
     as_found = f"{millimetres(largest_um)} mm ({found.word})"
     if len(measured) > 1 and is_one:
         joined = len(shapely.get_parts(size.outline)) > 1
@@ -62,7 +80,7 @@ def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> st
         return f"{said}{why}; measured here as {len(measured)} separate foci, the largest {as_found}"
     if stated is found:
         return ""
-    alone_um = size.diameter_um * spacing.mean / size.um_per_px
+    alone_um = stated_um * spacing.mean / its_spacing
     if is_one and abs(largest_um / alone_um - 1) > _SAME_SHARE:
         return f"{said}measured here as {as_found}: another class, by exclusions or other outlines that touch it"
     return (

@@ -66,6 +66,10 @@ def test_a_table_by_hand(tmp_path: Path) -> None:
         ("patient_id,node_id,label,largest_deposit_um\nP1,1,macro,2.6\n", "is it in mm?"),
         ("patient_id,node_id,label,largest_deposit_um\nP1,1,macro,2000\n", "macro contradicts"),
         ("patient_id,node_id,label,largest_deposit_um\nP1,1,itc,200.1\n", "itc contradicts"),
+        (
+            "patient_id,node_id,label,largest_deposit_um\nP1,1,itc,200.0001\n",
+            "itc contradicts a largest deposit of 200.0001 um",
+        ),
         ("patient_id,node_id,label,largest_deposit_um\nP1,1,negative,50\n", "negative contradicts"),
     ],
 )

@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
-from nodescan.annotations.stated import StatedSize, by_feature, stated_cut_off, stated_um
+from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature, stated_of
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
-
-DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
-"""The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
-there) that the deposit ends where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +31,8 @@ class Outlines:
 
     left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
     is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
-    file states how uncertain its diameter is, in um, as in deposits.geojson. stated: of which it states the diameter.
+    file states how uncertain its diameter is, in um, as in deposits.geojson. stated: of which it states the diameter or
+    the class.
     """
 
     source: str
@@ -131,17 +128,14 @@ def holds_geojson(path: Path) -> bool:
 class _Piece:
     """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
 
-    diameter_um, uncertainty_um: the greatest diameter, and the uncertainty of that, of all outlines of this name
-    together, None where the file states none; cut_off: as it states.
+    said: of all outlines of this name together.
     """
 
     name: str
     group: str | None
     rings: tuple[NDArray[np.float64], ...]
     curved: bool = False
-    diameter_um: Micrometers | None = None
-    uncertainty_um: Micrometers | None = None
-    cut_off: bool = False
+    said: Stated = NOTHING
 
 
 _REMARKS = (
@@ -182,10 +176,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
         geometry, group = feature.get("geometry"), _class_name(feature)
-        diameter_um, uncertainty_um = (
-            stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
-        )
-        cut_off = stated_cut_off(path, name, feature, CUT_OFF)
+        said = stated_of(path, name, feature, group)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
@@ -195,7 +186,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
-            yield _Piece(name, group, rings, False, diameter_um, uncertainty_um, cut_off)
+            yield _Piece(name, group, rings, said=said)
 
 
 def _class_name(feature: Mapping[str, object]) -> str | None:
@@ -245,10 +236,10 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         found[role].append(polygon)
         if role is Role.TUMOUR:
             drawn.append((piece.name, polygon))
-        if role is Role.TUMOUR and piece.uncertainty_um is not None:
-            unsure.append((polygon, piece.uncertainty_um))
-        if role is Role.TUMOUR and piece.diameter_um:
-            stated.append(StatedSize(piece.name, polygon, piece.diameter_um, piece.cut_off))
+        if role is Role.TUMOUR and piece.said.uncertainty_um is not None:
+            unsure.append((polygon, piece.said.uncertainty_um))
+        if role is Role.TUMOUR and piece.said.says_what:
+            stated.append(StatedSize(piece.name, polygon, piece.said))
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)

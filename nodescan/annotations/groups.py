@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from enum import Enum, auto
 
+from nodescan.domain.classification import Metastasis
+
 
 class Role(Enum):
     """What an outline's group makes of it."""
@@ -38,6 +40,18 @@ ROLES: Mapping[str, Role] = {
     "ignore*": Role.IGNORED,
 }
 """Group or class name, in small letters, to its role; any other name is refused: a wrong guess is a wrong size."""
+
+
+CLASSES: Mapping[str, Metastasis] = {
+    "isolated tumour cells": Metastasis.ITC,
+    "isolated tumor cells": Metastasis.ITC,
+    "itc": Metastasis.ITC,
+    "micrometastasis": Metastasis.MICRO,
+    "micro": Metastasis.MICRO,
+    "macrometastasis": Metastasis.MACRO,
+    "macro": Metastasis.MACRO,
+}
+"""Those of the names that say which class the tumour has."""
 
 
 def known_names() -> str:

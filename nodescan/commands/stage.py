@@ -205,13 +205,13 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, largest_words
+    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, largest_words, stage_words
 
     words, unsure = result.staged.words, borderline_words(result.staged)
     if unsure:
         words += f" ({unsure})"
-    if result.software is not None:
-        words += f" (software alone: {result.software.words})"
+    if result.software is not None and stage_words(result.software) != stage_words(result.staged):
+        words += f" (software alone: {stage_words(result.software)})"
     specimen = result.staged.specimen
     some_sized = any(section.largest_um is not None for section in specimen.sections)
     size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")

@@ -124,16 +124,17 @@ class Node(_Evidence):
 
     @property
     def counts(self) -> NodeCounts:
-        return self._counts(self.largest_class)
+        """By the sizes as measured, whether or not nodes share its slides."""
+        return self._counts(self.largest_class, None if self.foci is None else self.foci.as_measured)
 
     @property
     def most_positive(self) -> int:
         """No more of its nodes are positive, with each size anywhere within its uncertainty."""
-        return self._counts(self.classes[-1]).positive.highest
+        return self._counts(self.classes[-1], self.foci).positive.highest
 
-    def _counts(self, largest: Metastasis) -> NodeCounts:
+    def _counts(self, largest: Metastasis, foci: Foci | None) -> NodeCounts:
         whole = self.complete and not any(section.may_rise for section in self.sections)
-        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=self.foci, certain=self.certain_class)
+        return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=self.certain_class)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ class Staged:
     lowest: the category that what was found makes certain, by its sizes as measured; None where nothing can be said.
     highest: the category that it can't exceed, whatever the unread holds; None beyond the table's end. may_be: what
     `lowest` can be with each size anywhere within its uncertainty, in the table's order. prefix, suffix: the modifiers.
-    notes: what a reader must know. n_without_slides: nodes that were removed, of which no slide is here.
+    counts: nodes by the sizes as measured. notes: what a reader must know. n_without_slides: nodes that were removed,
+    of which no slide is here.
     """
 
     specimen: Specimen

@@ -24,16 +24,18 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     may_be = _may_be(specimen, table)
     reach = _reach(specimen, table, possible, absent)
     measured = table.rule_for(possible, counts.positive.highest)
+    highest = measured if reach in may_be else reach
+    lowest = table.rule_for(found, counts.positive.lowest)
     prefix, suffix = _modifiers(specimen, table)
     return Staged(
         specimen=specimen,
         table=table,
-        lowest=table.rule_for(found, counts.positive.lowest) if specimen.nodes else None,
-        highest=(measured if reach in may_be else reach) if specimen.nodes else None,
+        lowest=lowest if specimen.nodes else None,
+        highest=highest if specimen.nodes else None,
         counts=counts,
         prefix=prefix,
         suffix=suffix,
-        notes=_notes(specimen, table, counts),
+        notes=_notes(specimen, table, counts, by_sizes=lowest == measured != highest),
         not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
         n_without_slides=absent,
         may_be=may_be,
@@ -84,8 +86,9 @@ def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
     return prefix, "(sn)" if sentinel and few else ""
 
 
-def _notes(specimen: Specimen, table: StagingTable, counts: NodeCounts) -> tuple[Flag, ...]:
-    notes = [*_unread_notes(specimen), *_split_notes(specimen, counts), *_doubt_notes(specimen)]
+def _notes(specimen: Specimen, table: StagingTable, counts: NodeCounts, *, by_sizes: bool) -> tuple[Flag, ...]:
+    """by_sizes: a higher category is possible, and only within the uncertainty of sizes."""
+    notes = [*_unread_notes(specimen), *_split_notes(specimen, counts, by_sizes=by_sizes), *_doubt_notes(specimen)]
     if table.with_modifiers:
         notes += [*_sentinel_notes(specimen), *_treatment_notes(specimen), *_removed_notes(specimen)]
     return tuple(notes)
@@ -117,7 +120,7 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
     return notes
 
 
-def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
+def _split_notes(specimen: Specimen, counts: NodeCounts, *, by_sizes: bool) -> list[Flag]:
     shared = [node for node in specimen.nodes if node.n_nodes > 1]
     if all(node.complete and node.largest_class is Metastasis.NONE for node in shared):
         return []
@@ -126,9 +129,26 @@ def _split_notes(specimen: Specimen, counts: NodeCounts) -> list[Flag]:
     number = f"{positive.lowest}" if positive.exact else f"{positive.lowest} to {positive.highest}"
     text = (
         f"Several nodes share the slides of {names}, and it is not known in which of these nodes a deposit lies "
-        f"(positive nodes: {number}). The pN holds in every case."
+        f"(positive nodes: {number})."
     )
+    text += _within_uncertainty(specimen, counts)
+    if by_sizes:
+        text += " Then the pN may be higher. Measure the deposits that are near a limit there."
+    else:
+        text += " The pN holds in every case."
     return [Flag("nodes_share_slides", text)]
+
+
+def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
+    """What sizes allow beyond those as measured, and in which nodes; "" for nothing."""
+    found = specimen.largest_class
+    more = {node.node_id: node.most_positive - node.counts.positive.highest for node in specimen.nodes}
+    names = [node.node_id for node in specimen.nodes if more[node.node_id] or node.classes[-1] > found]
+    most = counts.positive.highest + sum(more.values())
+    largest = max(node.classes[-1] for node in specimen.nodes)
+    may_be = [f"up to {most} nodes may be positive"] if most > counts.positive.highest else []
+    may_be += [f"the largest deposit may be {largest.word}"] if largest > found else []
+    return f" Within the uncertainty of sizes in {', '.join(names)}, {' and '.join(may_be)}." if names else ""
 
 
 def _doubt_notes(specimen: Specimen) -> list[Flag]:

@@ -1,6 +1,6 @@
 """pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from operator import add
 
 from nodescan.domain.classification import Metastasis
@@ -119,6 +119,11 @@ class Foci:
     @property
     def total(self) -> int:
         return self.itc + self.micro + self.macro
+
+    @property
+    def as_measured(self) -> "Foci":
+        """Each of the class that its size has, whatever the uncertainty."""
+        return replace(self, to_micro=0, to_macro=0)
 
     def __add__(self, other: "Foci") -> "Foci":
         return Foci(*map(add, astuple(self), astuple(other)))

@@ -26,7 +26,21 @@ def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: M
     that diagonal is the stated uncertainty. Components at most joining_gap_um apart are one deposit.
     Pixels that meet only in a corner belong to one deposit, whose outline then has several polygons.
     """
+    return measure_filled(ndimage.binary_fill_holes(mask), spacing, joining_gap_um=joining_gap_um)
+
+
+def fill_holes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int]:
+    """The mask with its holes filled, how many pixels that filled, and how many separate components lay in holes.
+
+    mask : bool (H, W), as for measure_mask.
+    """
     whole = ndimage.binary_fill_holes(mask)
+    filled_px = int(np.count_nonzero(whole)) - int(np.count_nonzero(mask))
+    return whole, filled_px, components(mask)[1] - components(whole)[1] if filled_px else 0
+
+
+def measure_filled(whole: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
+    """As measure_mask, of a mask without holes."""
     labels, _ = components(whole)
     shapes = [
         _pixel_edges(labels[rows, columns] == index, origin=(rows.start, columns.start))

@@ -8,6 +8,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
@@ -146,14 +147,48 @@ def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
 
 
 def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
-    """A one, float64 (N, N), for every two shapes that are gap_um apart or less, each with itself among them.
+    """A one, float64 (N, N), for pairs of shapes gap_um apart or less: enough of them to tell which belong together.
 
     Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence. GEOS may find
     shapes that touch in a corner not to be within 0 of each other, so _ROUNDING_UM is allowed for.
     """
+    within_um = gap_um + _ROUNDING_UM
+    crowd = _crowds(shapes, gap_um)
+    _, first = np.unique(crowd, return_index=True)
+    asked = _of_smaller_crowds(shapes, crowd, within_um)
     tree = shapely.STRtree(list(shapes))
-    one, other = tree.query(list(shapes), predicate="dwithin", distance=gap_um + _ROUNDING_UM).astype(np.int32)
+    near_asked, near = tree.query(tree.geometries[asked], predicate="dwithin", distance=within_um)
+    one = np.concatenate((np.arange(len(shapes)), asked[near_asked])).astype(np.int32)
+    other = np.concatenate((first[crowd], near)).astype(np.int32)
     return coo_array((np.ones(len(one), dtype=np.float64), (one, other)), shape=(len(shapes), len(shapes)))
+
+
+def _crowds(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> NDArray[np.int32]:
+    """A number for each shape, int32 (N,): those of one number surely belong together. None of them may be empty.
+
+    Of thousands of specks each has hundreds of neighbours, too many pairs to measure each. A point of every shape is
+    put into a square cell, of a side so small that points in cells that touch are less than gap_um apart.
+    """
+    if gap_um <= 0 or len(shapes) < 2:
+        return np.arange(len(shapes), dtype=np.int32)
+    points, shape_of = shapely.get_coordinates(list(shapes), return_index=True)
+    _, first = np.unique(shape_of, return_index=True)
+    cells, cell_of = np.unique(np.floor(points[first] / (gap_um / 3)), axis=0, return_inverse=True)
+    one, other = KDTree(cells).query_pairs(1.5, output_type="ndarray").astype(np.int32).T
+    touching = coo_array((np.ones(len(one)), (one, other)), shape=(len(cells), len(cells)))
+    return connected_components(touching, directed=False)[1][cell_of.ravel()]
+
+
+def _of_smaller_crowds(shapes: Sequence[BaseGeometry], crowd: NDArray[np.int32], within_um: float) -> NDArray[np.intp]:
+    """Indices of shapes to seek neighbours of: of every two crowds whose boxes are near, those of the smaller one."""
+    bounds, size = shapely.bounds(list(shapes)), np.bincount(crowd)
+    low, high = np.full((len(size), 2), np.inf), np.full((len(size), 2), -np.inf)
+    np.minimum.at(low, crowd, bounds[:, :2])
+    np.maximum.at(high, crowd, bounds[:, 2:])
+    boxes = shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1])
+    one, other = shapely.STRtree(boxes).query(boxes, predicate="dwithin", distance=within_um)
+    smaller = one[(one != other) & (size[one] <= size[other])]
+    return np.flatnonzero(np.isin(crowd, smaller))
 
 
 def _ring(ring: shapely.LinearRing) -> NDArray[np.float64]:

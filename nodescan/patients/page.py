@@ -13,7 +13,7 @@ from nodescan.domain.patient import Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import count_words, doubt_words, largest_words, n_borderline, synoptic
+from nodescan.patients.synoptic import count_words, doubt_words, largest_words, n_borderline, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -101,7 +101,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         doubt=doubt_words(staged),
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
-        software="" if result.software is None else result.software.words,
+        software="" if result.software is None else stage_words(result.software),
         look_first=[*_decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
         notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
         elements=synoptic(staged),

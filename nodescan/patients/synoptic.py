@@ -70,6 +70,11 @@ def doubt_words(staged: Staged) -> str:
     return "; ".join(filter(None, (borderline_words(staged), scale_doubt(codes_of(staged.notes)))))
 
 
+def stage_words(staged: Staged) -> str:
+    """The stage and what it may be by its sizes, e.g. "pN1mi, borderline: pN1mi or pN1a"."""
+    return ", ".join(filter(None, (staged.words, borderline_words(staged))))
+
+
 def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
     """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
     lower_bound = "at least " if at_least and categories else ""

@@ -205,6 +205,26 @@ def test_corrections_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert abs(datetime.fromisoformat(content["staged_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
+@pytest.mark.parametrize(
+    ("size_um", "review", "printed"),
+    [
+        (900.0, "a,1,resize,2100,Dr A", "pN1a(sn) (software alone: pN1mi(sn))"),
+        (900.0, "a,1,resize,950,Dr A", "pN1mi(sn)"),
+        (1998.0, "a,1,resize,1900,Dr A", "pN1mi(sn) (software alone: pN1mi(sn), borderline: pN1mi or pN1a)"),
+    ],
+)
+def test_the_softwares_own_stage_is_printed_where_it_differs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size_um: float, review: str, printed: str
+) -> None:
+    """In its category, or in what its sizes, 4 um unsure, leave open."""
+    run = write_run(tmp_path / "run", [report("a", (size_um,))])
+    manifest = write_csv(tmp_path / "m.csv", "slide_id,patient_id,node_id,sentinel,nodes_removed", "a,A,1,yes,1")
+    rows = write_csv(tmp_path / "review.csv", "slide_id,deposit_id,action,value,by", review)
+    stage(str(run), "--manifest", str(manifest), "--corrections", str(rows))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("A "))
+    assert re.split(r"\s{2,}", line)[1] == printed
+
+
 @pytest.mark.parametrize("words", [(), ("--json",)])
 def test_a_review_is_set_aside_before_a_stage_without_it(
     words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]

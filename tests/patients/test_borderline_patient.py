@@ -131,6 +131,8 @@ def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: st
     assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", False)
     assert "borderline" not in [note.code for note in patient.all_notes]
     assert patient.software.borderline
+    (page,) = write_staging(found, tmp_path / "out")
+    assert "The software's own result before the review: pN1mi(sn), borderline: pN1mi or pN1a" in text_of(page)
 
 
 def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     assert 'data-sort="a"' in marked
     assert "Micrometastasis" in marked
     assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text
+    same = staged(run, *ROWS, corrections=["a,1,,,resize,950,KM,"])
+    assert "pN1mi(sn)<small>as reviewed</small>" in same
     assert "reviewed" not in staged(run, *ROWS)
     assert with_patients(text, {}, run) == before
 
@@ -131,7 +133,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
     """Nor does it end a slot or stand for one: a name is text, and a backslash no group."""
     bad = "<!--/slot--><script>alert(1)</script>\\1<img src=x>"
     patient = {"patient_id": bad, "stage": bad, "category": None, "at_least": False, "may_be": [bad]}
-    patient |= {"software_stage": bad, "corrections": [{"slide_id": "a --><b>"}]}
+    patient |= {"software_stage": f"x{bad}", "corrections": [{"slide_id": "a --><b>"}]}
     made = report("a", (900.0,))
     text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1)
     stages = {"patients": [patient], "slides_of_other_stains": [bad]}

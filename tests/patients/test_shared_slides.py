@@ -67,21 +67,76 @@ def test_a_focus_that_is_cut_off_may_be_a_metastasis_of_another_node(
 
 
 @pytest.mark.parametrize(
-    ("sizes_um", "nodes", "words", "positive"),
+    ("sizes_um", "nodes", "words", "most"),
     [
-        ((3000.0, 500.0, 400.0, 198.0), 4, "at least pN1a", CountRange(1, 4)),
-        ((3000.0, 500.0, 400.0, 195.0), 4, "pN1a", CountRange(1, 3)),
-        ((1998.0, 500.0, 400.0, 300.0), 4, "at least pN1mi", CountRange(1, 4)),
-        ((1998.0, 500.0), 2, "pN1mi", CountRange(1, 2)),
-        ((198.0, 150.0), 2, "pN0(i+)", CountRange(0, 0)),
+        ((3000.0, 500.0, 400.0, 198.0), 4, "at least pN1a", 4),
+        ((3000.0, 500.0, 400.0, 195.0), 4, "pN1a", 3),
+        ((1998.0, 500.0, 400.0, 300.0), 4, "at least pN1mi", 4),
+        ((1998.0, 500.0), 2, "pN1mi", 2),
+        ((198.0, 150.0), 2, "pN0(i+)", 1),
     ],
 )
 def test_a_borderline_focus_may_make_another_node_positive(
-    sizes_um: Sequence[float], nodes: int, words: str, positive: CountRange
+    sizes_um: Sequence[float], nodes: int, words: str, most: int
 ) -> None:
     """Of four deposits, one of 198 +- 4 um: four nodes may be positive (pN2a); of 195 +- 4 um it can't be."""
     found = staged(shared(report("s", sizes_um), nodes))
-    assert (found.words, found.counts.positive) == (words, positive)
+    assert (found.words, sum(node.most_positive for node in found.specimen.nodes)) == (words, most)
+
+
+def test_borderline_foci_count_for_no_node_whether_or_not_it_shares_its_slides() -> None:
+    """Beside a macrometastasis, one of 198 +- 4 um: on a slide of two nodes and on a slide of one it is an ITC."""
+    found = staged(shared(report("s", (3000.0, 198.0)), 2), shared(report("t", (198.0,)), 1))
+    assert (found.counts.positive, found.counts.micro) == (CountRange(1, 1), CountRange(0, 0))
+    assert [node.most_positive for node in found.specimen.nodes] == [2, 1]
+
+
+SPLIT = (
+    "Several nodes share the slides of 0, and it is not known in which of these nodes a deposit lies "
+    "(positive nodes: {})."
+)
+WITHIN = "Within the uncertainty of sizes in"
+HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit there."
+
+
+@pytest.mark.parametrize(
+    ("foci_um", "others_um", "words", "note"),
+    [
+        (
+            (3000.0, 500.0, 198.0),
+            (500.0, 197.0),
+            "at least pN1a",
+            f"{SPLIT.format('2 to 3')} {WITHIN} 0, 2, up to 5 nodes may be positive. {HIGHER}",
+        ),
+        (
+            (500.0, 400.0, 300.0),
+            (1998.0,),
+            "at least pN1mi",
+            f"{SPLIT.format('2 to 4')} {WITHIN} 1, the largest deposit may be macro. {HIGHER}",
+        ),
+        (
+            (3000.0, 198.0),
+            (),
+            "pN1a",
+            f"{SPLIT.format('1')} {WITHIN} 0, up to 2 nodes may be positive. The pN holds in every case.",
+        ),
+        (
+            (3000.0, 500.0),
+            (198.0, 500.0, 500.0),
+            "at least pN1a",
+            f"{SPLIT.format('3 to 4')} {WITHIN} 1, up to 5 nodes may be positive. The pN holds in every case.",
+        ),
+    ],
+)
+def test_a_stage_that_sizes_alone_leave_open_names_the_nodes_to_measure(
+    foci_um: Sequence[float], others_um: Sequence[float], words: str, note: str
+) -> None:
+    """Node 0 stands for three that share a slide. By sizes as measured all but the last have one category."""
+    others = [shared(report(f"o{number}", (um,)), 1) for number, um in enumerate(others_um)]
+    found = staged(shared(report("s", foci_um), 3), *others)
+    assert found.words == words
+    (said,) = (one.message for one in found.notes if one.code == "nodes_share_slides")
+    assert said == note
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
