@@ -9,11 +9,11 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
-from nodescan.domain.patient import Node, Staged
+from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import borderline_words, count_words, largest_words, n_borderline, synoptic
+from nodescan.patients.synoptic import borderline_words, largest_words, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -196,7 +196,8 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
     rule = "not counted as positive" if found is Metastasis.ITC else TILE_RULES[found]
     unsure = n_borderline(staged, found)
-    return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
+    number = count.words if staged.specimen.nodes else UNDETERMINED
+    return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
 def class_words(found: Metastasis, *, at_least: bool) -> str:
@@ -236,11 +237,6 @@ def _tone(staged: Staged) -> str:
     if staged.category is None or staged.lowest is None:
         return "none"
     return staged.lowest.largest.word
-
-
-def _short(words: str) -> str:
-    """A range without the words around it: "0 to 2"."""
-    return words.partition("(")[2].rstrip(")") if "(" in words else words
 
 
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:

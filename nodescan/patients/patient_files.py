@@ -10,7 +10,7 @@ from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17, CountRange
+from nodescan.domain.staging import CAMELYON17
 from nodescan.overwrite_checks import check_inputs, check_ours
 from nodescan.patients.earlier_stages import (
     PAGES,
@@ -153,7 +153,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
         str(staged.specimen.n_nodes),
-        *(_range(count) for count in (counts.macro, counts.micro, counts.itc)),
+        *(count.words for count in (counts.macro, counts.micro, counts.itc)),
         str(n_borderline(staged)),
         " ".join(note.message for note in result.all_notes),
     )
@@ -172,10 +172,6 @@ def _lengths(section: Section | None) -> dict[str, float | None]:
         "largest_deposit_um": None if size_um is None else float(size_um),
         "largest_deposit_uncertainty_um": None if uncertainty_um is None else float(uncertainty_um),
     }
-
-
-def _range(count: CountRange) -> str:
-    return str(count.lowest) if count.exact else f"{count.lowest} to {count.highest}"
 
 
 def _patient(result: PatientResult) -> Json:
