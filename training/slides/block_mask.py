@@ -10,7 +10,6 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from nodescan.annotations import Outlines
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
@@ -88,18 +87,18 @@ def empty_mask(frame_size: tuple[int, int]) -> BlockMask:
     return _assembled(frame_size, {})
 
 
-def draw_mask(outlines: Outlines, frame_size: tuple[int, int], *, level0: Spacing, frame: Spacing) -> BlockMask:
+def draw_mask(
+    lesions: shapely.MultiPolygon, frame_size: tuple[int, int], *, level0: Spacing, frame: Spacing
+) -> BlockMask:
     """The lesions of a slide on its analysis frame, drawn band by band, so that memory is bounded.
 
-    frame_size: (width, height) px; level0: spacing of the pixels that outlines are drawn in; frame: of the frame.
+    frame_size: (width, height) px; level0: spacing of the pixels that lesions are drawn in; frame: of the frame.
     """
-    lesions = outlines.lesions()
     blocks: dict[tuple[int, int], NDArray[np.bool_]] = {}
     for window in _windows(lesions, frame_size, level0=level0, frame=frame):
         moved = affinity.translate(lesions, -window.left * frame.x / level0.x, -window.top * frame.y / level0.y)
         near = _cut(moved, window, level0=level0, frame=frame)
-        part = Outlines(outlines.source, near, shapely.MultiPolygon())
-        mask = rasterise(part, (window.height, window.width), level0=level0, target=frame)
+        mask = rasterise(near, (window.height, window.width), level0=level0, target=frame)
         for y in range(0, window.height, BLOCK_PX):
             for x in range(0, window.width, BLOCK_PX):
                 block = mask[y : y + BLOCK_PX, x : x + BLOCK_PX]
