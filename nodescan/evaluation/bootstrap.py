@@ -80,6 +80,11 @@ def estimates(
     return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
 
 
+def ratio(parts: NDArray[np.number], wholes: NDArray[np.number]) -> Callable[[NDArray[np.intp]], float]:
+    """The statistic of all that is in the drawn units: their parts over their wholes; NaN where these are none."""
+    return lambda drawn: float(parts[drawn].sum() / wholes[drawn].sum()) if wholes[drawn].sum() else float("nan")
+
+
 def _estimate(value: float, drawn: NDArray[np.float64], units: int) -> Estimate:
     defined = drawn[np.isfinite(drawn)]
     if not len(defined) or not np.isfinite(value):

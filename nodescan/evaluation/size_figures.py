@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, ratio, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
 
@@ -132,14 +132,10 @@ def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estima
     found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
     if there.max(initial=0) <= 1:
         return share_of(int(found.sum()), int(there.sum()))
-
-    def share(drawn: NDArray[np.intp]) -> float:
-        return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
-
-    return replace(estimate(len(pairings), share), n=int(there.sum()))
+    return replace(estimate(len(pairings), ratio(found, there)), n=int(there.sum()))
 
 
 def false_deposits(pairings: Sequence[Pairing]) -> Estimate:
     """Over slides with a class."""
     false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
-    return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))
+    return estimate(len(false), ratio(false, np.ones(len(false))))
