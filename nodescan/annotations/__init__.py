@@ -19,14 +19,17 @@ from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
 from nodescan.annotations.groups import ROLES, Role, known_names
-from nodescan.annotations.stated import StatedSize, by_feature, stated_cut_off, stated_um
+from nodescan.annotations.stated import (
+    DIAMETER,
+    DIAMETER_UNCERTAINTY,
+    StatedSize,
+    by_feature,
+    stated_cut_off,
+    stated_um,
+)
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
-
-DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
-"""The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
-there) that the deposit ends where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         diameter_um, uncertainty_um = (
             stated_um(path, name, feature, measurement) for measurement in (DIAMETER, DIAMETER_UNCERTAINTY)
         )
-        cut_off = stated_cut_off(path, name, feature, CUT_OFF)
+        cut_off = stated_cut_off(path, name, feature)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")

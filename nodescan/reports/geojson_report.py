@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations import CUT_OFF, DIAMETER, DIAMETER_UNCERTAINTY
+from nodescan.annotations.stated import CUT_OFF, DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
