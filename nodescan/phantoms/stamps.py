@@ -131,11 +131,6 @@ def textures_of(um_per_px: float) -> Textures:
     return Textures(fine, middle, broad, fibre, _fat_walls(um_per_px, rng))
 
 
-def broad_noise(um_per_px: float) -> NDArray[np.float32]:
-    """float32 (P, P): periodic noise of about 24 um, mean 0 and variance 1, to bend borders with."""
-    return textures_of(um_per_px).broad
-
-
 @lru_cache(maxsize=1)
 def white_noise() -> NDArray[np.float32]:
     """float32 (P, P, 3): what a scanner's camera adds, mean 0 and variance 1."""
