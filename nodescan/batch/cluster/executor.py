@@ -9,7 +9,6 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from secrets import token_hex
 from typing import Any, cast
 from weakref import WeakSet
@@ -41,7 +40,7 @@ from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
 from nodescan.inference.card import load_card, packed_models
-from nodescan.slides.files import fingerprint
+from nodescan.slides.files import fingerprint_here
 from nodescan.whole_files import output_errors, part_path
 
 TASKS_AT_ONCE = 256
@@ -138,7 +137,7 @@ class ClusterExecutor(SlideExecutor):
         """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
         path = ref.path.absolute()
         try:
-            seen = answered(partial(_seen, path), self._job.stall_s)
+            seen = answered(partial(fingerprint_here, path), self._job.stall_s) or ""
         except TimeoutError:  # the machine that reads it says so, if it hangs there too
             seen = ""
         for _ in range(_SENT_ANEW):
@@ -275,14 +274,6 @@ class ClusterExecutor(SlideExecutor):
         message = event[-1]
         if message["attempt"] in self._running:  # else late news of a slide that is finished
             show_news(message, self._viewer)
-
-
-def _seen(path: Path) -> str:
-    """The fingerprint of the slide's files as they are here, "" where they can't be looked at."""
-    try:
-        return fingerprint(path) if path.is_file() else ""
-    except OSError:
-        return ""
 
 
 def _host(attempt: Attempt) -> str:

@@ -23,7 +23,7 @@ from nodescan.batch.workers import Opened
 from nodescan.domain.report import RESULT_VERSION, SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
-from nodescan.slides.files import fingerprint
+from nodescan.slides.files import fingerprint_here
 
 Answer = TypeVar("Answer")
 
@@ -216,10 +216,8 @@ def _unlike(attempt: Attempt) -> str:
         return ""
     if not path.exists():
         return "has no such file"
-    try:
-        return "" if fingerprint(path) == attempt.seen else "sees another file under this path"
-    except OSError:
-        return ""
+    same = fingerprint_here(path) in (None, attempt.seen)
+    return "" if same else "sees another file under this path"
 
 
 def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> Told:
