@@ -12,11 +12,12 @@ from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from training.limits import check_answered, check_network, check_settings, least_px
-from training.patches.augment import AugmentSettings, augmented, blended, context_swapped
+from training.patches.augment import AugmentSettings
 from training.patches.numbered_batches import (
     Batch,
     NumberedBatches,
     ResumableLoader,
+    made_batch,
     resumable_loader,
     validation_loader,
 )
@@ -64,16 +65,8 @@ class SlideBatches(NumberedBatches):
         patches = [self.sampler.drawn_patch(rng, PATCH_PX) for _ in range(self.plan.patches)]
         tile_px, margin_px = self.plan.tile_px, self.plan.margin_px
         tiles = [self.sampler.drawn_tile(rng, tile_px, margin_px=margin_px) for _ in range(self.plan.tiles)]
-        pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
-        tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
-        shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
-        shown, labels = blended(shown, torch.tensor([float(tumour) for _, tumour in patches]), self.augment, generator)
-        return Batch(
-            shown,
-            labels,
-            augmented(tile_pixels, self.augment.in_place(), generator),
-            torch.from_numpy(np.stack([cells for _, cells in tiles])),
-        )
+        stacked = (tuple(np.stack(parts) for parts in zip(*drawn, strict=True)) for drawn in (patches, tiles))
+        return made_batch(*stacked, self.augment, generator)
 
 
 class SlideData(lightning.LightningDataModule):
