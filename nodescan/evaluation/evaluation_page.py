@@ -204,12 +204,12 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         values = [found.value for found in task.sensitivities]
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
-    if figures.sizes is not None and figures.sizes.agreement.limits is not None:
-        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement.limits)
+    if figures.sizes is not None and figures.sizes.agreement.bias.value is not None:
+        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement)
         note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
-    elif figures.largest is not None and figures.largest.agreement.limits is not None:
-        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement.limits)
+    elif figures.largest is not None and figures.largest.agreement.bias.value is not None:
+        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement)
         note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
-from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion
+from nodescan.evaluation.agreement import bland_altman, confusion
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, ratio, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
@@ -22,12 +22,8 @@ FOUND_AS = (MISSED, MERGED, *(kind.word for kind in WITH_TUMOUR))
 
 @dataclass(frozen=True, slots=True)
 class SizeAgreement:
-    """Bland-Altman over matched pairs, and its figures with their intervals, in um.
+    """Bland-Altman over matched pairs with intervals, in um. median_error: share of the true size, without its sign."""
 
-    median_error: share of the true size, without its sign.
-    """
-
-    limits: BlandAltman | None
     bias: Estimate
     lower: Estimate
     upper: Estimate
@@ -114,8 +110,7 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
         error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
         return np.array([found.bias_um, found.lower_um, found.upper_um, error])
 
-    matched = np.concatenate(pairs_um)
-    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
+    return SizeAgreement(*estimates(len(pairs_um), statistic))
 
 
 def found_as(lesion: LesionMatch) -> str:
