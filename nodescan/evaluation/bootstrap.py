@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +81,11 @@ def estimates(
     return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
 
 
-def ratio(parts: NDArray[np.number], wholes: NDArray[np.number]) -> Callable[[NDArray[np.intp]], float]:
-    """The statistic of all that is in the drawn units: their parts over their wholes; NaN where these are none."""
+def ratio(parts: NDArray[Any], wholes: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
+    """The statistic of all that is in the drawn units: their parts over their wholes; NaN where these are none.
+
+    parts, wholes : numbers or bool (units,).
+    """
     return lambda drawn: float(parts[drawn].sum() / wholes[drawn].sum()) if wholes[drawn].sum() else float("nan")
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -65,8 +66,12 @@ class SlideBatches(NumberedBatches):
         patches = [self.sampler.drawn_patch(rng, PATCH_PX) for _ in range(self.plan.patches)]
         tile_px, margin_px = self.plan.tile_px, self.plan.margin_px
         tiles = [self.sampler.drawn_tile(rng, tile_px, margin_px=margin_px) for _ in range(self.plan.tiles)]
-        stacked = (tuple(np.stack(parts) for parts in zip(*drawn, strict=True)) for drawn in (patches, tiles))
-        return made_batch(*stacked, self.augment, generator)
+        return made_batch(_stacked(patches), _stacked(tiles), self.augment, generator)
+
+
+def _stacked(drawn: list[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = zip(*drawn, strict=True)
+    return np.stack(pixels), np.stack(labels)
 
 
 class SlideData(lightning.LightningDataModule):
