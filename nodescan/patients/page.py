@@ -200,7 +200,7 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def class_words(found: Metastasis, *, at_least: bool) -> str:
+def _class_words(found: Metastasis, *, at_least: bool) -> str:
     """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
 
     None is above a macrometastasis.
@@ -245,8 +245,8 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
-        tone=_class_tone(node.largest_class, node.complete),
-        class_words=class_words(node.largest_class, at_least=node.class_at_least),
+        tone=class_word(node.largest_class, complete=node.complete) or "none",
+        class_words=_class_words(node.largest_class, at_least=node.class_at_least),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
@@ -262,8 +262,8 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     return SectionRow(
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
-        tone=_class_tone(found, section.complete),
-        class_words=class_words(found, at_least=section.class_at_least),
+        tone=class_word(found, complete=section.complete) or "none",
+        class_words=_class_words(found, at_least=section.class_at_least),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
@@ -271,8 +271,9 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     )
 
 
-def _class_tone(found: Metastasis, complete: bool) -> str:
-    return found.word if complete or found else "none"
+def class_word(found: Metastasis, *, complete: bool) -> str | None:
+    """A node's or slide's class in one word; one that was not read whole is never negative."""
+    return found.word if complete or found else None
 
 
 def _size(section: Section, *, at_least: bool) -> str:

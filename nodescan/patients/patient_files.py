@@ -23,7 +23,7 @@ from nodescan.patients.earlier_stages import (
     page_names,
     set_aside_before,
 )
-from nodescan.patients.page import render
+from nodescan.patients.page import class_word, render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
 from nodescan.patients.synoptic import may_be_words, n_borderline, synoptic
@@ -209,7 +209,7 @@ def _patient(result: PatientResult) -> Json:
 def _node(node: Node) -> Json:
     return {
         "node_id": node.node_id,
-        "metastasis": _class(node),
+        "metastasis": class_word(node.largest_class, complete=node.complete),
         "complete": node.complete,
         "nodes_on_slide": node.n_nodes,
         "sentinel": node.sentinel,
@@ -218,12 +218,6 @@ def _node(node: Node) -> Json:
         **_lengths(node.largest),
         "slides": [_section(section) for section in node.sections],
     }
-
-
-def _class(node: Node) -> str | None:
-    """A node that was not read whole is never negative."""
-    found = node.largest_class
-    return found.word if node.complete or found else None
 
 
 def _section(section: Section) -> Json:
