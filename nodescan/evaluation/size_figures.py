@@ -11,8 +11,8 @@ from nodescan.evaluation.agreement import bland_altman, confusion
 from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, ratio, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
+from nodescan.reports.wording import WITH_TUMOUR
 
-WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 MISSED = "missed"
 MERGED = "merged"
 """Of a lesion that was found as part of another one's deposit: no class was measured of it."""
