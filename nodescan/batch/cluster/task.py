@@ -14,13 +14,13 @@ from typing import TypeVar
 
 import distributed
 
-from nodescan import __version__
 from nodescan.batch.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
 from nodescan.batch.progress import Viewer
+from nodescan.batch.record import MADE_WITH
 from nodescan.batch.slide_task import spoils_its_process
 from nodescan.batch.worker_messages import Message
 from nodescan.batch.workers import Opened
-from nodescan.domain.report import RESULT_VERSION, SlideReport
+from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
 from nodescan.slides.files import fingerprint_here
@@ -166,9 +166,9 @@ def check_here(job: ClusterJob) -> None:
     """Raises ClusterError, LockLostError or ModelError where this machine can't scan for the run."""
     if job.scan.run_id in _FIT:
         return
-    here, theirs = (__version__, RESULT_VERSION), job.scan.made_with
-    if theirs not in (None, here):
-        raise ClusterError(f"nodescan {here[0]} is installed there, not {theirs[0]}; install the same on all")
+    theirs = job.scan.made_with
+    if theirs not in (None, MADE_WITH):
+        raise ClusterError(f"nodescan {MADE_WITH[0]} is installed there, not {theirs[0]}; install the same on all")
     _check_seen(job)
     model_here(job)
     _FIT.add(job.scan.run_id)
