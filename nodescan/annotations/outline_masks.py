@@ -7,19 +7,20 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations import Outlines
 from nodescan.domain.units import Spacing
 
 
-def rasterise(outlines: Outlines, shape: tuple[int, int], *, level0: Spacing, target: Spacing) -> NDArray[np.bool_]:
-    """bool (H, W) at `target` from the canvas' top left: True where a pixel's centre lies in a lesion; exclusions last.
+def rasterise(
+    lesions: shapely.MultiPolygon, shape: tuple[int, int], *, level0: Spacing, target: Spacing
+) -> NDArray[np.bool_]:
+    """bool (H, W) at `target` from the canvas' top left: True where a pixel's centre lies in a lesion.
 
-    shape: (H, W) of the result; level0: spacing of the pixels that the outlines are drawn in. Row by row, each
+    shape: (H, W) of the result; level0: spacing of the pixels that the lesions are drawn in. Row by row, each
     pixel right of a ring's crossing changes sides, so the time grows with the outline, not with the slide.
     """
     scale = np.array([level0.x / target.x, level0.y / target.y])
     mask = np.zeros(shape, dtype=np.bool_)
-    for part in outlines.lesions().geoms:
+    for part in lesions.geoms:
         rings = [shapely.get_coordinates(ring) * scale for ring in (part.exterior, *part.interiors)]
         (left, top), (right, bottom) = rings[0].min(axis=0), rings[0].max(axis=0)
         rows = slice(max(0, math.floor(top)), min(shape[0], math.ceil(bottom)))

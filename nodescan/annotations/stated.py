@@ -20,13 +20,12 @@ _LONGEST_UM = 1e6
 _MOST = 1e9
 """Cells of a deposit of a metre."""
 
-
 DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
 there) that the deposit ends where nobody looked."""
 
 CELLS, CELLS_UNCERTAINTY = "Cells", "Cells uncertainty"
-"""Those of its tumour cells, where these were counted. Files of earlier builds have no uncertainty."""
+"""Those of its tumour cells, where these were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def stated_of(path: Path, name: str, feature: Mapping[str, object], group: str |
     return Stated(
         diameter_um,
         uncertainty_um,
-        cut_off=stated_cut_off(path, name, feature, CUT_OFF),
+        cut_off=stated_cut_off(path, name, feature),
         cells=cells,
         cells_uncertainty=None if cells is None else cells_uncertainty,
         metastasis=None if group is None else CLASSES.get(group.casefold()),
@@ -101,14 +100,14 @@ def stated_um(path: Path, name: str, feature: Mapping[str, object], measurement:
     return Micrometers(float(stated))
 
 
-def stated_cut_off(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> bool:
-    """Whether one of a GeoJSON feature's measurements, 1 or 0, says that it is cut off; it isn't where none does.
+def stated_cut_off(path: Path, name: str, feature: Mapping[str, object]) -> bool:
+    """Whether a GeoJSON feature's measurements say, by 1 or 0, that it is cut off; it isn't where none does.
 
     name: of the feature, in errors. Raises AnnotationError where it is another number, or none.
     """
-    stated = _measured(feature, measurement)
+    stated = _measured(feature, CUT_OFF)
     if stated not in (None, 0, 1):
-        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is not 0 or 1: {reprlib.repr(stated)}")
+        raise AnnotationError(f"{path.name}: {name} has a {CUT_OFF!r} that is not 0 or 1: {reprlib.repr(stated)}")
     return stated == 1
 
 

@@ -68,6 +68,12 @@ class SlideExecutor(Executor, ABC):
         if wait:
             self.stop()
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if kind is not None:
+            self.shutdown(wait=False, cancel_futures=True)
+            self.stop()
+        self.shutdown()
+
     @abstractmethod
     def stop(self) -> None:
         """Have nothing more done for this run, in the middle of slides too."""
@@ -136,12 +142,6 @@ class LocalSlots(SlideExecutor):
         self._stopped = True
         for slot in self._slots:
             slot.end()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is not None:
-            self.shutdown(wait=False, cancel_futures=True)
-            self.stop()
-        self.shutdown()
 
     def _open_one(self) -> Opened:
         """Have one slot ready. Raises what the first met where none can be.

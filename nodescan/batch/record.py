@@ -25,6 +25,9 @@ RUN_JSON = "run.json"
 RUN_LOG = "run.log"
 RECORD_VERSION = 1
 
+MADE_WITH = (__version__, RESULT_VERSION)
+"""This process' nodescan: another may find by other rules."""
+
 SOME_FOLDER = "<folder>"
 """Stands in the command for a folder outside the run's."""
 

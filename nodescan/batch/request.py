@@ -30,7 +30,7 @@ class BatchRequest:
     this process, None for one slot, or one for each GPU. stall_minutes: a slide without progress for so long is failed.
     precision: "auto", or "float32" for the reference throughout; findings are the same.
     force: scan also what has a whole report. max_unread_percent: of the tissue; a slide with more unread is failed.
-    stage: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
+    copy_to: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
     workers scan. tasks_at_once: slides handed to it at a time, None for as many as it is good for.
     """
 
@@ -49,7 +49,7 @@ class BatchRequest:
     precision: str = "auto"
     force: bool = False
     max_unread_percent: float = MAX_UNREAD_PERCENT
-    stage: Path | None = None
+    copy_to: Path | None = None
     scheduler: str | None = None
     tasks_at_once: int | None = None
 
@@ -62,7 +62,7 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--tasks-at-once: applies to a cluster; add --scheduler, or use --slots for this machine")
     if request.scheduler is not None and request.slots is not None:
         raise UsageError("--slots: applies to this machine; on a cluster, use the --nthreads of its workers")
-    if request.scheduler is not None and request.stage is not None:
+    if request.scheduler is not None and request.copy_to is not None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster can't see; leave it out")
 
 

@@ -13,7 +13,7 @@ from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports import ALWAYS
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
-from nodescan.slides.files import fingerprint, state_of
+from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
 from nodescan.whole_files import output_errors, refuse_link
@@ -127,7 +127,7 @@ def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> N
     """
     if made is None or made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
         return
-    if _fingerprint(ref) != made.fingerprint:
+    if fingerprint_here(ref.path) != made.fingerprint:
         raise UsageError(
             f"{ref.path}: {path.parent} holds the report of another file with this name, which would be lost; choose "
             "another --out, or add --force to replace the report"
@@ -170,7 +170,7 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
     then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
     if made.config_sha256 != recipe.config_sha256:
         raise _Redo("the settings changed since (--config)")
-    found = _fingerprint(ref) if now.slide_state else None
+    found = fingerprint_here(ref.path) if now.slide_state else None
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
     if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
         raise _Redo("the slide file changed since")
@@ -237,10 +237,3 @@ def _model_change(then: ModelIdentity | None, now: ModelIdentity) -> str:
     if then is not None and then.weights_sha256 == now.weights_sha256:
         return "the model's card changed since"
     return "another model was used" if then is None or then.name != now.name else "the model's weights changed since"
-
-
-def _fingerprint(ref: SlideRef) -> str | None:
-    try:
-        return fingerprint(ref.path)
-    except OSError:
-        return None

@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from nodescan import __version__
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import finished
 from nodescan.batch.kept_slides import report_kept_slides
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
-from nodescan.batch.record import RunRecord, shown_command
+from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
 from nodescan.batch.resume import finished_unheard
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
@@ -23,7 +22,7 @@ from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import check_fit, load_config
-from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
@@ -105,8 +104,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     manifest, refs = _wanted(request)
     check_apart(request, refs)
     prepare_folder(request.folder)
-    if request.stage is not None:
-        prepare_copy_folder(request.stage)
+    if request.copy_to is not None:
+        prepare_copy_folder(request.copy_to)
     model = find_model(request.model)
     card = load_card(model)
     check_fit(config, card.geometry())
@@ -123,7 +122,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             max_unread_percent=request.max_unread_percent,
             run_id=ticket.run_id,
             card_sha256=card.sha256(),
-            made_with=(__version__, RESULT_VERSION),
+            made_with=MADE_WITH,
         )
         with open_run_tools(request, job, config, first=first, viewer=viewer) as tools:
             predictor = tools.predictor

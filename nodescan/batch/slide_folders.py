@@ -14,8 +14,6 @@ _REPORT_HEAD = '{\n  "schema_version": '
 _PAGE_HEAD_BYTES = 64 * 1024
 """Of a page, to look for the brand in: it stands about 14 kB in, behind 13 kB of style."""
 
-_WRITTEN = frozenset(name for names in FILES.values() for name in names)
-
 
 def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
     """Raises UsageError where the folder holds files of the names that a run writes there, and they aren't nodescan's.
@@ -29,7 +27,7 @@ def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
     if report:
         return
     try:
-        there = sorted(_WRITTEN.intersection(os.listdir(folder)))
+        there = sorted(FILES.intersection(os.listdir(folder)))
     except OSError:
         return
     check_ours(folder / DETECTIONS_CSV, ",".join(DETECTIONS_COLUMNS))

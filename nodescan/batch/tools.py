@@ -39,7 +39,7 @@ def open_run_tools(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
-    copy_folder = None if request.stage is None else CopyFolder(request.stage, request.stall_minutes * 60)
+    copy_folder = None if request.copy_to is None else CopyFolder(request.copy_to, request.stall_minutes * 60)
     asked = partial(replace, command=request.command, copy_folder=copy_folder)
     if request.slots == 0:
         predictor, _ = job.open_model(0)
@@ -56,14 +56,30 @@ def open_run_tools(
 def in_this_process(tools: SlideTools) -> RunTools:
     """A run whose slides are scanned by `tools`, one after another."""
     scan = partial(_scan_here, tools=tools)
-    given = tools.folder, tools.predictor, tools.config, tools.reports
-    return RunTools(*given, rules=tools.rules, executor=InProcess(), pending=1, scan=scan)
+    return RunTools(
+        folder=tools.folder,
+        predictor=tools.predictor,
+        config=tools.config,
+        reports=tools.reports,
+        rules=tools.rules,
+        executor=InProcess(),
+        pending=1,
+        scan=scan,
+    )
 
 
 def in_processes(executor: SlideExecutor, job: ScanJob, config: Config, predictor: PredictorFacts) -> RunTools:
     """A run of `job` whose slides are scanned by the processes of `executor`, which have that predictor."""
-    given = job.folder, predictor, config, job.reports
-    return RunTools(*given, rules=job.rules, executor=executor, pending=executor.pending, scan=executor.scan)
+    return RunTools(
+        folder=job.folder,
+        predictor=predictor,
+        config=config,
+        reports=job.reports,
+        rules=job.rules,
+        executor=executor,
+        pending=executor.pending,
+        scan=executor.scan,
+    )
 
 
 def _scan_here(ref: SlideRef, viewer: Viewer, *, tools: SlideTools) -> SlideReport:

@@ -220,6 +220,6 @@ def _is_inside(log: Path, folder: Path) -> bool:
 
 def _check_name(log: Path) -> None:
     """Raises UsageError where a run writes a file of this name itself."""
-    own = RESERVED.union([LOCK_FILE], *FILES.values())
+    own = RESERVED.union([LOCK_FILE], FILES)
     if log.name.casefold() in own:
         raise UsageError(f"--log-json {log}: is a file that the run itself writes there; choose another name")

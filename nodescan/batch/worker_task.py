@@ -10,8 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import IO
 
-from nodescan import __version__
 from nodescan.batch.progress import Viewer
+from nodescan.batch.record import MADE_WITH
 from nodescan.batch.slide_task import SlideTools, scan_one, spoils_its_process
 from nodescan.batch.worker_messages import (
     SLIDES_AT_ONCE,
@@ -24,7 +24,7 @@ from nodescan.batch.worker_messages import (
     slide_of,
 )
 from nodescan.config import parse_config
-from nodescan.domain.report import RESULT_VERSION, SlideReport
+from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import CrowdedError, DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
@@ -139,9 +139,8 @@ def _first(heard: "queue.SimpleQueue[bytes | Future[bool]]") -> Message:
 
 def _check_version(made_with: tuple[str, int] | None) -> None:
     """Raises WorkerError where this process is of another nodescan than the run: it would find by other rules."""
-    here = (__version__, RESULT_VERSION)
-    if made_with not in (None, here):
-        (ours, results), (theirs, their_results) = here, made_with
+    if made_with not in (None, MADE_WITH):
+        (ours, results), (theirs, their_results) = MADE_WITH, made_with
         raise WorkerError(
             f"nodescan was changed during the run: a new process uses {ours} (result version {results}), but the run "
             f"uses {theirs} (result version {their_results}); run again when the installation is complete"

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,16 +51,6 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """What limits are measured with. product: 1e9 operations a second in a large matrix product, measured just then.
-    gflop_per_mpx, reckoned: see Limits."""
-
-    gflop_per_mpx: float
-    product: Callable[[], float]
-    reckoned: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue in the network's pass, with
     reading and guard, which is where decoding and network end (end_to_end), and from file to report.
@@ -93,15 +84,15 @@ class Speed:
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, to the end or in the first
-    pass alone. guard_s, answered: see Speed. product: see Arithmetic, 0 without any."""
+    pass alone. guard_s, answered: see Speed. product: 1e9 operations a second in a large matrix product."""
 
     decode: float
     network: float
     end_to_end: float
-    first_pass: float = 0.0
-    guard_s: float = 0.0
-    answered: str = ""
-    product: float = 0.0
+    first_pass: float
+    guard_s: float
+    answered: str
+    product: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,48 +116,54 @@ class _FirstPass(Viewer):
             self.ended = time.perf_counter()
 
 
-def efficiency(rates: Rates, *, useful_share: float, shared_cores: bool) -> float:
-    """End to end over what both stages allow, a / decode and b / network seconds for each Mpx of tissue.
+def efficiency(mpx_s: float, *, decode: float, network: float, useful_share: float, shared_cores: bool) -> float:
+    """Mpx of tissue a second over what both stages allow, a / decode and b / network seconds for each.
 
     a and b, the pixels decoded and fed for each pixel of tissue, are both 1 / useful_share: a tile is fed as read.
     Where the stages share the cores their times add up; beside a GPU the slower one is the limit.
     """
-    seconds = [1 / (useful_share * rates.decode), 1 / (useful_share * rates.network)]
-    return rates.end_to_end * (sum(seconds) if shared_cores else max(seconds))
+    seconds = [1 / (useful_share * decode), 1 / (useful_share * network)]
+    return mpx_s * (sum(seconds) if shared_cores else max(seconds))
 
 
 def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
     """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
     folder = find_model(model)
     predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
+    needed, reckoned = gflop_per_megapixel(folder), reckoned_from(predictor.precision)
     product = partial(matrix_gflop_s, device, predictor.precision)
-    arithmetic = Arithmetic(gflop_per_megapixel(folder), product, reckoned_from(predictor.precision))
-    if slide is not None:
-        speed = measure_stages(slide, predictor, progress, arithmetic)
-        command = _command(slide, model, device, progress)
-    else:
-        with temporary_folder("nodescan-bench-") as folder_for_it:
-            made = folder_for_it / "phantom.tif"
-            progress.note("making a phantom")
-            make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
-            phantom = SlideRef("phantom", made)
-            speed = measure_stages(phantom, predictor, progress, arithmetic)
-            command = _command(phantom, model, device, progress)
+    with temporary_folder("nodescan-bench-") as folder_for_it:
+        measured = slide or _phantom(folder_for_it, progress)
+        speed, best = measure_stages(measured, predictor, progress, product)
+        command = _command(measured, model, device, progress)
     seconds = command.slides[0].seconds
-    return replace(speed, command=command, file_to_report_mpx_s=speed.tissue_megapixels / seconds)
+    return replace(
+        speed,
+        limits=Limits(needed, best, reckoned),
+        command=command,
+        file_to_report_mpx_s=speed.tissue_megapixels / seconds,
+    )
+
+
+def _phantom(folder: Path, progress: Viewer) -> SlideRef:
+    made = folder / "phantom.tif"
+    progress.note("making a phantom")
+    make_phantom(made, plan_phantom((900.0,), spacing_um=0.5, seed=0))
+    return SlideRef("phantom", made)
 
 
 def measure_stages(
-    ref: SlideRef, predictor: TilePredictor, progress: Viewer, arithmetic: Arithmetic | None = None
-) -> Speed:
-    """Decoding, computing, both together and a matrix product, in turn, in this process. Raises SlideError where there
-    is no tissue."""
+    ref: SlideRef, predictor: TilePredictor, progress: Viewer, product: Callable[[], float]
+) -> tuple[Speed, float]:
+    """Decoding, computing, both together and a matrix product, in turn, in this process; the product's rate, too.
+
+    Raises SlideError where there is no tissue.
+    """
     with tissue_tiles(ref, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
         tiles = TileReader(found.slide, survey)
         read = np.stack([tiles.read(tile) for tile in _middle(survey, predictor.batch_size)])
-    on_cpu = _on_cpu(predictor)
-    if not on_cpu and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
+    if not _on_cpu(predictor) and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
         few = f"{len(survey.tiles)} tiles are few for batches of {predictor.batch_size}"
         progress.note(f"{few}: on a larger slide it would be faster end to end")
     # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
@@ -176,12 +173,14 @@ def measure_stages(
         "decode": lambda: _on_fresh(ref, lambda slide: _decode(slide, survey, predictor)),
         "network": lambda: _compute(batch, predictor),
         "network pass": lambda: _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans)),
+        "product": product,
     }
-    if arithmetic is not None:
-        stages["product"] = arithmetic.product
     rates = _median_rates(stages, scans, progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
-    return Speed(
+    of_both = partial(
+        efficiency, decode=rates.decode, network=rates.network, useful_share=useful, shared_cores=_on_cpu(predictor)
+    )
+    speed = Speed(
         device=predictor.device,
         precision=predictor.precision,
         answered=rates.answered,
@@ -192,13 +191,11 @@ def measure_stages(
         network_mpx_s=rates.network,
         end_to_end_mpx_s=rates.end_to_end,
         useful_share=useful,
-        efficiency=efficiency(rates, useful_share=useful, shared_cores=on_cpu),
-        first_pass_efficiency=efficiency(
-            replace(rates, end_to_end=rates.first_pass), useful_share=useful, shared_cores=on_cpu
-        ),
+        efficiency=of_both(rates.end_to_end),
+        first_pass_efficiency=of_both(rates.first_pass),
         guard_s=rates.guard_s,
-        limits=arithmetic and Limits(arithmetic.gflop_per_mpx, rates.product, arithmetic.reckoned),
     )
+    return speed, rates.product
 
 
 def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Scan], progress: Viewer) -> Rates:
@@ -216,7 +213,7 @@ def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Sc
         decode=medians["decode"],
         network=medians["network"],
         end_to_end=medians["network pass"],
-        product=medians.get("product", 0.0),
+        product=medians["product"],
         first_pass=statistics.median(one.first_pass for one in scans),
         guard_s=statistics.median(one.guard_s for one in scans),
         answered=scans[-1].answered,

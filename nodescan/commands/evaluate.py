@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -115,10 +115,11 @@ def evaluate(
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
     from nodescan.evaluation.reference import read_reference
+    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import refuse_link
 
     truth = read_reference(reference)
-    subjects = _subjects(out, detections)
+    subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(cast("Path", detections))
     read = (("--reference", reference), ("--detections", detections))
     folder = to or (None if out is None else out / "evaluation")
     if folder is not None:
@@ -153,16 +154,6 @@ def _check_options(
         )
     if mpp is not None:
         check_mpp(mpp)
-
-
-def _subjects(out: Path | None, detections: Path | None) -> "Mapping[str, Subject]":
-    """What is scored: the slides of a run, or of a folder of challenge files."""
-    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
-
-    if out is not None:
-        return subjects_of_run(out)
-    assert detections is not None
-    return subjects_of_challenge(detections)
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def run(
         precision=precision,
         force=force,
         max_unread_percent=max_unread,
-        stage=stage,
+        copy_to=stage,
         scheduler=scheduler,
         tasks_at_once=tasks_at_once,
     )

@@ -90,6 +90,11 @@ class CountRange:
     def exact(self) -> bool:
         return self.lowest == self.highest
 
+    @property
+    def words(self) -> str:
+        """The number, or what it lies between: "0 to 2"."""
+        return str(self.lowest) if self.exact else f"{self.lowest} to {self.highest}"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeCounts:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,14 @@ def estimates(
     rng = np.random.default_rng(seed)
     drawn = np.stack([statistic(rng.integers(0, units, units)) for _ in range(RESAMPLES)])
     return tuple(_estimate(value, drawn[:, index], units) for index, value in enumerate(whole))
+
+
+def ratio(parts: NDArray[Any], wholes: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
+    """The statistic of all that is in the drawn units: their parts over their wholes; NaN where these are none.
+
+    parts, wholes : numbers or bool (units,).
+    """
+    return lambda drawn: float(parts[drawn].sum() / wholes[drawn].sum()) if wholes[drawn].sum() else float("nan")
 
 
 def _estimate(value: float, drawn: NDArray[np.float64], units: int) -> Estimate:

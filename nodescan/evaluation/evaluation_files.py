@@ -11,13 +11,14 @@ from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
-from nodescan.evaluation.size_figures import FOUND_AS, WITH_TUMOUR, LargestTask, SizeAgreement, SizeTask, found_as
+from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask, found_as
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.evaluation.unmeasured_lesions import UnmeasuredLesion, unmeasured_lesions
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
+from nodescan.reports.wording import WITH_TUMOUR
 from nodescan.whole_files import Json, json_text, output_errors, text_bytes, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"

@@ -16,11 +16,12 @@ from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTa
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
-from nodescan.evaluation.size_figures import FOUND_AS, MERGED, WITH_TUMOUR, SizeTask
+from nodescan.evaluation.size_figures import FOUND_AS, MERGED, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.csv_report import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
+from nodescan.reports.wording import WITH_TUMOUR
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
@@ -204,12 +205,12 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         values = [found.value for found in task.sensitivities]
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
-    if figures.sizes is not None and figures.sizes.agreement.limits is not None:
-        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement.limits)
+    if figures.sizes is not None and figures.sizes.agreement.bias.value is not None:
+        svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement)
         note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
-    elif figures.largest is not None and figures.largest.agreement.limits is not None:
-        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement.limits)
+    elif figures.largest is not None and figures.largest.agreement.bias.value is not None:
+        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement)
         note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots

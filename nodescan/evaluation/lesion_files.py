@@ -14,7 +14,8 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from nodescan.annotations import FARTHEST_PX, Outlines, holds_geojson, read_outlines
+from nodescan.annotations import FARTHEST_PX, holds_geojson, read_outlines
+from nodescan.annotations.exclusions import without
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
@@ -84,7 +85,8 @@ class LesionFile:
             if size_px is not None:
                 _check_level(self.path, tumour.shape, size_px)
             return LesionMask(tumour, (0, 0), whole=True)
-        return _drawn(self._outlines().on_canvas(shown_from_px), size_px)
+        drawn, _, _ = self._drawn_lesions(Spacing.square(1.0), shown_from_px)
+        return _drawn(self.path.name, drawn, size_px)
 
     def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
         """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask."""
@@ -106,16 +108,13 @@ class LesionFile:
         exact = {label: _planted_um(size, planted) or size for label, size in sizes.items()}
         return frozenset(label for label, size in exact.items() if classify(Micrometers(size)) is Metastasis.ITC)
 
-    def _outlines(self) -> Outlines:
-        return _read_truth(self.path).outlines if self.kind_of_file == "truth" else read_outlines(self.path)
-
     def _drawn_lesions(
         self, level0: Spacing, shown_from_px: tuple[float, float]
     ) -> tuple[shapely.MultiPolygon, Spacing, tuple[float, ...]]:
         """Outlined lesions in px, the spacing of these, which planted ones tell themselves, and the sizes planted."""
         if self.kind_of_file == "truth":
             truth = _read_truth(self.path)
-            return truth.outlines.lesions(), Spacing.square(truth.um_per_px), truth.sizes_um
+            return truth.lesions, Spacing.square(truth.um_per_px), truth.sizes_um
         return read_outlines(self.path).on_canvas(shown_from_px).lesions(), level0, ()
 
 
@@ -152,31 +151,29 @@ def planted_outline(deposit: Mapping[str, object]) -> shapely.Polygon:
     return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))
 
 
-def _drawn(outlines: Outlines, size_px: tuple[int, int] | None) -> LesionMask:
+def _drawn(source: str, lesions: shapely.MultiPolygon, size_px: tuple[int, int] | None) -> LesionMask:
     """Rasterised straight at level 5: a pixel is tumour where its centre lies in a lesion."""
     level0, target = Spacing.square(1.0), Spacing.square(LEVEL_PX)
     if size_px is not None:
-        _check_on_slide(outlines, size_px)
+        _check_on_slide(source, lesions, size_px)
         shape = (math.ceil(size_px[1] / LEVEL_PX), math.ceil(size_px[0] / LEVEL_PX))
-        return LesionMask(rasterise(outlines, shape, level0=level0, target=target), (0, 0), whole=True)
-    lesions = outlines.lesions()
+        return LesionMask(rasterise(lesions, shape, level0=level0, target=target), (0, 0), whole=True)
     if lesions.is_empty:
         return LesionMask(np.zeros((1, 1), dtype=np.bool_), (0, 0), whole=False)
     left, top, right, bottom = (bound / LEVEL_PX for bound in lesions.bounds)
     column, row = math.floor(left) - PAD_PX, math.floor(top) - PAD_PX
     shape = (math.ceil(bottom) + PAD_PX - row, math.ceil(right) + PAD_PX - column)
     moved = shapely.transform(lesions, lambda points: points - np.array([column, row]) * LEVEL_PX)
-    shifted = Outlines(outlines.source, moved, shapely.MultiPolygon())
-    return LesionMask(rasterise(shifted, shape, level0=level0, target=target), (row, column), whole=False)
+    return LesionMask(rasterise(moved, shape, level0=level0, target=target), (row, column), whole=False)
 
 
-def _check_on_slide(outlines: Outlines, size_px: tuple[int, int]) -> None:
+def _check_on_slide(source: str, lesions: shapely.MultiPolygon, size_px: tuple[int, int]) -> None:
     """Raise AnnotationError for a lesion off the slide: drawn on another slide or level, it can't be found."""
-    for lesion in outlines.lesions().geoms:
+    for lesion in lesions.geoms:
         left, top, right, bottom = lesion.bounds
         if left >= size_px[0] or top >= size_px[1] or right <= 0 or bottom <= 0:
             raise AnnotationError(
-                f"{outlines.source}: a lesion at {left:.0f}, {top:.0f} px lies off its slide of {size_px[0]} x "
+                f"{source}: a lesion at {left:.0f}, {top:.0f} px lies off its slide of {size_px[0]} x "
                 f"{size_px[1]} px; outlines are read in level-0 pixels of the same slide"
             )
 
@@ -219,9 +216,9 @@ def _check_level(path: Path, shape: tuple[int, ...], size_px: tuple[int, int]) -
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    """What was planted. outlines: in level-0 px; um_per_px: of level 0; sizes_um: greatest diameters."""
+    """What was planted. lesions: in level-0 px; um_per_px: of level 0; sizes_um: greatest diameters."""
 
-    outlines: Outlines
+    lesions: shapely.MultiPolygon
     um_per_px: float
     label: Metastasis
     sizes_um: tuple[float, ...]
@@ -238,24 +235,23 @@ def _read_truth(path: Path) -> _Truth:
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]
         sizes = [finite(deposit["diameter_um"]) for deposit in planted]
-        outlines = _outlines_in_px(path, shapes, um_per_px)
-        outlines.lesions()
+        lesions = without(_in_px(shapes, um_per_px), shapely.MultiPolygon())  # raises for what crosses itself
     except (OSError, *DAMAGE) as error:
         raise AnnotationError(
             f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error}); make slide and "
             "truth again"
         ) from error
-    return _Truth(outlines, um_per_px, label, tuple(sizes))
+    return _Truth(lesions, um_per_px, label, tuple(sizes))
 
 
-def _outlines_in_px(path: Path, shapes: Sequence[shapely.Polygon], um_per_px: float) -> Outlines:
+def _in_px(shapes: Sequence[shapely.Polygon], um_per_px: float) -> shapely.MultiPolygon:
     """The planted outlines, given in um, in level-0 px. Raises ValueError where they lie where no slide is."""
     if um_per_px <= 0:
         raise ValueError(f"{um_per_px:g} is no pixel size")
     in_px = shapely.transform(shapely.MultiPolygon(shapes), lambda points: points / um_per_px)
     if not (np.abs(shapely.get_coordinates(in_px)) <= FARTHEST_PX).all():
         raise ValueError("a deposit lies where no slide is")
-    return Outlines(path.name, in_px, shapely.MultiPolygon())
+    return in_px
 
 
 def _as_planted(deposit: Deposit, sizes_um: Sequence[float]) -> Deposit:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM
 from nodescan.domain.lengths import millimetres
-from nodescan.evaluation.agreement import BlandAltman
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocCurve
 from nodescan.evaluation.pairing import LesionMatch
+from nodescan.evaluation.size_figures import SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.reports.palette import CLASS_COLOURS, INK
 
@@ -69,14 +69,13 @@ def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps:
     return _svg("FROC curve", x, y, line + dots)
 
 
-def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) -> str:
+def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: SizeAgreement) -> str:
     """Differences against means of matched sizes, with bias, limits of agreement and the class limits."""
     pairs = [(m, m.measured_um) for m in lesions if m.measured_um is not None]
     means = [(m.true_um + measured) / 2 for m, measured in pairs]
-    reach = _round_up(
-        max(*(abs(measured - m.true_um) for m, measured in pairs), abs(agreement.lower_um), abs(agreement.upper_um))
-        * 1.1
-    )
+    named = ((agreement.bias, "bias"), (agreement.upper, "upper limit"), (agreement.lower, "lower limit"))
+    lines = [(found.value, words) for found, words in named if found.value is not None]
+    reach = _round_up(max(*(abs(measured - m.true_um) for m, measured in pairs), *(abs(v) for v, _ in lines[1:])) * 1.1)
     x = Axis("Mean of true and measured size (µm)", *_decades(means), logarithmic=True)
     y = Axis("Measured less true (µm)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach))
     parts = [
@@ -84,7 +83,6 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: BlandAltman) ->
         for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
         if x.low < limit < x.high
     ]
-    lines = ((agreement.bias_um, "bias"), (agreement.upper_um, "upper limit"), (agreement.lower_um, "lower limit"))
     for value, words in lines:
         dash = "none" if words == "bias" else "6 4"
         style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash}"'

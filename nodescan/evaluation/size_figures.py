@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
-from nodescan.evaluation.agreement import BlandAltman, bland_altman, confusion
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
+from nodescan.evaluation.agreement import bland_altman, confusion
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, ratio, share_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
+from nodescan.reports.wording import WITH_TUMOUR
 
-WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 MISSED = "missed"
 MERGED = "merged"
 """Of a lesion that was found as part of another one's deposit: no class was measured of it."""
@@ -22,12 +22,8 @@ FOUND_AS = (MISSED, MERGED, *(kind.word for kind in WITH_TUMOUR))
 
 @dataclass(frozen=True, slots=True)
 class SizeAgreement:
-    """Bland-Altman over matched pairs, and its figures with their intervals, in um.
+    """Bland-Altman over matched pairs with intervals, in um. median_error: share of the true size, without its sign."""
 
-    median_error: share of the true size, without its sign.
-    """
-
-    limits: BlandAltman | None
     bias: Estimate
     lower: Estimate
     upper: Estimate
@@ -114,8 +110,7 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
         error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
         return np.array([found.bias_um, found.lower_um, found.upper_um, error])
 
-    matched = np.concatenate(pairs_um)
-    return SizeAgreement(bland_altman(matched[:, 0], matched[:, 1]), *estimates(len(pairs_um), statistic))
+    return SizeAgreement(*estimates(len(pairs_um), statistic))
 
 
 def found_as(lesion: LesionMatch) -> str:
@@ -132,14 +127,10 @@ def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estima
     found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
     if there.max(initial=0) <= 1:
         return share_of(int(found.sum()), int(there.sum()))
-
-    def share(drawn: NDArray[np.intp]) -> float:
-        return float(found[drawn].sum() / there[drawn].sum()) if there[drawn].sum() else float("nan")
-
-    return replace(estimate(len(pairings), share), n=int(there.sum()))
+    return replace(estimate(len(pairings), ratio(found, there)), n=int(there.sum()))
 
 
 def false_deposits(pairings: Sequence[Pairing]) -> Estimate:
     """Over slides with a class."""
     false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
-    return estimate(len(false), lambda drawn: float(false[drawn].mean()) if len(drawn) else float("nan"))
+    return estimate(len(false), ratio(false, np.ones(len(false))))

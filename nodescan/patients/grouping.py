@@ -139,17 +139,13 @@ def _class_range(report: StoredReport) -> tuple[Metastasis, Metastasis] | None:
 
 def labelled_sections(table: LabelTable) -> tuple[tuple[NodeFacts, str, Section], ...]:
     """Labels as sections: taken as complete, for whoever labelled them said so."""
-    sections = [
-        Section(
-            slide_id=slide.slide_id or f"node {slide.facts.node_id}",
-            status=Status.COMPLETE,
-            metastasis=slide.label,
-            largest_um=None if slide.largest_um is None else Micrometers(slide.largest_um),
-            nodes_on_slide=slide.facts.nodes_on_slide,
-        )
-        for slide in table.slides
-    ]
-    return tuple((slide.facts, one.slide_id, one) for slide, one in zip(table.slides, sections, strict=True))
+    rows: list[tuple[NodeFacts, str, Section]] = []
+    for slide in table.slides:
+        name = slide.slide_id or f"node {slide.facts.node_id}"
+        size_um = None if slide.largest_um is None else Micrometers(slide.largest_um)
+        nodes = slide.facts.nodes_on_slide
+        rows.append((slide.facts, name, Section(name, Status.COMPLETE, slide.label, size_um, nodes_on_slide=nodes)))
+    return tuple(rows)
 
 
 def not_run(slide_id: str, why: str, *, nodes_on_slide: int) -> Section:

@@ -9,11 +9,11 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
-from nodescan.domain.patient import Node, Staged
+from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import count_words, doubt_words, largest_words, n_borderline, stage_words, synoptic
+from nodescan.patients.synoptic import doubt_words, largest_words, n_borderline, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -214,10 +214,11 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     reader = ", or the reader's class" if staged.class_against_size else ""
     rule = "not counted as positive" if found is Metastasis.ITC else f"{TILE_RULES[found]}{reader}"
     unsure = n_borderline(staged, found)
-    return Fact(name, _short(count_words(count, staged)), f"{rule}; {unsure} borderline by size" if unsure else rule)
+    number = count.words if staged.specimen.nodes else UNDETERMINED
+    return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def class_words(found: Metastasis, *, at_least: bool) -> str:
+def _class_words(found: Metastasis, *, at_least: bool) -> str:
     """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
 
     None is above a macrometastasis.
@@ -256,19 +257,14 @@ def _tone(staged: Staged) -> str:
     return staged.lowest.largest.word
 
 
-def _short(words: str) -> str:
-    """A range without the words around it: "0 to 2"."""
-    return words.partition("(")[2].rstrip(")") if "(" in words else words
-
-
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
-        tone=_class_tone(node.largest_class, node.complete),
-        class_words=class_words(node.largest_class, at_least=node.class_at_least),
+        tone=class_word(node.largest_class, complete=node.complete) or "none",
+        class_words=_class_words(node.largest_class, at_least=node.class_at_least),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
@@ -284,8 +280,8 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     return SectionRow(
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
-        tone=_class_tone(found, section.complete),
-        class_words=class_words(found, at_least=section.class_at_least),
+        tone=class_word(found, complete=section.complete) or "none",
+        class_words=_class_words(found, at_least=section.class_at_least),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
@@ -293,8 +289,9 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     )
 
 
-def _class_tone(found: Metastasis, complete: bool) -> str:
-    return found.word if complete or found else "none"
+def class_word(found: Metastasis, *, complete: bool) -> str | None:
+    """A node's or slide's class in one word; one that was not read whole is never negative."""
+    return found.word if complete or found else None
 
 
 def _size(section: Section, *, at_least: bool) -> str:

@@ -10,7 +10,7 @@ from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17, CountRange
+from nodescan.domain.staging import CAMELYON17
 from nodescan.overwrite_checks import check_inputs, check_ours
 from nodescan.patients.earlier_stages import (
     PAGES,
@@ -23,7 +23,7 @@ from nodescan.patients.earlier_stages import (
     page_names,
     set_aside_before,
 )
-from nodescan.patients.page import render
+from nodescan.patients.page import class_word, render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
 from nodescan.patients.synoptic import may_be_words, n_borderline, synoptic
@@ -153,7 +153,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
         str(staged.specimen.n_nodes),
-        *(_range(count) for count in (counts.macro, counts.micro, counts.itc)),
+        *(count.words for count in (counts.macro, counts.micro, counts.itc)),
         str(n_borderline(staged)),
         " ".join(note.message for note in result.all_notes),
     )
@@ -172,10 +172,6 @@ def _lengths(section: Section | None) -> dict[str, float | None]:
         "largest_deposit_um": None if size_um is None else float(size_um),
         "largest_deposit_uncertainty_um": None if uncertainty_um is None else float(uncertainty_um),
     }
-
-
-def _range(count: CountRange) -> str:
-    return str(count.lowest) if count.exact else f"{count.lowest} to {count.highest}"
 
 
 def _patient(result: PatientResult) -> Json:
@@ -213,7 +209,7 @@ def _patient(result: PatientResult) -> Json:
 def _node(node: Node) -> Json:
     return {
         "node_id": node.node_id,
-        "metastasis": _class(node),
+        "metastasis": class_word(node.largest_class, complete=node.complete),
         "complete": node.complete,
         "nodes_on_slide": node.n_nodes,
         "sentinel": node.sentinel,
@@ -222,12 +218,6 @@ def _node(node: Node) -> Json:
         **_lengths(node.largest),
         "slides": [_section(section) for section in node.sections],
     }
-
-
-def _class(node: Node) -> str | None:
-    """A node that was not read whole is never negative."""
-    found = node.largest_class
-    return found.word if node.complete or found else None
 
 
 def _section(section: Section) -> Json:

@@ -9,7 +9,7 @@ from nodescan.manifest import Manifest, ManifestRow, read_manifest
 from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
-from nodescan.slides.files import fingerprint
+from nodescan.slides.files import fingerprint_here
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
 from nodescan.slides.spacing import agrees
 
@@ -94,10 +94,7 @@ def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
     """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
     if row.path is None or report is None or not report.fingerprint:
         return False
-    try:
-        return fingerprint(row.path) != report.fingerprint
-    except OSError:
-        return False
+    return fingerprint_here(row.path) not in (None, report.fingerprint)
 
 
 def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:

@@ -46,9 +46,7 @@ def count_words(count: CountRange, staged: Staged) -> str:
         return "not applicable"
     if not staged.specimen.nodes:
         return UNDETERMINED
-    if count.exact:
-        return str(count.lowest)
-    return f"{UNDETERMINED} ({count.lowest} to {count.highest})"
+    return count.words if count.exact else f"{UNDETERMINED} ({count.words})"
 
 
 def largest_words(staged: Staged) -> str:

@@ -11,7 +11,7 @@ from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
 from nodescan.phantoms.outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
-from nodescan.phantoms.stamps import ANGLES, broad_noise, margin_px
+from nodescan.phantoms.stamps import ANGLES, margin_px, textures_of
 from nodescan.phantoms.texture import Region, Scene
 
 DEPOSIT_GAP_UM = 600.0
@@ -69,7 +69,7 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     """The scene to draw for a box in pixels of um_per_px from the canvas' top left."""
     grown = box.grown(margin_px(um_per_px))
     rows, columns = np.arange(grown.top, grown.bottom), np.arange(grown.left, grown.right)
-    noise = broad_noise(um_per_px)
+    noise = textures_of(um_per_px).broad
     bend = noise[np.ix_(rows % len(noise), columns % len(noise))] * np.float32(_BEND_UM)
     y, x = (rows + 0.5) * um_per_px, (columns + 0.5) * um_per_px
     if not _near_tissue(node, y, x):

@@ -45,16 +45,8 @@ TUMOURS = (
 )
 BANK_SIZE = 128
 
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """stamps : float32 (n, s, s), concentration of haematoxylin of one nucleus each, 0 outside it; s is odd."""
-
-    stamps: NDArray[np.float32]
-
-    @property
-    def side_px(self) -> int:
-        return self.stamps.shape[1]
+Bank = NDArray[np.float32]
+"""float32 (n, s, s): concentration of haematoxylin of one nucleus each, 0 outside it; s is odd."""
 
 
 def margin_px(um_per_px: float) -> int:
@@ -70,7 +62,7 @@ def bank_of(kind: Kind, um_per_px: float) -> Bank:
     half = min(math.ceil(reach / um_per_px), margin_px(um_per_px) // 2 - 1)
     turns = (np.arange(BANK_SIZE) + rng.random(BANK_SIZE)) / BANK_SIZE * math.pi
     stamps = np.stack([_nucleus(kind, um_per_px, half, turn, rng) for turn in turns])
-    return Bank(stamps.astype(np.float32))
+    return stamps.astype(np.float32)
 
 
 def _nucleus(kind: Kind, um_per_px: float, half: int, turn: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -107,7 +99,7 @@ def cytoplasm_bank(um_per_px: float) -> Bank:
         waves = sum(rng.normal(0, 0.12 / k) * np.cos(k * around + rng.uniform(0, 7)) for k in (2, 3, 5))
         reach = rng.uniform(8.0, 10.0) * (1 + waves)
         stamps.append(np.clip((reach - away) / 2.2, 0, 1) * rng.uniform(0.6, 1.0))
-    return Bank(np.stack(stamps).astype(np.float32))
+    return np.stack(stamps).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +121,6 @@ def textures_of(um_per_px: float) -> Textures:
     broad = _smooth_noise(PERIOD_PX, 24.0 / um_per_px, rng)
     fibre = np.stack([_fibres(math.pi * step / ANGLES, um_per_px, rng) for step in range(ANGLES)])
     return Textures(fine, middle, broad, fibre, _fat_walls(um_per_px, rng))
-
-
-def broad_noise(um_per_px: float) -> NDArray[np.float32]:
-    """float32 (P, P): periodic noise of about 24 um, mean 0 and variance 1, to bend borders with."""
-    return textures_of(um_per_px).broad
 
 
 @lru_cache(maxsize=1)

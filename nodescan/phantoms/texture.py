@@ -218,7 +218,7 @@ def _normal_cells(scene: Scene, look: Look, haematoxylin: NDArray[np.float32], e
         if not (present & (by_region > 0)).any():
             continue
         bank = bank_of(kind, scene.um_per_px)
-        plots = _plots(scene, kind.pitch_um, bank.side_px, salt)
+        plots = _plots(scene, kind.pitch_um, bank.shape[1], salt)
         plots = plots.chosen(plots.chance(1) < by_region[scene.region[plots.y, plots.x]])
         _stamp(layer, bank, plots, _which(kind, plots, scene))
     layer *= ~scene.tumour
@@ -232,7 +232,7 @@ def _tumour_cells(
     """Add tumour cells wholly inside the tumour and a few lymphocytes among them; centres of the tumour nuclei."""
     kind = TUMOURS[look.tumour_type]
     bank, cell = bank_of(kind, scene.um_per_px), cytoplasm_bank(scene.um_per_px)
-    plots = _plots(scene, kind.pitch_um, max(bank.side_px, cell.side_px), 11)
+    plots = _plots(scene, kind.pitch_um, max(bank.shape[1], cell.shape[1]), 11)
     plots = plots.chosen(scene.tumour[plots.y, plots.x] & (plots.chance(1) < look.tumour_packing))
     which = _which(kind, plots, scene)
     whole = _wholly_inside(scene.tumour, bank, plots, which)
@@ -241,7 +241,7 @@ def _tumour_cells(
     _stamp(body, cell, plots, which)
     _stamp(layer, bank, plots, which)
     eosin += scene.tumour * body * (0.42 * look.tumour_eosin)
-    visitors = _plots(scene, 2 * LYMPHOCYTE.pitch_um, bank_of(LYMPHOCYTE, scene.um_per_px).side_px, 12)
+    visitors = _plots(scene, 2 * LYMPHOCYTE.pitch_um, bank_of(LYMPHOCYTE, scene.um_per_px).shape[1], 12)
     visitors = visitors.chosen(visitors.chance(1) < 0.16)
     _stamp(layer, bank_of(LYMPHOCYTE, scene.um_per_px), visitors, _which(LYMPHOCYTE, visitors, scene))
     layer *= scene.tumour
@@ -282,18 +282,18 @@ def _stamp(layer: NDArray[np.float32], bank: Bank, plots: _Plots, which: NDArray
     """Lay each stamp over the layer; where two overlap the darker wins, so that their order does not matter."""
     width = layer.shape[1]
     flat = layer.reshape(-1)
-    offsets = _offsets(bank.side_px, width)
+    offsets = _offsets(bank.shape[1], width)
     for begin in range(0, len(plots.x), 2048):  # in bundles, to stay within the processor's cache
         part = slice(begin, begin + 2048)
         places = (plots.y[part] * width + plots.x[part])[:, None] + offsets
-        np.maximum.at(flat, places.ravel(), bank.stamps[which[part]].ravel())
+        np.maximum.at(flat, places.ravel(), bank[which[part]].ravel())
 
 
 def _wholly_inside(tumour: NDArray[np.bool_], bank: Bank, plots: _Plots, which: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which stamps colour no pixel outside the tumour."""
     width = tumour.shape[1]
-    places = (plots.y * width + plots.x)[:, None] + _offsets(bank.side_px, width)
-    covered = (bank.stamps > 0).reshape(len(bank.stamps), -1)[which]
+    places = (plots.y * width + plots.x)[:, None] + _offsets(bank.shape[1], width)
+    covered = (bank > 0).reshape(len(bank), -1)[which]
     return (tumour.reshape(-1)[places] | ~covered).all(axis=1)
 
 

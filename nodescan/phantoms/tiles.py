@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.phantoms.stamps import ANGLES, broad_noise, margin_px
+from nodescan.phantoms.stamps import ANGLES, margin_px, textures_of
 from nodescan.phantoms.texture import Look, Region, Scene, draw
 
 COARSEST_DRAWN_UM = 0.5
@@ -144,7 +144,7 @@ def _axes(side: int, um_per_px: float) -> tuple[NDArray[np.float32], NDArray[np.
 
 def _field(side: int, um_per_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """A piece of broad noise at random: float32 (side, side), mean 0 and variance 1 over a large area."""
-    noise = broad_noise(um_per_px)
+    noise = textures_of(um_per_px).broad
     rows, columns = (
         (np.arange(side) * int(rng.choice([-1, 1])) + int(rng.integers(len(noise)))) % len(noise) for _ in "rc"
     )

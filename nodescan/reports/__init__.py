@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,28 +21,32 @@ from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, 
 from nodescan.threads import thread_errors
 from nodescan.whole_files import PART_SUFFIX, output_errors, part_path, refuse_link
 
-WRITERS: Mapping[str, Callable[..., None]] = {
-    "pictures": write_pictures,
-    "html": write_html,
-    "map": write_map,
-    "geojson": write_geojson,
-    "csv": write_detections,
-    "json": write_json,
-}
-"""Those that take longest first: they are begun in this order. report.json comes last: it names the others."""
 
-FILES: Mapping[str, tuple[str, ...]] = {
-    "json": (REPORT_JSON,),
-    "csv": (DETECTIONS_CSV,),
-    "html": (REPORT_HTML,),
-    "geojson": (DEPOSITS_GEOJSON,),
-    "map": (PROBABILITY_OME,),
-    "pictures": (OVERVIEW_JPG, HEATMAP_PNG),
-}
-"""What each writer may write; one that an earlier run left and this one doesn't write is removed."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """write: into a folder. files: what it may write; one that an earlier run left and this one doesn't write is
+    removed. always: written whatever is asked for."""
 
-ALWAYS = ("json", "map", "pictures")
-"""Written whatever is asked for: report.json marks a whole report, the rest is what a finding is checked against."""
+    write: Callable[..., None]
+    files: tuple[str, ...]
+    always: bool = False
+
+
+REPORTS: Mapping[str, Report] = {
+    "pictures": Report(write_pictures, (OVERVIEW_JPG, HEATMAP_PNG), always=True),
+    "html": Report(write_html, (REPORT_HTML,)),
+    "map": Report(write_map, (PROBABILITY_OME,), always=True),
+    "geojson": Report(write_geojson, (DEPOSITS_GEOJSON,)),
+    "csv": Report(write_detections, (DETECTIONS_CSV,)),
+    "json": Report(write_json, (REPORT_JSON,), always=True),
+}
+"""Those that take longest first: they are begun in this order. report.json comes last: it names the others, and marks a
+whole report. With pictures and map, which a finding is checked against, it is always written."""
+
+FILES = frozenset(name for report in REPORTS.values() for name in report.files)
+"""Every file that a slide's folder may hold."""
+
+ALWAYS = tuple(name for name, report in REPORTS.items() if report.always)
 
 _AT_A_TIME = 2
 """Writers at work: pictures take longest, and encoding one leaves the interpreter free for another."""
@@ -88,14 +93,14 @@ def write_reports(
 
 
 def _chosen(names: Iterable[str]) -> list[str]:
-    """What is written, in the order of WRITERS."""
-    return sorted({*names, *ALWAYS}, key=list(WRITERS).index)
+    """What is written, in the order of REPORTS."""
+    return sorted({*names, *ALWAYS}, key=list(REPORTS).index)
 
 
 def _writers_of(result: SlideResult) -> Mapping[str, ReportWriter]:
-    """WRITERS, those that show the same pictures with one set of them."""
-    pictures = SlidePictures(result)
-    return {**WRITERS, **{name: partial(WRITERS[name], pictures=pictures) for name in ("html", "pictures")}}
+    """By name; those that show the same pictures have one set of them."""
+    writers, pictures = {name: report.write for name, report in REPORTS.items()}, SlidePictures(result)
+    return writers | {name: partial(writers[name], pictures=pictures) for name in ("html", "pictures")}
 
 
 def _write(write: ReportWriter, result: SlideResult, part: Path, folder: Path) -> None:
@@ -112,7 +117,7 @@ def _move_in(part: Path, folder: Path) -> None:
     mark = folder / REPORT_JSON
     mark.unlink(missing_ok=True)
     made = {path.name for path in part.iterdir()}
-    for stale in {name for names in FILES.values() for name in names} - made:
+    for stale in FILES - made:
         (folder / stale).unlink(missing_ok=True)
     for name in sorted(made - {REPORT_JSON}):
         os.replace(part / name, folder / name)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 
-from nodescan.domain.classification import MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
@@ -29,6 +29,7 @@ from nodescan.reports.wording import (
     CLASS_WORDS,
     NOT_JUDGED_WORDS,
     TILE_RULES,
+    WITH_TUMOUR,
     badges,
     bound_words,
     cell_words,
@@ -47,8 +48,6 @@ MOST_ROWS = 200
 _NOT_KNOWN = "not known"
 
 _IN_PART = "of the part examined"
-
-_FOUND = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
 
 _SOURCES = {
     SpacingSource.FILE: "from the slide file",
@@ -180,7 +179,8 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
     elif result.report.deposits:
         lines += [
-            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}") for found in _FOUND
+            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
+            for found in WITH_TUMOUR
         ]
     if result.report.n_foci > MOST_NUMBERED:
         lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))

@@ -17,6 +17,8 @@ CLASS_WORDS = {
     Metastasis.MACRO: "Macrometastasis",
 }
 
+WITH_TUMOUR = (Metastasis.ITC, Metastasis.MICRO, Metastasis.MACRO)
+
 CLASS_RULES = {
     Metastasis.NONE: "no tumour found",
     Metastasis.ITC: "0.2 mm or smaller",

@@ -46,6 +46,14 @@ def companions(path: Path) -> tuple[Path, ...]:
     return ()
 
 
+def fingerprint_here(path: Path) -> str | None:
+    """The fingerprint, None where the files can't be looked at now, as on a disk that is away."""
+    try:
+        return fingerprint(path)
+    except OSError:
+        return None
+
+
 def fingerprint(path: Path) -> str:
     """sha256 over number, sizes and both ends of the slide's files and blocks in between, the same wherever they lie.
 

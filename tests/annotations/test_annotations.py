@@ -331,7 +331,7 @@ def test_rasterised_pixels_are_those_whose_centre_is_inside(tmp_path):
 
     ragged = [(3, 5), (171, 22), (90, 60), (188, 177), (60, 120), (11, 190)]
     outlines = outlines_of(tmp_path, ("_0", ragged), ("_2", [(60, 50), (100, 90), (61, 99)]))
-    mask = rasterise(outlines, (51, 49), level0=Spacing.square(0.25), target=Spacing(1.0, 0.9))
+    mask = rasterise(outlines.lesions(), (51, 49), level0=Spacing.square(0.25), target=Spacing(1.0, 0.9))
     rows, columns = np.mgrid[:51, :49] + 0.5
     expected = shapely.contains_xy(outlines.lesions(), columns * 4.0, rows * 3.6)
     assert np.array_equal(mask, expected)
@@ -341,7 +341,7 @@ def test_rasterised_pixels_are_those_whose_centre_is_inside(tmp_path):
 def test_rasterising_crops_what_lies_outside(tmp_path):
     """An outline that overhangs the canvas fills it to the border and no further."""
     mask = rasterise(
-        outlines_of(tmp_path, ("_0", [(-50, -50), (40, -50), (40, 500), (-50, 500)])),
+        outlines_of(tmp_path, ("_0", [(-50, -50), (40, -50), (40, 500), (-50, 500)])).lesions(),
         (10, 10),
         level0=Spacing.square(1.0),
         target=Spacing.square(10.0),
@@ -349,7 +349,7 @@ def test_rasterising_crops_what_lies_outside(tmp_path):
     assert mask[:, :4].all()
     assert not mask[:, 4:].any()
     away = outlines_of(tmp_path, ("_0", [(900, 900), (950, 900), (950, 950)]))
-    assert not rasterise(away, (10, 10), level0=Spacing.square(1.0), target=Spacing.square(10.0)).any()
+    assert not rasterise(away.lesions(), (10, 10), level0=Spacing.square(1.0), target=Spacing.square(10.0)).any()
 
 
 def test_real_outlines_are_rasterised_within_1_percent(shared):
@@ -360,5 +360,5 @@ def test_real_outlines_are_rasterised_within_1_percent(shared):
         outlines = read_outlines(path)
         lesions = outlines.lesions()
         shape = (math.ceil(lesions.bounds[3] / 8) + 1, math.ceil(lesions.bounds[2] / 8) + 1)
-        mask = rasterise(outlines, shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
+        mask = rasterise(outlines.lesions(), shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
         assert np.count_nonzero(mask) * 64 == pytest.approx(lesions.area, rel=0.01), path.name

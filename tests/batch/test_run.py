@@ -171,7 +171,8 @@ def test_writer_that_breaks_costs_its_slides_alone(
     def breaks(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(reports, "WRITERS", {**reports.WRITERS, **dict.fromkeys(broken, breaks)})
+    breaking = {name: replace(reports.REPORTS[name], write=breaks) for name in broken}
+    monkeypatch.setattr(reports, "REPORTS", {**reports.REPORTS, **breaking})
     paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
     result = scan_all(slides(*paths), tools(out), Listener(), kept={})
     assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [

@@ -11,7 +11,7 @@ from nodescan.errors import UsageError
 from nodescan.reports import FILES
 from tests.fakes import paint_slide
 
-WRITTEN = [name for names in FILES.values() for name in names]
+WRITTEN = sorted(FILES)
 
 
 @pytest.fixture(scope="module")

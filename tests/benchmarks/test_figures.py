@@ -11,7 +11,7 @@ from nodescan.benchmarks.growth import GrowthPoint, fit_line
 from nodescan.benchmarks.margins import MarginStudy, margin_table
 from nodescan.benchmarks.processes import Run, run_watched
 from nodescan.benchmarks.scan_runs import ScanRun, SlideTimes, read_log, scan, scan_run, slide_times
-from nodescan.benchmarks.speed import Rates, efficiency
+from nodescan.benchmarks.speed import efficiency
 from nodescan.errors import NodescanError
 from nodescan.inference.seams import Seam
 from tests.fakes import silent
@@ -38,9 +38,9 @@ def test_a_bent_line_explains_less() -> None:
 
 def test_efficiency_of_planted_rates() -> None:
     """Half of the pixels useful, decode 40, network 10: both together allow 4 Mpx/s on shared cores, 5 beside a GPU."""
-    rates = Rates(decode=40.0, network=10.0, end_to_end=3.6)
-    assert efficiency(rates, useful_share=0.5, shared_cores=True) == pytest.approx(0.9)
-    assert efficiency(rates, useful_share=0.5, shared_cores=False) == pytest.approx(0.72)
+    rates = {"decode": 40.0, "network": 10.0}
+    assert efficiency(3.6, **rates, useful_share=0.5, shared_cores=True) == pytest.approx(0.9)
+    assert efficiency(3.6, **rates, useful_share=0.5, shared_cores=False) == pytest.approx(0.72)
 
 
 def test_memory_of_a_child_is_seen() -> None:

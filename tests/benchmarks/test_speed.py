@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nodescan.benchmarks import speed
 from nodescan.benchmarks.scan_runs import ScanRun, SlideTimes
-from nodescan.benchmarks.speed import Arithmetic, Limits, Speed, measure_stages
+from nodescan.benchmarks.speed import Speed, measure_stages
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
@@ -45,7 +45,11 @@ def ref(slide: Path) -> SlideRef:
 
 
 def measured(slide: Path, predictor: ColourPredictor) -> Speed:
-    return measure_stages(ref(slide), predictor, Listener())
+    return stages(ref(slide), predictor, Listener())
+
+
+def stages(slide: SlideRef, predictor: ColourPredictor, progress: Listener) -> Speed:
+    return measure_stages(slide, predictor, progress, lambda: 100.0)[0]
 
 
 def test_useful_share_is_tissue_over_what_is_fed(tmp_path: Path) -> None:
@@ -99,15 +103,14 @@ def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monke
 def test_the_matrix_product_takes_its_turn_in_each_round(tmp_path: Path) -> None:
     """A machine that is busy for a while slows all rates alike, so that their ratio means something."""
     rates, told = iter((300.0, 100.0, 200.0)), Listener()
-    arithmetic = Arithmetic(102.7, lambda: next(rates), "4 x float32")
-    found = measure_stages(ref(paint_slide(tmp_path / "a.tif")), ColourPredictor(), told, arithmetic)
-    assert found.limits == Limits(102.7, 200.0, "4 x float32")
+    slide = ref(paint_slide(tmp_path / "a.tif"))
+    _, product = measure_stages(slide, ColourPredictor(), told, lambda: next(rates))
+    assert product == 200.0
     rounds = [text.split(": ")[1].rpartition(" ")[0] for text in told.notes if text.startswith("round")]
     assert [text for text in rounds if text.startswith("product")] == [
         f"product {rate}" for rate in (300.0, 100.0, 200.0)
     ]
     assert [text.split(" ")[0] for text in rounds] == ["decode", "network", "network", "product"] * 3
-    assert measured(tmp_path / "a.tif", ColourPredictor()).limits is None
 
 
 def test_from_file_to_report_is_the_whole_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +128,11 @@ def test_from_file_to_report_is_the_whole_slide(tmp_path: Path, monkeypatch: pyt
 def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_path: Path) -> None:
     """It computes 32 tiles though 9 are given, so 32 it is given; the scan itself hands over the 9 there are."""
     predictor, told = OnGpu(), Listener()
-    measure_stages(ref(paint_slide(tmp_path / "a.tif")), predictor, told)
+    stages(ref(paint_slide(tmp_path / "a.tif")), predictor, told)
     assert set(predictor.sizes) == {32, 9}
     assert "9 tiles are few for batches of 32: on a larger slide it would be faster end to end" in told.notes
     on_cpu = Listener()
-    measure_stages(ref(tmp_path / "a.tif"), ColourPredictor(), on_cpu)
+    stages(ref(tmp_path / "a.tif"), ColourPredictor(), on_cpu)
     assert not any("are few" in text for text in on_cpu.notes)
 
 
@@ -153,6 +156,6 @@ def test_a_slide_without_pixel_size_is_measured_with_the_users(tmp_path: Path) -
     with pytest.raises(SlideError, match="--mpp"):
         measured(slide, ColourPredictor())
     given = SlideRef("a", slide, mpp_um=0.95)
-    assert measure_stages(given, ColourPredictor(), Listener()).tiles == 9
+    assert stages(given, ColourPredictor(), Listener()).tiles == 9
     run = speed._command(given, None, "cpu", Listener())
     assert [one.status for one in run.slides] == ["complete"]

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.agreement import (
-    BlandAltman,
     bland_altman,
     confusion,
     kappa_of_numbers,
     kappa_of_words,
     quadratic_kappa,
 )
+from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.plots import bland_altman_plot
+from nodescan.evaluation.size_figures import SizeAgreement
 from nodescan.labels import read_labels
 
 STAGES = tuple(rule.category for rule in CAMELYON17.rules)
@@ -96,5 +97,6 @@ def test_bland_altman_by_hand() -> None:
 def test_a_points_words_contradict_no_class() -> None:
     """A true 199 um measured as 200.4 is a micrometastasis found for isolated tumour cells, and reads so."""
     near = LesionMatch("s", 199.0, Metastasis.ITC, 200.4, Metastasis.MICRO)
-    drawn = bland_altman_plot([near], BlandAltman(1.4, 0.0, 3.0))
+    bias, lower, upper, error = (Estimate(value, None, None, 1) for value in (1.4, 0.0, 3.0, 0.01))
+    drawn = bland_altman_plot([near], SizeAgreement(bias, lower, upper, error))
     assert "s: 0.20 mm, measured 0.2004 mm" in drawn

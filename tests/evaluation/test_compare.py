@@ -78,7 +78,7 @@ def test_every_figure_of_four_slides_by_hand(tmp_path: Path) -> None:
     assert classes.table.tolist() == [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 1]]
     assert classes.accuracy.value == 0.75
     sizes = found.sizes
-    assert sizes.agreement.limits.bias_um == pytest.approx(20.0, abs=0.1)
+    assert sizes.agreement.bias.value == pytest.approx(20.0, abs=0.1)
     assert sizes.agreement.bias.n == 4
     assert sizes.classes.tolist() == [[0, 0, 1, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     assert [value.value for value in sizes.recall] == [1.0, 0.5, 1.0]

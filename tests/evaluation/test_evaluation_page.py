@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.evaluation.agreement import BlandAltman
 from nodescan.evaluation.bootstrap import Estimate, number_words
 from nodescan.evaluation.evaluation_page import key_facts, render
 from nodescan.evaluation.froc import FrocCurve
@@ -29,7 +28,7 @@ def pair(true_um: float, measured_um: float | None, kind: Metastasis = MICRO) ->
 
 SIZES = SizeTask(
     lesions=(pair(900, 1000), pair(900, 1100), pair(100, None, ITC)),
-    agreement=SizeAgreement(BlandAltman(150, 10, 290), figure(150), figure(10), figure(290), figure(0.17)),
+    agreement=SizeAgreement(figure(150), figure(10), figure(290), figure(0.17)),
     classes=np.array([[1, 0, 0, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]),
     recall=(figure(0.3), figure(0.6), Estimate(None, None, None, 0)),
     false_deposits=figure(0.25),
@@ -109,7 +108,8 @@ def lines(svg: str) -> list[list[tuple[float, float]]]:
 def test_sizes_lie_in_the_plot_where_their_differences_are() -> None:
     """From -400 to 400 um, as the upper limit is 290: a difference of 0 in the middle, of 200 a quarter up; the means
     of 1 mm at the left end. Bias and limits are drawn at their values, too."""
-    svg = bland_altman_plot([pair(1000, 1000), pair(900, 1100), pair(500, None)], BlandAltman(100, -90, 290))
+    agreement = SizeAgreement(figure(100), figure(-90), figure(290), figure(0.1))
+    svg = bland_altman_plot([pair(1000, 1000), pair(900, 1100), pair(500, None)], agreement)
     assert places(svg) == [
         (LEFT, MIDDLE, "s: 1.00 mm, measured 1.00 mm"),
         (LEFT, pytest.approx(MIDDLE - (MIDDLE - TOP) / 2), "s: 0.90 mm, measured 1.10 mm"),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from nodescan.reports import ALWAYS, CHOICES, FILES
+from nodescan.reports import ALWAYS, CHOICES, REPORTS
 from nodescan.reports.json_report import REPORT_JSON
 from tests.schemas import REPORT, schema_of
 
@@ -72,7 +72,7 @@ def check_report(path: Path, reports: Sequence[str] = CHOICES) -> None:
     if errors:
         raise AssertionError(f"{folder.name}/{path.name} breaks its schema: {errors[0]}")
     kinds = {*reports, *ALWAYS} if content["status"] in ("complete", "incomplete") else {*_OF_FAILED}
-    wanted = [name for kind in kinds for name in FILES[kind]]
+    wanted = [name for kind in kinds for name in REPORTS[kind].files]
     missing = [name for name in wanted if not (folder / name).is_file() or not (folder / name).stat().st_size]
     missing += [name for name, size in content["files"].items() if _size(folder / name) != size]
     if missing:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ predictor: ColourPredictor = WatchedPredictor()
 @cache
 def _arm() -> None:
     """Put the watch at the stages' beginnings, once a process."""
-    check_readable, find_tissue, replace = slides.check_readable, overview.find_tissue, os.replace
+    check_readable, find_tissue, move = slides.check_readable, overview.find_tissue, os.replace
 
     def opening(path: Path) -> None:
         _watch.slide = path.stem
@@ -111,19 +111,18 @@ def _arm() -> None:
     def moved(source: Any, target: Any) -> None:
         if Path(target).name == "report.json" and not Path(target).parent.name.endswith(".part"):
             _watch.reached("moving")
-        replace(source, target)
+        move(source, target)
 
     slides.check_readable = opening
     overview.find_tissue = tissue
     os.replace = moved
-    writers: dict[str, Any] = {**reports.WRITERS}
-    write_html = writers["html"]
+    written = reports.REPORTS["html"]
 
     def html(result: SlideResult, *given: Any, **named: Any) -> None:
         _watch.reached("writing", result.report.slide.slide_id)
-        write_html(result, *given, **named)
+        written.write(result, *given, **named)
 
-    reports.WRITERS = {**writers, "html": html}
+    reports.REPORTS = {**reports.REPORTS, "html": replace(written, write=html)}
 
 
 def _die(number: signal.Signals) -> Callable[[str], None]:

@@ -10,10 +10,10 @@ from nodescan import reports
 from nodescan.batch.lock import NO_RULES
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError
-from nodescan.reports import ALWAYS, CHOICES, FILES, WRITERS, write_reports
+from nodescan.reports import ALWAYS, CHOICES, FILES, REPORTS, Report, write_reports
 from tests.reports.factory import ITC, VARIANTS, result
 
-EVERY_FILE = sorted(name for names in FILES.values() for name in names)
+EVERY_FILE = sorted(FILES)
 
 
 def _snapshot(folder: Path) -> dict[str, bytes]:
@@ -35,19 +35,19 @@ def test_a_whole_run_writes_the_files_that_are_promised(macro_folder: Path) -> N
     assert [path.name for path in macro_folder.parent.iterdir()] == [macro_folder.name]
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", REPORTS)
 def test_a_writer_writes_its_own_files_only(name: str, tmp_path: Path) -> None:
-    """Alone in an empty folder, each writer leaves exactly the files FILES gives it."""
-    WRITERS[name](result((ITC,)), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES[name])
+    """Alone in an empty folder, each writer leaves exactly the files REPORTS gives it."""
+    REPORTS[name].write(result((ITC,)), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(REPORTS[name].files)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", REPORTS)
 def test_a_writer_that_is_refused_leaves_old_files_whole(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the last step is refused, the file of an earlier run keeps its bytes and no part stays."""
-    for file in FILES[name]:
+    for file in REPORTS[name].files:
         (tmp_path / file).write_bytes(b"old")
 
     def refuse(_source: Path, _target: Path) -> None:
@@ -55,11 +55,11 @@ def test_a_writer_that_is_refused_leaves_old_files_whole(
 
     monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(OutputError, match=r"can't be written \(Permission denied\); get write permission"):
-        WRITERS[name](result((ITC,)), tmp_path)
-    assert _snapshot(tmp_path) == dict.fromkeys(FILES[name], b"old")
+        REPORTS[name].write(result((ITC,)), tmp_path)
+    assert _snapshot(tmp_path) == dict.fromkeys(REPORTS[name].files, b"old")
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", REPORTS)
 def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,15 +70,16 @@ def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
         (folder / file).write_bytes(b"old")
 
     def refuse(_result: SlideResult, part: Path, **_: object) -> None:
-        raise OutputError(f"{part / FILES[name][0]}: can't be written")
+        raise OutputError(f"{part / REPORTS[name].files[0]}: can't be written")
 
     def write(_result: SlideResult, part: Path, **_: object) -> None:
         (part / "report.json").write_bytes(b"new")
 
-    monkeypatch.setattr(reports, "WRITERS", {**dict.fromkeys(WRITERS, write), name: refuse})
+    others = {other: Report(write, report.files) for other, report in REPORTS.items()}
+    monkeypatch.setattr(reports, "REPORTS", others | {name: Report(refuse, REPORTS[name].files)})
     with pytest.raises(OutputError) as caught:
         write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
-    assert str(caught.value) == f"{folder / FILES[name][0]}: can't be written"
+    assert str(caught.value) == f"{folder / REPORTS[name].files[0]}: can't be written"
     assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["slide"]
 
@@ -118,7 +119,7 @@ def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> No
     write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"], may_move=NO_RULES.may_write)
     written = {path.name for path in (tmp_path / "slide").iterdir()}
     assert written == {"detections.csv", "overview.jpg", "report.json"}
-    assert {*ALWAYS, *CHOICES} == {*WRITERS}
+    assert {*ALWAYS, *CHOICES} == {*REPORTS}
 
 
 def test_the_leftovers_of_a_stopped_run_go_with_the_next(tmp_path: Path) -> None:

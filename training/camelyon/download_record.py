@@ -13,7 +13,7 @@ RECORD_FILE = "downloads.csv"
 
 class Record(NamedTuple):
     """A file's size, how it was verified, by which sums, when it was last written to, ns, and its version in the bucket
-    (bucket.RemoteFile); 0 and "" where these aren't known."""
+    (bucket.RemoteFile); "" for sums or a version that isn't known."""
 
     size: int
     verified: str
@@ -45,8 +45,7 @@ def read_record(to: Path) -> dict[str, Record]:
 
 
 def _record(row: dict[str, str]) -> Record:
-    modified_ns = int(row.get("mtime_ns") or 0)
-    return Record(int(row["bytes"]), row["verified"], row.get("sums") or "", modified_ns, row.get("version") or "")
+    return Record(int(row["bytes"]), row["verified"], row["sums"], int(row["mtime_ns"]), row["version"])
 
 
 def write_record(record: dict[str, Record], to: Path) -> None:

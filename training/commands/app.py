@@ -5,13 +5,23 @@ fit and validate are commands of Lightning: see python -m training fit --help
 
 import typer
 
-from training.commands.card import add_card_commands
-from training.commands.composites import add_composite_commands
-from training.commands.models import add_model_commands
-from training.commands.slides import add_slide_commands
+from training.commands import card, composites, models, slides
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-add_slide_commands(app)
-add_model_commands(app)
-add_composite_commands(app)
-add_card_commands(app)
+for _name, _command in (
+    ("download", slides.download_command),
+    ("prepare", slides.prepare_command),
+    ("sample", slides.sample_command),
+    ("mine", slides.mine_command),
+    ("export", models.export_command),
+    ("average", models.average_command),
+    ("tune", models.tune_command),
+    ("evaluate-patches", models.evaluate_patches_command),
+    ("evaluate-masks", models.evaluate_masks_command),
+    ("measure-discs", models.measure_discs_command),
+    ("make-composites", composites.make_composites_command),
+    ("evaluate-composites", composites.evaluate_composites_command),
+    ("model-card", card.model_card_command),
+    ("ablate", card.ablate_command),
+):
+    app.command(_name)(_command)

@@ -11,12 +11,6 @@ RECIPE = tuple(Path(f"configs/train/{name}.yaml") for name in ("pcam", "pcam-sec
 """The released model's configurations, in order; docs/recipe.sh runs them."""
 
 
-def add_card_commands(app: typer.Typer) -> None:
-    """Register model-card and ablate."""
-    app.command("model-card")(model_card_command)
-    app.command("ablate")(ablate_command)
-
-
 def model_card_command(
     patches: Annotated[Path, typer.Option(help="Labelled validation patches.")],
     masks: Annotated[Path, typer.Option(help="Folder of pictures, each with a _mask.png beside it.")],

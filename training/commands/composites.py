@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from training.tuning.known_slides import KnownSlide, SlideScore
 
 
-def add_composite_commands(app: typer.Typer) -> None:
-    """Register make-composites and evaluate-composites."""
-    app.command("make-composites")(make_composites_command)
-    app.command("evaluate-composites")(evaluate_composites_command)
-
-
 def make_composites_command(
     patches: Patches,
     to: Annotated[Path, typer.Option(help="Folder for these slides and their known deposits, and nothing else.")],

@@ -31,16 +31,6 @@ TunedPatches = Annotated[
 ]
 
 
-def add_model_commands(app: typer.Typer) -> None:
-    """Register export, average, tune, evaluate-patches, evaluate-masks and measure-discs."""
-    app.command("export")(export_command)
-    app.command("average")(average_command)
-    app.command("tune")(tune_command)
-    app.command("evaluate-patches")(evaluate_patches_command)
-    app.command("evaluate-masks")(evaluate_masks_command)
-    app.command("measure-discs")(measure_discs_command)
-
-
 def export_command(
     checkpoint: Path,
     to: Annotated[Path, typer.Option(help="The model folder to write.")],

@@ -12,14 +12,6 @@ from nodescan.errors import ConfigError
 from training.options import Manifest, Slides
 
 
-def add_slide_commands(app: typer.Typer) -> None:
-    """Register download, prepare, sample and mine."""
-    app.command("download")(download_command)
-    app.command("prepare")(prepare_command)
-    app.command("sample")(sample_command)
-    app.command("mine")(mine_command)
-
-
 def download_command(
     manifest: Manifest,
     to: Annotated[Path, typer.Option(help="Folder for the slides, with the same subfolders as the bucket.")],

@@ -29,10 +29,7 @@ class DigestedData(Protocol):
 
 
 class SameData(lightning.Callback):
-    """Keeps the digests of the data in checkpoints, and compares them where a run resumes.
-
-    A checkpoint without digests, as earlier builds wrote it, resumes unchecked.
-    """
+    """Keeps the digests of the data in checkpoints, and compares them where a run resumes."""
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import jinja2
@@ -25,6 +24,7 @@ from nodescan.inference.card import ModelCard, load_card
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import TilePredictor, predict
+from nodescan.machine import temporary_folder
 from nodescan.whole_files import prepare_folder, write_beside
 from training.camelyon.manifest import digest_of
 from training.configurations import read_yaml
@@ -243,8 +243,8 @@ def check_composites(path: Path, card: ModelCard, patches: Path) -> None:
 
 def measure_speeds(model: Path, tile: TileGeometry) -> tuple[Speed, ...]:
     """Of a model's network in its tiles: in float32 and, where the machine has a faster format, in that."""
-    with TemporaryDirectory() as folder:
-        rival = random_model(Path(folder), "resnet18", core_px=tile.core_px, margin_px=tile.margin_px)
+    with temporary_folder("nodescan-speed-") as folder:
+        rival = random_model(folder, "resnet18", core_px=tile.core_px, margin_px=tile.margin_px)
         exact = _speed(open_predictor(model, precision="float32"), open_predictor(rival, precision="float32"))
         fast = _speed(open_predictor(model, rough=True), open_predictor(rival, rough=True))
     return (exact,) if fast.precision == exact.precision else (exact, fast)

@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader
 from nodescan.errors import UsageError
 from nodescan.phantoms.tiles import phantom_tile
 from training.limits import check_answered, check_network, check_settings, least_px
-from training.patches.augment import AugmentSettings, augmented, blended, context_swapped, cropped
+from training.patches.augment import AugmentSettings, cropped
 from training.patches.labelled import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, in_both, read_patches
 from training.patches.mosaics import MosaicMaker, MosaicSettings, cell_labels
 from training.patches.numbered_batches import (
     Batch,
     NumberedBatches,
     ResumableLoader,
+    made_batch,
     resumable_loader,
     validation_loader,
 )
@@ -96,7 +97,18 @@ class TrainingBatches(NumberedBatches):
     def batch(self, number: int) -> Batch:
         """The batch of that number: numbers go on from epoch to epoch."""
         rng = np.random.default_rng((self.plan.seed, self.rank, number))
-        return self._batch(self.patches_of(number), rng, torch.Generator().manual_seed(int(rng.integers(2**62))))
+        generator, index = torch.Generator().manual_seed(int(rng.integers(2**62))), self.patches_of(number)
+        tiles, masks = zip(*(self._tile(rng) for _ in range(self.plan.tiles)), strict=True)
+        cells = [cell_labels(m, margin_px=self.plan.margin_px, stride_px=self.plan.stride_px) for m in masks]
+
+        def shown(image: Tensor) -> Tensor:
+            if self.plan.patch_px >= image.shape[-1]:
+                return image
+            wander_px = LABELLED_PX // 2 - self.plan.stride_px // 2
+            return cropped(image, self.plan.patch_px, wander_px=wander_px, generator=generator)
+
+        patches = np.ascontiguousarray(self.patches.pixels[index]), self.patches.tumour[index]
+        return made_batch(patches, (np.stack(tiles), np.stack(cells)), self.augment, generator, shown=shown)
 
     def patches_of(self, number: int) -> np.ndarray:
         """intp (n,): which patches are in the batch of that number, sorted."""
@@ -110,25 +122,6 @@ class TrainingBatches(NumberedBatches):
             rng = np.random.default_rng((_ORDER_STREAM, self.plan.seed, epoch))
             self._order = epoch, rng.permutation(len(self.patches))
         return self._order[1]
-
-    def _batch(self, index: np.ndarray, rng: np.random.Generator, generator: torch.Generator) -> Batch:
-        pixels = torch.from_numpy(np.ascontiguousarray(self.patches.pixels[index]))
-        pixels = context_swapped(pixels, self.augment.context_share, generator)
-        labels = torch.from_numpy(self.patches.tumour[index].astype(np.float32))
-        drawn = [self._tile(rng) for _ in range(self.plan.tiles)]
-        tiles = torch.from_numpy(np.stack([np.ascontiguousarray(tile) for tile, _ in drawn]))
-        cells = [cell_labels(m, margin_px=self.plan.margin_px, stride_px=self.plan.stride_px) for _, m in drawn]
-        shown = augmented(pixels, self.augment, generator)
-        if self.plan.patch_px < shown.shape[-1]:
-            wander_px = LABELLED_PX // 2 - self.plan.stride_px // 2
-            shown = cropped(shown, self.plan.patch_px, wander_px=wander_px, generator=generator)
-        shown, labels = blended(shown, labels, self.augment, generator)
-        return Batch(
-            shown,
-            labels,
-            augmented(tiles, self.augment.in_place(), generator),
-            torch.from_numpy(np.stack(cells)),
-        )
 
     def _tile(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         if rng.random() < self.plan.phantom_share:

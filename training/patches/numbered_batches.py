@@ -8,11 +8,13 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from nodescan.errors import UsageError
+from training.patches.augment import AugmentSettings, augmented, blended, context_swapped
 
 _TELL_EVERY_S = 30.0
 _VALIDATION_BATCH = 256
@@ -29,6 +31,21 @@ class Batch(NamedTuple):
     labels: Tensor
     tiles: Tensor
     cells: Tensor
+
+
+def made_batch(
+    patches: tuple[np.ndarray, np.ndarray],
+    tiles: tuple[np.ndarray, np.ndarray],
+    settings: AugmentSettings,
+    generator: torch.Generator,
+    *,
+    shown: Callable[[Tensor], Tensor] = lambda image: image,
+) -> Batch:
+    """Patches, uint8 (N, S, S, 3), with labels, and tiles with cells, changed at random. shown: what of patches is."""
+    pixels, labels, tile_pixels, cells = map(torch.from_numpy, (*patches, *tiles))
+    image = shown(augmented(context_swapped(pixels, settings.context_share, generator), settings, generator))
+    image, labels = blended(image, labels.float(), settings, generator)
+    return Batch(image, labels, augmented(tile_pixels, settings.in_place(), generator), cells)
 
 
 class NumberedBatches(IterableDataset[Batch]):

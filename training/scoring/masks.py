@@ -12,7 +12,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.naming import few
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.evaluation.bootstrap import Estimate
+from nodescan.evaluation.bootstrap import Estimate, ratio
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor, predict
@@ -141,11 +141,7 @@ def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
 def _mean_of_all(parts: list[NDArray[np.float64]]) -> Estimate:
     """The mean over every picture's values, its interval by picture; not defined where no picture has any."""
     sums, counts = np.array([part.sum() for part in parts]), np.array([len(part) for part in parts])
-
-    def mean(index: NDArray[np.intp]) -> float:
-        return float(sums[index].sum() / counts[index].sum()) if counts[index].sum() else float("nan")
-
-    return bootstrap(mean, len(parts))
+    return bootstrap(ratio(sums, counts), len(parts))
 
 
 def _stem(mask: Path) -> str:

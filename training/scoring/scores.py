@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.evaluation.bootstrap import Estimate, estimate
+from nodescan.evaluation.bootstrap import Estimate, estimate, ratio
 
 BINS = 15
 """Bins of the calibration error, of equal width in probability."""
@@ -25,11 +25,6 @@ def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]
     stated = np.bincount(index, probability, BINS)
     observed = np.bincount(index, truth, BINS)
     return float(np.abs(stated - observed).sum() / max(count.sum(), 1))
-
-
-def share(right: NDArray[np.bool_]) -> float:
-    """How many of the cases, bool (N,), are right; NaN where there are none."""
-    return float(right.mean()) if len(right) else float("nan")
 
 
 def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *, sensitivity: float) -> float:
@@ -54,5 +49,5 @@ def share_of_some(right: NDArray[np.bool_], counted: NDArray[np.bool_]) -> Estim
 
     right, counted : bool (N,), of the same cases. The estimate's n is how many are counted: the denominator.
     """
-    found = bootstrap(lambda index: share(right[index][counted[index]]), len(counted))
+    found = bootstrap(ratio(right & counted, counted), len(counted))
     return replace(found, n=int(counted.sum()))

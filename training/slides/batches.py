@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -12,11 +13,12 @@ from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
 from training.limits import check_answered, check_network, check_settings, least_px
-from training.patches.augment import AugmentSettings, augmented, blended, context_swapped
+from training.patches.augment import AugmentSettings
 from training.patches.numbered_batches import (
     Batch,
     NumberedBatches,
     ResumableLoader,
+    made_batch,
     resumable_loader,
     validation_loader,
 )
@@ -64,16 +66,12 @@ class SlideBatches(NumberedBatches):
         patches = [self.sampler.drawn_patch(rng, PATCH_PX) for _ in range(self.plan.patches)]
         tile_px, margin_px = self.plan.tile_px, self.plan.margin_px
         tiles = [self.sampler.drawn_tile(rng, tile_px, margin_px=margin_px) for _ in range(self.plan.tiles)]
-        pixels = torch.from_numpy(np.stack([patch for patch, _ in patches]))
-        tile_pixels = torch.from_numpy(np.stack([tile for tile, _ in tiles]))
-        shown = augmented(context_swapped(pixels, self.augment.context_share, generator), self.augment, generator)
-        shown, labels = blended(shown, torch.tensor([float(tumour) for _, tumour in patches]), self.augment, generator)
-        return Batch(
-            shown,
-            labels,
-            augmented(tile_pixels, self.augment.in_place(), generator),
-            torch.from_numpy(np.stack([cells for _, cells in tiles])),
-        )
+        return made_batch(_stacked(patches), _stacked(tiles), self.augment, generator)
+
+
+def _stacked(drawn: list[tuple[np.ndarray, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    pixels, labels = zip(*drawn, strict=True)
+    return np.stack(pixels), np.stack(labels)
 
 
 class SlideData(lightning.LightningDataModule):

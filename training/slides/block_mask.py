@@ -10,7 +10,6 @@ import shapely
 from numpy.typing import NDArray
 from shapely import affinity
 
-from nodescan.annotations import Outlines
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
@@ -88,18 +87,17 @@ def empty_mask(frame_size: tuple[int, int]) -> BlockMask:
     return _assembled(frame_size, {})
 
 
-def draw_mask(outlines: Outlines, frame_size: tuple[int, int], *, level0: Spacing, frame: Spacing) -> BlockMask:
+def draw_mask(
+    lesions: shapely.MultiPolygon, frame_size: tuple[int, int], *, level0: Spacing, frame: Spacing
+) -> BlockMask:
     """The lesions of a slide on its analysis frame, drawn band by band, so that memory is bounded.
 
-    frame_size: (width, height) px; level0: spacing of the pixels that outlines are drawn in; frame: of the frame.
+    frame_size: (width, height) px; level0: spacing of the pixels that lesions are drawn in; frame: of the frame.
     """
-    lesions = outlines.lesions()
     blocks: dict[tuple[int, int], NDArray[np.bool_]] = {}
     for window in _windows(lesions, frame_size, level0=level0, frame=frame):
         moved = affinity.translate(lesions, -window.left * frame.x / level0.x, -window.top * frame.y / level0.y)
-        near = _cut(moved, window, level0=level0, frame=frame)
-        part = Outlines(outlines.source, near, shapely.MultiPolygon())
-        mask = rasterise(part, (window.height, window.width), level0=level0, target=frame)
+        mask = rasterise(moved, (window.height, window.width), level0=level0, target=frame)
         for y in range(0, window.height, BLOCK_PX):
             for x in range(0, window.width, BLOCK_PX):
                 block = mask[y : y + BLOCK_PX, x : x + BLOCK_PX]
@@ -122,13 +120,6 @@ def _windows(
     for y in range(y0, y1, 8 * BLOCK_PX):
         if x1 > x0:
             yield PixelBox(x0, y, x1 - x0, min(8 * BLOCK_PX, y1 - y))
-
-
-def _cut(lesions: shapely.MultiPolygon, window: PixelBox, *, level0: Spacing, frame: Spacing) -> shapely.MultiPolygon:
-    """The lesions whose bounds meet the window; whole, so that no edge is moved by cutting."""
-    width, height = window.width * frame.x / level0.x, window.height * frame.y / level0.y
-    reach = shapely.box(0, 0, width, height)
-    return shapely.MultiPolygon([part for part in lesions.geoms if shapely.box(*part.bounds).intersects(reach)])
 
 
 def _assembled(frame_size: tuple[int, int], blocks: dict[tuple[int, int], NDArray[np.bool_]]) -> BlockMask:

@@ -1,6 +1,6 @@
 """What makes a slide unfit to learn from or to tune on though it opens: another file, or outlines of another slide."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +130,12 @@ def label_doubts(row: DataSlide, outlines: Outlines | None, level0: Spacing) -> 
 def _drawn(slide: Slide, annotation: Path, frame: Spacing) -> tuple[Outlines, BlockMask, BlockMask]:
     """The outlines of a tumour slide, and masks of the tumour and of what is ignored."""
     outlines = read_outlines(annotation).on_canvas(slide.info.shown_from_px)
-    if outlines.lesions().is_empty:
+    lesions = outlines.lesions()
+    if lesions.is_empty:
         raise _without_tumour(annotation, left_out=outlines.left_out)
     _check_inside(annotation, outlines, slide)
-    left_out = replace(outlines, tumour=outlines.ignored, excluded=shapely.MultiPolygon())
     size, level0 = slide.frame_size(frame), slide.info.spacing
-    mask, ignored = (draw_mask(each, size, level0=level0, frame=frame) for each in (outlines, left_out))
+    mask, ignored = (draw_mask(each, size, level0=level0, frame=frame) for each in (lesions, outlines.ignored))
     if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
         raise _without_tumour(annotation, left_out=outlines.left_out)
     return outlines, mask, ignored

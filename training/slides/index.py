@@ -52,7 +52,7 @@ class IndexRow:
 
     fingerprint: of the file's content. signature: of slide, annotation and settings, so that a slide is prepared again
     only when one of them changed. annotation: path of the outlines; outlines: sha256 of that file; both are "" of a
-    negative slide, and in an index that an earlier build made.
+    negative slide.
     """
 
     slide_id: str
@@ -74,8 +74,8 @@ class IndexRow:
     elsewhere: int
     fingerprint: str
     signature: str
-    annotation: str = ""
-    outlines: str = ""
+    annotation: str
+    outlines: str
 
     @property
     def spacing(self) -> Spacing:
@@ -109,8 +109,6 @@ class Member(NamedTuple):
 
 _NAMES = tuple(field.name for field in fields(IndexRow))
 _TYPES = {field.name: field.type for field in fields(IndexRow)}
-_OPTIONAL = ("annotation", "outlines")
-"""Columns that an index of an earlier build lacks."""
 
 
 def read_index(folder: Path) -> tuple[IndexRow, ...]:
@@ -133,8 +131,7 @@ def index_rows(folder: Path) -> tuple[IndexRow, ...]:
     rows = []
     for number, line in enumerate(lines, start=2):
         try:
-            there = [name for name in _NAMES if name in line or name not in _OPTIONAL]
-            values: dict[str, Any] = {name: _value(name, line[name]) for name in there}
+            values: dict[str, Any] = {name: _value(name, line[name]) for name in _NAMES}
             rows.append(IndexRow(**values))
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {number} can't be read ({error!r}); delete it, run prepare again") from error
@@ -194,7 +191,7 @@ def outlines_digest(annotation: Path) -> str:
 def check_outlines(rows: Sequence[IndexRow]) -> None:
     """Raises UsageError where outlines changed since prepare: the masks of the index are of the old outlines.
 
-    Not compared: outlines that can't be read any more, and those of an index that an earlier build made.
+    Not compared: outlines that can't be read any more.
     """
     changed = [row for row in rows if _outlines_now(row) != row.outlines]
     if changed:

@@ -9,9 +9,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
 from typing import Any, cast
 from weakref import WeakSet
 
@@ -36,13 +34,13 @@ from nodescan.batch.cluster.task import MACHINE_LOST, Attempt, Told, answered, o
 from nodescan.batch.executors import TRIED_ONCE_MORE, SlideExecutor
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import keep_in_log
-from nodescan.batch.worker_messages import ScanJob
+from nodescan.batch.worker_messages import ScanJob, show_news
 from nodescan.batch.workers import Opened
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, DiedTwiceError, LockLostError, NodescanError, SlideError, WorkerDiedError
 from nodescan.inference.card import load_card, packed_models
-from nodescan.slides.files import fingerprint
+from nodescan.slides.files import fingerprint_here
 from nodescan.whole_files import output_errors, part_path
 
 TASKS_AT_ONCE = 256
@@ -112,8 +110,8 @@ class ClusterExecutor(SlideExecutor):
         """
         while True:
             told = self._tried(ref)
-            for kind, line in told.said:
-                (viewer.error if kind == "error" else viewer.note)(line)
+            for message in told.said:
+                show_news(message, viewer)
             if told.report is not None:
                 viewer.slide_finished(told.report, told.seconds)
                 return replace(told.report, slide=ref)
@@ -135,16 +133,11 @@ class ClusterExecutor(SlideExecutor):
         self._threads.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._markers, ignore_errors=True)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if kind is not None:
-            self.stop()
-        self.shutdown()
-
     def _tried(self, ref: SlideRef) -> Told:
         """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
         path = ref.path.absolute()
         try:
-            seen = answered(partial(_seen, path), self._job.stall_s)
+            seen = answered(partial(fingerprint_here, path), self._job.stall_s) or ""
         except TimeoutError:  # the machine that reads it says so, if it hangs there too
             seen = ""
         for _ in range(_SENT_ANEW):
@@ -279,20 +272,8 @@ class ClusterExecutor(SlideExecutor):
 
     def _progress(self, event: tuple[float, dict[str, Any]]) -> None:
         message = event[-1]
-        if message["attempt"] not in self._running:  # late news of a slide that is finished
-            return
-        if message["event"] == "started":
-            self._viewer.slide_started(message["slide_id"], message["tiles"])
-        else:
-            self._viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
-
-
-def _seen(path: Path) -> str:
-    """The fingerprint of the slide's files as they are here, "" where they can't be looked at."""
-    try:
-        return fingerprint(path) if path.is_file() else ""
-    except OSError:
-        return ""
+        if message["attempt"] in self._running:  # else late news of a slide that is finished
+            show_news(message, self._viewer)
 
 
 def _host(attempt: Attempt) -> str:

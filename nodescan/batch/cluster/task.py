@@ -14,15 +14,16 @@ from typing import TypeVar
 
 import distributed
 
-from nodescan import __version__
 from nodescan.batch.cluster.processes import ClusterJob, KeptProcesses, Process, model_here
 from nodescan.batch.progress import Viewer
+from nodescan.batch.record import MADE_WITH
 from nodescan.batch.slide_task import spoils_its_process
+from nodescan.batch.worker_messages import Message
 from nodescan.batch.workers import Opened
-from nodescan.domain.report import RESULT_VERSION, SlideReport
+from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
-from nodescan.slides.files import fingerprint
+from nodescan.slides.files import fingerprint_here
 
 Answer = TypeVar("Answer")
 
@@ -60,7 +61,7 @@ class Attempt:
 class Told:
     """What became of an attempt: a report, or an error.
 
-    worker: the Dask worker's address. host: its machine. said: (kind, line) of what the viewer is to hear. words: the
+    worker: the Dask worker's address. host: its machine. said: what the viewer is to hear. words: the
     end of what a process that was lost wrote. unfit: this Dask worker can't scan at all. lost: another one was lost.
     """
 
@@ -69,7 +70,7 @@ class Told:
     report: SlideReport | None = None
     seconds: float = 0.0
     error: NodescanError | None = None
-    said: tuple[tuple[str, str], ...] = ()
+    said: tuple[Message, ...] = ()
     words: str = ""
     unfit: bool = False
     lost: bool = False
@@ -81,25 +82,25 @@ class Relay(Viewer):
 
     def __init__(self, attempt: Attempt, topic: str) -> None:
         super().__init__()
-        self.said: list[tuple[str, str]] = []
+        self.said: list[Message] = []
         self.seconds = 0.0
         self._attempt, self._topic = attempt.marker.name, topic
         self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
 
     def note(self, text: str) -> None:
-        self.said.append(("note", text))
+        self.said.append({"event": "note", "text": text})
 
     def error(self, line: str) -> None:
-        self.said.append(("error", line))
+        self.said.append({"event": "error", "text": line})
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
-        self._send(slide_id, "started", tiles, 0.0)
+        self._send(slide_id, "slide_started", tiles, 0.0)
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
         self._tiles += tiles
         self._megapixels += megapixels
         if time.monotonic() - self._sent >= _PROGRESS_EVERY_S:
-            self._send(slide_id, "tiles", self._tiles, self._megapixels)
+            self._send(slide_id, "tiles_done", self._tiles, self._megapixels)
             self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
@@ -165,9 +166,9 @@ def check_here(job: ClusterJob) -> None:
     """Raises ClusterError, LockLostError or ModelError where this machine can't scan for the run."""
     if job.scan.run_id in _FIT:
         return
-    here, theirs = (__version__, RESULT_VERSION), job.scan.made_with
-    if theirs not in (None, here):
-        raise ClusterError(f"nodescan {here[0]} is installed there, not {theirs[0]}; install the same on all")
+    theirs = job.scan.made_with
+    if theirs not in (None, MADE_WITH):
+        raise ClusterError(f"nodescan {MADE_WITH[0]} is installed there, not {theirs[0]}; install the same on all")
     _check_seen(job)
     model_here(job)
     _FIT.add(job.scan.run_id)
@@ -215,10 +216,8 @@ def _unlike(attempt: Attempt) -> str:
         return ""
     if not path.exists():
         return "has no such file"
-    try:
-        return "" if fingerprint(path) == attempt.seen else "sees another file under this path"
-    except OSError:
-        return ""
+    same = fingerprint_here(path) in (None, attempt.seen)
+    return "" if same else "sees another file under this path"
 
 
 def _scanned(attempt: Attempt, job: ClusterJob, process: Process, me: Told) -> Told:

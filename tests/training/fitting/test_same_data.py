@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from nodescan.errors import UsageError
 from tests.fakes import silent
@@ -15,8 +14,7 @@ from tests.training.made_runs import patch_data, small_config
 from tests.training.made_slides import DISCS, Disc, write_asap
 from training.camelyon.manifest import read_data_manifest
 from training.fitting.lightning_cli import fit
-from training.fitting.resume import last_checkpoint
-from training.fitting.same_data import DATA, SameData
+from training.fitting.same_data import SameData
 from training.slides.index import index_rows, write_index
 from training.slides.prepare import prepare
 
@@ -84,16 +82,6 @@ def test_the_same_data_in_another_place_resumes(begun: Path, data_set: Path, tmp
     data = Path(shutil.copytree(data_set, tmp_path / "data"))
     prepare(read_data_manifest(data / "manifest.csv"), data, tmp_path / "index", tell=silent)
     assert resumed(begun, tmp_path / "index") == 8
-
-
-def test_a_checkpoint_without_digests_resumes(begun: Path, data_set: Path, tmp_path: Path) -> None:
-    """As an earlier build wrote it: nothing is known of its data."""
-    words = resuming(begun, other_outlines("tumor_001", data_set, tmp_path))
-    path = last_checkpoint(tmp_path / "resumed")
-    content = torch.load(path, weights_only=True)
-    del content[DATA]
-    torch.save(content, path)
-    assert fit(words).trainer.global_step == 8
 
 
 @pytest.mark.parametrize("change", ["train", "valid"])

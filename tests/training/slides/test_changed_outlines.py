@@ -1,8 +1,6 @@
 """Outlines that were corrected after prepare are not trained on as they were before."""
 
-import csv
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +11,6 @@ from tests.training.made_runs import SAMPLE, slide_data
 from tests.training.made_slides import Disc, write_asap
 from training.camelyon.manifest import DataSlide, read_data_manifest
 from training.fitting.mining import MiningSettings, mine
-from training.slides.index import INDEX_FILE, read_index
 from training.slides.prepare import prepare
 from training.slides.sampler import SlideSampler
 
@@ -56,21 +53,3 @@ def test_outlines_that_are_gone_do_not_stop_a_run(prepared: tuple[tuple[DataSlid
     rows, data, to = prepared
     correct(rows, data).unlink()
     assert SlideSampler(to, "valid", SAMPLE).rows
-
-
-def test_an_index_of_an_earlier_build_is_taken_and_brought_up_to_date(
-    prepared: tuple[tuple[DataSlide, ...], Path, Path],
-) -> None:
-    """Its slides need not be prepared again for their outlines to be compared."""
-    rows, data, to = prepared
-    lines = list(csv.DictReader((to / INDEX_FILE).open(encoding="utf-8", newline="")))
-    now = read_index(to)
-    with (to / INDEX_FILE).open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [name for name in lines[0] if name not in {"annotation", "outlines"}])
-        table.writeheader()
-        table.writerows({name: line[name] for name in table.fieldnames} for line in lines)
-    assert read_index(to) == tuple(replace(row, annotation="", outlines="") for row in now)
-    told: list[str] = []
-    prepare(rows, data, to, tell=told.append)
-    assert all("prepared already" in line for line in told)
-    assert read_index(to) == now

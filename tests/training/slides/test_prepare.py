@@ -83,8 +83,8 @@ def test_a_box_of_the_mask_is_that_part_of_the_outlines_drawn_whole(
     tumour = shapely.MultiPolygon(shapely.get_parts(shapely.union_all(rings)).tolist())
     outlines = Outlines("drawn", tumour, shapely.MultiPolygon())
     whole = np.zeros((2700, 1200), bool)
-    whole[50:2550, 50:1050] = rasterise(outlines, (2500, 1000), level0=LEVEL0, target=FRAME)
-    mask = draw_mask(outlines, frame, level0=LEVEL0, frame=FRAME)
+    whole[50:2550, 50:1050] = rasterise(outlines.lesions(), (2500, 1000), level0=LEVEL0, target=FRAME)
+    mask = draw_mask(outlines.lesions(), frame, level0=LEVEL0, frame=FRAME)
     read = mask.read(PixelBox(left, top, 150, 140))
     inside_frame = np.zeros((2700, 1200), bool)
     inside_frame[50:2550, 50:1050] = True
@@ -382,7 +382,7 @@ def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
     assert files
     for file in files:
         outlines = read_outlines(file)
-        mask = draw_mask(outlines, (30_000, 56_000), level0=level0, frame=frame)
+        mask = draw_mask(outlines.lesions(), (30_000, 56_000), level0=level0, frame=frame)
         assert mask.tumour_px == pytest.approx(outlines.lesions().area / 16, rel=0.01), file.name
 
 
