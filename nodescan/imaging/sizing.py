@@ -181,7 +181,7 @@ def _crowds(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> NDArray[np.i
 
 def _of_smaller_crowds(shapes: Sequence[BaseGeometry], crowd: NDArray[np.int32], within_um: float) -> NDArray[np.intp]:
     """Indices of shapes to seek neighbours of: of every two crowds whose boxes are near, those of the smaller one."""
-    bounds, size = shapely.bounds(list(shapes)), np.bincount(crowd)
+    bounds, size = np.array([shape.bounds for shape in shapes]).reshape(-1, 4), np.bincount(crowd)
     low, high = np.full((len(size), 2), np.inf), np.full((len(size), 2), -np.inf)
     np.minimum.at(low, crowd, bounds[:, :2])
     np.maximum.at(high, crowd, bounds[:, 2:])
