@@ -57,14 +57,6 @@ def test_a_box_lacks_the_tiles_that_it_meets_to_the_pixel(box: PixelBox, expecte
     assert LEVEL.missing(box) == expected
 
 
-def test_a_table_that_tells_more_begins_with_the_same_sides_and_tiles() -> None:
-    """Else tiles that aren't square would be looked for across where they lie down."""
-    level = table(250, 120, (100, 50), (2, 4), placed=(7,))
-    assert level.fields[:4] == (250, 120, 100, 50)
-    assert level.fields[4] is level.lengths
-    assert level.fields[5] is level.placed
-
-
 def test_only_boxes_that_meet_a_tile_whose_length_was_lost_lack_it_at_the_finest_level() -> None:
     """A tile without a place there was never scanned."""
     tables = TileTables((table(300, 100, (100, 50), (0,), placed=(4,)),), ((300, 100),))
