@@ -24,7 +24,7 @@ from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.interrupts import STOPPED
 from nodescan.whole_files import remove_parts
 from training.configurations import configuration_text, configurations_of
-from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints
+from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints, WholeSteps
 from training.fitting.checkpoints import are_sound, read_checkpoint, steps_of
 from training.fitting.module import TumourModule
 from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
@@ -157,7 +157,7 @@ class TrainingCLI(LightningCLI):
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
                 "it out, or give a number above 0"
             )
-        self.trainer.callbacks[:0] = [SameData(), SameLength(), ValidatedOnce(watched)]
+        self.trainer.callbacks[:0] = [SameData(), SameLength(), WholeSteps(), ValidatedOnce(watched)]
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         for callback in self.trainer.checkpoint_callbacks:
