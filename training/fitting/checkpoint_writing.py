@@ -26,7 +26,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 class WholeSteps(lightning.Callback):
-    """Refuses to go on from within a step of several batches: a checkpoint does not hold the gradients gathered so far.
+    """Refuses to go on from within a step of several batches: a checkpoint doesn't hold the gradients gathered so far.
 
     A validation in mid-step writes such a checkpoint, and so does an exception where that is asked for.
     """
@@ -42,7 +42,7 @@ class WholeSteps(lightning.Callback):
         begun = checkpoint.get(_BEGUN, 0)
         if begun:
             raise UsageError(
-                f"{trainer.ckpt_path}: was written within a step, and does not hold the gradients of the {begun} of its "
+                f"{trainer.ckpt_path}: was written within a step, and holds no gradients of the {begun} of its "
                 "batches that were done (trainer.accumulate_grad_batches); resume from a checkpoint written between "
                 "steps, such as last.ckpt, or start from its weights: --model.init_from instead of --ckpt_path"
             )

@@ -166,8 +166,8 @@ def test_a_run_of_gathered_gradients_that_broke_within_a_step_is_the_unbroken_on
     whole = run_configured(index, tmp_path / "whole", *words, at=-1, timed=timed)
     goes_on: list[str] = []
     for number in cuts:
+        cut = f"--trainer.callbacks.before_batch={number}"
         with pytest.raises(RuntimeError, match="power cut"):
-            cut = f"--trainer.callbacks.before_batch={number}"
             run_configured(index, tmp_path / "cut", *words, *goes_on, cut, at=-1, timed=timed)
         goes_on = ["--ckpt_path=last"]
     resumed = run_configured(index, tmp_path / "cut", *words, *goes_on, at=-1, timed=timed)
