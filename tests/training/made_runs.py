@@ -92,6 +92,25 @@ class Poison(lightning.Callback):
             batch.patches[:] = float("nan")
 
 
+class Grown(lightning.Callback):
+    """Makes a weight far too large for a model, but still a number, once `at` steps are made."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        if trainer.global_step == self.at:
+            with torch.no_grad():
+                list(pl_module.parameters())[-1].fill_(1e9)
+
+
 class Signalled(lightning.Callback):
     """Sends its own process a signal before the batch of that number, as a scheduler or a user would."""
 
