@@ -20,6 +20,10 @@ _ABOVE_0 = {
 }
 """What 0 would mean to a fit. Lightning divides by the last three."""
 
+_WITHIN_PROGRAM = ("spawn", "fork", "notebook")
+"""Ways to start processes, by which this one would not hold the run that they trained; averaged weights can't be sent
+to those of the first."""
+
 _WAYS = {
     "strategy": "use ddp for several devices, or leave it out",
     "accelerator": "use auto, cpu or gpu",
@@ -46,15 +50,17 @@ def check_flags(trainer: Namespace, command: str) -> None:
         )
     if trainer.barebones:
         raise UsageError("trainer.barebones is true: not supported, no checkpoint would be kept; leave it out")
-    if "spawn" in _way_to_start(trainer.strategy):
+    way = _way_to_start(trainer.strategy)
+    if any(name in way for name in _WITHIN_PROGRAM):
         raise UsageError(
-            "trainer.strategy starts processes by spawn: not supported, weight averaging can't be sent to them; use ddp"
+            f"trainer.strategy starts its processes by {way}: not supported; use ddp, which starts each as a program "
+            "of its own"
         )
 
 
 def flag_refused(error: TypeError | ValueError, trainer: Namespace) -> UsageError | None:
     """What Lightning's trainer can't be made with, by the flag that its error names; None where it names none."""
-    reason = str(error).partition(". ")[0]
+    reason = str(error).partition(". ")[0].rstrip(".")
     found = next((name for name in _WAYS if name in reason), None)
     return None if found is None else UsageError(f"trainer.{found} is {trainer[found]}: {reason}; {_WAYS[found]}")
 

@@ -33,9 +33,10 @@ from training.fitting.quiet import leave_out_no_news
         ("barebones true", r"barebones is true: not supported, .*; leave it out"),
         ("accelerator foo", r"accelerator is foo: .*; use auto, cpu or gpu"),
         ("strategy foo", r"strategy is foo: .*; use ddp for several devices, or leave it out"),
-        ("strategy ddp_spawn", r"strategy starts processes by spawn: .*; use ddp"),
-        ("strategy DDPStrategy --trainer.strategy.start_method spawn", r"strategy starts processes by spawn: .*; use"),
-        ("devices x", r"devices is x: .*; give a number above 0"),
+        ("strategy ddp_spawn", r"strategy starts its processes by ddp_spawn: not supported; use ddp"),
+        ("strategy ddp_notebook", r"strategy starts its processes by ddp_notebook: not supported; use ddp"),
+        ("strategy DDPStrategy --trainer.strategy.start_method fork", r"strategy starts its processes by fork: .*"),
+        ("devices x", r"devices is x: .* should be an int > 0; give a number above 0"),
     ],
 )
 def test_a_flag_that_cannot_be_had_is_one_line(
