@@ -53,21 +53,25 @@ class Watch(lightning.Callback):
     ) -> None:
         self.losses.append(float(outputs["loss"]))
         self.seen.append(hashlib.sha256(batch.patches.cpu().contiguous().numpy().tobytes()).hexdigest()[:12])
-        if trainer.global_step == self.kill_after:
+        if 0 < trainer.global_step == self.kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass
 class Cut(Watch):
-    """Ends the run as a cut of power would once `at` steps are made: before the next one, or as they are validated."""
+    """Ends the run as a cut of power would once `at` steps are made: before the next one, or as they are validated.
+
+    before_batch: of an epoch, by its number, whatever steps are made.
+    """
 
     at: int = -1
     validating: bool = False
+    before_batch: int = -1
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        if not self.validating and trainer.global_step == self.at:
+        if (not self.validating and trainer.global_step == self.at) or batch_idx == self.before_batch:
             raise RuntimeError("power cut")
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -86,6 +90,25 @@ class Poison(lightning.Callback):
     ) -> None:
         if batch_idx == self.at:
             batch.patches[:] = float("nan")
+
+
+class Grown(lightning.Callback):
+    """Makes a weight far too large for a model, but still a number, once `at` steps are made."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        if trainer.global_step == self.at:
+            with torch.no_grad():
+                list(pl_module.parameters())[-1].fill_(1e9)
 
 
 class Signalled(lightning.Callback):

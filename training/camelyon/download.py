@@ -82,6 +82,7 @@ def download(
     anything is fetched; DownloadError at the end where files failed, those that didn't being kept. Ctrl-C ends it
     within a chunk; parts stay.
     """
+    tell(f"connecting to {bucket.endpoint}, bucket {bucket.name}")  # an answer, or none, may take long
     jobs = _planned(rows, to, bucket=bucket, tell=tell, parallel=parallel)
     _check_room(jobs, to)
     with held(to, option="--to"):  # two would write to one part, and each would lose the other's record

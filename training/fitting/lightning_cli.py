@@ -1,7 +1,6 @@
 """LightningCLI over our module, with either kind of data: patches (PatchData) or slides (SlideData)."""
 
 import re
-import warnings
 from argparse import ArgumentError
 from pathlib import Path
 from shlex import quote
@@ -24,24 +23,20 @@ from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.interrupts import STOPPED
 from nodescan.whole_files import remove_parts
 from training.configurations import configuration_text, configurations_of
-from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints
+from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints, WholeSteps
 from training.fitting.checkpoints import are_sound, read_checkpoint, steps_of
 from training.fitting.module import TumourModule
+from training.fitting.monitors import check_monitors, scores_of_validation
+from training.fitting.quiet import leave_out_no_news
 from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
 from training.fitting.rivals import RIVALS
 from training.fitting.run_length import SameLength, ValidatedOnce, why_stopped_early
 from training.fitting.same_data import SameData
+from training.fitting.trainer_flags import check_flags, flag_refused, interval_refused
 from training.options import LIGHTNING
 
 _ROOT = "--trainer.default_root_dir"
 
-_PRECISIONS = ("32-true", "32", "bf16-mixed", "bf16", "16-mixed", "16")
-"""What of Lightning's precisions trains: in the others it casts all of a batch, the labels among them."""
-
-_NO_NEWS = (
-    "LightningCLI's args parameter is intended",  # we hand over what stands on the command line
-    "Your `IterableDataset` has `__len__` defined",  # batches are a function of their number: workers share them out
-)
 _STOPPED = (KeyboardInterrupt, SystemExit)
 """How Lightning ends on a signal: it makes an exit of code 0 or 1 of it, without a word."""
 
@@ -59,8 +54,7 @@ def fit(arguments: list[str]) -> LightningCLI:
         if path.is_file():
             configuration_text(path)
     named = ", ".join(configurations) or arguments[0]
-    for message in _NO_NEWS:
-        warnings.filterwarnings("ignore", re.escape(message))
+    leave_out_no_news()
     try:
         return TrainingCLI(
             TumourModule,
@@ -108,17 +102,12 @@ class TrainingCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Finds the checkpoint to go on from, and computes in float32 where bfloat16 is slower.
 
-        Raises UsageError where there is no such checkpoint, or it is of another network or rate, or for a precision
-        that can't be trained in. Lightning looks for `last` in
-        the folder that the new run is about to make, and starts anew when it isn't there.
+        Raises UsageError where there is no such checkpoint, or it is of another network or rate, or for a flag of the
+        trainer that can't be had. Lightning looks for `last` in the folder that the new run is about to make, and
+        starts anew when it isn't there.
         """
         asked = self.config[self.subcommand]
-        for name in ("max_epochs", "max_steps", "limit_train_batches"):
-            if self.subcommand == "fit" and asked.trainer[name] == 0:
-                raise UsageError(f"trainer.{name} is 0: nothing would be trained; give a number above 0")
-        if asked.trainer.precision is not None and str(asked.trainer.precision) not in _PRECISIONS:
-            ways = ", ".join(name for name in _PRECISIONS if "-" in name)
-            raise UsageError(f"trainer.precision is {asked.trainer.precision}: training is in one of {ways}")
+        check_flags(asked.trainer, str(self.subcommand))
         if asked.trainer.precision == "bf16-mixed" and _slow_in_bfloat16(asked.trainer.accelerator):
             asked.trainer.precision = "32-true"
             rank_zero_info("float32 for bf16-mixed: this processor has no bfloat16, and would take many times as long")
@@ -137,27 +126,28 @@ class TrainingCLI(LightningCLI):
         asked.ckpt_path = str(path)
 
     def instantiate_trainer(self, **arguments: Any) -> lightning.Trainer:
-        """Lightning's. Raises MisconfigurationException for devices that it can't make out, too."""
+        """Lightning's. Raises UsageError for a strategy, an accelerator or devices that it can't make out."""
         try:
             return super().instantiate_trainer(**arguments)
-        except TypeError as error:
-            if "devices" not in str(error):
+        except (TypeError, ValueError) as error:
+            refused = flag_refused(error, self.config[self.subcommand].trainer)
+            if refused is None:
                 raise
-            asked = self.config[self.subcommand].trainer.devices
-            raise MisconfigurationException(f"trainer.devices is {asked}: {error}") from error
+            raise refused from error
 
     def before_fit(self) -> None:
         """Has checkpoints written whole and once validated, and goes on from one where that is asked for.
 
-        Raises UsageError where the run is to watch a score of validation that it never makes.
+        Raises UsageError where the run is to watch a score that it never makes.
         """
-        watched = [name for each in self.trainer.callbacks if (name := getattr(each, "monitor", None))]
+        check_monitors(self.trainer, self.model)
+        watched = scores_of_validation(self.trainer)
         if self.trainer.limit_val_batches == 0 and watched:
             raise UsageError(
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
                 "it out, or give a number above 0"
             )
-        self.trainer.callbacks[:0] = [SameData(), SameLength(), ValidatedOnce(watched)]
+        self.trainer.callbacks[:0] = [SameData(), SameLength(), WholeSteps(), ValidatedOnce(watched)]
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         for callback in self.trainer.checkpoint_callbacks:
@@ -196,6 +186,11 @@ class TrainingCLI(LightningCLI):
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
                 raise DeviceError(f"the GPU's memory is full: {_with_less_at_once(self.trainer)}") from error
             raise
+        except ValueError as error:
+            refused = interval_refused(error, self.trainer)
+            if refused is None:
+                raise
+            raise refused from error
         except OSError as error:
             raise OutputError(f"{_what_failed(error, self.trainer)}, then {_how_to_go_on(self.trainer)}") from error
 

@@ -16,11 +16,14 @@ from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.inference.models import MODELS
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.machine import temporary_folder
 from nodescan.whole_files import output_errors, write_beside
+from training.fitting.checkpoints import read_checkpoint
 from training.fitting.export import export
+from training.fitting.rivals import RIVALS
 from training.slides.batches import PATCH_PX
 from training.slides.index import SPACING_UM, STRIDE_PX, IndexRow, check_outlines, open_cells, open_prepared, read_index
 from training.slides.sampler import HARD_COLUMNS
@@ -74,8 +77,15 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
 def open_checkpoint(checkpoint: Path, *, device: str) -> TilePredictor:
     """A checkpoint behind the same door as a released model, by way of its export.
 
-    Raises OutputError where there is no room for temporary files.
+    Raises UsageError where its network is none that scans slides, and OutputError where there is no room for temporary
+    files.
     """
+    architecture, _ = read_checkpoint(checkpoint)
+    if architecture in RIVALS:
+        raise UsageError(
+            f"{checkpoint}: {architecture} networks can be trained, but not scan slides, from which hard negatives are "
+            f"mined; mine with a checkpoint of {', '.join(sorted(MODELS))}"
+        )
     with temporary_folder("nodescan-mine-") as folder:
         export(checkpoint, folder, name="checkpoint", training_data="not stated")
         return open_predictor(folder, device=device, precision="float32")

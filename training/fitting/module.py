@@ -15,7 +15,7 @@ from torchmetrics.classification import BinaryAUROC
 
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
-from training.fitting.checkpoints import starting_weights
+from training.fitting.checkpoints import are_sound, starting_weights
 from training.fitting.pretrained import IMAGENET, imagenet_weights
 from training.fitting.rivals import build_any
 from training.fitting.teachers import Teachers, patch_logit
@@ -82,6 +82,12 @@ class TumourModule(lightning.LightningModule):
         self.teachers = Teachers(teachers) if teachers else None
         self.auc, self.valid_loss = BinaryAUROC(), MeanMetric()
 
+    @property
+    def logged(self) -> tuple[str, ...]:
+        """The names of all that it logs, which callbacks can watch."""
+        tiles = ("train/tiles",) if self.hparams["tile_weight"] else ()
+        return ("train/patches", *tiles, "valid/loss", "valid/auc")
+
     def forward(self, image: Tensor) -> Tensor:
         """float (N, 3, H, W) in [0, 1] -> logits (N, n, n)."""
         return self.net(normalised(image))
@@ -93,9 +99,16 @@ class TumourModule(lightning.LightningModule):
             raise UsageError(f"the checkpoint is of architecture {found}, the run of {self.hparams['architecture']}")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse to write the weights of a network that blew up over sound ones: they may be so before a loss is."""
-        if not all(torch.isfinite(value).all() for value in checkpoint["state_dict"].values()):
-            raise FloatingPointError(f"the weights became no numbers by step {self.global_step}")
+        """Refuse to write the weights of a network that blew up over sound ones: they may be so before a loss is.
+
+        Both where a run averages weights, the mean and those that it goes on from. What is too large for a model is no
+        better than what is no number.
+        """
+        both = [checkpoint[name] for name in ("state_dict", "current_model_state") if name in checkpoint]
+        if not self._in_all(all(map(are_sound, both))):
+            raise FloatingPointError(
+                f"by step {self.global_step} the weights became no numbers, or too large for a model's half precision"
+            )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         lone, laid_out = self._answers(batch)

@@ -42,8 +42,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class AblationPlan:
-    """base: a training configuration. results: folder of what is done. table: the Markdown file that is written."""
+    """path: the plan's own. base: a training configuration. results: folder of what is done. table: the Markdown file
+    that is written."""
 
+    path: Path
     base: Path
     steps: int
     seeds: tuple[int, ...]
@@ -87,6 +89,7 @@ def read_plan(path: Path) -> AblationPlan:
         before = content.get("earlier")
         earlier = before and Earlier(before["note"], tuple((str(e["name"]), e["auc"]) for e in before["settings"]))
         plan = AblationPlan(
+            path=path,
             base=Path(content["base"]),
             steps=int(content["steps"]),
             seeds=tuple(int(seed) for seed in content["seeds"]),
@@ -185,7 +188,8 @@ def write_table(plan: AblationPlan) -> int:
                 "different labels, so they can't be compared; delete the older folder and run it again"
             )
     plan.table.parent.mkdir(parents=True, exist_ok=True)
-    text = table(runs, [setting.name for setting in plan.settings], plan.earlier, base=plan.base.as_posix())
+    names, base = [setting.name for setting in plan.settings], plan.base.as_posix()
+    text = table(runs, names, plan.earlier, base=base, plan=plan.path.as_posix())
     write_beside(plan.table, text.encode())
     done = [run.name for run in runs]
     return sum(done.count(setting.name) == len(plan.seeds) for setting in plan.settings)

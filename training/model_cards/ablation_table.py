@@ -64,8 +64,8 @@ def rows(runs: Sequence[Run], names: Sequence[str]) -> list[Row]:
     return made
 
 
-def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *, base: str) -> str:
-    """The whole page as Markdown; settings that were not run yet are named."""
+def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *, base: str, plan: str) -> str:
+    """The whole page as Markdown; settings that were not run yet are named. base, plan: paths of the two files."""
     made = rows(runs, names)
     tried = len(made) + (len(earlier.settings) if earlier else 0)
     lines = [
@@ -73,7 +73,7 @@ def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *,
         "",
         "<!-- Written by `python -m training ablate`. Don't edit it by hand. -->",
         "",
-        f"Each setting is `{base}` with single values changed (`configs/train/ablation.yaml`), trained for few steps",
+        f"Each setting is `{base}` with single values changed (`{plan}`), trained for few steps",
         "and scored on the validation patches. So few steps tell what learns faster, not what ends better.",
         f"Settings tried in all: {tried}.",
         "",

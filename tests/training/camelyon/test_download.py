@@ -264,12 +264,14 @@ def test_a_slide_that_the_bucket_lacks_is_named_before_the_start(server: Server,
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text says which address can't be reached."""
+    """The text says which address can't be reached, and the first line what is waited for."""
     monkeypatch.setattr(download_module, "_ATTEMPTS", 1)
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    said: list[str] = []
     with pytest.raises(DownloadError, match=f"{endpoint} can't be reached"):
-        download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=silent)
+        download([ROW], tmp_path, bucket=Bucket(BUCKET, endpoint), tell=said.append)
+    assert said == [f"connecting to {endpoint}, bucket camelyon-dataset"]
 
 
 class Unlisted(Quiet):

@@ -3,9 +3,11 @@
 import errno
 import itertools
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import lightning
 import pytest
@@ -263,7 +265,6 @@ def test_a_run_says_where_its_best_checkpoint_is(
         ("data.augment.blur_share 1.5", "augment.blur_share is 1.5: a share is 1 at most"),
         ("data.workers -1", "-1 does not conform to restriction v>=0"),
         ("trainer.devices 0", "value is not a valid input using cpu accelerator"),
-        ("trainer.devices x", "trainer.devices is x: `devices` selected with `CPUAccelerator` should be an int > 0"),
     ],
 )
 def test_what_cannot_be_trained_is_one_line(
@@ -351,14 +352,34 @@ def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, t
     assert "holds weights that can be used; start again with a lower" in _how_to_start_again(trainer)
 
 
-def test_weights_that_are_no_numbers_are_never_written() -> None:
-    """A step may ruin them before any loss says so."""
+@pytest.mark.parametrize("spoilt", [float("nan"), float("-inf"), 1e6])
+@pytest.mark.parametrize("which", ["state_dict", "current_model_state"])
+def test_weights_that_cannot_be_used_are_never_written(
+    monkeypatch: pytest.MonkeyPatch, which: str, spoilt: float
+) -> None:
+    """A step may ruin them before any loss says so, and the mean of a run's weights later than the last of them.
+
+    A checkpoint with weights that half precision doesn't hold can't be exported.
+    """
+    alone = SimpleNamespace(strategy=SimpleNamespace(reduce_boolean_decision=bool))
+    monkeypatch.setattr(TumourModule, "trainer", alone)
     module = TumourModule("p4m-small", 0.001, 0.03, 0.3)
-    state = module.state_dict()
-    module.on_save_checkpoint({"state_dict": state})
-    next(iter(state.values())).view(-1)[0] = float("nan")
-    with pytest.raises(FloatingPointError, match="the weights became no numbers by step 0"):
-        module.on_save_checkpoint({"state_dict": state})
+    both = {name: {key: value.clone() for key, value in module.state_dict().items()} for name in ("state_dict", which)}
+    module.on_save_checkpoint(both)
+    next(iter(both[which].values())).view(-1)[0] = spoilt
+    with pytest.raises(FloatingPointError, match="by step 0 the weights became no numbers, or too large for a model"):
+        module.on_save_checkpoint(both)
+
+
+def test_a_run_that_blows_up_keeps_its_last_good_checkpoint(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights too large for a model, but finite, are not written over it: it is named as what to start from."""
+    words = ["--trainer.callbacks+=tests.training.made_runs.Grown", "--trainer.callbacks.at=5"]
+    line = said_of(["--config", str(config), *words], capsys, code=1)
+    (last,) = (tmp_path / "runs").rglob("last.ckpt")
+    assert re.match(rf"error: by step 6 the weights became .*; \S+/{last.name} is good; start from it", line)
+    assert torch.load(last, weights_only=True)["global_step"] == 3
 
 
 @pytest.mark.parametrize(("at", "way_on"), [(1, "no checkpoint was written yet"), (5, "last.ckpt is good; start from")])

@@ -100,3 +100,11 @@ def test_a_full_temporary_folder_is_told_from_the_output_folder(
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match=r"\(No space left on device\); free some space, or set TMPDIR to a folder"):
         open_checkpoint(checkpoint, device="cpu")
+
+
+def test_a_network_that_cannot_scan_slides_does_not_mine(tmp_path: Path) -> None:
+    """It is told what mining needs, not that the checkpoint can't be exported, which nobody asked for."""
+    checkpoint = made_checkpoint(tmp_path / "a.ckpt", "residual")
+    said = r"a\.ckpt: residual networks can be trained, but not scan slides, .* checkpoint of p4m, p4m-small, resnet18$"
+    with pytest.raises(UsageError, match=said):
+        open_checkpoint(checkpoint, device="cpu")

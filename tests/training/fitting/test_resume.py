@@ -92,6 +92,7 @@ def run_configured(
     index: Path, folder: Path, *words: str, at: int, validating: bool = False, timed: bool = False
 ) -> LightningCLI:
     """timed: the checkpoint to go on from is due by time, and at once."""
+    folder.mkdir(exist_ok=True)
     config = small_config(folder / "small.yaml", index, batches=6)
     if timed:
         content = yaml.safe_load(config.read_text())
@@ -154,6 +155,36 @@ def test_a_checkpoint_that_is_due_by_time_is_gone_on_from(index: Path, tmp_path:
     whole, rest = (next(c for c in cli.trainer.callbacks if isinstance(c, Cut)) for cli in (unbroken, resumed))
     assert rest.losses == whole.losses[4:]
     assert outcome(resumed) == outcome(unbroken)
+
+
+@pytest.mark.parametrize(("timed", "batches", "cuts"), [(True, 6, [3, 3]), (False, 8, [7, 7])])
+def test_a_run_of_gathered_gradients_that_broke_within_a_step_is_the_unbroken_one(
+    index: Path, tmp_path: Path, *, timed: bool, batches: int, cuts: list[int]
+) -> None:
+    """Its checkpoints lie between steps, by time and by steps, also right after it went on: they hold no gradients."""
+    words = ["--trainer.accumulate_grad_batches=2", f"--data.init_args.plan.batches={batches}"]
+    whole = run_configured(index, tmp_path / "whole", *words, at=-1, timed=timed)
+    goes_on: list[str] = []
+    for number in cuts:
+        cut = f"--trainer.callbacks.before_batch={number}"
+        with pytest.raises(RuntimeError, match="power cut"):
+            run_configured(index, tmp_path / "cut", *words, *goes_on, cut, at=-1, timed=timed)
+        goes_on = ["--ckpt_path=last"]
+    resumed = run_configured(index, tmp_path / "cut", *words, *goes_on, at=-1, timed=timed)
+    done, rest = (next(c for c in cli.trainer.callbacks if isinstance(c, Cut)) for cli in (whole, resumed))
+    assert rest.losses == done.losses[cuts[-1] - 1 :]
+    assert outcome(resumed) == outcome(whole)
+
+
+def test_a_checkpoint_from_within_a_step_is_not_gone_on_from(index: Path, tmp_path: Path) -> None:
+    """One that a validation in mid-step writes, by its name and with the way out; its weights can be started from."""
+    words = ["--trainer.accumulate_grad_batches=2", "--trainer.val_check_interval=3", "--trainer.max_epochs=1"]
+    with pytest.raises(RuntimeError, match="power cut"):
+        run_configured(index, tmp_path, *words, "--trainer.callbacks.before_batch=4", at=-1)
+    (best,) = tmp_path.rglob("best.ckpt")
+    with pytest.raises(UsageError, match=r"best\.ckpt: was written within a step, .* of the 1 of its batches"):
+        run_configured(index, tmp_path, *words, f"--ckpt_path={best}", at=-1)
+    run_configured(index, tmp_path, *words, f"--model.init_from={best}", at=-1)
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,7 @@ def test_each_setting_runs_once_and_the_rest_later(tmp_path: Path) -> None:
     ablate(plan, only=None, run=True, tell=told.append)
     assert [line for line in told if "seed" in line] == ["No tiles, seed 1: 2 steps", "released, seed 1: 2 steps"]
     text = plan.table.read_text()
+    assert f"`{tmp_path}/base.yaml` with single values changed (`{tmp_path}/plan.yaml`), trained" in text
     assert "Not run yet" not in text
     weights = parameters(build("p4m-small"))
     assert text.count(f"{weights:,} |") == 2
@@ -128,12 +129,12 @@ def test_a_difference_is_paired_and_over_all_seeds() -> None:
     assert made[1].difference is not None
     assert made[1].difference.value == 0
     assert (made[1].difference.low, made[1].difference.high) == (None, None)
-    assert "+0.0000 (no interval)" in table(doubled, ["a", "b"], None, base="b.yaml")
+    assert "+0.0000 (no interval)" in table(doubled, ["a", "b"], None, base="b.yaml", plan="p.yaml")
 
 
 def test_earlier_trials_are_marked_as_such() -> None:
     """They have no interval, and count among the settings tried."""
-    text = table([], ["a"], Earlier("250 steps, one seed", (("x", 0.867),)), base="b.yaml")
+    text = table([], ["a"], Earlier("250 steps, one seed", (("x", 0.867),)), base="b.yaml", plan="p.yaml")
     assert "Settings tried in all: 1." in text
     assert "Earlier trials (250 steps, one seed" in text
     assert "| x | 0.867 |" in text

@@ -282,6 +282,30 @@ def test_outlines_beside_all_tissue_are_refused(data_set: Path, tmp_path: Path, 
             prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 
+@pytest.mark.parametrize(
+    ("outlined", "said"),
+    [
+        ((Disc(120, 120, 90),), "6[0-9] % of the outlined tumour lies where the slide shows no tissue; check that"),
+        ((Disc(120, 120, 90), Disc(448, 448, 200)), ""),
+        ((Disc(50, SIDE_PX / 2, 15),), ""),
+    ],
+    ids=["mostly on glass", "little of all", "some cells at the rim"],
+)
+def test_outlines_mostly_on_glass_are_told(
+    data_set: Path, tmp_path: Path, outlined: tuple[Disc, ...], said: str
+) -> None:
+    """They may be another slide's. Not some tumour cells at the rim of tissue, over which an outline reaches."""
+    row = row_of("tumor_001")
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    (tmp_path / row.key).symlink_to(data_set / row.key)
+    write_asap(tmp_path / row.annotation_key, outlined)
+    told: list[str] = []
+    prepare([row], tmp_path, tmp_path / "index", tell=told.append)
+    notes = [line for line in told if "of the outlined tumour" in line]
+    assert len(notes) == bool(said)
+    assert re.search(said, "".join(notes))
+
+
 def test_what_of_the_overview_cannot_be_read_is_said(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
