@@ -25,8 +25,9 @@ from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
 from nodescan.evaluation.outlined_lesions import outlined_sizes_um
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import CLASS_OF
-from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored, one_channel
+from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
 from nodescan.phantoms import TRUTH_ENDING
+from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
@@ -186,16 +187,19 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
-            with Image.open(path, formats=MASK_FORMATS) as image:
+            with opened_picture(path, MASK_FORMATS) as image:
                 if image.width * image.height > MOST_MASK_PIXELS:
                     raise AnnotationError(
                         f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
                         f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
                     )
                 check_stored(path, image)
+                load_whole(image)
                 pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
-        raise AnnotationError(f"{path.name}: can't be read as a mask ({error}); save it as PNG or TIFF") from error
+        raise AnnotationError(
+            f"{path.name}: can't be read as a mask ({what_is_wrong(error)}); copy it again, or save it as PNG or TIFF"
+        ) from error
     values = one_channel(path, pixels)
     present = set(np.unique(values).tolist())
     if not (present <= {0, 1} or present <= {0, 255}):
