@@ -1,6 +1,5 @@
 """Reads outlines that pathologists drew: ASAP XML or QuPath GeoJSON."""
 
-import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from nodescan.annotations.stated import StatedSize, by_feature, stated_cut_off, 
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
+from nodescan.strict_json import strict_json
 
 DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
@@ -296,8 +296,8 @@ def _bytes_of(path: Path) -> bytes:
 
 def _json_of(path: Path) -> object:
     try:
-        return json.loads(_bytes_of(path))
-    except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
+        return strict_json(_bytes_of(path))
+    except (ValueError, RecursionError) as error:  # not JSON, not text, a key twice, or nested without end
         raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
 
 

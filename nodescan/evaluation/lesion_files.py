@@ -1,6 +1,5 @@
 """One slide's lesions as a reference file shows them: a mask at level 5, drawn outlines, or planted truth."""
 
-import json
 import math
 import re
 import warnings
@@ -29,6 +28,7 @@ from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
+from nodescan.strict_json import strict_json
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
@@ -237,7 +237,7 @@ class _Truth:
 
 def _read_truth(path: Path) -> _Truth:
     try:
-        content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
+        content = cast("Mapping[str, object]", strict_json(path.read_bytes()))
         um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]
