@@ -25,6 +25,7 @@ from nodescan.evaluation.outlined_lesions import outlined_sizes_um
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import CLASS_OF
 from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
+from nodescan.measurement import check_possible
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
@@ -88,12 +89,19 @@ class LesionFile:
         return _drawn(self._outlines().on_canvas(shown_from_px), size_px)
 
     def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
-        """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask."""
+        """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask.
+
+        Raises AnnotationError, also where one is longer than any lymph node.
+        """
         gap_um = Micrometers(0.0)
+        planted: tuple[float, ...] = ()
         if self.kind_of_file == "mask":
-            return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
-        drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
-        return tuple(_as_planted(one, planted) for one in measure_polygons(drawn, own, joining_gap_um=gap_um))
+            measured = measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
+        else:
+            drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
+            measured = measure_polygons(drawn, own, joining_gap_um=gap_um)
+        check_possible(self.path.name, measured)
+        return tuple(_as_planted(one, planted) for one in measured)
 
     def itc(self, found: LesionMap, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> frozenset[int]:
         """Which of a map's lesions are isolated tumour cells by their outlines' exact size; a mask's are by its pixels.
