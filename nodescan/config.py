@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
+from nodescan.given_files import given_bytes
 from nodescan.imaging.quality import cuts_into
 from nodescan.scan_settings import ScanSettings
 from nodescan.strict_yaml import StrictLoader, what_is_wrong
@@ -44,7 +45,7 @@ def load_config(path: Path | None = None) -> Config:
     """The settings in `path`, or the packed ones (None). Raises ConfigError that names the file and the key's path."""
     source = default_config_path() if path is None else path
     try:
-        text = source.read_text(encoding="utf-8")
+        text = given_bytes(source).decode()
     except OSError as error:
         raise ConfigError(f"{source.name}: can't be read ({error.strerror}); name a YAML file") from error
     except UnicodeDecodeError as error:

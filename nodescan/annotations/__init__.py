@@ -22,6 +22,7 @@ from nodescan.annotations.stated import StatedSize, by_feature, stated_cut_off, 
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
+from nodescan.given_files import given_bytes
 from nodescan.strict_json import strict_json
 
 DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
@@ -289,7 +290,7 @@ def _check_crossings(path: Path, piece: _Piece) -> None:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return given_bytes(path)
     except OSError as error:
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a file of outlines") from error
 
