@@ -1,7 +1,7 @@
 """Pictures of a slide's largest deposits, each with its surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.threads import thread_errors
+from nodescan.threads import start_each
 
 _CLOSE_UP_PX, _SMALLEST_UM, _READERS = 512, 300.0, 2
 """The longest that a picture's side may be, the least that it shows, and how many are read at a time."""
@@ -24,13 +24,11 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
 
     Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
     """
-    pool = ThreadPoolExecutor(_READERS, thread_name_prefix="close-up")
-    with thread_errors():
-        coming = [(deposit.id, pool.submit(_close_up, slide, deposit)) for deposit in deposits[:MOST_CLOSE_UPS]]
-    pool.shutdown(wait=False)
+    largest = deposits[:MOST_CLOSE_UPS]
+    waits = start_each("close-up", partial(_close_up, slide), largest, threads=_READERS)
 
     def pictures() -> Mapping[int, Picture]:
-        read = ((number, picture.result()) for number, picture in coming)
+        read = ((deposit.id, wait()) for deposit, wait in zip(largest, waits, strict=True))
         return {number: picture for number, picture in read if picture is not None}
 
     return pictures

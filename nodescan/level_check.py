@@ -74,10 +74,7 @@ def likeness_of_levels(slide: Slide, overview: Picture, tissue: TissueMask, spac
 
 
 def _likenesses(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> Iterator[float]:
-    side_px = _SAMPLES * _SAMPLE_PX
-    size_um = (side_px * spacing.x, side_px * spacing.y)
-    for x_um, y_um in dense_places(overview, tissue, size_um=size_um, most=_PLACES):
-        box = PixelBox(round(x_um / spacing.x), round(y_um / spacing.y), side_px, side_px)
+    for box in dense_places(overview, tissue, spacing, side_px=_SAMPLES * _SAMPLE_PX, most=_PLACES):
         with suppress(RegionUnreadableError):
             one = _averaged(_fine(slide, box, spacing), _SAMPLES)[..., 1].astype(np.float32)
             other = _averaged(slide.read(box, spacing), _SAMPLES)[..., 1].astype(np.float32)

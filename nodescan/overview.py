@@ -1,8 +1,9 @@
 """The slide at low magnification: what it shows, and where its tissue is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +84,7 @@ def view_whole(
     width, height = slide.frame_size(spacing)
     _check_memory(slide.ref, (width, height), spacing)
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
-    unseen, lost = (np.zeros((height, width), dtype=np.bool_) for _ in range(2))
-    view = _View(slide, picture, unseen, lost, progress, analysed_um, _MOST_FINER_PX)
+    view = _View(slide, picture, progress, analysed_um)
     for top in range(0, height, _BLOCK_PX):
         if top > 0:
             view.tell()
@@ -125,21 +125,19 @@ def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: Ove
     return None if unseen.all() else picture
 
 
-@dataclass(slots=True)
 class _View:
-    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read; lost : bool (H, W), what
-    its own level lost. left_px: how many pixels of finer levels may still be read. white: parts of damaged blocks that
-    hold pure white or black. failed: reads that failed so far."""
+    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read."""
 
-    slide: Slide
-    picture: Picture
-    unseen: NDArray[np.bool_]
-    lost: NDArray[np.bool_]
-    progress: Progress | None
-    analysed_um: tuple[float, float] | None
-    left_px: int
-    white: list[PixelBox] = field(default_factory=list)
-    failed: int = 0
+    def __init__(
+        self, slide: Slide, picture: Picture, progress: Progress | None, analysed_um: tuple[float, float] | None
+    ) -> None:
+        self.slide, self.picture, self.progress = slide, picture, progress
+        height, width, _ = picture.pixels.shape
+        self.unseen = np.zeros((height, width), dtype=np.bool_)
+        self._whole, self._lost = PixelBox(0, 0, width, height), np.zeros_like(self.unseen)  # lost: by its own level
+        self._finer = _FinerLevels(slide, picture.spacing, analysed_um, self.tell)
+        self._white: list[PixelBox] = []  # parts of damaged blocks that hold pure white or black
+        self._failed_reads = 0
 
     def fill(self, box: PixelBox) -> None:
         """Reads a box of the picture, and finds what of it can't be read."""
@@ -148,98 +146,113 @@ class _View:
         )
         for part, pixels in parts:
             if pixels is None:
-                self.unseen[_window(part)] = self.lost[_window(part)] = True
-                self._fill_finer(part, _times_finer(self.slide, self.picture.spacing))
+                self.unseen[part.window] = self._lost[part.window] = True
+                self._fill_finer(part)
                 continue
-            self.picture.pixels[_window(part)] = pixels
+            self.picture.pixels[part.window] = pixels
             if part != box and _is_pure(pixels).any():
-                self.white.append(part)
+                self._white.append(part)
 
     def fill_beside_lost(self) -> None:
         """Reads white right beside what is lost at finer levels, too: it may be of the same lost tile.
 
         After all that is lost: glass may be pure white, and must not use up what may be read.
         """
-        for part in self.white:
+        for part in self._white:
             for block in part.blocks(_SMALLEST_PX, _SMALLEST_PX):
                 near = block.common(part)
-                around = near.grown(_SMALLEST_PX).common(PixelBox(0, 0, *self.lost.shape[::-1]))
-                if self.lost[_window(around)].any():
-                    self._fill_finer(near, _times_finer(self.slide, self.picture.spacing))
-
-    def _fill_finer(self, part: PixelBox, times_finer: Sequence[int]) -> None:
-        """Fills what is unseen, or pure white or black, of a part with what finer levels have of it, the coarsest that
-        can be read. Pure white or black that none of them can confirm is unseen."""
-        if not times_finer:
-            self.unseen[_window(part)] |= _is_pure(self.picture.pixels[_window(part)])
-            return
-        times, *finer_still = times_finer
-        side = max(1, _BLOCK_PX // times)
-        trusted = self._trusted(times)
-        for whole in part.blocks(side, side):
-            block = whole.common(part)
-            pixels = self._reduced(block, times)
-            if pixels is None:
-                self._fill_finer(block, finer_still)
-            else:
-                self._show(block, pixels, trusted=trusted)
-
-    def _show(self, block: PixelBox, pixels: NDArray[np.uint8], *, trusted: bool) -> None:
-        """Fills what is unseen or pure of a block. trusted: whether pure pixels are taken for what was scanned."""
-        shown, unseen = self.picture.pixels[_window(block)], self.unseen[_window(block)]
-        filled = unseen | _is_pure(shown)
-        if not trusted:
-            filled &= ~_is_pure(pixels)
-        shown[filled] = pixels[filled]
-        unseen &= ~filled
-
-    def _reduced(self, block: PixelBox, times: int) -> NDArray[np.uint8] | None:
-        """uint8 (h, w, 3): a block of the picture as means of so many times finer pixels; None where it can't be."""
-        self.left_px -= block.width * block.height * times**2
-        if self.left_px < 0:
-            return None
-        self.tell()
-        box = PixelBox(block.left * times, block.top * times, block.width * times, block.height * times)
-        with suppress(RegionUnreadableError):
-            pixels = self.slide.read(box, self.picture.spacing.scaled(1 / times))
-            return np.asarray(Image.fromarray(pixels).reduce(times))
-        return None
-
-    def _trusted(self, times: int) -> bool:
-        """Whether the level that serves so many times finer pixels is coarser than the one that is analysed."""
-        if self.analysed_um is None:
-            return False
-        finer, analysed = self.picture.spacing.scaled(1 / times), self.slide.frame_spacing(*self.analysed_um)
-        return analysed.mean < finer.mean and not self.slide.same_pixels(finer, analysed)
+                if self._lost[near.grown(_SMALLEST_PX).common(self._whole).window].any():
+                    self._fill_finer(near)
 
     def tell(self) -> None:
         """A sign of life."""
         if self.progress is not None:
             self.progress.tiles_done(self.slide.ref.slide_id, 0, 0.0)
 
+    def _fill_finer(self, part: PixelBox) -> None:
+        """Fills what is unseen, or pure white or black, of a part with what finer levels have of it. Pure white or
+        black that none of them can confirm is unseen."""
+        for block, pixels, trusted in self._finer.read(part):
+            shown, unseen = self.picture.pixels[block.window], self.unseen[block.window]
+            if pixels is None:
+                unseen |= _is_pure(shown)
+                continue
+            filled = unseen | _is_pure(shown)
+            if not trusted:
+                filled &= ~_is_pure(pixels)
+            shown[filled] = pixels[filled]
+            unseen &= ~filled
+
     def _narrows_down(self) -> bool:
-        self.failed += 1
+        self._failed_reads += 1
         self.tell()
-        return self.failed <= _MOST_FAILED
+        return self._failed_reads <= _MOST_FAILED
 
 
-def _times_finer(slide: Slide, spacing: Spacing) -> tuple[int, ...]:
-    """How many times finer than `spacing` each finer level is, rounded down; the coarsest of them first."""
-    finest = slide.info.spacing
-    most = int(min(spacing.x / finest.x, spacing.y / finest.y) * (1 + _ROUNDING))
-    found: list[int] = []
-    for times in range(2, most + 1):
-        finer = spacing.scaled(1 / times)
-        if slide.same_pixels(finer, spacing):
-            continue
-        if found and slide.same_pixels(finer, spacing.scaled(1 / found[-1])):
-            found.pop()
-        found.append(times)
-    return tuple(found)
+class _FinerLevels:
+    """The levels finer than a picture at `spacing`, read while there is time. tell: gives a sign of life."""
 
+    def __init__(
+        self, slide: Slide, spacing: Spacing, analysed_um: tuple[float, float] | None, tell: Callable[[], None]
+    ) -> None:
+        self._slide, self._spacing, self._analysed_um, self._tell = slide, spacing, analysed_um, tell
+        self._left_px = _MOST_FINER_PX
 
-def _window(box: PixelBox) -> tuple[slice, slice]:
-    return slice(box.top, box.bottom), slice(box.left, box.right)
+    def read(self, part: PixelBox) -> Iterator[tuple[PixelBox, NDArray[np.uint8] | None, bool]]:
+        """Each block of a part of the picture, with its pixels, uint8 (h, w, 3), by the coarsest level that can be read
+        there, None where none can; and whether pure white or black is taken for what was scanned."""
+        yield from self._read(part, self._times_finer)
+
+    def _read(
+        self, part: PixelBox, times_finer: Sequence[int]
+    ) -> Iterator[tuple[PixelBox, NDArray[np.uint8] | None, bool]]:
+        if not times_finer:
+            yield part, None, False
+            return
+        times, *finer_still = times_finer
+        side = max(1, _BLOCK_PX // times)
+        trusted = self._is_trusted(times)
+        for whole in part.blocks(side, side):
+            block = whole.common(part)
+            pixels = self._reduced(block, times)
+            if pixels is None:
+                yield from self._read(block, finer_still)
+            else:
+                yield block, pixels, trusted
+
+    def _reduced(self, block: PixelBox, times: int) -> NDArray[np.uint8] | None:
+        """uint8 (h, w, 3): a block of the picture as means of so many times finer pixels; None where it can't be."""
+        self._left_px -= block.width * block.height * times**2
+        if self._left_px < 0:
+            return None
+        self._tell()
+        box = PixelBox(block.left * times, block.top * times, block.width * times, block.height * times)
+        with suppress(RegionUnreadableError):
+            pixels = self._slide.read(box, self._spacing.scaled(1 / times))
+            return np.asarray(Image.fromarray(pixels).reduce(times))
+        return None
+
+    def _is_trusted(self, times: int) -> bool:
+        """Whether the level that serves so many times finer pixels is coarser than the one that is analysed."""
+        if self._analysed_um is None:
+            return False
+        finer, analysed = self._spacing.scaled(1 / times), self._slide.frame_spacing(*self._analysed_um)
+        return analysed.mean < finer.mean and not self._slide.same_pixels(finer, analysed)
+
+    @cached_property
+    def _times_finer(self) -> tuple[int, ...]:
+        """How many times finer than the picture each finer level is, rounded down; the coarsest of them first."""
+        slide, spacing, finest = self._slide, self._spacing, self._slide.info.spacing
+        most = int(min(spacing.x / finest.x, spacing.y / finest.y) * (1 + _ROUNDING))
+        found: list[int] = []
+        for times in range(2, most + 1):
+            finer = spacing.scaled(1 / times)
+            if slide.same_pixels(finer, spacing):
+                continue
+            if found and slide.same_pixels(finer, spacing.scaled(1 / found[-1])):
+                found.pop()
+            found.append(times)
+        return tuple(found)
 
 
 def _is_pure(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:

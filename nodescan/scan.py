@@ -3,8 +3,9 @@
 Read `scan_slide` first. Its steps, and where each is told in full:
 
 1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
-2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue, tile_pass.py
-   shows them to the network, second_look/ has float32 answer again what could change a finding.
+2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue,
+   tile_batches.py reads them ahead of the network, tile_pass.py keeps what it says of them, and second_look/ has
+   float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
@@ -16,23 +17,21 @@ Whoever scans many slides calls it by batch/slide_task.py, which writes the repo
 under way in a process: turns.py has one go through step 1 while the network is the other's.
 """
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
 from nodescan.close_ups import begin_close_ups
 from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.maps import NotExamined, TissueMask
-from nodescan.domain.report import Provenance, SlideReport, SlideResult
+from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.verdict import conclude, deposit_flags
+from nodescan.domain.verdict import conclude
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
-from nodescan.examination.tile_pass import read_first_tiles
+from nodescan.examination.tile_batches import read_first_tiles
 from nodescan.imaging.detections import find_detections
 from nodescan.imaging.segmentation import find_foci
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
@@ -40,12 +39,10 @@ from nodescan.level_check import begin_level_check
 from nodescan.overview import overview_and_tissue, overview_bytes
 from nodescan.scan_settings import ScanSettings
 from nodescan.slide_flags import (
-    cut_off,
-    edge_and_glass_flags,
     examination_flags,
+    finding_flags,
     mark_cut_off,
     model_flags,
-    pattern_flags,
     small_pale_flags,
     tissue_flags,
 )
@@ -75,30 +72,28 @@ class ScanTools:
 
 
 def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Turn | None = None) -> SlideResult:
-    """Read one slide, find and measure its deposits, and say what follows.
+    """Read one slide, find and measure its deposits, and say what follows; the report has no provenance yet.
 
     turn: where another slide may be scanned in this process, too. Raises SlideError where the slide can't be used at
     all; areas that can't be read are marked as not examined and make the slide incomplete.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
     turn, predictor, settings = turn or alone(), tools.predictor, tools.settings
     with closing(tools.open_slide(ref)) as slide:
         turn.wait_for_room(overview_bytes(slide, settings.overview))
         overview, tissue = overview_and_tissue(slide, settings, progress, analysed_um=predictor.spacing_range_um)
         wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
-        survey = read_first_tiles(slide, plan(slide, tissue, predictor), predictor)
+        survey = plan(slide, tissue, predictor)
+        reader = read_first_tiles(slide, survey, predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
         with turn.network():
-            examination = examine(slide, survey, predictor=predictor, settings=settings, progress=progress)
+            examination = examine(reader, predictor=predictor, settings=settings, progress=progress)
         foci = find_foci(examination.probability, predictor.decision, settings.segmentation)
-        found = foci.deposits()
-        cut = cut_off(found, examination, tissue, rule=predictor.decision)
-        sized = mark_cut_off(found, cut, predictor.decision)
+        sized, cut = mark_cut_off(foci.deposits(), examination, tissue, rule=predictor.decision)
         wait_for_close_ups = begin_close_ups(slide, sized)
         deposits = with_cell_counts(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
-        flags = (
+        about_slide = (
             *slide.info.warnings,
             *wait_for_tissue_flags(),
             *examination_flags(examination),
@@ -106,24 +101,23 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
             *model_flags(predictor.model),
             *wait_for_level_flags(examination),
         )
-        if _judged(flags):  # else nothing that the network marked is a finding
-            flags = (
-                *flags,
-                *wait_for_spacing_flags(),
-                *edge_and_glass_flags(deposits, cut, examination, tissue, rule=predictor.decision),
-                *deposit_flags(deposits),
-                *pattern_flags(deposits, foci),
-            )
-        finding = Finding(tissue, examination, deposits, detections, flags)
-        provenance = _provenance(slide, predictor, examination, started=started, clock=clock + turn.waited_s)
-        report = report_of(slide, finding, predictor, provenance)
-        close_ups = wait_for_close_ups()
-    if codes_of(flags) & NOT_SHOWN:
-        return SlideResult(report, examination.probability, tissue)
-    return SlideResult(report, examination.probability, tissue, overview, close_ups)
+        about_finding: tuple[Flag, ...] = ()
+        if _judged(about_slide):  # else nothing that the network marked is a finding
+            about_finding = (*wait_for_spacing_flags(), *finding_flags(deposits, cut, foci, examination, tissue))
+        finding = Finding(tissue, examination, deposits, detections, (*about_slide, *about_finding))
+        result = SlideResult(
+            report=report_of(slide, finding, predictor),
+            probability=examination.probability,
+            tissue=tissue,
+            overview=overview,
+            close_ups=wait_for_close_ups(),
+            fingerprint=slide.fingerprint(),
+            precision=examination.precision,
+        )
+    return replace(result, overview=None, close_ups=None) if codes_of(finding.flags) & NOT_SHOWN else result
 
 
-def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenance: Provenance) -> SlideReport:
+def report_of(slide: Slide, finding: Finding, predictor: TilePredictor) -> SlideReport:
     """What is said of the slide. tumour_probability is the confidence of its likeliest detection, 0 without any.
 
     It is None where nothing was examined, or the network can't judge the slide: 0 would say that it had looked.
@@ -154,22 +148,6 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor, provenan
         info=slide.info,
         analysis_spacing=looked.frame_spacing,
         model=predictor.model,
-        provenance=provenance,
-    )
-
-
-def _provenance(
-    slide: Slide, predictor: TilePredictor, examination: Examination, *, started: datetime, clock: float
-) -> Provenance:
-    """How the report came about. clock: time.monotonic() when the scan began, without what it waited for others."""
-    return Provenance(
-        versions={},  # the batch fills in these two: it alone knows them
-        config_sha256="",
-        slide_fingerprint=slide.fingerprint(),
-        device=predictor.device,
-        precision=examination.precision,
-        started=started.isoformat(timespec="seconds"),
-        seconds=time.monotonic() - clock,
     )
 
 

@@ -14,7 +14,7 @@ from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import NotExamined, Picture, TissueMask
 from nodescan.domain.naming import deposits_do, place_words
 from nodescan.domain.report import ModelIdentity, Untuned
-from nodescan.domain.verdict import class_found, waist_flags, whole_flags
+from nodescan.domain.verdict import class_found, deposit_flags, waist_flags, whole_flags
 from nodescan.examination import Examination
 from nodescan.imaging.components import components
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
@@ -199,21 +199,31 @@ class CutOff:
     by_unexamined: tuple[int, ...]
     by_edge: tuple[int, ...]
 
+    def marked(self, deposits: Sequence[Deposit], rule: DecisionRule) -> tuple[Deposit, ...]:
+        """All of the deposits; those cut off are marked, and their sizes less sure: see as_cut_off()."""
+        ids = {*self.by_unexamined, *self.by_edge}
+        return tuple(as_cut_off(one, rule) if one.id in ids else one for one in deposits)
 
-def cut_off(deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, *, rule: DecisionRule) -> CutOff:
-    """Which deposits may go on where nobody looked."""
+
+def mark_cut_off(
+    deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, *, rule: DecisionRule
+) -> tuple[tuple[Deposit, ...], CutOff]:
+    """The deposits, marked where they may go on where nobody looked, and which these are."""
     map_, wanted = examination.probability, examination.wanted
     uncertain = () if examination.complete else deposits
-    return CutOff(
+    cut = CutOff(
         tuple(deposit.id for deposit in uncertain if touches_unexamined(deposit, map_, wanted=wanted, rule=rule)),
         tuple(deposit.id for deposit in deposits if touches_edge(deposit, tissue, map_, rule=rule)),
     )
+    return cut.marked(deposits, rule), cut
 
 
-def mark_cut_off(deposits: Sequence[Deposit], cut: CutOff, rule: DecisionRule) -> tuple[Deposit, ...]:
-    """The deposits; those cut off are marked, and their sizes less sure: see as_cut_off()."""
-    ids = {*cut.by_unexamined, *cut.by_edge}
-    return tuple(as_cut_off(one, rule) if one.id in ids else one for one in deposits)
+def finding_flags(
+    deposits: Sequence[Deposit], cut: CutOff, foci: FoundFoci, examination: Examination, tissue: TissueMask
+) -> tuple[Flag, ...]:
+    """What is said of the deposits, and of the foci that they were made of."""
+    at_edges = edge_and_glass_flags(deposits, cut, examination, tissue, rule=foci.rule)
+    return (*at_edges, *deposit_flags(deposits), *pattern_flags(deposits, foci))
 
 
 def edge_and_glass_flags(

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.units import Spacing
@@ -61,8 +60,6 @@ def _spacing(slide: Slide, finest_um: float, coarsest_um: float) -> Spacing | No
 
 def _pieces(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> Iterator[NDArray[np.uint8]]:
     """uint8 (_PIECE_PX, _PIECE_PX, 3) each, at `spacing`, spread over the denser half of the tissue."""
-    size_um = (_PIECE_PX * spacing.x, _PIECE_PX * spacing.y)
-    for x_um, y_um in dense_places(overview, tissue, size_um=size_um, most=_PIECES):
-        box = PixelBox(round(x_um / spacing.x), round(y_um / spacing.y), _PIECE_PX, _PIECE_PX)
+    for box in dense_places(overview, tissue, spacing, side_px=_PIECE_PX, most=_PIECES):
         with suppress(RegionUnreadableError):
             yield slide.read(box, spacing)

@@ -1,12 +1,13 @@
 """Work in threads of its own, and what becomes of it where the system refuses them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from nodescan.errors import WorkerError
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _REFUSED = "can't start new thread"
@@ -26,12 +27,21 @@ def thread_errors() -> Iterator[None]:
 
 
 def start_in_thread(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:
-    """Begins `work` in a thread of that name; what it returns waits for the result, and raises what `work` raised.
+    """As start_each, of one piece of work in a thread of its own."""
+    (wait,) = start_each(name, lambda each: work(*each), [given], threads=1)
+    return wait
+
+
+def start_each(
+    name: str, work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int
+) -> list[Callable[[], _Result]]:
+    """Begins `work` on each in so many threads of that name; what it returns waits for one's result, or raises what
+    `work` raised.
 
     Raises WorkerError where the system gives no thread.
     """
-    thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
     with thread_errors():
-        coming = thread.submit(work, *given)
-    thread.shutdown(wait=False)
-    return coming.result
+        waits: list[Callable[[], _Result]] = [pool.submit(work, item).result for item in items]
+    pool.shutdown(wait=False)
+    return waits

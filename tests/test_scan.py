@@ -15,10 +15,11 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
-from nodescan.domain.report import Provenance, SlideReport, Status, Untuned
+from nodescan.domain.report import SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_batches import TileReader
 from nodescan.reports.sentences import answer, how_sure, look_first
 from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
@@ -139,8 +140,7 @@ def concluded(missing: int) -> SlideReport:
     stain = np.zeros((*wanted.shape, 2), dtype=np.float16)
     looked = Examination(map_, SPACING, wanted, unread * np.uint8(NotExamined.UNREAD), stain, "float32")
     finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
-    provenance = Provenance({}, "", "f" * 64, "cpu", "float32", "2026-01-01T00:00:00+00:00", 1.0)
-    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor(), provenance)
+    return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor())
 
 
 def test_a_single_cell_that_was_not_examined_leaves_a_slide_incomplete() -> None:
@@ -363,8 +363,8 @@ def test_a_cell_that_ink_hides_for_the_most_part_is_not_examined(pixels: int, ex
     hidden[320:336, 336:352] = (np.arange(256) < pixels).reshape(16, 16)
     mask = TissueMask(tissue & ~hidden, SPACING, hidden=hidden)
     slide, predictor = PaintedSlide(painted()), ColourPredictor()
-    survey = plan(slide, mask, predictor)
-    looked = examine(slide, survey, predictor=predictor, settings=load_config().settings, progress=Viewer())
+    reader = TileReader(slide, plan(slide, mask, predictor))
+    looked = examine(reader, predictor=predictor, settings=load_config().settings, progress=Viewer())
     assert looked.wanted[20:22, 20:22].all()
     assert looked.probability.examined[20:22, 20:22].tolist() == [[True, examined], [True, True]]
     assert looked.share_of(NotExamined.HIDDEN) == (0 if examined else 0.25)

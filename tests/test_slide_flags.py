@@ -22,7 +22,6 @@ from nodescan.slide_flags import (
     CutOff,
     edge_and_glass_flags,
     examination_flags,
-    mark_cut_off,
     pattern_flags,
     stain_flags,
     tissue_flags,
@@ -90,7 +89,7 @@ def test_an_area_that_was_left_out_is_flagged_with_its_size(reason: str) -> None
 def test_deposits_that_are_cut_off_are_less_sure_whatever_cut_them() -> None:
     """By tissue that wasn't examined, by the end of the scan, or both: the smoothing is added; others stay."""
     alone = replace(MICRO, id=4)
-    found = mark_cut_off((MACRO, MICRO, ITC, alone), CutOff((1, 3), (2, 3)), RULE)
+    found = CutOff((1, 3), (2, 3)).marked((MACRO, MICRO, ITC, alone), RULE)
     assert [one.cut_off for one in found] == [True, True, True, False]
     for one, before in zip(found[:3], (MACRO, MICRO, ITC), strict=True):
         assert one.diameter_uncertainty_um == pytest.approx(math.hypot(before.diameter_uncertainty_um, 40))

@@ -14,7 +14,8 @@ from nodescan.reports import ALWAYS
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint, state_of
-from nodescan.slides.spacing import FileSpacing, choose_spacing
+from nodescan.slides.spacing import choose_spacing
+from nodescan.slides.stated_spacing import FileSpacing
 from nodescan.whole_files import output_errors, refuse_link
 
 EARLIER_REPORTS = "earlier-reports"

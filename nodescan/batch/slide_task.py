@@ -101,16 +101,18 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
     DeviceLostError or CrowdedError, writing nothing either, where the GPU failed or memory ran out beside another
     slide: nothing is wrong with the slide, and another process, or this one when it is alone, may scan it.
     """
-    turn = turn or alone()
-    started, clock = datetime.now(UTC), time.monotonic()
+    turn, clock = turn or alone(), time.monotonic()
     asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
+    provenance = _provenance(tools, asked)
     failure: SlideResult | None = None
     try:
         with _crowding(ref, turn):
             result = scan_slide(ref, tools.for_scan, progress=viewer, turn=turn)
             if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
                 raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
-            report = failed_if_unread(_with_config(result.report, tools.config, asked), tools.rules.max_unread_percent)
+            read = replace(provenance, slide_fingerprint=result.fingerprint, precision=result.precision)
+            made = replace(result.report, provenance=replace(read, seconds=_seconds(clock, turn)))
+            report = failed_if_unread(made, tools.rules.max_unread_percent)
             _write(replace(result, report=report), tools, tools.reports)
         if report.status is Status.FAILED:
             viewer.error(_with_id(ref, f"{ref.path.name}: {report.flags[0].message}"))
@@ -124,11 +126,16 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
     except Exception as error:  # a defect in the program may cost a slide, never the batch
         report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
-    seconds = time.monotonic() - clock - turn.waited_s
+    took_s = _seconds(clock, turn)
     if failure is not None:
-        report = _written_failure(failure, tools, _provenance(tools, started, seconds, asked), viewer=viewer)
-    viewer.slide_finished(report, seconds)
+        report = _written_failure(failure, tools, replace(provenance, seconds=took_s), viewer=viewer)
+    viewer.slide_finished(report, took_s)
     return report
+
+
+def _seconds(clock: float, turn: Turn) -> float:
+    """Since then, by time.monotonic(), without what the slide waited for others."""
+    return time.monotonic() - clock - turn.waited_s
 
 
 def spoils_its_process(report: SlideReport) -> bool:
@@ -143,7 +150,7 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: 
     # Without a look at the file: on a disk that hangs this process would hang too.
     most_unread = tools.rules.max_unread_percent
     asked = Asked("", ref.mpp_um, ref.override_mpp, most_unread, tuple(tools.reports), ref.place)
-    report = _written_failure(failure, tools, _provenance(tools, datetime.now(UTC), 0.0, asked), viewer=viewer)
+    report = _written_failure(failure, tools, _provenance(tools, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report
 
@@ -225,14 +232,6 @@ def _glimpse(ref: SlideRef, tools: SlideTools) -> Picture | None:
     return None
 
 
-def _with_config(report: SlideReport, config: Config, asked: Asked) -> SlideReport:
-    """What a scan can't know is added here: the name of the settings it was handed, and what is installed."""
-    assert report.provenance is not None
-    made = versions(report.provenance.device)
-    provenance = replace(report.provenance, config_sha256=config.sha256, versions=made, asked=asked)
-    return replace(report, provenance=provenance)
-
-
 def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
     return SlideReport(slide=ref, status=status, metastasis=None, at_least=False, flags=(flag,))
 
@@ -259,15 +258,15 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     return flag
 
 
-def _provenance(tools: ReportTools, started: datetime, seconds: float, asked: Asked) -> Provenance:
-    """Of a slide that was never read, so without a fingerprint."""
+def _provenance(tools: ReportTools, asked: Asked) -> Provenance:
+    """Of a slide that is begun now, but for what reading it tells: its fingerprint, the precision, how long it took."""
     return Provenance(
         versions=versions(tools.predictor.device),
         config_sha256=tools.config.sha256,
         slide_fingerprint="",
         device=tools.predictor.device,
         precision=tools.predictor.precision,
-        started=started.isoformat(timespec="seconds"),
-        seconds=seconds,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
         asked=asked,
     )

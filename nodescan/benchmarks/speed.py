@@ -19,7 +19,7 @@ from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.examination import examine
 from nodescan.examination.survey import Survey
-from nodescan.examination.tile_pass import readers_for
+from nodescan.examination.tile_batches import TileReader, readers_for
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s, reckoned_from
 from nodescan.inference.slots import open_in_slot
@@ -163,7 +163,8 @@ def measure_stages(
     is no tissue."""
     with tissue_tiles(ref, predictor) as found:
         survey, reader = found.survey, found.slide.info.reader
-        read = np.stack([_read(found.slide, survey, tile) for tile in _middle(survey, predictor.batch_size)])
+        tiles = TileReader(found.slide, survey)
+        read = np.stack([tiles.read(tile) for tile in _middle(survey, predictor.batch_size)])
     on_cpu = _on_cpu(predictor)
     if not on_cpu and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
         few = f"{len(survey.tiles)} tiles are few for batches of {predictor.batch_size}"
@@ -259,14 +260,11 @@ def _middle(survey: Survey, count: int) -> tuple[tuple[int, int], ...]:
     return survey.tiles[first : first + count]
 
 
-def _read(slide: Slide, survey: Survey, tile: tuple[int, int]) -> NDArray[np.uint8]:
-    return slide.read(survey.grid.input_box(*tile), survey.spacing)
-
-
 def _decode(slide: Slide, survey: Survey, predictor: TilePredictor) -> float:
     """Read tiles as a scan does, with as many threads and in its order, and nothing else; Mpx."""
+    reader = TileReader(slide, survey)
     with ThreadPoolExecutor(readers_for(predictor)) as pool:
-        tiles = pool.map(lambda tile: _read(slide, survey, tile).size / 3e6, _middle(survey, MOST_TILES))
+        tiles = pool.map(lambda tile: reader.read(tile).size / 3e6, _middle(survey, MOST_TILES))
         return sum(tiles)
 
 
@@ -292,7 +290,7 @@ def _scan(slide: Slide, survey: Survey, predictor: TilePredictor, scans: list[_S
     """The scan's own way through all tiles; Mpx of tissue. scans: takes what is known of it."""
     settings, megapixels = load_config().settings, _tissue_px(survey, predictor) / 1e6
     started, first = time.perf_counter(), _FirstPass()
-    found = examine(slide, survey, predictor=predictor, settings=settings, progress=first)
+    found = examine(TileReader(slide, survey), predictor=predictor, settings=settings, progress=first)
     guard_s = time.perf_counter() - first.ended
     scans.append(_Scan(megapixels / (first.ended - started), guard_s, found.precision))
     return megapixels

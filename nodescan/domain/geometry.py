@@ -34,6 +34,11 @@ class PixelBox:
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         return PixelBox(left, top, max(0, right - left), max(0, bottom - top))
 
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """(rows, columns) of this box, which doesn't overhang, in an array of its frame."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
     def within(self, outer: "PixelBox") -> tuple[slice, slice]:
         """(rows, columns) of this box in an array that holds the pixels of `outer`, which covers it."""
         top, left = self.top - outer.top, self.left - outer.left

@@ -225,6 +225,7 @@ class SlideResult:
     """The report and the arrays it was made from, handed to each writer; None for a slide that never opened.
 
     overview: whole slide at low magnification. close_ups: deposit id -> its surroundings at useful magnification.
+    fingerprint, precision: as Provenance has them, for whoever makes that.
     """
 
     report: SlideReport
@@ -232,3 +233,5 @@ class SlideResult:
     tissue: TissueMask | None = None
     overview: Picture | None = None
     close_ups: Mapping[int, Picture] | None = None
+    fingerprint: str = ""
+    precision: str = ""

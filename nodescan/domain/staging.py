@@ -1,6 +1,7 @@
 """pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import add
 
 from nodescan.domain.classification import Metastasis
 
@@ -120,13 +121,7 @@ class Foci:
         return self.itc + self.micro + self.macro
 
     def __add__(self, other: "Foci") -> "Foci":
-        return Foci(
-            self.itc + other.itc,
-            self.micro + other.micro,
-            self.macro + other.macro,
-            self.to_micro + other.to_micro,
-            self.to_macro + other.to_macro,
-        )
+        return Foci(*map(add, astuple(self), astuple(other)))
 
 
 def count_nodes(

@@ -1,8 +1,7 @@
 """Numbers that carry their unit in their type."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NewType
+from typing import NewType, get_type_hints
 
 Micrometers = NewType("Micrometers", float)
 SquareMicrometers = NewType("SquareMicrometers", float)
@@ -51,9 +50,18 @@ class Spacing:
         return Spacing(MicronsPerPixel(self.x * factor), MicronsPerPixel(self.y * factor))
 
 
-def check_limits(settings: object, limits: Mapping[str, tuple[float, float]]) -> None:
-    """Raises ValueError that names the first field outside its limits, (least, most), which are allowed themselves."""
-    for name, (least, most) in limits.items():
-        value: float = getattr(settings, name)
-        if not least <= value <= most:
-            raise ValueError(f"{name} must lie from {least:g} to {most:g}, not {value:g}")
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a setting, in Annotated; the least and the most are allowed themselves."""
+
+    least: float
+    most: float
+
+
+def check_limits(settings: object) -> None:
+    """Raises ValueError that names the first field outside its Limits."""
+    for name, hint in get_type_hints(type(settings), include_extras=True).items():
+        for limits in getattr(hint, "__metadata__", ()):
+            value: float = getattr(settings, name)
+            if isinstance(limits, Limits) and not limits.least <= value <= limits.most:
+                raise ValueError(f"{name} must lie from {limits.least:g} to {limits.most:g}, not {value:g}")

@@ -205,8 +205,9 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
             f"although the size is {ITC_LIMIT_UM / 1000:g} mm or less. Review the count."
         )
         flags.append(Flag("cell_count_decides", text))
-    if _class_by_dispersed_cells(deposits) is Metastasis.MICRO:
-        cells, uncertainty = dispersed_count(deposits) or (0, 0)
+    dispersed = dispersed_count(deposits)
+    if dispersed is not None and is_count_above_limit(*dispersed):
+        cells, uncertainty = dispersed
         text = (
             f"{cells} ± {uncertainty} tumour cells were counted over the dispersed foci. More than {ITC_CELL_LIMIT} in "
             "a section are a micrometastasis. Review the count."

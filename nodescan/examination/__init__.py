@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.examination.second_look.guard import GuardedAnswers, Reference, recheck
+from nodescan.examination.second_look.guard import Reference, recheck
 from nodescan.examination.survey import Survey
+from nodescan.examination.tile_batches import TileReader
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing_data import missing_cells
 from nodescan.imaging.paleness import pale_cells
 from nodescan.imaging.scan_faults import dark_cells
 from nodescan.imaging.veils import veiled_cells
-from nodescan.interfaces import ApproximatePredictor, Progress, Slide, TilePredictor
+from nodescan.interfaces import ApproximatePredictor, Progress, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
 
@@ -56,29 +57,27 @@ class Examination:
         return int(np.count_nonzero(cells)) / wanted if wanted else 0.0
 
 
-def examine(
-    slide: Slide, survey: Survey, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress
-) -> Examination:
+def examine(reader: TileReader, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress) -> Examination:
     """The network's answer for every cell that touches tissue.
 
     What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
     too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
     reference answers again whatever could bear on a finding; see second_look/.
     """
-    progress.slide_started(slide.ref.slide_id, len(survey.tiles))
-    looks = _SlidePasses(slide, survey, _hidden_cells(survey), settings, progress)
+    survey = reader.survey
+    progress.slide_started(reader.slide.ref.slide_id, len(survey.tiles))
+    looks = _SlidePasses(reader, _hidden_cells(survey), settings, progress)
     if isinstance(predictor, ApproximatePredictor):
-        found = looks.guarded(predictor)
+        shown, precision = looks.guarded(predictor)
     else:
-        found = GuardedAnswers(looks.whole(predictor), predictor.precision)
-    shown = found.shown
+        shown, precision = looks.whole(predictor), predictor.precision
     return Examination(
         probability=shown.probability,
         frame_spacing=survey.spacing,
         wanted=survey.wanted,
         reasons=shown.reasons,
         stain=shown.stain,
-        precision=found.precision,
+        precision=precision,
     )
 
 
@@ -89,30 +88,28 @@ class _SlidePasses:
     hidden : bool (H, W), the cells that ink hides. Of tiles shown again progress gets signs of life, but no count.
     """
 
-    slide: Slide
-    survey: Survey
+    reader: TileReader
     hidden: NDArray[np.bool_]
     settings: ScanSettings
     progress: Progress
 
-    def guarded(self, predictor: ApproximatePredictor) -> GuardedAnswers:
+    def guarded(self, predictor: ApproximatePredictor) -> tuple[TileAnswers, str]:
         """The predictor's answers, with its reference's wherever these could bear on a finding."""
         reference = Reference(partial(self._about, predictor), partial(self.whole, predictor.reference, counted=False))
         try:
             first = self.whole(predictor)
-            return recheck(first, self.survey, reference, predictor=predictor, settings=self.settings)
+            return recheck(first, self.reader.survey, reference, predictor=predictor, settings=self.settings)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
-            precision = f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
-            return GuardedAnswers(reference.everywhere(), precision)
+            return reference.everywhere(), f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
 
     def whole(self, network: TilePredictor, *, counted: bool = True) -> TileAnswers:
         done = self._count if counted else self._live
-        shown = answer_tiles(self.slide, self.survey, predictor=network, quality=self.settings.quality, done=done)
+        survey, quality = self.reader.survey, self.settings.quality
+        shown = answer_tiles(self.reader, predictor=network, quality=quality, done=done)
         spacing = shown.probability.spacing
-        missing = missing_cells(shown.blank, self.survey.tissue, spacing)
-        read = self.survey.wanted & ~missing & ~shown.unread
+        missing = missing_cells(shown.blank, survey.tissue, spacing)
+        read = survey.wanted & ~missing & ~shown.unread
         seen = read & ~self.hidden
-        quality = self.settings.quality
         pale = pale_cells(shown.stain, seen, spacing, quality.pale)
         dark = dark_cells(shown.light, seen, spacing, quality.faults)
         veiled = veiled_cells(shown.colours, read, spacing) & ~dark  # solid ink has paler ink around it
@@ -126,11 +123,11 @@ class _SlidePasses:
         return shown.completed(self._again(predictor.reference, lost)) if lost.any() else shown
 
     def _again(self, network: TilePredictor, cells: NDArray[np.bool_]) -> TileAnswers:
-        part = self.survey.around(cells, network.geometry)
-        return answer_tiles(self.slide, part, predictor=network, quality=None, done=self._live)
+        part = TileReader(self.reader.slide, self.reader.survey.around(cells, network.geometry))
+        return answer_tiles(part, predictor=network, quality=None, done=self._live)
 
     def _count(self, tiles: int, megapixels: float) -> None:
-        self.progress.tiles_done(self.slide.ref.slide_id, tiles, megapixels)
+        self.progress.tiles_done(self.reader.slide.ref.slide_id, tiles, megapixels)
 
     def _live(self, _tiles: int, _megapixels: float) -> None:
         self._count(0, 0.0)

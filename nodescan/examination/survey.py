@@ -1,7 +1,6 @@
 """What of a slide is to be shown to the network: the tiles that hold tissue."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +18,7 @@ class Survey:
     """Which tiles of a slide the network is to be shown.
 
     wanted : bool (H, W), the cells that touch tissue; tiles: they cover these cells, row by row; spacing: of the
-    frame's pixels; tissue: the mask that the cells come from; ahead: tiles that are being read already, each with what
-    waits for its pixels.
+    frame's pixels; tissue: the mask that the cells come from.
     """
 
     grid: TileGrid
@@ -28,12 +26,6 @@ class Survey:
     wanted: NDArray[np.bool_]
     tiles: tuple[Tile, ...]
     tissue: TissueMask
-    ahead: dict[Tile, Callable[[], NDArray[np.uint8]]] = field(default_factory=dict, compare=False)
-
-    def read(self, slide: Slide, tile: Tile) -> NDArray[np.uint8]:
-        """uint8 (input_px, input_px, 3): the tile's pixels. Raises RegionUnreadableError where they can't be read."""
-        begun = self.ahead.pop(tile, None)
-        return slide.read(self.grid.input_box(*tile), self.spacing) if begun is None else begun()
 
     @property
     def cell(self) -> Spacing:
@@ -49,7 +41,7 @@ class Survey:
         if tile == self.grid.tile:
             return replace(self, tiles=tuple(tiles_with(self.grid, self.tiles, cells)))
         grid = replace(self.grid, tile=tile)
-        return replace(self, grid=grid, tiles=fitted_tiles(grid, cells), ahead={})
+        return replace(self, grid=grid, tiles=fitted_tiles(grid, cells))
 
 
 def plan(slide: Slide, tissue: TissueMask, predictor: TilePredictor) -> Survey:

@@ -1,11 +1,8 @@
-"""Shows the network some tiles of a slide: reading runs ahead of computing, memory stays bounded."""
+"""Shows the network some tiles of a slide, and keeps what it said of their cells and what their pixels are like."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import cycle, islice
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,31 +10,15 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import Glass, NotExamined, ProbabilityMap
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
-from nodescan.examination.survey import Survey
+from nodescan.examination.tile_batches import TileReader, answered, in_batches, readers_for
 from nodescan.imaging.missing_data import blank_cells
 from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import light_share, stuck_lines
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
 from nodescan.imaging.veils import colour_shares
-from nodescan.interfaces import Slide, TilePredictor
-from nodescan.machine import computing_threads, usable_cores
+from nodescan.interfaces import TilePredictor
 from nodescan.threads import thread_errors
-
-MOST_READERS = 16
-"""One for each core, two at least. On a CPU the network computes on the same cores: readers that are ahead of it wait,
-but where tiles are costly to read, as out of level 0, two would not keep ahead of many cores. However many read, as
-many tiles wait: see _ahead."""
-
-_UNDER_WAY = 2
-"""Batches: one is computed while the next one is handed over."""
-
-_FIRST_BATCHES = 2
-"""Read before the network is free for the slide: one is computed while the next one is handed over. On a GPU that is
-64 tiles, 64 MB."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,44 +87,30 @@ class _ReadTile:
 
 
 def answer_tiles(
-    slide: Slide,
-    survey: Survey,
+    reader: TileReader,
     *,
     predictor: TilePredictor,
     quality: QualitySettings | None,
     done: Callable[[int, float], None],
 ) -> TileAnswers:
-    """The network's answer for those cells of the survey's tiles that touch tissue; nothing is examined elsewhere.
+    """The network's answer for those cells of the reader's tiles that touch tissue; nothing is examined elsewhere.
 
     Where a tile can't be read, its parts are: the cells that see none of the damage are answered all the same, unless
     the network pads. quality: None where what is out of focus or pale is known, and answered all the same. done: told
     of every batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an
     answer is no probability.
     """
-    showing = _TilePass(slide, survey, predictor, quality, done)
+    showing, survey = _TilePass(reader, predictor, quality, done), reader.survey
     with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
         damaged = showing.at(survey.tiles, showing.read, pool)
         parted = [] if predictor.geometry.padded else damaged[:MOST_DAMAGED]
         for tile in (*showing.at(parted, showing.read_parts, pool, counted=False), *damaged[len(parted) :]):
             showing.mark_unread(tile)
-    map_ = replace(showing.builder.result(), bounds=slide.info.bounds_um)
+    map_ = replace(showing.builder.result(), bounds=reader.slide.info.bounds_um)
     blurred = without_specks(showing.reasons == NotExamined.BLURRED, survey.wanted, map_.spacing)
     reasons = np.where(survey.wanted & ~map_.examined, showing.reasons, np.uint8(0))
     answers = TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light, showing.colours)
     return answers.without(blurred, NotExamined.BLURRED)
-
-
-def read_first_tiles(slide: Slide, survey: Survey, predictor: TilePredictor) -> Survey:
-    """Begins to read the tiles that the predictor is shown first; the survey with what waits for them.
-
-    Raises WorkerError where the system gives no thread.
-    """
-    first = survey.tiles[: _FIRST_BATCHES * predictor.batch_size]
-    pool = ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read-first")
-    with thread_errors():
-        ahead = {tile: pool.submit(survey.read, slide, tile).result for tile in first}
-    pool.shutdown(wait=False)
-    return replace(survey, ahead=ahead)
 
 
 class _TilePass:
@@ -151,14 +118,13 @@ class _TilePass:
 
     def __init__(
         self,
-        slide: Slide,
-        survey: Survey,
+        reader: TileReader,
         predictor: TilePredictor,
         quality: QualitySettings | None,
         done: Callable[[int, float], None],
     ) -> None:
-        self._slide, self._survey, self._predictor = slide, survey, predictor
-        self._quality, self._done = quality, done
+        self._reader, self._predictor, self._quality, self._done = reader, predictor, quality, done
+        survey = self._survey = reader.survey
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
         self.reasons, self.blank = (np.zeros(survey.wanted.shape, dtype=np.uint8) for _ in range(2))
         self.stain, self.colours = (np.zeros((*survey.wanted.shape, 2), dtype=np.float16) for _ in range(2))
@@ -173,10 +139,9 @@ class _TilePass:
         counted: bool = True,
     ) -> list[Tile]:
         """Has the tiles read and answered, and returns those that can't be read. counted: they are news to progress."""
-        size = self._predictor.batch_size
         damaged: list[Tile] = []
-        reads = _ahead(pool, read, tiles, most=(_UNDER_WAY + 1) * size)
-        for batch, answers in _answered(_batches(reads, size), self._predictor):
+        batches = in_batches(pool, read, tiles, self._predictor.batch_size)
+        for batch, answers in answered(batches, _pixels_of, self._predictor):
             seen = [item for item in batch if isinstance(item, _ReadTile)]
             damaged += [item for item in batch if not isinstance(item, _ReadTile)]
             for item, answer in zip(seen, answers, strict=True):
@@ -186,14 +151,14 @@ class _TilePass:
 
     def read(self, tile: Tile) -> _ReadTile | Tile:
         try:
-            pixels = self._survey.read(self._slide, tile)
+            pixels = self._reader.read(tile)
         except RegionUnreadableError:
             return tile
         return self._judged(tile, pixels)
 
     def read_parts(self, tile: Tile) -> _ReadTile | Tile:
         """As read(), of a tile of which a part can't be."""
-        found = read_damaged(self._slide, self._survey.grid.input_box(*tile), self._survey.spacing)
+        found = read_damaged(self._reader.slide, self._survey.grid.input_box(*tile), self._survey.spacing)
         block_px = None if self._quality is None else self._quality.focus_block_px
         lost = found.damaged_cells(self._predictor.geometry, block_px)
         if lost.all():
@@ -236,71 +201,9 @@ class _TilePass:
         self.builder.place(*item.tile, answer, judged=judged)
 
 
-def _answered(
-    batches: Iterable[list[_ReadTile | Tile]], predictor: TilePredictor
-) -> Iterator[tuple[list[_ReadTile | Tile], NDArray[np.float32]]]:
-    """Each batch with the answers to those of its tiles that could be read, one batch computed ahead."""
-    under_way: deque[tuple[list[_ReadTile | Tile], Callable[[], NDArray[np.float32]]]] = deque()
-    rooms = cycle([_Room() for _ in range(_UNDER_WAY)])
-    for batch in batches:
-        pixels = [item.pixels for item in batch if isinstance(item, _ReadTile)]
-        under_way.append((batch, _started(pixels, predictor, next(rooms))))
-        if len(under_way) == _UNDER_WAY:
-            oldest, answers = under_way.popleft()
-            yield oldest, answers()
-    for batch, answers in under_way:
-        yield batch, answers()
-
-
-class _Room:
-    """Where the tiles of one batch after another lie together, each once the one before it is answered.
-
-    Memory that is new may cost more than the copy: the first stack of 32 tiles of 576 px took up to 44 ms, 7 ms so.
-    """
-
-    def __init__(self) -> None:
-        self._pixels: NDArray[np.uint8] | None = None
-
-    def filled(self, tiles: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """uint8 (N, h, w, 3): the tiles, uint8 (h, w, 3) each and of one size."""
-        if self._pixels is None or len(self._pixels) < len(tiles):
-            self._pixels = np.empty((len(tiles), *tiles[0].shape), dtype=np.uint8)
-        return np.stack(tiles, out=self._pixels[: len(tiles)])
-
-
-def _started(
-    pixels: Sequence[NDArray[np.uint8]], predictor: TilePredictor, room: _Room
-) -> Callable[[], NDArray[np.float32]]:
-    if not pixels:
-        cells = predictor.geometry.cells
-        return lambda: np.empty((0, cells, cells), np.float32)
-    return predictor.start(room.filled(pixels))
-
-
-def readers_for(predictor: TilePredictor) -> int:
-    """Threads that read tiles ahead of this predictor."""
-    cores = computing_threads() if predictor.device.startswith("cpu") else usable_cores()
-    return max(2, min(MOST_READERS, cores))
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Sequence[_Item], *, most: int
-) -> Iterator[_Result]:
-    """The results in order, at most `most` of them waiting."""
-    waiting: deque[Future[_Result]] = deque()
-    coming = iter(items)
-    waiting.extend(pool.submit(work, item) for item in islice(coming, most))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(work, item) for item in islice(coming, 1))
-        yield result
-
-
-def _batches(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    """The items in lists of `size`, the last one shorter."""
-    coming = iter(items)
-    while batch := list(islice(coming, size)):
-        yield batch
+def _pixels_of(batch: Sequence[_ReadTile | Tile]) -> list[NDArray[np.uint8]]:
+    """Of those of its tiles that could be read."""
+    return [item.pixels for item in batch if isinstance(item, _ReadTile)]
 
 
 def _blurred_or_stuck(

@@ -23,6 +23,12 @@ def windows(labels: NDArray[np.int32]) -> list[tuple[slice, slice]]:
     return cast("list[tuple[slice, slice]]", ndimage.find_objects(labels))
 
 
+def window_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """(rows, columns) that just hold a mask, bool (H, W); empty ones where nothing is in it."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)).tolist() or [0, -1] for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
 def picked(labels: NDArray[np.int32], wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """bool (H, W): the components that are wanted. wanted : bool (count + 1,), by label; the background never is."""
     return np.append(False, wanted[1:])[labels]

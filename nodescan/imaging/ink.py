@@ -1,12 +1,13 @@
 """Finds pen marks: solid strokes of blue, green, red or black ink on a low-magnification view."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.domain.units import check_limits
+from nodescan.domain.units import Limits, check_limits
 from nodescan.imaging.components import components, picked
 from nodescan.imaging.density import DENSEST
 from nodescan.imaging.morphology import closed, dilated, opened
@@ -25,18 +26,6 @@ strongly 3 of 70 (in squares of 80 um 29 % of two layers). Dots of 0.5 mm that l
 _DENSE_GAPS_UM = 80.0
 """Paler spots in such ink, where the tissue under it has a gap, belong to it: vessels and fat cells are as wide."""
 
-_LIMITS = {
-    "min_density": (0.01, DENSEST),
-    "blue_red_per_green": (1, 100),  # below 1, haematoxylin would be ink
-    "red_blue_per_green": (0.01, 100),
-    "red_max_red_per_green": (0, 1),
-    "black_density": (0.01, DENSEST),
-    "black_max_colour_ratio": (0, 3),
-    "stroke_um": (1, WIDEST_UM),
-    "rim_um": (0, WIDEST_UM),
-    "hiding_um": (0, WIDEST_UM),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class InkSettings:
@@ -52,18 +41,18 @@ class InkSettings:
     hiding_um: ink this wide or narrower with tissue on both sides hides tissue, as all ink does that tissue encloses.
     """
 
-    min_density: float
-    blue_red_per_green: float
-    red_blue_per_green: float
-    red_max_red_per_green: float
-    black_density: float
-    black_max_colour_ratio: float
-    stroke_um: float
-    rim_um: float
-    hiding_um: float
+    min_density: Annotated[float, Limits(0.01, DENSEST)]
+    blue_red_per_green: Annotated[float, Limits(1, 100)]  # below 1, haematoxylin would be ink
+    red_blue_per_green: Annotated[float, Limits(0.01, 100)]
+    red_max_red_per_green: Annotated[float, Limits(0, 1)]
+    black_density: Annotated[float, Limits(0.01, DENSEST)]
+    black_max_colour_ratio: Annotated[float, Limits(0, 3)]
+    stroke_um: Annotated[float, Limits(1, WIDEST_UM)]
+    rim_um: Annotated[float, Limits(0, WIDEST_UM)]
+    hiding_um: Annotated[float, Limits(0, WIDEST_UM)]
 
     def __post_init__(self) -> None:
-        check_limits(self, _LIMITS)
+        check_limits(self)
 
 
 def find_ink(

@@ -11,6 +11,7 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 from skimage.measure import find_contours  # pyright: ignore[reportUnknownVariableType]  scikit-image comes half typed
 
+from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.components import components, windows
@@ -51,47 +52,38 @@ class Focus:
         return self.peak > _just_below(seed_threshold)
 
 
-@dataclass(frozen=True, slots=True)
-class OutlineLevels:
-    """Where components end, where they count, and how finely they are drawn.
-
-    threshold: the outline's level; seed_threshold: a component counts only if one of its cells reaches it;
-    grid_um: the map is interpolated to this spacing or finer.
-    """
-
-    threshold: float
-    seed_threshold: float
-    grid_um: Micrometers
-
-
 def threshold_step(threshold: float) -> float:
     """How far a threshold is moved, up and down, to see how much a size hangs on it; it stays between 0 and 1."""
     return min(_THRESHOLD_STEP, threshold / 2, (1 - threshold) / 2)
 
 
-def trace_foci(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> tuple[Focus, ...]:
-    """Every contiguous component of `smoothed` at or above the threshold that reaches the seed threshold.
+def trace_foci(
+    smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, *, grid_um: Micrometers
+) -> tuple[Focus, ...]:
+    """Every contiguous component of `smoothed` at or above the rule's threshold that reaches its seed threshold.
 
-    smoothed : float32 (H, W) in [0, 1], 0 where not examined, on the cells of `probability`.
+    smoothed : float32 (H, W) in [0, 1], 0 where not examined, on the cells of `probability`. grid_um: the map is
+    interpolated to this spacing or finer.
 
     Between cell centres the map is interpolated bilinearly. A bilinear patch is never higher than its corners, so no
     component appears or joins that the cells don't show, and cells that meet at a corner are one component only where
     the fine grid says so. Planted discs come back as true as with cubic splines, which may overshoot. An
     examined cell ends at its edge where its neighbour was not examined, or where the map ends.
     """
-    level = _just_below(levels.threshold)
+    level = _just_below(rule.threshold)
     labels, _ = components(smoothed > level)
-    peaks = _peaks(smoothed, labels)
     values, answers = np.pad(smoothed, PAD), np.pad(probability.values, PAD)
-    examined, padded_labels = np.pad(probability.examined, PAD), np.pad(labels, PAD)
+    examined = np.pad(probability.examined, PAD)
     foci: list[Focus] = []
     for index, (rows, columns) in enumerate(windows(labels), start=1):
-        if peaks[index] <= _just_below(levels.seed_threshold):
+        own = labels[rows, columns] == index
+        if smoothed[rows, columns][own].max() <= _just_below(rule.seed_threshold):
             continue
         grown = slice(rows.start, rows.stop + 2 * PAD), slice(columns.start, columns.stop + 2 * PAD)
         origin = (rows.start - PAD, columns.start - PAD)
-        crop = _Crop(values[grown], answers[grown], examined[grown], padded_labels[grown] == index, origin)
-        foci.extend(focus for focus in _foci_of(crop, probability.spacing, levels) if focus.shape.area > 0)
+        crop = _Crop(values[grown], answers[grown], examined[grown], np.pad(own, PAD), origin)
+        grid = _fine_grid(crop, probability.spacing, grid_um)
+        foci.extend(focus for focus in _foci_of(crop, grid, rule) if focus.shape.area > 0)
     return tuple(foci)
 
 
@@ -136,22 +128,17 @@ class _FineGrid:
         columns = (points[:, 1] / self.factors[1] + self.origin[1] + 0.5) * self.spacing.x
         return np.column_stack((columns, rows))
 
-    def at_cells(self, fine: NDArray[np.generic]) -> NDArray[np.generic]:
-        """The samples that are cell centres."""
-        return fine[:: self.factors[0], :: self.factors[1]]
 
-
-def _foci_of(crop: _Crop, spacing: Spacing, levels: OutlineLevels) -> Iterator[Focus]:
+def _foci_of(crop: _Crop, grid: _FineGrid, rule: DecisionRule) -> Iterator[Focus]:
     """The parts into which the fine grid resolves one 8-connected component of cells; most often one."""
-    grid = _fine_grid(crop, spacing, levels.grid_um)
-    level = _just_below(levels.threshold)
+    level = _just_below(rule.threshold)
     fine = grid.at_level(level)
     inside = fine > level
     parts, count = components(inside)
-    part_of_cell = grid.at_cells(parts)
+    part_of_cell = parts[:: grid.factors[0], :: grid.factors[1]]
     for part in np.unique(part_of_cell[crop.component]):
         cells = (part_of_cell == part) & crop.component
-        if part == 0 or (peak := float(crop.values[cells].max())) <= _just_below(levels.seed_threshold):
+        if part == 0 or (peak := float(crop.values[cells].max())) <= _just_below(rule.seed_threshold):
             continue
         region = parts == part
         own = fine if count == 1 else np.where(region | ~inside, fine, level - 1)
@@ -238,14 +225,6 @@ def _points_at(grid: _FineGrid, level: float, region: NDArray[np.bool_], *, with
         pair = (position, across.astype(np.float64))
         crossings.append(np.column_stack(pair if axis == 0 else pair[::-1]))
     return grid.to_um(np.concatenate(crossings))
-
-
-def _peaks(smoothed: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float32]:
-    """float32 (n + 1,): the highest value of every label, 0 for the background."""
-    peaks = np.zeros(int(labels.max(initial=0)) + 1, dtype=np.float32)
-    inside = labels > 0
-    np.maximum.at(peaks, labels[inside], smoothed[inside])
-    return peaks
 
 
 def _just_below(threshold: float) -> float:

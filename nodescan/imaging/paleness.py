@@ -1,12 +1,13 @@
 """Finds areas of tissue so pale that the network can't be believed on them: next to nothing in them is dark."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass
-from nodescan.domain.units import Spacing, check_limits
+from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.density import DENSEST
 from nodescan.imaging.squares import Squares, share_of_cells
 
@@ -14,14 +15,6 @@ WHITE_LEVEL = 245.0
 """Density is taken over this level where a slide shows no glass, or lighter glass."""
 
 _STEP_PX = 2  # every second pixel is counted: nuclei are several wide
-_LIMITS = {
-    "window_um": (50, 1000),
-    "stained_density": (0.005, DENSEST),
-    "min_stained_share": (0.01, 1),
-    "dark_density": (0.005, DENSEST),
-    "min_dark_share": (0, 1),
-    "min_area_mm2": (0, 100),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +28,15 @@ class PaleSettings:
     min_area_mm2: smaller pale areas are let pass.
     """
 
-    window_um: float
-    stained_density: float
-    min_stained_share: float
-    dark_density: float
-    min_dark_share: float
-    min_area_mm2: float
+    window_um: Annotated[float, Limits(50, 1000)]
+    stained_density: Annotated[float, Limits(0.005, DENSEST)]
+    min_stained_share: Annotated[float, Limits(0.01, 1)]
+    dark_density: Annotated[float, Limits(0.005, DENSEST)]
+    min_dark_share: Annotated[float, Limits(0, 1)]
+    min_area_mm2: Annotated[float, Limits(0, 100)]
 
     def __post_init__(self) -> None:
-        check_limits(self, _LIMITS)
+        check_limits(self)
         if self.stained_density > self.dark_density:
             raise ValueError("stained_density can't be above dark_density")
 

@@ -3,22 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture, TissueMask
+from nodescan.domain.units import Spacing
 
 _LEAST_TISSUE = 0.9
 """Of a place: edges and fat are larger than nuclei."""
 
 
-def dense_places(
-    overview: Picture, tissue: TissueMask, *, size_um: tuple[float, float], most: int
-) -> list[tuple[float, float]]:
-    """Top left (x, y) in um of at most `most` places, in reading order: of tissue's darker half in red light.
-
-    size_um: (width, height) of each.
-    """
-    columns, rows = (
-        max(1, round(um / px)) for um, px in zip(size_um, (tissue.spacing.x, tissue.spacing.y), strict=True)
-    )
+def dense_places(overview: Picture, tissue: TissueMask, spacing: Spacing, *, side_px: int, most: int) -> list[PixelBox]:
+    """At most `most` boxes of side_px of the frame at `spacing`, in reading order: of tissue's darker half in red."""
+    own = tissue.spacing
+    columns, rows = (max(1, round(side_px * um / px)) for um, px in ((spacing.x, own.x), (spacing.y, own.y)))
     share = _block_means(tissue.tissue, rows, columns)
     red = _block_means(overview.pixels[..., 0], rows, columns)
     full = share >= _LEAST_TISSUE
@@ -27,7 +23,10 @@ def dense_places(
     darkest = np.sort(red[full])[: max(most, np.count_nonzero(full) // 2)]
     chosen = np.argwhere(full & (red <= darkest[-1]))
     some = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(int)]
-    return [(column * columns * tissue.spacing.x, row * rows * tissue.spacing.y) for row, column in some.tolist()]
+    return [
+        PixelBox(round(column * columns * own.x / spacing.x), round(row * rows * own.y / spacing.y), side_px, side_px)
+        for row, column in some.tolist()
+    ]
 
 
 def _block_means(plane: NDArray[np.uint8] | NDArray[np.bool_], rows: int, columns: int) -> NDArray[np.float32]:

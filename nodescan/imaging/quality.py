@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass, TissueMask
-from nodescan.domain.units import Spacing, check_limits
+from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.components import components
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.morphology import large
@@ -28,23 +29,6 @@ count, or, where that is more, three times the share that real tissue has."""
 
 _MOST_JUDGED = 100_000  # pixels of the stain, evenly taken: a share of 1 % is then known to 0.03 %
 _NEARLY_ALL = 0.9  # of a piece's stained pixels
-_LIMITS = {
-    "max_blur_ratio": (0.001, 1),
-    "min_contrast": (0, 255),
-    "min_stained_contrast": (0, 1),
-    "min_stain_density": (0.001, DENSEST),
-    "min_stained_mm2": (0, 100),
-    "min_dark_density": (0.001, DENSEST),
-    "min_dark_share": (0, 1),
-    "brown_blue_per_green": (0.01, 100),
-    "max_brown_fraction": (0, 1),
-    "eosin_red_per_green": (0.01, 100),
-    "min_eosin_fraction": (0, 1),
-    "haematoxylin_red_per_green": (0, 1),
-    "min_haematoxylin_fraction": (0, 1),
-    "min_colour_ratio": (0, 3),
-    "min_coloured_fraction": (0, 1),
-}
 
 
 class Stain(Enum):
@@ -86,26 +70,26 @@ class QualitySettings:
     """
 
     focus_block_px: int
-    max_blur_ratio: float
-    min_contrast: float
-    min_stained_contrast: float
-    min_stain_density: float
-    min_stained_mm2: float
-    min_dark_density: float
-    min_dark_share: float
-    brown_blue_per_green: float
-    max_brown_fraction: float
-    eosin_red_per_green: float
-    min_eosin_fraction: float
-    haematoxylin_red_per_green: float
-    min_haematoxylin_fraction: float
-    min_colour_ratio: float
-    min_coloured_fraction: float
+    max_blur_ratio: Annotated[float, Limits(0.001, 1)]
+    min_contrast: Annotated[float, Limits(0, 255)]
+    min_stained_contrast: Annotated[float, Limits(0, 1)]
+    min_stain_density: Annotated[float, Limits(0.001, DENSEST)]
+    min_stained_mm2: Annotated[float, Limits(0, 100)]
+    min_dark_density: Annotated[float, Limits(0.001, DENSEST)]
+    min_dark_share: Annotated[float, Limits(0, 1)]
+    brown_blue_per_green: Annotated[float, Limits(0.01, 100)]
+    max_brown_fraction: Annotated[float, Limits(0, 1)]
+    eosin_red_per_green: Annotated[float, Limits(0.01, 100)]
+    min_eosin_fraction: Annotated[float, Limits(0, 1)]
+    haematoxylin_red_per_green: Annotated[float, Limits(0, 1)]
+    min_haematoxylin_fraction: Annotated[float, Limits(0, 1)]
+    min_colour_ratio: Annotated[float, Limits(0, 3)]
+    min_coloured_fraction: Annotated[float, Limits(0, 1)]
     pale: PaleSettings
     faults: FaultSettings
 
     def __post_init__(self) -> None:
-        check_limits(self, _LIMITS)
+        check_limits(self)
 
 
 def cuts_into(block_px: int, side_px: int) -> bool:

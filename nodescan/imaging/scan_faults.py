@@ -1,28 +1,19 @@
 """Finds what a scanner did wrong so that the network can't be believed: one line again and again, too little light."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass
-from nodescan.domain.units import Spacing, check_limits
+from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.paleness import WHITE_LEVEL, step_px
 from nodescan.imaging.squares import Squares, share_of_cells
 
 _EVERY_PX = 4  # so many pixels lie between those that are compared: a stuck line is as much alike far off
 _BESIDE = np.ones((3, 3), np.bool_)
-_LIMITS = {
-    "min_line_contrast": (0.1, 255),
-    "min_line_share": (0.5, 1),
-    "min_line_turns": (1, 16),
-    "window_um": (50, 1000),
-    "min_seen_share": (0.01, 1),
-    "light_level": (0.1, 1),
-    "min_light_share": (0, 1),
-    "min_area_mm2": (0, 100),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +30,17 @@ class FaultSettings:
     min_area_mm2: smaller dark areas are let pass.
     """
 
-    min_line_contrast: float
-    min_line_share: float
-    min_line_turns: float
-    window_um: float
-    min_seen_share: float
-    light_level: float
-    min_light_share: float
-    min_area_mm2: float
+    min_line_contrast: Annotated[float, Limits(0.1, 255)]
+    min_line_share: Annotated[float, Limits(0.5, 1)]
+    min_line_turns: Annotated[float, Limits(1, 16)]
+    window_um: Annotated[float, Limits(50, 1000)]
+    min_seen_share: Annotated[float, Limits(0.01, 1)]
+    light_level: Annotated[float, Limits(0.1, 1)]
+    min_light_share: Annotated[float, Limits(0, 1)]
+    min_area_mm2: Annotated[float, Limits(0, 100)]
 
     def __post_init__(self) -> None:
-        check_limits(self, _LIMITS)
+        check_limits(self)
 
 
 def stuck_lines(pixels: NDArray[np.uint8], block_px: int, settings: FaultSettings) -> NDArray[np.bool_]:

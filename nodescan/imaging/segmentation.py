@@ -16,7 +16,8 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
-from nodescan.imaging.outlines import Focus, OutlineLevels, trace_foci
+from nodescan.imaging.components import window_of
+from nodescan.imaging.outlines import Focus, trace_foci
 from nodescan.imaging.sizing import (
     corrected,
     deposit_of,
@@ -107,8 +108,7 @@ def foci_on(
     smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
 ) -> "FoundFoci":
     """As find_foci, where the smoothed values, float32 (H, W), are given."""
-    levels = OutlineLevels(rule.threshold, rule.seed_threshold, settings.grid_um)
-    foci = trace_foci(smoothed, probability, levels)
+    foci = trace_foci(smoothed, probability, rule, grid_um=settings.grid_um)
     return FoundFoci(foci, probability, smoothed, rule=rule, settings=settings)
 
 
@@ -136,10 +136,9 @@ class FoundFoci:
         gap_um = self.settings.joining_gap_um if joining_gap_um is None else joining_gap_um
         return numbered([self._deposit(group) for group in self._groups(gap_um) if self._counts(group)])
 
-    def at(self, threshold: float, settings: SegmentationSettings | None = None) -> "FoundFoci":
-        """The foci of the same map at another threshold, and by other settings if these are given."""
-        rule = replace(self.rule, threshold=threshold)
-        return foci_on(self.smoothed, self.probability, rule, settings or self.settings)
+    def at(self, threshold: float) -> "FoundFoci":
+        """The foci of the same map at another threshold."""
+        return foci_on(self.smoothed, self.probability, replace(self.rule, threshold=threshold), self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
         """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""
@@ -194,10 +193,9 @@ def weighted_mean(
     if sigma_um == 0:
         return values
     mean = np.zeros_like(values)
-    rows, columns = (np.flatnonzero(counted.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
+    if not counted.any():
         return mean
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)  # all else is 0 and counts for nothing
+    part = window_of(counted)  # all else is 0 and counts for nothing
     sigma_cells = (sigma_um / spacing.y, sigma_um / spacing.x)
     weighted = ndimage.gaussian_filter(values[part], sigma_cells, mode="constant")
     weights = ndimage.gaussian_filter(counted[part].astype(np.float32), sigma_cells, mode="constant")

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from nodescan.domain.units import Spacing
+from nodescan.imaging.components import window_of
 from nodescan.imaging.morphology import large
 
 SMALLEST_SQUARE_MM2 = 0.054
@@ -26,8 +27,7 @@ class Squares:
 
     def __init__(self, seen: NDArray[np.bool_], spacing: Spacing, side_um: float) -> None:
         self._seen, self._spacing = seen, spacing
-        rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
-        self._part = tuple(slice(places[0], places[-1] + 1) if places.size else slice(0) for places in (rows, columns))
+        self._part = window_of(seen)
         self._side = [2 * round((side_um / side - 1) / 2) + 1 for side in (spacing.y, spacing.x)]
 
     def means(self, *shares: NDArray[np.float16] | None) -> Sequence[NDArray[np.float32]]:

@@ -1,6 +1,7 @@
 """Finds tissue on a low-magnification view of a slide and says what else it left out; when in doubt, it keeps."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nodescan.domain.maps import Glass, TissueMask
-from nodescan.domain.units import Spacing, check_limits
+from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.density import DENSEST, optical_density
 from nodescan.imaging.glass import find_glass
@@ -21,23 +22,6 @@ _UM2_PER_MM2 = 1e6
 
 COARSEST_VIEW_UM = 64.0
 """A fragment of 0.004 mm2 is one pixel then."""
-
-_TISSUE_LIMITS = {
-    "working_um": (1, COARSEST_VIEW_UM),
-    "assumed_glass": (1, 255),
-    "glass_min_share": (0, 1),
-    "min_colour_density": (0.001, DENSEST),
-    "max_colour_density": (0.001, DENSEST),
-    "min_colour_ratio": (0, 1),
-    "min_grey_density": (0.001, DENSEST),
-    "closing_um": (0, WIDEST_UM),
-    "max_hole_mm2": (0, 100),
-    "margin_um": (0, WIDEST_UM),
-    "min_fragment_mm2": (0, 0.03),  # a disc of 0.2 mm: no fragment with more in it than isolated tumour cells is lost
-    "edge_width_um": (0, WIDEST_UM),
-    "flag_area_mm2": (0, 100),
-    "flag_piece_mm2": (0, 100),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +44,25 @@ class TissueSettings:
     flag_piece_mm2: a colourless piece larger than this is flagged, too.
     """
 
-    working_um: float
-    assumed_glass: int
-    glass_min_share: float
-    min_colour_density: float
-    max_colour_density: float
-    min_colour_ratio: float
-    min_grey_density: float
-    closing_um: float
-    max_hole_mm2: float
-    margin_um: float
-    min_fragment_mm2: float
-    edge_width_um: float
-    flag_area_mm2: float
-    flag_piece_mm2: float
+    working_um: Annotated[float, Limits(1, COARSEST_VIEW_UM)]
+    assumed_glass: Annotated[int, Limits(1, 255)]
+    glass_min_share: Annotated[float, Limits(0, 1)]
+    min_colour_density: Annotated[float, Limits(0.001, DENSEST)]
+    max_colour_density: Annotated[float, Limits(0.001, DENSEST)]
+    min_colour_ratio: Annotated[float, Limits(0, 1)]
+    min_grey_density: Annotated[float, Limits(0.001, DENSEST)]
+    closing_um: Annotated[float, Limits(0, WIDEST_UM)]
+    max_hole_mm2: Annotated[float, Limits(0, 100)]
+    margin_um: Annotated[float, Limits(0, WIDEST_UM)]
+    # 0.03 mm2 is a disc of 0.2 mm: no fragment with more in it than isolated tumour cells is lost
+    min_fragment_mm2: Annotated[float, Limits(0, 0.03)]
+    edge_width_um: Annotated[float, Limits(0, WIDEST_UM)]
+    flag_area_mm2: Annotated[float, Limits(0, 100)]
+    flag_piece_mm2: Annotated[float, Limits(0, 100)]
     ink: InkSettings
 
     def __post_init__(self) -> None:
-        check_limits(self, _TISSUE_LIMITS)
+        check_limits(self)
         if self.min_colour_density > self.max_colour_density:
             raise ValueError("min_colour_density can't be above max_colour_density")
 

@@ -4,9 +4,8 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict
-from importlib import resources
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -215,20 +214,8 @@ class CardFacts:
     """What a predictor says of its model, read off the card. geometry: of its tiles, None: the card's."""
 
     def __init__(self, card: ModelCard, geometry: TileGeometry | None = None) -> None:
-        self._card = card
         self.geometry = geometry or card.geometry()
-
-    @property
-    def model(self) -> ModelIdentity:
-        return self._card.identity()
-
-    @property
-    def decision(self) -> DecisionRule:
-        return self._card.decision.rule()
-
-    @property
-    def spacing_range_um(self) -> tuple[float, float]:
-        return self._card.spacing_um
+        self.model, self.decision, self.spacing_range_um = card.identity(), card.decision.rule(), card.spacing_um
 
 
 def load_card(folder: Path) -> ModelCard:
@@ -288,12 +275,9 @@ def check_numbers(weights: Mapping[str, NDArray[np.float32]]) -> None:
             raise ValueError(f"{name}: a negative variance")
 
 
-_OPEN_RESOURCES = ExitStack()
-
-
 def packed_models() -> Path:
     """The folder of models that come with nodescan, from a wheel and from an editable install alike."""
-    return _OPEN_RESOURCES.enter_context(resources.as_file(resources.files("nodescan") / "weights"))
+    return Path(str(files("nodescan"))) / "weights"
 
 
 def list_models() -> tuple[ModelCard, ...]:

@@ -47,6 +47,8 @@ class Lift(nn.Module):
 class GroupConv(nn.Module):
     """From features in eight poses to features in eight poses. weight : (features, inputs, 8, k, k)."""
 
+    stride = 1
+
     def __init__(self, inputs: int, features: int, kernel: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(features, inputs, POSES, kernel, kernel))

@@ -1,7 +1,7 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,33 +40,17 @@ class TorchPredictor(CardFacts):
         Raises DeviceError where a GPU has no room for the network, or fails.
         """
         super().__init__(card)
-        self._device = device
+        self.device = device.description
         self.batch_size = lane_count(torch.get_num_threads()) if device.device.type == "cpu" else GPU_BATCH
         with gpu_errors("the network"):
             net = net.eval().to(device.device, memory_format=torch.channels_last)
             self._lanes = lanes or lanes_on(net, device.device, batch_size=self.batch_size)
-        self._refused: Sequence[str] = ()
-
-    @property
-    def precision(self) -> str:
-        """In words: what it computes in, and why in nothing faster where that was tried."""
-        why = f" ({'; '.join(self._refused)})" if self._refused else ""
-        return f"{self._lanes.precision}{why}"
-
-    @property
-    def device(self) -> str:
-        return self._device.description
+        self.precision = self._lanes.precision
 
     def in_tiles(self, tile: TileGeometry) -> "TorchPredictor":
         """The same, asked in tiles of another size."""
         other = copy.copy(self)
         other.geometry = tile
-        return other
-
-    def instead_of(self, refused: Sequence[str]) -> "TorchPredictor":
-        """The same, that says why faster ways aren't used: a line for each that was tried."""
-        other = copy.copy(self)
-        other._refused = tuple(refused)
         return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
@@ -100,7 +84,9 @@ def open_predictor(
     if rough:
         return TorchPredictor(card, plain, place, lanes=lanes) if lanes else reference
     if lanes is None:
-        return reference.instead_of(refused)
+        if refused:
+            reference.precision += f" ({'; '.join(refused)})"
+        return reference
     return FastPredictor(reference, reference.in_tiles(second_look_tile(card)), lanes)
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.inference.card import WEIGHTS_FILE, Decision, ModelCard, save_card
+from nodescan.inference.colours import MEAN, STD
 from nodescan.inference.folding import plain_form
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
 from nodescan.inference.quantisation import input_ranges
-from nodescan.inference.transforms import MEAN, STD
 
 _LOGIT, _SPREAD = -3.0, 0.5
 """Answers of about 0.05: no deposit, nothing to recompute, and not the same everywhere."""

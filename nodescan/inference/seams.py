@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.inference.card import ModelCard, load_card
-from nodescan.inference.folding import PlainResNet18
 from nodescan.inference.models import P4MNet
 from nodescan.inference.predictor import plain_network
 from nodescan.inference.resnet import core
@@ -79,8 +78,8 @@ def _tile(whole: Tensor, place: tuple[int, int], card: ModelCard, margin_px: int
 def _answers(net: nn.Module, image: Tensor, margin_px: int) -> Tensor:
     """(1, n, n) probabilities of an image's core, of which the network is shown margin_px on every side."""
     with torch.inference_mode():
-        if isinstance(net, PlainResNet18):
-            net.margin_px = margin_px
+        if net.net.padded:
+            net.net.margin_px = margin_px
             return net(image)
         spare = margin_px - P4MNet.margin_px
         if spare < 0:

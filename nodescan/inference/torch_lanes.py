@@ -33,7 +33,7 @@ def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
 class CpuLanes:
     """A thread for each lane; each tile is computed alone, so that its answer can't depend on the batch it came in."""
 
-    def __init__(self, net: nn.Module, *, precision: str = "float32") -> None:
+    def __init__(self, net: nn.Module, *, precision: str) -> None:
         threads = torch.get_num_threads()
         count = lane_count(threads)
         self.precision = precision
@@ -63,7 +63,7 @@ class CudaLanes:
     each tile is answered by itself, so that its answer doesn't depend on its neighbours.
     """
 
-    def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> None:
+    def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str) -> None:
         self.precision = precision
         self._net, self._device, self._batch_size = net, device, batch_size
         self._largest_batch, self._good = batch_size, 0

@@ -87,10 +87,7 @@ class CallingLanes:
 
     def __init__(self, lanes: Lanes, call: Callable[[], object]) -> None:
         self._lanes, self._call, self._left = lanes, call, _ANSWERED_FIRST
-
-    @property
-    def precision(self) -> str:
-        return self._lanes.precision
+        self.precision = lanes.precision
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         self._left -= 1

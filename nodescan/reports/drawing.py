@@ -12,6 +12,7 @@ from skimage.measure import find_contours
 
 from nodescan.domain.maps import Picture
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.imaging.components import window_of
 from nodescan.reports.palette import INK, PAPER, Colour
 
 _FINER = 2
@@ -106,15 +107,12 @@ class Canvas:
         """Fill a mask with diagonal lines. mask : bool, shape of this picture, its pixels."""
         if not mask.any():
             return
-        rows = np.flatnonzero(mask.any(axis=1))
-        columns = np.flatnonzero(mask.any(axis=0))
-        top, left = int(rows[0]), int(columns[0])
-        part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-        fine = part.repeat(_FINER, axis=0).repeat(_FINER, axis=1)
+        rows, columns = window_of(mask)
+        fine = mask[rows, columns].repeat(_FINER, axis=0).repeat(_FINER, axis=1)
         y, x = np.ogrid[: fine.shape[0], : fine.shape[1]]
         period, stroke = round(self.text_px * 0.8) * _FINER, max(1, round(self.text_px * 0.16)) * _FINER
         lines = fine & ((y + x) % period < stroke)
-        corner = (left * _FINER, top * _FINER)
+        corner = (columns.start * _FINER, rows.start * _FINER)
         self._layer.paste(PAPER.rgba(150), corner, Image.fromarray((fine & ~lines).astype(np.uint8) * 150))
         self._layer.paste(colour.rgba(230), corner, Image.fromarray(lines.astype(np.uint8) * 255))
 

@@ -32,9 +32,13 @@ NOTHING_TOLD = TileCheck("", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedLevel(TileTable):
-    """path: the file that the tiles are in. offsets, sizes : uint64 (planes, tiles), each row by row."""
+class CheckedLevel:
+    """What a level's tiles can be held against.
 
+    path: the file that they are in. offsets, sizes : uint64 (planes, tiles), each row by row.
+    """
+
+    table: TileTable
     path: Path
     check: TileCheck
     offsets: NDArray[np.uint64]
@@ -44,7 +48,8 @@ class CheckedLevel(TileTable):
     def unchecked(size_px: tuple[int, int]) -> "CheckedLevel":
         """A level of this (width, height) whose tiles can't be held against anything."""
         none = np.zeros((1, 1), np.uint64)
-        return CheckedLevel(*size_px, *size_px, none[0], np.zeros(1, np.bool_), Path(), NOTHING_TOLD, none, none)
+        table = TileTable(*size_px, *size_px, none[0], np.zeros(1, np.bool_))
+        return CheckedLevel(table, Path(), NOTHING_TOLD, none, none)
 
 
 class CheckedTiles:
@@ -73,7 +78,8 @@ class CheckedTiles:
         level = self._levels[index]
         if level.check is NOTHING_TOLD or not self._is_trusted(level.check.said):
             return ""
-        met = np.arange(len(level.lengths)).reshape(-1, level.tiles_across)[level.met(box)]
+        table = level.table
+        met = np.arange(len(table.lengths)).reshape(-1, table.tiles_across)[table.met(box)]
         return "" if all(self._is_whole(index, tile) for tile in met.ravel().tolist()) else level.check.said
 
     def close(self) -> None:
@@ -88,7 +94,7 @@ class CheckedTiles:
         """
         if said not in self._trusted:
             levels = ((index, level) for index, level in enumerate(self._levels) if level.check.said == said)
-            tiles = ((index, tile) for index, level in levels for tile in level.sample())
+            tiles = ((index, tile) for index, level in levels for tile in level.table.sample())
             self._trusted[said] = any(self._is_whole(index, tile) for index, tile in tiles)
         return self._trusted[said]
 

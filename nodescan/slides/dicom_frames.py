@@ -25,6 +25,7 @@ from nodescan.slides.dicom_elements import (
 )
 from nodescan.slides.dicom_series import level_of, series_files
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of
+from nodescan.slides.tile_tables import TileTable
 
 _JPEG, _JPEG_2000 = "1.2.840.10008.1.2.4.50", ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
 """Transfer syntaxes (PS3.5, annex A.4)."""
@@ -107,15 +108,17 @@ def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
     offsets, sizes = np.zeros((2, 1, across * down), np.uint64)
     offsets[0, tiles], sizes[0, tiles] = starts[: len(tiles)], (ends - starts)[: len(tiles)]
     placed = np.zeros(across * down, np.bool_)
-    return CheckedLevel(*size_px, *frames.tile_px, sizes[0], placed, file, check, offsets, sizes)
+    table = TileTable(*size_px, *frames.tile_px, sizes[0], placed)
+    return CheckedLevel(table, file, check, offsets, sizes)
 
 
 def _check_of(file: Path, frames: _Frames) -> TileCheck:
     if frames.syntax in _JPEG_2000:
-        return TileCheck(JPEG_2000.said, lambda items: JPEG_2000.holds(_joined(items)))
-    if frames.syntax != _JPEG or not _is_checkable(file, frames):
+        check = JPEG_2000
+    elif frames.syntax == _JPEG and _is_checkable(file, frames):
+        check = jpeg_check(b"", frames.tile_px)
+    else:
         return NOTHING_TOLD
-    check = jpeg_check(b"", frames.tile_px)
     return TileCheck(check.said, lambda items: check.holds(_joined(items)))
 
 

@@ -133,9 +133,9 @@ class Pyramid:
 def place_levels(
     sizes_px: tuple[tuple[int, int], ...],
     downsamples: tuple[float, ...],
-    tiles_px: tuple[tuple[int, int] | None, ...] = (),
+    tiles_px: tuple[tuple[int, int] | None, ...],
     *,
-    whole_only: bool = False,
+    whole_only: bool,
 ) -> tuple[Level, ...]:
     """The levels that show the whole canvas, with the factors that hold on it.
 
@@ -157,14 +157,14 @@ def place_levels(
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
-    for index, ((width, height), downsample) in enumerate(zip(sizes_px, downsamples, strict=True)):
+    for index, ((width, height), downsample, tile_px) in enumerate(zip(sizes_px, downsamples, tiles_px, strict=True)):
         whole = max(1, round(downsample))
         is_reduced_blocks = abs(width - canvas_width / whole) <= 1 and abs(height - canvas_height / whole) <= 1
         covers = width >= canvas_width / whole - 1 and height >= canvas_height / whole - 1  # padded to whole tiles, say
         if is_reduced_blocks or (downsample == whole and covers):
             levels.append(Level(index, width, height, float(whole), float(whole)))
             continue
-        fits = _before_padding((width, height), sizes_px[0], tiles_px[index] if index < len(tiles_px) else None)
+        fits = _before_padding((width, height), sizes_px[0], tile_px)
         powers = [times for times in fits if times & (times - 1) == 0]  # as scanners and converters have them
         if len(powers) == 1 and len(fits) <= _MOST_FITS:
             levels.append(Level(index, width, height, float(powers[0]), float(powers[0])))

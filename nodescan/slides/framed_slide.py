@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import CodedBytes
-from nodescan.domain.slide import SlideInfo, SlideRef
+from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import RegionUnreadableError, SlideError
 from nodescan.slides.compression import compression_flags
@@ -61,19 +61,11 @@ class FramedSlide:
             self._pyramid = Pyramid(ref.path.name, chosen.spacing, stored.levels())
             info = slide_info(stored, ref, reader=reader, chosen=chosen)
             strong = compression_flags(coarseness, stored.sizes_px, chosen.spacing)
-            self._info = replace(info, warnings=(*info.warnings, *strong))
+            self.info = replace(info, warnings=(*info.warnings, *strong))
             unless_opened.pop_all()
-        self._ref = ref
+        self.ref = ref
         self._levels = levels
         self._sizes_px = stored.sizes_px
-
-    @property
-    def ref(self) -> SlideRef:
-        return self._ref
-
-    @property
-    def info(self) -> SlideInfo:
-        return self._info
 
     def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
         """The spacing of the analysis frame for a model that accepts [finest_um, coarsest_um] um/px."""
@@ -95,24 +87,24 @@ class FramedSlide:
         try:
             return read_frame(self._pyramid, self._fetch, box=box, spacing=spacing)
         except RegionUnreadableError as error:
-            raise _unreadable(self._ref.path, error.reason, box=box, spacing=spacing) from error
+            raise _unreadable(self.ref.path, error.reason, box=box, spacing=spacing) from error
 
     def coded_bytes(self) -> CodedBytes | None:
         """As interfaces.Slide's: the lengths of the finest level's tiles."""
         table = self._levels.finest_tiles()
         if table is None:
             return None
-        x, y = self._info.spacing.x * table.tile_width_px, self._info.spacing.y * table.tile_height_px
+        x, y = self.info.spacing.x * table.tile_width_px, self.info.spacing.y * table.tile_height_px
         spacing = Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
         return CodedBytes(table.lengths.reshape(-1, table.tiles_across), spacing)
 
     def fingerprint(self) -> str:
         """As interfaces.Slide's; see files.fingerprint. Raises SlideError where a file can't be read any more."""
         try:
-            return fingerprint(self._ref.path)
+            return fingerprint(self.ref.path)
         except OSError as error:
             reason = f"its files can't be read any more ({error.strerror})"
-            raise SlideError(self._ref.path.name, reason, "check the disk or network drive") from error
+            raise SlideError(self.ref.path.name, reason, "check the disk or network drive") from error
 
     def close(self) -> None:
         """Lets the file go; reading afterwards raises ValueError."""

@@ -113,10 +113,7 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
     frames, whole = _put_together(tile, tables, ycbcr=ycbcr, size_px=size_px)
     if not all(frame.plain for frame in frames):
         raise BadTileError("a tile of another depth, number of channels or subsampling")
-    try:
-        pixels = simplejpeg.decode_jpeg(whole, "RGB", strict=True)
-    except ValueError as error:
-        raise _failure(error) from error
+    pixels = _decoded(whole, "RGB")
     pixels.setflags(write=False)
     return pixels
 
@@ -129,20 +126,17 @@ def is_whole(tile: bytes, tables: bytes, *, size_px: tuple[int, int]) -> bool:
     """
     try:
         _, whole = _put_together(tile, tables, ycbcr=True, size_px=size_px)
+        _decoded(whole, "GRAY", min_height=1, min_width=1, min_factor=8)
     except BadTileError:
-        return False
-    try:
-        simplejpeg.decode_jpeg(whole, "GRAY", min_height=1, min_width=1, min_factor=8, strict=True)
-    except ValueError as error:
-        failure = _failure(error)
-        if isinstance(failure, MemoryError):
-            raise failure from error
         return False
     return True
 
 
-def _failure(error: ValueError) -> BadTileError | MemoryError:
-    return MemoryError() if NO_MEMORY in str(error) else BadTileError(str(error))
+def _decoded(jpeg: bytes, colours: str, **smaller: float) -> NDArray[np.uint8]:
+    try:
+        return simplejpeg.decode_jpeg(jpeg, colours, strict=True, **smaller)
+    except ValueError as error:
+        raise (MemoryError() if NO_MEMORY in str(error) else BadTileError(str(error))) from error
 
 
 def _put_together(

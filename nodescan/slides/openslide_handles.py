@@ -40,7 +40,7 @@ class HandlePool:
             raise rejection(path, _DISORDERED if known else "") from None
         except openslide.OpenSlideError as error:
             raise rejection(path, str(error)) from None
-        tile_bytes = _largest_tile_bytes(handle)
+        tile_bytes = _largest_tile_bytes(told)
         if 0 < kept_bytes < tile_bytes:
             self._cache = openslide.OpenSlideCache(tile_bytes)
             handle.set_cache(self._cache)
@@ -92,12 +92,11 @@ class HandlePool:
         handle.close()
 
 
-def _largest_tile_bytes(handle: openslide.OpenSlide) -> int:
+def _largest_tile_bytes(stored: StoredSlide) -> int:
     """Of a decoded tile, in four channels, of any level; 0 where OpenSlide names none. A cache that doesn't hold one
     has it decoded anew for every read: 62 s against 22 for a slide of one tile of 16,384 px."""
-    keys = (f"openslide.level[{level}].tile-%s" for level in range(handle.level_count))
-    sizes = (tuple(int(handle.properties.get(key % side, 0)) for side in ("width", "height")) for key in keys)
-    return max(min(width * height, LARGEST_TILE_PX) for width, height in sizes) * 4
+    sizes_px = (size or (0, 0) for size in stored.tiles_px)
+    return 4 * max(min(width * height, LARGEST_TILE_PX) for width, height in sizes_px)
 
 
 def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:

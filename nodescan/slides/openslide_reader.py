@@ -18,7 +18,7 @@ from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import NO_MEMORY
 from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool, on_white
-from nodescan.slides.spacing import DICOM
+from nodescan.slides.stated_spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_cache import KEPT_BYTES

@@ -1,7 +1,7 @@
 """What a slide file says of itself, in OpenSlide's words, and what nodescan tells of it: the same for every reader."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,15 +11,13 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
-from nodescan.slides.spacing import DICOM, ChosenSpacing, choose_spacing, stated_spacing
+from nodescan.slides.spacing import ChosenSpacing, choose_spacing
+from nodescan.slides.stated_spacing import DICOM, stated_spacing
 from nodescan.slides.tiff_checks import missing_bytes
 
 LONGEST_SIDE_UM = 210_000.0
 """Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
 all that would not fit into memory."""
-
-_NAMED = 3
-"""So many of the pictures that are no levels are named: a file may hold thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,13 @@ class StoredSlide:
 
     def levels(self) -> tuple[Level, ...]:
         """Those that show the whole slide, with their factors. Beside further pictures a level may be one of theirs."""
-        tiles_px = tuple(map(self._tile_px, range(len(self.sizes_px))))
         whole_only = self.format == DICOM or bool(self.pictures_px)
-        return place_levels(self.sizes_px, self.downsamples, tiles_px, whole_only=whole_only)
+        return place_levels(self.sizes_px, self.downsamples, self.tiles_px, whole_only=whole_only)
+
+    @property
+    def tiles_px(self) -> tuple[tuple[int, int] | None, ...]:
+        """(width, height) of each level's tiles, None where not told."""
+        return tuple(map(self._tile_px, range(len(self.sizes_px))))
 
     def _tile_px(self, level: int) -> tuple[int, int] | None:
         sides = [self.properties.get(f"openslide.level[{level}].tile-{side}", "") for side in ("width", "height")]
@@ -154,15 +156,17 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:
-        sizes = few([f"{width:,} x {height:,} px" for width, height in strange], _NAMED)
-        said.append(
-            Flag(
-                "level_ignored",
-                f"A picture of another shape or of unclear scale in the file was ignored ({sizes}). Check that the "
-                "overview shows all sections of the slide.",
-            )
+        text = (
+            f"A picture of another shape or of unclear scale in the file was ignored ({listed(strange)}). Check that "
+            "the overview shows all sections of the slide."
         )
+        said.append(Flag("level_ignored", text))
     return tuple(said)
+
+
+def listed(sizes_px: Sequence[tuple[int, int]]) -> str:
+    """The first few, (width, height) each: a file may hold thousands of pictures."""
+    return few([f"{width:,} x {height:,} px" for width, height in sizes_px], 3)
 
 
 def _objective_power(properties: Mapping[str, str]) -> float | None:

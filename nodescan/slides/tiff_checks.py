@@ -1,17 +1,14 @@
 """What a TIFF's own directories tell before it is opened: how far the file must reach, which tiles and descriptions no
 reader should be given, and who wrote it."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import numpy as np
 
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of, layout_of
-
-_T = TypeVar("_T")
 
 _DATA = ((Tag.STRIP_OFFSETS, Tag.STRIP_LENGTHS), (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS))
 
@@ -62,17 +59,16 @@ def tiff_fault(path: Path) -> TiffFault | None:
     """What is wrong with the tiles or descriptions of a TIFF, None where nothing is. Raises OSError."""
     size = path.stat().st_size
     described = 0
-
-    def fault(stream: BinaryIO, directory: Directory) -> TiffFault | None:
-        nonlocal described
-        text = directory.entries.get(Tag.DESCRIPTION)
-        described += text.length if text else 0
-        if described > MOST_DESCRIBED_BYTES:
-            reason = f"its image descriptions are absurdly long (more than {MOST_DESCRIBED_BYTES:,} bytes)"
-            return TiffFault(reason, damaged=True)
-        return _fault_of_tiles(stream, directory, size)
-
-    return _first_told(path, fault)
+    with suppress(CutOffTiffError):  # said by missing_bytes
+        for stream, directory in directories_of(path):
+            text = directory.entries.get(Tag.DESCRIPTION)
+            described += text.length if text else 0
+            if described > MOST_DESCRIBED_BYTES:
+                reason = f"its image descriptions are absurdly long (more than {MOST_DESCRIBED_BYTES:,} bytes)"
+                return TiffFault(reason, damaged=True)
+            if (fault := _fault_of_tiles(stream, directory, size)) is not None:
+                return fault
+    return None
 
 
 def _fault_of_tiles(stream: BinaryIO, directory: Directory, size: int) -> TiffFault | None:
@@ -101,20 +97,12 @@ def is_big_endian_classic(path: Path) -> bool:
 
 def scanner_of(path: Path) -> str | None:
     """Whose scanner wrote the TIFF, if it is one whose images only its own XML tells apart. Raises OSError."""
-    return _first_told(path, _scanner_in)
-
-
-def _scanner_in(stream: BinaryIO, directory: Directory) -> str | None:
-    said = b"".join(directory.raw(stream, tag) for tag in (Tag.DESCRIPTION, Tag.XMP))
-    return next((name for mark, name in _SCANNERS.items() if mark in said), None)
-
-
-def _first_told(path: Path, ask: Callable[[BinaryIO, Directory], _T | None]) -> _T | None:
-    """The first answer to what is asked of each directory of a TIFF; None where none has any. Raises OSError."""
     with suppress(CutOffTiffError):  # said by missing_bytes
         for stream, directory in directories_of(path):
-            if (told := ask(stream, directory)) is not None:
-                return told
+            said = b"".join(directory.raw(stream, tag) for tag in (Tag.DESCRIPTION, Tag.XMP))
+            for mark, name in _SCANNERS.items():
+                if mark in said:
+                    return name
     return None
 
 

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from nodescan.domain.naming import few
 from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import has_pixels_elsewhere, scans_px
 from nodescan.slides.conversion import alone, apart, tiled_copy
-from nodescan.slides.stored import StoredSlide
+from nodescan.slides.stored import StoredSlide, listed
 from nodescan.slides.tiff_pictures import Picture, pictures
 
 _FULL_SIZE = 0.75
@@ -34,7 +33,7 @@ def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
     """
     finest = [(level.width_px, level.height_px) for level in stored.levels() if level.factor_x < AS_FINE]
     if len(finest) > 1:
-        reason = f"holds several pictures at the full resolution ({_listed(finest)}), as planes of focus are"
+        reason = f"holds several pictures at the full resolution ({listed(finest)}), as planes of focus are"
         raise NotASlideError(path.name, reason, "save each of them as a file of its own")
     if stored.format != "generic-tiff":
         return stored
@@ -81,7 +80,7 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
     fine = [other for other in others if other.size_px in scans[1:]]
     for kind, images in (("full size", large), ("full resolution", fine)):
         if images:
-            sizes = _listed([image.size_px for image in (whole, *images)])
+            sizes = listed([image.size_px for image in (whole, *images)])
             reason = f"holds several images of {kind} ({sizes}), of which only the first would be read"
             bands = all(image.samples == 1 for image in (whole, *images))
             pages = sorted(image.page for image in (whole, *images))
@@ -89,7 +88,7 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
     held, told = Counter(picture.size_px for picture in found), Counter(scans)
     lacking = {size for size in scans[1:] if held[size] < told[size] and not _is_reduced(size, scans[0])}
     if lacking and not has_pixels_elsewhere(found[0].description):
-        reason = f"its OME-XML tells of a further scan ({_listed(sorted(lacking))}) that the file doesn't hold"
+        reason = f"its OME-XML tells of a further scan ({listed(sorted(lacking))}) that the file doesn't hold"
         remedy = f"give the file it was made from; or, if all scans are in files of their own, {alone(path)}"
         raise NotASlideError(path.name, reason, remedy)
 
@@ -110,7 +109,3 @@ def _is_reduced(size_px: _Size, whole_px: _Size) -> bool:
     """Whether it may be a level, as some programs write them: smaller by a whole number, but for rounding."""
     times = max(2, round(whole_px[0] / max(1, size_px[0])))
     return all(abs(side - whole / times) <= 1 for side, whole in zip(size_px, whole_px, strict=True))
-
-
-def _listed(sizes_px: Sequence[_Size]) -> str:
-    return few([f"{width:,} x {height:,} px" for width, height in sizes_px], 3)

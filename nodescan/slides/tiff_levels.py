@@ -1,8 +1,9 @@
 """The levels of a TIFF whose tiles are plain JPEG: where each tile lies in the file, and how it is to be decoded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -35,14 +36,15 @@ _HEADER_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class TiledLevel(TileTable):
-    """One directory of JPEG tiles. offsets : uint64 (tiles,), row by row; tables: of jpeg_tiles.shared_tables.
+class TiledLevel:
+    """One directory of JPEG tiles. offsets : uint64 (tiles,), row by row; shared: of jpeg_tiles.shared_tables.
 
     coarseness: of one of them, as of all; see compression.py.
     """
 
+    table: TileTable
     offsets: NDArray[np.uint64]
-    tables: bytes
+    shared: bytes
     ycbcr: bool
     coarseness: float | None
 
@@ -53,13 +55,8 @@ class DeclinedError(Exception):
 
 def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
     """The levels in OpenSlide's order. Raises DeclinedError, and OSError where the file can't be read."""
-    if stored.format not in FORMATS:
-        raise DeclinedError(f"the format {stored.format}")
-    try:
-        levels = _as_shown(tuple(_level(*each) for each in _pyramid(path, stored)), stored)
-    except CutOffTiffError as error:
-        raise DeclinedError(str(error)) from error
-    if stored.format == "aperio" and not all(level.lengths.all() for level in levels):
+    levels = _levels(path, stored, _level, lambda level: level.table)
+    if stored.format == "aperio" and not all(level.table.lengths.all() for level in levels):
         raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
     return levels
 
@@ -71,22 +68,18 @@ def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
     An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
     though the file may show tissue there.
     """
-    if stored.format not in FORMATS:
-        return None
     try:
-        levels = _as_shown(tuple(_table(*each) for each in _pyramid(path, stored)), stored)
+        levels = _levels(path, stored, _table, lambda table: table)
         return TileTables(levels, stored.sizes_px, of_finest=stored.format == "aperio")
-    except (DeclinedError, CutOffTiffError):
+    except DeclinedError:
         return None
 
 
 def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
     """The levels in OpenSlide's order; none where tile_tables() has none. Raises OSError."""
-    if stored.format not in FORMATS:
-        return ()
     try:
-        return _as_shown(tuple(_checked(path, *each) for each in _pyramid(path, stored)), stored)
-    except (DeclinedError, CutOffTiffError):
+        return _levels(path, stored, partial(_checked, path), lambda level: level.table)
+    except DeclinedError:
         return ()
 
 
@@ -95,11 +88,9 @@ def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
 
     libtiff takes the fourth for that all the same, and OpenSlide with it. Raises OSError.
     """
-    if stored.format not in FORMATS:
-        return False
     try:
         return any(_has_unnamed_band(*each) for each in _pyramid(path, stored))
-    except CutOffTiffError:
+    except (DeclinedError, CutOffTiffError):
         return False
 
 
@@ -109,17 +100,27 @@ def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
     return further and directory.number(stream, Tag.EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
 
 
-_Level = TypeVar("_Level", bound=TileTable)
+_Level = TypeVar("_Level", TileTable, TiledLevel, CheckedLevel)
 
 
-def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, ...]:
-    """The levels in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
+def _levels(
+    path: Path,
+    stored: StoredSlide,
+    read: Callable[[BinaryIO, Directory], _Level],
+    table_of: Callable[[_Level], TileTable],
+) -> tuple[_Level, ...]:
+    """What is read of each level, in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
+    try:
+        levels = tuple(read(*each) for each in _pyramid(path, stored))
+    except CutOffTiffError as error:
+        raise DeclinedError(str(error)) from error
     if stored.format == "generic-tiff":
-        levels = tuple(sorted(levels, key=lambda level: -level.width_px))
-    if len(levels) != len(stored.sizes_px) or len({level.width_px for level in levels}) < len(levels):
+        levels = tuple(sorted(levels, key=lambda level: -table_of(level).width_px))
+    tables = tuple(map(table_of, levels))
+    if len(tables) != len(stored.sizes_px) or len({table.width_px for table in tables}) < len(tables):
         raise DeclinedError("other levels than OpenSlide's")
-    for level, size_px in zip(levels, stored.sizes_px, strict=True):
-        stored_px = (level.width_px, level.height_px)
+    for table, size_px in zip(tables, stored.sizes_px, strict=True):
+        stored_px = (table.width_px, table.height_px)
         clipped = stored.format == "philips" and size_px[0] <= stored_px[0] and size_px[1] <= stored_px[1]
         if stored_px != size_px and not clipped:
             raise DeclinedError("levels of other sizes than OpenSlide's")
@@ -128,7 +129,9 @@ def _as_shown(levels: tuple[_Level, ...], stored: StoredSlide) -> tuple[_Level, 
 
 def _pyramid(path: Path, stored: StoredSlide) -> Iterator[tuple[BinaryIO, Directory]]:
     """The directories that OpenSlide takes for levels, as directories_of() has them: the tiled ones, of a generic TIFF
-    the first and reduced images alone."""
+    the first and reduced images alone. Raises DeclinedError for formats that aren't so."""
+    if stored.format not in FORMATS:
+        raise DeclinedError(f"the format {stored.format}")
     generic = stored.format == "generic-tiff"
     for index, (stream, directory) in enumerate(directories_of(path)):
         if Tag.TILE_WIDTH in directory.entries and (index == 0 or not generic or is_reduced(stream, directory)):
@@ -167,7 +170,7 @@ def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel
     offsets, sizes = (
         directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)
     )
-    return CheckedLevel(*table.fields, path, _check_of(stream, directory, table, offsets[0]), offsets, sizes)
+    return CheckedLevel(table, path, _check_of(stream, directory, table, offsets[0]), offsets, sizes)
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
@@ -212,7 +215,7 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     coarse: float | None = None
     with suppress(BadTileError):  # behind its frame
         coarse = coarseness(luma_steps(header, tables))
-    return TiledLevel(*table.fields, offsets, tables, ycbcr, coarse)
+    return TiledLevel(table, offsets, tables, ycbcr, coarse)
 
 
 def _tables(stream: BinaryIO, directory: Directory) -> bytes:

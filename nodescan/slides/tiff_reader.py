@@ -68,7 +68,7 @@ class JpegLevels:
         """sizes_px: of each level as it is shown. Raises OSError where the file can't be opened."""
         self._name = path.name
         self._levels = levels
-        self._tables = TileTables(levels, sizes_px)
+        self._tables = TileTables([level.table for level in levels], sizes_px)
         self._file = TileFile(path)
         self._cache = TileCache(kept_bytes)
 
@@ -76,13 +76,13 @@ class JpegLevels:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
         if self._tables.has_lost(index, box):
             raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
-        level = self._levels[index]
+        table = self._levels[index].table
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
-        wide, high = level.tile_width_px, level.tile_height_px
+        wide, high = table.tile_width_px, table.tile_height_px
         for tile in box.blocks(wide, high):
             met = tile.common(box)
-            number = tile.top // high * level.tiles_across + tile.left // wide
-            never_scanned = level.lengths[number] == 0
+            number = tile.top // high * table.tiles_across + tile.left // wide
+            never_scanned = table.lengths[number] == 0
             if never_scanned:
                 pixels[met.within(box)] = 255
                 continue
@@ -91,7 +91,7 @@ class JpegLevels:
         return pixels
 
     def finest_tiles(self) -> TileTable:
-        return self._levels[0]
+        return self._levels[0].table
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""
@@ -107,8 +107,8 @@ class JpegLevels:
             raise RegionUnreadableError(self._name, error.strerror or str(error)) from error
 
     def _decoded(self, level: TiledLevel, number: int) -> NDArray[np.uint8]:
-        offset, length = int(level.offsets[number]), int(level.lengths[number])
-        size_px = (level.tile_width_px, level.tile_height_px)
+        offset, length = int(level.offsets[number]), int(level.table.lengths[number])
+        size_px = (level.table.tile_width_px, level.table.tile_height_px)
         if length > _MOST_BYTES_A_PIXEL * size_px[0] * size_px[1] + _LARGEST_HEADER_BYTES:
             raise BadTileError(f"a compressed tile of {length:,} bytes")
-        return decode_tile(self._file.read(offset, length), level.tables, ycbcr=level.ycbcr, size_px=size_px)
+        return decode_tile(self._file.read(offset, length), level.shared, ycbcr=level.ycbcr, size_px=size_px)

@@ -29,12 +29,6 @@ class TileTable:
     placed: NDArray[np.bool_]
 
     @property
-    def fields(self) -> tuple[int, int, int, int, NDArray[np.uint64], NDArray[np.bool_]]:
-        """All of the above, for a table that tells more."""
-        wide, high = self.tile_width_px, self.tile_height_px
-        return self.width_px, self.height_px, wide, high, self.lengths, self.placed
-
-    @property
     def tiles_across(self) -> int:
         return -(-self.width_px // self.tile_width_px)
 

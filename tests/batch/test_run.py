@@ -28,6 +28,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8
 from nodescan.errors import ClusterError, OutputError, UsageError
 from nodescan.examination import Examination, examine
+from nodescan.examination.tile_batches import TileReader
 from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
@@ -380,10 +381,10 @@ def test_slide_replaced_while_it_is_read_fails(
     table.write_text("path,patient_id\na.tif,A\n")
     read_with: list[str] = []
 
-    def replaced(opened: Slide, *given: object, **more: object) -> Examination:
-        examination = examine(opened, *given, **more)
+    def replaced(opened: TileReader, **more: object) -> Examination:
+        examination = examine(opened, **more)
         os.replace(other, slide)
-        read_with.append(opened.info.reader)
+        read_with.append(opened.slide.info.reader)
         return examination
 
     monkeypatch.setattr(scan, "examine", replaced)

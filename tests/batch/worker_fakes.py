@@ -18,6 +18,7 @@ from nodescan.batch import worker_task
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from nodescan.examination.survey import Survey
+from nodescan.examination.tile_batches import TileReader
 from nodescan.interfaces import Slide, TilePredictor
 from tests.fakes import Busy, ColourPredictor
 from tests.waiting import PATIENCE_S, until
@@ -154,13 +155,13 @@ def open_waiting_for_b(folder: Path, *, device: str, slot: int, precision: str =
     read = Event()
     read_first_tiles = scan.read_first_tiles
 
-    def read_and_say(slide: Slide, survey: Survey, predictor: TilePredictor) -> Survey:
-        survey = read_first_tiles(slide, survey, predictor)
+    def read_and_say(slide: Slide, survey: Survey, predictor: TilePredictor) -> TileReader:
+        reader = read_first_tiles(slide, survey, predictor)
         if slide.ref.slide_id == "b":
-            for wait_for in survey.ahead.values():
+            for wait_for in reader.begun.values():
                 wait_for()
             read.set()
-        return survey
+        return reader
 
     scan.read_first_tiles = read_and_say
     return Busy(lambda: read.wait(PATIENCE_S)), 1

@@ -73,7 +73,7 @@ def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monke
     """A second for each tile, three for what the guard does: it waits for the network, and the network for it."""
     slide, clock = paint_slide(tmp_path / "a.tif"), [0.0]
 
-    def examine(slide: object, tissue: object, *, progress: Progress, **_: object) -> SimpleNamespace:
+    def examine(reader: object, *, progress: Progress, **_: object) -> SimpleNamespace:
         for tiles in (1, 1, 1, 1, 0):  # 0: a tile that is answered again
             clock[0] += 1 if tiles else 3
             progress.tiles_done("a", tiles, 0.1 * tiles)

@@ -12,6 +12,7 @@ from nodescan.domain.maps import NotExamined
 from nodescan.examination import Examination, examine, tile_pass
 from nodescan.examination.damaged_tiles import DamagedTile
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_batches import TileReader
 from nodescan.overview import overview_and_tissue
 from tests.fakes import ColourPredictor, Listener
 from tests.painted import PaintedSlide, painted
@@ -34,7 +35,7 @@ def examined(
     told = counter or Counter()
     _, tissue = overview_and_tissue(slide, SETTINGS, told)
     network = predictor or ColourPredictor()
-    return examine(slide, plan(slide, tissue, network), predictor=network, settings=SETTINGS, progress=told)
+    return examine(TileReader(slide, plan(slide, tissue, network)), predictor=network, settings=SETTINGS, progress=told)
 
 
 def unread_of(found: Examination) -> NDArray[np.bool_]:

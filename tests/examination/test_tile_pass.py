@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
-from nodescan.examination import tile_pass
-from nodescan.examination.tile_pass import MOST_READERS, TileAnswers, _ReadTile, readers_for
+from nodescan.examination import tile_batches
+from nodescan.examination.tile_batches import MOST_READERS, answered, readers_for
+from nodescan.examination.tile_pass import TileAnswers, _pixels_of, _ReadTile
 from tests.fakes import ColourPredictor
 
 
 @pytest.mark.parametrize(("cores", "readers"), [(1, 2), (3, 3), (8, 8), (16, 16), (64, MOST_READERS)])
 def test_beside_a_gpu_the_cores_read(monkeypatch: pytest.MonkeyPatch, cores: int, readers: int) -> None:
     """Those that this process may use, whatever it may compute on."""
-    monkeypatch.setattr(tile_pass, "usable_cores", lambda: cores)
-    monkeypatch.setattr(tile_pass, "computing_threads", lambda: 2)
+    monkeypatch.setattr(tile_batches, "usable_cores", lambda: cores)
+    monkeypatch.setattr(tile_batches, "computing_threads", lambda: 2)
     assert readers_for(_on("cuda:0 (NVIDIA H200)", monkeypatch)) == readers
 
 
@@ -27,8 +28,8 @@ def test_beside_a_gpu_the_cores_read(monkeypatch: pytest.MonkeyPatch, cores: int
 def test_on_a_cpu_the_cores_that_compute_read(monkeypatch: pytest.MonkeyPatch, threads: int, readers: int) -> None:
     """Of several workers each has its share of the cores. So what `bench` says that reading takes alone is what all of
     the cores take for it, as it is of computing: else the two could not be added up."""
-    monkeypatch.setattr(tile_pass, "usable_cores", lambda: 64)
-    monkeypatch.setattr(tile_pass, "computing_threads", lambda: threads)
+    monkeypatch.setattr(tile_batches, "usable_cores", lambda: 64)
+    monkeypatch.setattr(tile_batches, "computing_threads", lambda: threads)
     assert readers_for(_on("cpu (x86_64)", monkeypatch)) == readers
 
 
@@ -55,7 +56,7 @@ def test_as_many_tiles_wait_however_many_read() -> None:
             yield item
 
     with ThreadPoolExecutor(MOST_READERS) as pool:
-        assert list(taken(tile_pass._ahead(pool, read, range(50), most=most))) == list(range(50))
+        assert list(taken(tile_batches._ahead(pool, read, range(50), most=most))) == list(range(50))
 
 
 def test_a_batch_keeps_its_tiles_until_it_is_answered() -> None:
@@ -63,7 +64,7 @@ def test_a_batch_keeps_its_tiles_until_it_is_answered() -> None:
     predictor, number = Slow(), iter(range(1, 99))
     batches = [[_read_tile(next(number)) for _ in range(size)] for size in (3, 3, 1, 0, 2, 3, 4, 3)]
     batches[4].insert(1, (0, 0))  # a tile that can't be read
-    for batch, answers in tile_pass._answered(batches, predictor):
+    for batch, answers in answered(batches, _pixels_of, predictor):
         assert answers.tolist() == [float(item.pixels[0, 0, 0]) for item in batch if isinstance(item, _ReadTile)]
 
 

@@ -20,8 +20,8 @@ def test_the_darker_half_of_full_blocks_is_found() -> None:
         pixels[:20, 10 * column : 10 * column + 10, 0] = red
     pixels[10:20, :10, 0] = 160
     picture = Picture(pixels, 0.0, 0.0, SPACING)
-    places = dense_places(picture, TissueMask(tissue, SPACING), size_um=(80.0, 80.0), most=2)
-    assert places == [(0.0, 0.0), (160.0, 0.0)]
+    places = dense_places(picture, TissueMask(tissue, SPACING), SPACING, side_px=10, most=2)
+    assert [(box.left, box.top) for box in places] == [(0, 0), (20, 0)]
 
 
 def test_a_large_glass_slide_is_looked_through_in_little_memory() -> None:
@@ -29,4 +29,4 @@ def test_a_large_glass_slide_is_looked_through_in_little_memory() -> None:
     side = 2000
     picture = Picture(np.full((side, side, 3), 240, np.uint8), 0.0, 0.0, SPACING)
     tissue = TissueMask(np.zeros((side, side), bool), SPACING)
-    assert peak_bytes(lambda: dense_places(picture, tissue, size_um=(200.0, 200.0), most=8)) < side**2
+    assert peak_bytes(lambda: dense_places(picture, tissue, SPACING, side_px=25, most=8)) < side**2

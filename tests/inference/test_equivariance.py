@@ -1,18 +1,14 @@
 """The eight-pose network answers alike however the tissue lies, and alike in a tile as on a lone patch."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from nodescan.inference.colours import MEAN, STD
 from nodescan.inference.equivariance import POSES, GroupConv, Lift, turned
-from nodescan.inference.folding import PlainP4MNet
+from nodescan.inference.folding import Plain
 from nodescan.inference.models import P4MNet
 from nodescan.inference.poses import KERNEL_OF
-from nodescan.inference.transforms import MEAN, STD, normalised
 
 
 def tiny() -> P4MNet:
@@ -72,8 +68,9 @@ def test_folded_into_plain_convolutions_it_answers_the_same() -> None:
     """Fed with bytes, the plain network's probabilities are those of the network it was made of."""
     net, pixels = tiny(), torch.randint(0, 256, (2, 3, 112, 112)).double()
     mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
-    plain = PlainP4MNet(net, mean=mean, std=std, temperature=1.7).double()
-    expected = torch.sigmoid(net(normalised(pixels / 255)) / 1.7)
+    plain = Plain(net, mean=mean, std=std, temperature=1.7).double()
+    normalised = (pixels / 255 - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+    expected = torch.sigmoid(net(normalised) / 1.7)
     torch.testing.assert_close(plain(pixels).double(), expected, atol=1e-6, rtol=0)
 
 
@@ -92,35 +89,3 @@ def test_kernels_and_gradients_are_those_of_picking_by_index() -> None:
     assert conv.weight.grad is not None
     assert picked.grad is not None
     assert torch.equal(conv.weight.grad, picked.grad)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_colours_are_normalised_by_the_nearest_numbers_of_the_images_type(dtype: torch.dtype) -> None:
-    """To the bit."""
-    image = torch.rand(2, 3, 5, 7, dtype=dtype)
-    mean, std = (torch.tensor(values, dtype=dtype).view(1, 3, 1, 1) for values in (MEAN, STD))
-    assert torch.equal(normalised(image), (image - mean) / std)
-
-
-class NothingFromElsewhere(TorchDispatchMode):
-    """Notes what is done with tensors that don't lie where the network does."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.strays: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for value in tree_leaves((args, kwargs, out)):
-            if isinstance(value, torch.Tensor) and value.device.type != "meta":
-                self.strays.add(str(func))
-        return out
-
-
-def test_a_training_step_takes_nothing_from_another_device() -> None:
-    """On a GPU each small copy from the CPU would wait for all that the GPU has yet to do."""
-    net = P4MNet((4, 6, 8, 8)).to("meta").train()
-    image = torch.empty(2, 3, 112, 112, device="meta")
-    with NothingFromElsewhere() as watched:
-        net(normalised(image)).sum().backward()
-    assert not watched.strays

@@ -105,7 +105,7 @@ def test_an_answer_does_not_depend_on_its_batch() -> None:
     """A tile alone, or among others, is answered by the same bits: it has a lane's turn of its own."""
     torch.manual_seed(1)
     net = plain_form(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
-    lanes, tiles = CpuLanes(net), made_tiles(3, 640)
+    lanes, tiles = CpuLanes(net, precision="float32"), made_tiles(3, 640)
     together = lanes.start(tiles)()
     for index in range(3):
         assert np.array_equal(lanes.start(tiles[index : index + 1])()[0], together[index])
@@ -129,8 +129,7 @@ def check_same_findings(slide: PaintedSlide, folder: Path, precision: str, *, co
     found = scan(slide, open_predictor(folder, device="cpu", compiled=compiled))
     assert true.report.deposits
     assert findings(found.report) == findings(true.report)
-    assert found.report.provenance is not None
-    assert found.report.provenance.precision.startswith(f"{precision}, ")
+    assert found.precision.startswith(f"{precision}, ")
 
 
 @needs_bfloat16
@@ -198,16 +197,14 @@ def test_a_fast_way_that_is_refused_is_said(
     reference = open_predictor(folder, device="cpu", precision="float32")
 
     def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
-        return CpuLanes(net) if precision == "float32" else Off(reference, off, precision)
+        return CpuLanes(net, precision="float32") if precision == "float32" else Off(reference, off, precision)
 
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
     monkeypatch.setattr(predictor_module, "lanes_on", lanes_on)
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert predictor.precision.startswith(f"float32 ({said}")
     slide = PaintedSlide(spotted(2))
-    made = scan(slide, predictor).report.provenance
-    assert made is not None
-    assert made.precision == predictor.precision
+    assert scan(slide, predictor).precision == predictor.precision
     assert open_predictor(folder, device="cpu", compiled=False, rough=True).precision == "float32"
 
 
@@ -248,7 +245,7 @@ def test_a_gpu_that_fails_in_float32_too_is_an_error_at_once(folder: Path, monke
     lost = DeviceLostError("the GPU failed (CUDA error: launch failure)")
 
     def lanes(net: nn.Module, device: torch.device, **_: object) -> CpuLanes:
-        broken = CpuLanes(net)
+        broken = CpuLanes(net, precision="float32")
         monkeypatch.setattr(broken, "start", raising)
         return broken
 
@@ -276,7 +273,7 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
     monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
-    monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net))
+    monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net, precision="float32"))
     monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
     monkeypatch.setattr(predictor_module, "distrust", far)
     open_predictor(folder, device=device, compiled=False)

@@ -47,7 +47,7 @@ def means(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
 @pytest.mark.usefixtures("no_gpu")
 def test_lanes_of_a_gpu_do_without_memory_that_cannot_be_pinned() -> None:
     """The batch for which it is refused and those after it, of the same shape and another, are answered alike."""
-    lanes = CudaLanes(Means(), CPU, batch_size=2)
+    lanes = CudaLanes(Means(), CPU, batch_size=2, precision="float32")
     for side in (32, 32, 64):
         tiles = made_tiles(2, side)
         assert np.array_equal(lanes.start(tiles)(), means(tiles))
@@ -58,7 +58,7 @@ def test_lanes_of_a_gpu_do_without_memory_that_cannot_be_pinned() -> None:
 def test_answers_do_not_depend_on_the_room_there_is(room: int) -> None:
     """Answers under way when the room ends, and those after it, are each in their place, in parts that fit."""
     net = Means()
-    lanes, tiles = CudaLanes(net, CPU, batch_size=32), made_tiles(70, 32)
+    lanes, tiles = CudaLanes(net, CPU, batch_size=32, precision="float32"), made_tiles(70, 32)
     before = lanes.start(tiles[:7])
     net.room = room
     after = [lanes.start(tiles[7:40]), lanes.start(tiles[40:])]
@@ -71,7 +71,7 @@ def test_answers_are_right_however_late_a_gpu_works(monkeypatch: pytest.MonkeyPa
     """Copies, computing and the host each wait for what they need, and for nothing else's end: as a scan hands batches
     over, and all at once, of one size of tiles and another."""
     gpu = LateGpu(monkeypatch, seed)
-    lanes = CudaLanes(LateNet(gpu, Means(), room=room), DEVICE, batch_size=4)
+    lanes = CudaLanes(LateNet(gpu, Means(), room=room), DEVICE, batch_size=4, precision="float32")
     for side, at_once in ((32, 2), (48, 9), (32, 1)):
         tiles = made_tiles(26, side, seed=seed)
         under_way: deque[tuple[int, Answer]] = deque()
@@ -93,7 +93,7 @@ def check_means(tiles: NDArray[np.uint8], first: int, answer: Answer) -> None:
 def test_the_size_that_fits_is_remembered() -> None:
     """Halved until it does, and not tried with more at once."""
     net = Means(room=3)
-    lanes, tiles = CudaLanes(net, CPU, batch_size=8), made_tiles(4, 32)
+    lanes, tiles = CudaLanes(net, CPU, batch_size=8, precision="float32"), made_tiles(4, 32)
     lanes.start(tiles)()
     lanes.start(tiles)()
     assert net.computed == [4, 2, 2, 2, 2]
@@ -105,7 +105,7 @@ def test_few_tiles_are_not_computed_as_many(monkeypatch: pytest.MonkeyPatch) -> 
     pinned: list[int] = []
     monkeypatch.setattr(torch_lanes, "_pinned", lambda shape, dtype: pinned.append(shape[0]) or torch.zeros(shape))
     net = Means()
-    lanes = CudaLanes(net, CPU, batch_size=32)
+    lanes = CudaLanes(net, CPU, batch_size=32, precision="float32")
     for count, side in ((1, 64), (3, 32), (2, 32), (5, 32), (40, 32), (3, 32), (1, 64)):
         tiles = made_tiles(count, side)
         assert np.array_equal(lanes.start(tiles)(), means(tiles))
@@ -119,7 +119,7 @@ def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch)
     """Doubled after so many batches that went well, up to the first size; halved again where there still is none."""
     monkeypatch.setattr(torch_lanes, "_GOOD_BATCHES", 3)
     net = Means(room=2)
-    lanes, tiles = CudaLanes(net, CPU, batch_size=7), made_tiles(7, 32)
+    lanes, tiles = CudaLanes(net, CPU, batch_size=7, precision="float32"), made_tiles(7, 32)
     assert np.array_equal(lanes.start(tiles)(), means(tiles))
     assert net.computed == [7, 3, 1, 1, 1, 2, 2, 2]  # three single tiles went well, and so do two at a time
     net.computed = []
@@ -150,11 +150,11 @@ def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch)
 def test_want_of_memory_has_many_names(error: RuntimeError) -> None:
     """A batch is halved whichever of the libraries found no room; where one tile has none, it is said which."""
     net, tiles = Means(room=3, error=error), made_tiles(4, 32)
-    assert np.array_equal(CudaLanes(net, CPU, batch_size=8).start(tiles)(), means(tiles))
+    assert np.array_equal(CudaLanes(net, CPU, batch_size=8, precision="float32").start(tiles)(), means(tiles))
     assert net.computed == [4, 2, 2]
     net.room = 0
     with pytest.raises(DeviceError) as raised:
-        CudaLanes(net, CPU, batch_size=2).start(tiles)
+        CudaLanes(net, CPU, batch_size=2, precision="float32").start(tiles)
     said = str(error).partition("\n")[0].partition(". ")[0]
     assert str(raised.value).startswith(f"the GPU has no room for one tile ({said}); end other programs on it")
 
@@ -166,7 +166,7 @@ def test_tiles_may_be_turned_or_locked() -> None:
     tiles = made_tiles(3, 32)
     locked = tiles.copy()
     locked.flags.writeable = False
-    lanes = CudaLanes(Means(), CPU, batch_size=4)
+    lanes = CudaLanes(Means(), CPU, batch_size=4, precision="float32")
     assert np.array_equal(lanes.start(locked)(), means(tiles))
     assert np.array_equal(lanes.start(tiles[::-1, ::-1])(), means(tiles[::-1, ::-1].copy()))
 
@@ -177,7 +177,7 @@ def test_a_gpu_without_room_for_one_tile_is_an_error() -> None:
     with pytest.raises(
         DeviceError, match=r"^the GPU has no room for one tile \(CUDA out of memory\); end other programs"
     ):
-        CudaLanes(Means(room=0), CPU, batch_size=4).start(made_tiles(2, 32))
+        CudaLanes(Means(room=0), CPU, batch_size=4, precision="float32").start(made_tiles(2, 32))
 
 
 @pytest.mark.usefixtures("no_gpu")
@@ -190,7 +190,7 @@ def test_answers_are_waited_for_asleep(monkeypatch: pytest.MonkeyPatch) -> None:
         return OnNoGpu()
 
     monkeypatch.setattr(torch.cuda, "Event", event)
-    CudaLanes(Means(), CPU, batch_size=1).start(made_tiles(1, 32))()
+    CudaLanes(Means(), CPU, batch_size=1, precision="float32").start(made_tiles(1, 32))()
     assert asked
     assert all(how == {"blocking": True} for how in asked)
 
@@ -209,7 +209,7 @@ def test_a_gpu_that_fails_is_told_as_such_and_not_tried_again(error: RuntimeErro
     """Only want of memory is cured by halving; the first line alone is said, with what to do."""
     net = Means(room=0, error=error)
     with pytest.raises(DeviceLostError) as raised:
-        CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
+        CudaLanes(net, CPU, batch_size=4, precision="float32").start(made_tiles(4, 32))
     assert net.computed == [4]
     assert raised.value.reason == f"the GPU failed ({first_line(error)})"
     assert str(raised.value).endswith("; look at it with nvidia-smi and run again, or use --device cpu")
@@ -225,7 +225,7 @@ def test_a_gpu_that_fails_later_is_told_as_such_where_it_is_waited_for(
     def synchronize(_: OnNoGpu) -> None:
         raise error
 
-    lanes, tiles = CudaLanes(Means(), CPU, batch_size=1), made_tiles(3, 32)
+    lanes, tiles = CudaLanes(Means(), CPU, batch_size=1, precision="float32"), made_tiles(3, 32)
     answer = lanes.start(tiles)
     monkeypatch.setattr(OnNoGpu, "synchronize", synchronize)
     with pytest.raises(DeviceLostError, match=r"^the GPU failed \("):
@@ -239,5 +239,5 @@ def test_errors_that_are_not_the_gpus_are_passed_on() -> None:
     """What torch says of wrong shapes is a defect, and says so."""
     net = Means(room=0, error=RuntimeError("Expected 3D or 4D input to conv2d"))
     with pytest.raises(RuntimeError, match="Expected 3D"):
-        CudaLanes(net, CPU, batch_size=4).start(made_tiles(4, 32))
+        CudaLanes(net, CPU, batch_size=4, precision="float32").start(made_tiles(4, 32))
     assert net.computed == [4]

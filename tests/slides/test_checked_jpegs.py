@@ -141,8 +141,8 @@ def test_dicom_frames_are_checked(
     whole = slide.read(PixelBox(0, 0, 600, 520), NATIVE)
     slide.close()
     frames = checked_frames(path, ((600, 520),))[0]
-    assert len(frames.lengths) == 25
-    assert np.flatnonzero(frames.lengths).tolist() == list(kept or range(25))
+    assert len(frames.table.lengths) == 25
+    assert np.flatnonzero(frames.table.lengths).tolist() == list(kept or range(25))
     lose_bytes(path, (int(frames.offsets[0, 7]), int(frames.sizes[0, 7])))
     slide = opened(path)
     said = "its JPEG is broken" if syntax == JPEG else "its code stream is broken"

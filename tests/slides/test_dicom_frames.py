@@ -93,9 +93,9 @@ def greys_in(level: CheckedLevel) -> dict[int, float]:
     """Of what lies at each place where the level has a tile; each is whole."""
     content = level.path.read_bytes()
     found: dict[int, float] = {}
-    for tile in np.flatnonzero(level.lengths).tolist():
+    for tile in np.flatnonzero(level.table.lengths).tolist():
         start, size = int(level.offsets[0, tile]), int(level.sizes[0, tile])
-        assert size == level.lengths[tile]
+        assert size == level.table.lengths[tile]
         assert level.check.holds(content[start : start + size])
         assert not level.check.holds(content[start : start + size // 2])
         pixels = imagecodecs.imread(content[start + 8 : start + size])
@@ -108,9 +108,10 @@ def greys_in(level: CheckedLevel) -> dict[int, float]:
 def test_each_tile_is_held_against_its_own_frame(tmp_path: Path, kept: tuple[int, ...] | None, syntax: str) -> None:
     """Whether all are there, row by row, or some, by the places they state in any order; of tiles that lie down."""
     level = level_of(replace(FULL, kept=kept, syntax=syntax), tmp_path)
-    assert (level.width_px, level.height_px, level.tile_width_px, level.tile_height_px) == (*SIZE_PX, *TILE_PX)
-    assert level.lengths.shape == (ACROSS * DOWN,)
-    assert not level.placed.any()
+    table = level.table
+    assert (table.width_px, table.height_px, table.tile_width_px, table.tile_height_px) == (*SIZE_PX, *TILE_PX)
+    assert table.lengths.shape == (ACROSS * DOWN,)
+    assert not table.placed.any()
     assert greys_in(level) == pytest.approx({tile: GREYS[tile] for tile in kept or range(45)}, abs=15)
 
 
@@ -231,5 +232,5 @@ def test_what_is_no_dicom_has_no_levels_and_a_size_without_a_file_is_not_checked
     assert checked_frames(tmp_path / "a.txt", (SIZE_PX,)) == ()
     path = level_of(FULL, tmp_path).path
     other, own = checked_frames(path, ((300, 260), SIZE_PX))
-    assert (other.width_px, other.height_px, other.check) == (300, 260, NOTHING_TOLD)
+    assert (other.table.width_px, other.table.height_px, other.check) == (300, 260, NOTHING_TOLD)
     assert own.check.said == "its JPEG is broken"

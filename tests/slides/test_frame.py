@@ -8,14 +8,23 @@ from hypothesis import strategies as st
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import UnmeasurableError
-from nodescan.slides.frame import PIECE_PX, Pyramid, place_levels, read_frame
+from nodescan.slides.frame import PIECE_PX, Level, Pyramid, place_levels, read_frame
 from tests.slides.made_files import noise
+
+
+def placed(
+    sizes_px: tuple[tuple[int, int], ...],
+    downsamples: tuple[float, ...],
+    tiles_px: tuple[tuple[int, int] | None, ...] = (),
+) -> tuple[Level, ...]:
+    """As place_levels(), of a file that may hold one scan alone. tiles_px: (): none is known."""
+    return place_levels(sizes_px, downsamples, tiles_px or (None,) * len(sizes_px), whole_only=False)
 
 
 def pyramid(x_um: float, y_um: float, *downsamples: int, size_px: int = 100_000) -> Pyramid:
     sizes = tuple((size_px // downsample, size_px // downsample) for downsample in downsamples)
     spacing = Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um))
-    return Pyramid("s.svs", spacing, place_levels(sizes, tuple(map(float, downsamples))))
+    return Pyramid("s.svs", spacing, placed(sizes, tuple(map(float, downsamples))))
 
 
 @pytest.mark.parametrize(
@@ -65,34 +74,34 @@ def test_the_frames_spacing_is_always_in_the_models_range(x_um: float, aspect: f
 
 def test_levels_cut_to_whole_pixels_keep_their_whole_factor():
     """A downsample reported as 3.9995 or 2.0005 because of a dropped or padded row is 4 or 2; one of 3.7 stays 3.7."""
-    floored, padded = place_levels(((4443, 3567), (2221, 1783), (1111, 892)), (1.0, 2.0005, 3.9990))[1:]
+    floored, padded = placed(((4443, 3567), (2221, 1783), (1111, 892)), (1.0, 2.0005, 3.9990))[1:]
     assert (floored.factor_x, floored.factor_y, padded.factor_x, padded.factor_y) == (2.0, 2.0, 4.0, 4.0)
-    odd = place_levels(((3700, 7400), (1000, 2000)), (1.0, 3.7))[1]
+    odd = placed(((3700, 7400), (1000, 2000)), (1.0, 3.7))[1]
     assert (odd.factor_x, odd.factor_y) == (3.7, 3.7)
 
 
 def test_a_level_squeezed_by_less_than_a_percent_keeps_its_true_size():
     """24,876 px for 100,000 is 4.02, not 4: taken as 4, the far end would lie 124 px of the level off."""
-    level = place_levels(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199))[1]
+    level = placed(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199))[1]
     assert level.factor_x == pytest.approx(100_000 / 24_876)
 
 
 def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
     """A picture of the label or the whole glass among the reduced images: squeezed, tissue would be sought on it."""
-    levels = place_levels(((4608, 4096), (2304, 2048), (700, 500), (288, 256)), (1.0, 2.0, 7.39, 16.0))
+    levels = placed(((4608, 4096), (2304, 2048), (700, 500), (288, 256)), (1.0, 2.0, 7.39, 16.0))
     assert [level.index for level in levels] == [0, 1, 3]
-    square = place_levels(((4096, 2048), (2048, 1024), (512, 512)), (1.0, 2.0, 6.0))  # OpenSlide: the mean of 8 and 4
+    square = placed(((4096, 2048), (2048, 1024), (512, 512)), (1.0, 2.0, 6.0))  # OpenSlide: the mean of 8 and 4
     assert [level.index for level in square] == [0, 1]
-    padded = place_levels(((4096, 2048), (1536, 1024)), (1.0, 4.0))[1]
+    padded = placed(((4096, 2048), (1536, 1024)), (1.0, 4.0))[1]
     assert (padded.factor_x, padded.factor_y) == (4.0, 4.0)
 
 
 def test_of_levels_that_are_reduced_alike_none_is_believed():
     """One of them shows something else; the others and the finest stay."""
     sizes = ((4000, 3000), (2000, 1500), (2000, 1500), (1000, 750), (993, 744))
-    levels = place_levels(sizes, (1.0, 2.0, 2.0, 4.0, 4.03))
+    levels = placed(sizes, (1.0, 2.0, 2.0, 4.0, 4.03))
     assert [level.index for level in levels] == [0]
-    levels = place_levels((*sizes[:2], sizes[3]), (1.0, 2.0, 4.0))
+    levels = placed((*sizes[:2], sizes[3]), (1.0, 2.0, 4.0))
     assert [level.index for level in levels] == [0, 1, 2]
 
 
@@ -102,17 +111,17 @@ def test_a_level_padded_to_whole_tiles_is_not_squeezed():
     Where several reductions fit, as in a last tile, the level is left out; one that fills no tile is squeezed.
     """
     sizes = tuple((side, side) for side in (7600, 2048, 1024, 256))
-    levels = place_levels(sizes, (1.0, 3.711, 7.422, 29.69), ((256, 256),) * 4)
+    levels = placed(sizes, (1.0, 3.711, 7.422, 29.69), ((256, 256),) * 4)
     assert [(level.index, level.factor_x) for level in levels] == [(0, 1.0), (1, 4.0), (2, 8.0)]
-    levels = place_levels(((7600, 7600), (1900, 1900)), (1.0, 4.0), ((256, 256),) * 2)
+    levels = placed(((7600, 7600), (1900, 1900)), (1.0, 4.0), ((256, 256),) * 2)
     assert [level.factor_x for level in levels] == [1.0, 4.0]
     for canvas, picture, downsample in (  # a label, an overview, a squeezed level: what fits them fits by chance
         ((60_000, 50_000), (1024, 1024), 53.7),
         ((50_000, 37_500), (1024, 768), 48.83),
         ((4118, 4118), (1024, 1024), 4.0215),
     ):
-        assert len(place_levels((canvas, picture), (1.0, downsample), ((256, 256),) * 2)) == 1
-    squeezed = place_levels(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199), ((256, 256),) * 2)[1]
+        assert len(placed((canvas, picture), (1.0, downsample), ((256, 256),) * 2)) == 1
+    squeezed = placed(((100_000, 100_000), (24_876, 24_876)), (1.0, 4.0199), ((256, 256),) * 2)[1]
     assert squeezed.factor_x == pytest.approx(100_000 / 24_876)
 
 
@@ -157,7 +166,7 @@ def test_the_frame_covers_the_canvas_and_its_last_pixels_are_white_beyond():
 def _planted(levels: list[np.ndarray], x_um: float, y_um: float) -> Pyramid:
     sizes = tuple((level.shape[1], level.shape[0]) for level in levels)
     downsamples = tuple((sizes[0][0] / width + sizes[0][1] / height) / 2 for width, height in sizes)
-    return Pyramid("s.tif", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), place_levels(sizes, downsamples))
+    return Pyramid("s.tif", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), placed(sizes, downsamples))
 
 
 def _read(slide: Pyramid, levels: list[np.ndarray], box: PixelBox, spacing: Spacing) -> np.ndarray:
@@ -171,7 +180,7 @@ def _read(slide: Pyramid, levels: list[np.ndarray], box: PixelBox, spacing: Spac
 
 def test_a_level_squeezed_differently_in_x_and_y_keeps_both():
     """Its pixels are a little wider than high, or the far end of one side would lie off."""
-    level = place_levels(((100_000, 80_000), (24_876, 19_826)), (1.0, 4.0274))[1]
+    level = placed(((100_000, 80_000), (24_876, 19_826)), (1.0, 4.0274))[1]
     assert level.factor_x == pytest.approx(100_000 / 24_876)
     assert level.factor_y == pytest.approx(80_000 / 19_826)
 
@@ -193,7 +202,7 @@ def test_of_the_whole_numbers_that_fit_the_one_nearest_the_middle_is_taken():
 @pytest.mark.parametrize("size_px", [(24_000, 25_000), (25_000, 24_000)])
 def test_a_level_that_is_a_fourth_along_one_side_alone_is_no_part_of_the_pyramid(size_px: tuple[int, int]):
     """Taken for a fourth, its far end would lie 1,000 px off."""
-    assert len(place_levels(((100_000, 100_000), size_px), (1.0, (100 / 24 + 4) / 2))) == 1
+    assert len(placed(((100_000, 100_000), size_px), (1.0, (100 / 24 + 4) / 2))) == 1
 
 
 def test_a_step_that_only_rounding_keeps_from_a_whole_number_is_whole():
@@ -210,7 +219,7 @@ def oblong(turned: bool) -> Pyramid:
     """4000 x 1500 px of 0.25 x 0.5 um, and a level squeezed by 2.5 and 2.521; or that turned by a quarter."""
     x_um, y_um = way((0.25, 0.5), turned)
     sizes = tuple((int(width), int(height)) for width, height in (way((4000, 1500), turned), way((1600, 595), turned)))
-    return Pyramid("s", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), place_levels(sizes, (1.0, 2.51)))
+    return Pyramid("s", Spacing(MicronsPerPixel(x_um), MicronsPerPixel(y_um)), placed(sizes, (1.0, 2.51)))
 
 
 def spaced(pair_um: tuple[float, float], turned: bool) -> Spacing:
@@ -291,7 +300,7 @@ def test_a_pixel_more_or_less_is_cut_and_more_is_padded_or_squeezed(
 ) -> None:
     """Of 4000 x 2000 px, reduced by four: what is said to be just so, and larger, was padded."""
     sizes = tuple((int(wide), int(high)) for wide, high in (way((4000, 2000), turned), way(size_px, turned)))
-    _, *levels = place_levels(sizes, (1.0, downsample))
+    _, *levels = placed(sizes, (1.0, downsample))
     found = [(level.factor_x, level.factor_y) for level in levels]
     assert found == ([] if factors is None else [pytest.approx(way(factors, turned))])
 
@@ -300,7 +309,7 @@ def test_a_pixel_more_or_less_is_cut_and_more_is_padded_or_squeezed(
 def test_a_level_that_is_used_as_it_is_has_its_own_spacing_across_and_down(turned: bool) -> None:
     """Squeezed by 2.5 and 2.49: by the other side's all sizes along one would be off."""
     sizes = tuple((int(wide), int(high)) for wide, high in (way((4000, 3000), turned), way((1600, 1205), turned)))
-    slide = Pyramid("s", Spacing.square(0.25), place_levels(sizes, (1.0, 2.495)))
+    slide = Pyramid("s", Spacing.square(0.25), placed(sizes, (1.0, 2.495)))
     found = slide.frame_spacing(0.62, 0.63)
     assert (found.x, found.y) == pytest.approx(way((0.625, 0.25 * 3000 / 1205), turned))
     assert slide.sampling(found).level.index == 1

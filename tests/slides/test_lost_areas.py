@@ -107,7 +107,8 @@ class Painted:
     def __init__(self, *alphas: np.ndarray | None, sizes_px: tuple[tuple[int, int], ...] = ()) -> None:
         self._alphas = alphas
         sizes_px = sizes_px or tuple((alpha.shape[1], alpha.shape[0]) for alpha in alphas if alpha is not None)
-        levels = place_levels(sizes_px, tuple(sizes_px[0][0] / width for width, _ in sizes_px))
+        downsamples = tuple(sizes_px[0][0] / width for width, _ in sizes_px)
+        levels = place_levels(sizes_px, downsamples, (None,) * len(sizes_px), whole_only=False)
         self.stored = SimpleNamespace(sizes_px=sizes_px, levels=lambda: levels)
 
     def read_level(self, index: int, box: PixelBox) -> np.ndarray:

@@ -7,7 +7,8 @@ import pytest
 
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError
-from nodescan.slides.spacing import ChosenSpacing, FileSpacing, choose_spacing, stated_spacing
+from nodescan.slides.spacing import ChosenSpacing, choose_spacing
+from nodescan.slides.stated_spacing import FileSpacing, stated_spacing
 
 FILE, TIFF = SpacingSource.FILE, SpacingSource.TIFF
 

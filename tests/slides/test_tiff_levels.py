@@ -27,7 +27,9 @@ def told(slide_format: str, *sizes_px: tuple[int, int]) -> StoredSlide:
 def widths(path: Path, stored: StoredSlide) -> list[int] | None:
     """Of the levels whose tiles are known; both questions have the same answer."""
     tables, checked = tile_tables(path, stored), checked_levels(path, stored)
-    assert ([level.width_px for level in tables.levels] if tables else []) == [level.width_px for level in checked]
+    assert ([level.width_px for level in tables.levels] if tables else []) == [
+        level.table.width_px for level in checked
+    ]
     return [level.width_px for level in tables.levels] if tables else None
 
 
@@ -190,7 +192,7 @@ def checked_level(path: Path, compression: str) -> CheckedLevel:
 def test_tiles_whose_coding_says_nothing_of_damage_are_not_checked(tmp_path: Path) -> None:
     """LZW; where no JPEG has a header that can be read, all of them are broken."""
     level = checked_level(tmp_path / "lzw.tif", "lzw")
-    assert (level.width_px, level.height_px, level.check) == (512, 384, NOTHING_TOLD)
+    assert (level.table.width_px, level.table.height_px, level.check) == (512, 384, NOTHING_TOLD)
     path = tmp_path / "jpeg.tif"
     level = checked_level(path, "jpeg")
     for offset, size in zip(level.offsets[0].tolist(), level.sizes[0].tolist(), strict=True):

@@ -13,12 +13,13 @@ import torch
 from nodescan.domain.naming import few
 from nodescan.errors import ModelError, UsageError
 from nodescan.inference.card import CARD_FILE, MODEL_NAME, WEIGHTS_FILE, ModelCard, load_card, save_card
+from nodescan.inference.colours import MEAN, STD
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.predictor import load_network
-from nodescan.inference.transforms import MEAN, STD, as_image, normalised
 from nodescan.whole_files import output_errors
 from training.fitting.checkpoints import are_sound, halved, read_checkpoint
 from training.fitting.rivals import RIVALS
+from training.fitting.transforms import as_image, normalised
 from training.provenance import UNTUNED
 from training.slides.index import SPACING_UM
 

@@ -15,6 +15,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.errors import UsageError
 from nodescan.examination import examine
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_batches import TileReader
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.machine import temporary_folder
@@ -124,5 +125,5 @@ def _answers(row: IndexRow, index: Path, predictor: TilePredictor) -> Probabilit
     tissue[open_cells(index, row)] = True
     mask = TissueMask(tissue.reshape(row.rows, row.columns), row.spacing.scaled(STRIDE_PX))
     with closing(open_prepared(row)) as slide:
-        survey, settings = plan(slide, mask, predictor), load_config().settings
-        return examine(slide, survey, predictor=predictor, settings=settings, progress=Viewer()).probability
+        reader, settings = TileReader(slide, plan(slide, mask, predictor)), load_config().settings
+        return examine(reader, predictor=predictor, settings=settings, progress=Viewer()).probability

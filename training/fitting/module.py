@@ -15,11 +15,11 @@ from torchmetrics.classification import BinaryAUROC
 
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
-from nodescan.inference.transforms import as_image, normalised
 from training.fitting.checkpoints import starting_weights
 from training.fitting.pretrained import IMAGENET, imagenet_weights
 from training.fitting.rivals import build_any
 from training.fitting.teachers import Teachers, patch_logit
+from training.fitting.transforms import as_image, normalised
 from training.limits import check_number
 from training.patches.mosaics import IGNORED
 from training.patches.numbered_batches import Batch

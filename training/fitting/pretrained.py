@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.errors import UsageError
-from nodescan.inference.transforms import MEAN, STD, by_colour
+from nodescan.inference.colours import MEAN, STD
+from training.fitting.transforms import by_colour
 
 IMAGENET = "imagenet"
 """As --model.init_from: ImageNet's weights for EfficientNetLite."""

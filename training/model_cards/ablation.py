@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
-from nodescan.inference.transforms import as_image
 from nodescan.whole_files import write_beside
 from training.camelyon.manifest import digest_of
 from training.configurations import read_yaml
 from training.fitting.lightning_cli import fit
 from training.fitting.module import TumourModule, patch_logit
 from training.fitting.rivals import parameters
+from training.fitting.transforms import as_image
 from training.model_cards.ablation_table import Earlier, Run, table
 from training.patches.labelled import files_of
 

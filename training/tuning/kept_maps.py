@@ -17,6 +17,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.examination import examine
 from nodescan.examination.survey import plan
+from nodescan.examination.tile_batches import TileReader
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.overview import overview_and_tissue
@@ -53,9 +54,9 @@ def probability_map(path: Path, predictor: TilePredictor, *, cache: Path) -> Pro
             own = Spacing(*spacing.reshape(2).tolist())
             return ProbabilityMap(values.astype(np.float32), examined.astype(np.bool_), own, slide.info.bounds_um)
         _, tissue = overview_and_tissue(slide, settings)
-        survey = plan(slide, tissue, predictor)
+        reader = TileReader(slide, plan(slide, tissue, predictor))
         answers = _KeptAnswers(cache / f"{made_of}-tiles.npz", predictor)
-        map_ = examine(slide, survey, predictor=answers.predictor, settings=settings, progress=Viewer()).probability
+        map_ = examine(reader, predictor=answers.predictor, settings=settings, progress=Viewer()).probability
     _keep(kept, values=map_.values, examined=map_.examined, spacing=np.array([map_.spacing.x, map_.spacing.y]))
     answers.keep()
     return map_

@@ -23,7 +23,7 @@ from nodescan.imaging.sizing import to_shape
 from nodescan.imaging.waists import find_waists
 
 _MOST_APART_CELLS = 2.0
-"""A diameter differs by 10 to 25 um between the two bounds; one that differs by more hangs on single cells."""
+"""A diameter differs by 10 to 25 um between lowest and highest values; one that differs more hangs on single cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,50 +39,39 @@ def certain_deposits(
     settings: SegmentationSettings,
     *,
     cut_off: Callable[[Deposit], bool],
-    borders: Callable[[Deposit], bool] | None = None,
+    borders: Callable[[Deposit], bool] | None,
 ) -> Certainty:
     """Which deposits are there, and of their class, on the true map.
 
-    A deposit is certain if it is found at both bounds (see _bounds), with one class above isolated tumour cells, about
-    as long, and surely borderline or surely not, if it is cut off at both or at neither, and if all in it that could
-    make a deposit hangs together on any such map, on none of which it may be a part of a longer one
-    (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is, by an edge of the scan.
-    borders: whether it borders on tissue that wasn't examined, None: all was. What may border on it isn't certain.
+    A deposit is certain if it is found on the lowest and on the highest values that the true map may have, with one
+    class above isolated tumour cells, about as long, and surely borderline or surely not, if it is cut off on both or
+    on neither, and if all in it that could make a deposit hangs together on any such map, on none of which it may be a
+    part of a longer one (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is, by an
+    edge of the scan. borders: whether it borders on tissue that wasn't examined, None: all was. What may border on it
+    isn't certain.
     """
-    bounds = _bounds(known, settings)
-    if bounds is None:
+    both = _low_and_high(known, settings)
+    if both is None:
         return Certainty((), ())
 
     def marked(found: Deposit) -> Deposit:
         sized = found.metastasis > Metastasis.ITC  # no other is certain, and there may be hundreds
         return as_cut_off(found, known.rule) if sized and cut_off(found) else found
 
-    kept = {found.centre_um for found in bounds.least}
-    cores = [
-        replace(core, deposit=marked(core.deposit) if core.deposit and core.deposit.centre_um in kept else None)
-        for core in bounds.cores
-    ]
-    apart_um = _MOST_APART_CELLS * known.probability.spacing.mean
-    sure: list[_Sure] = []
-    doubts: list[PlaceUm] = []
-    for found in map(marked, bounds.most):
-        if found.metastasis <= Metastasis.ITC or (borders is not None and borders(found)):
-            continue
-        inside = _within(found, cores)
-        if (one := _certain(found, inside, apart_um)) is not None:
-            sure.append(one)
-        else:
-            doubts += _spots(found, inside, apart_um)
-    kept_sure, outgrown = _no_parts(sure, bounds, known.rule)
-    return Certainty(tuple(one.place for one in kept_sure), (*doubts, *outgrown))
+    lows = [replace(low, deposit=low.deposit and marked(low.deposit)) for low in both.lows]
+    highs = [high for high in map(marked, both.highs) if high.metastasis > Metastasis.ITC]
+    inner = [high for high in highs if borders is None or not borders(high)]
+    sure, doubts = _judged(inner, lows, apart_um=_MOST_APART_CELLS * known.probability.spacing.mean)
+    kept, outgrown = _no_parts(sure, both, known.rule)
+    return Certainty(tuple(one.place for one in kept), (*doubts, *outgrown))
 
 
 @dataclass(frozen=True, slots=True)
-class _Core:
+class _LowDeposit:
     """What is left of a deposit on the lowest values. place: its deepest point.
 
-    deposit: None where it may be none at all. component: its cells' label among all on the highest values, 0 where its
-    deepest point lies in none of them.
+    deposit: None where it may be none at all: too small, or below the seed threshold. component: its cells' label among
+    all on the highest values, 0 where its deepest point lies in none of them.
     """
 
     deposit: Deposit | None
@@ -91,25 +80,25 @@ class _Core:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bounds:
+class _LowAndHigh:
     """Deposits that the true ones lie between.
 
-    foci, most: on the highest values that the true map may have, the most there may be. cores: what is left of these on
-    the lowest values, however small, as it may be larger in truth; but for what surely reaches the seed threshold on no
-    true map. least: of the cores those that are large enough and reach it on the lowest.
+    high_foci, highs: on the highest values that the true map may have, the most there may be. lows: what is left of
+    these on the lowest values, however small, as it may be larger in truth; but for what surely reaches the seed
+    threshold on no true map.
     """
 
-    foci: FoundFoci
-    most: tuple[Deposit, ...]
-    cores: tuple[_Core, ...]
-    least: tuple[Deposit, ...]
+    high_foci: FoundFoci
+    highs: tuple[Deposit, ...]
+    lows: tuple[_LowDeposit, ...]
 
 
-def _bounds(known: FastMap, settings: SegmentationSettings) -> _Bounds | None:
+def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh | None:
     """None where nothing can be certain.
 
     That is without a deposit above isolated tumour cells; where foci are joined over a gap; where the pattern of foci
-    is judged differently at the bounds; or where the outline's and the seed's threshold lie too near to each other.
+    is judged differently on the lowest and the highest values; or where the outline's and the seed's threshold lie too
+    near to each other.
     """
     rule, tolerance, probability = known.rule, known.tolerance, known.probability
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
@@ -117,55 +106,72 @@ def _bounds(known: FastMap, settings: SegmentationSettings) -> _Bounds | None:
     if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > low_seed or high_seed >= 1:
         return None
     foci = foci_on(known.highest, probability, rule, settings)
-    most = foci.deposits()
-    if largest_class(most) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
+    highs = foci.deposits()
+    if largest_class(highs) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
         return None
     faint = replace(rule, seed_threshold=rule.seed_threshold - 2 * tolerance)
-    core_foci = foci_on(known.lowest, probability, faint, replace(settings, smallest_area_um2=SquareMicrometers(0)))
-    least_foci = core_foci.of_seeds(rule.seed_threshold, smallest_area_um2=settings.smallest_area_um2)
-    least = least_foci.deposits()
-    if _patterns(foci, most) != _patterns(least_foci, least):
+    low_foci = foci_on(known.lowest, probability, faint, replace(settings, smallest_area_um2=SquareMicrometers(0)))
+    surely_foci = low_foci.of_seeds(rule.seed_threshold, smallest_area_um2=settings.smallest_area_um2)
+    surely = surely_foci.deposits()
+    if _patterns(foci, highs) != _patterns(surely_foci, surely):
         return None
-    return _Bounds(foci, most, _that_may_count(core_foci, foci), least)
+    return _LowAndHigh(foci, highs, _that_may_count(low_foci, foci, surely))
 
 
-def _that_may_count(cores: FoundFoci, foci: FoundFoci) -> tuple[_Core, ...]:
-    """The cores that may reach the seed threshold on some true map: near their cells some highest value does.
+def _that_may_count(low_foci: FoundFoci, high_foci: FoundFoci, surely: Sequence[Deposit]) -> tuple[_LowDeposit, ...]:
+    """What may reach the seed threshold on some true map: near its cells some highest value does.
 
-    cores, foci: as found on the lowest and on the highest values.
+    surely: those of the low ones that are deposits as they are.
     """
-    rule, probability, highest = foci.rule, foci.probability, foci.smoothed
-    may_count = (cores.smoothed >= rule.threshold) & (highest >= rule.seed_threshold)
+    rule, probability, highest = high_foci.rule, high_foci.probability, high_foci.smoothed
+    may_count = (low_foci.smoothed >= rule.threshold) & (highest >= rule.seed_threshold)
     components_of, _ = components(highest >= rule.threshold)
-    found: list[_Core] = []
-    for core in cores.deposits():
-        shape = to_shape(core.outline)
+    sure_centres = {found.centre_um for found in surely}
+    found: list[_LowDeposit] = []
+    for low in low_foci.deposits():
+        shape = to_shape(low.outline)
         left, top, right, bottom = shape.bounds
         (first, left_at), (last, right_at) = (cell_at(at, probability) for at in ((left, top), (right, bottom)))
         if may_count[max(0, first - 1) : last + 2, max(0, left_at - 1) : right_at + 2].any():
             place = _deepest(shape, probability.spacing.mean / 4)
-            found.append(_Core(core, place, int(components_of[cell_at(_xy(place), probability)])))
+            component = int(components_of[cell_at(_xy(place), probability)])
+            found.append(_LowDeposit(low if low.centre_um in sure_centres else None, place, component))
     return tuple(found)
 
 
-def _within(found: Deposit, cores: Sequence[_Core]) -> list[_Core]:
-    """The cores that are, or may be, of the deposit: within its outline, or of the same component as one that is, for
-    the outline is corrected, and leaves out what is thin."""
-    outline = to_shape(found.outline)
-    covered = {id(core) for core in cores if outline.covers(core.place)}
-    own = {core.component for core in cores if id(core) in covered} - {0}
-    return [core for core in cores if id(core) in covered or core.component in own]
+def _judged(
+    highs: Sequence[Deposit], lows: Sequence[_LowDeposit], *, apart_um: float
+) -> tuple[list["_Sure"], list[PlaceUm]]:
+    """Which are certain but that they may be parts of longer ones, and where exact values may make others certain."""
+    sure: list[_Sure] = []
+    doubts: list[PlaceUm] = []
+    for high in highs:
+        inside = _within(high, lows)
+        if (one := _certain(high, inside, apart_um)) is not None:
+            sure.append(one)
+        else:
+            doubts += _spots(high, inside, apart_um)
+    return sure, doubts
 
 
-def _spots(found: Deposit, inside: Sequence[_Core], apart_um: float) -> list[PlaceUm]:
+def _within(high: Deposit, lows: Sequence[_LowDeposit]) -> list[_LowDeposit]:
+    """Those that are, or may be, of the high one: within its outline, or of the same component as one that is, for the
+    outline is corrected, and leaves out what is thin."""
+    outline = to_shape(high.outline)
+    covered = {id(low) for low in lows if outline.covers(low.place)}
+    own = {low.component for low in lows if id(low) in covered} - {0}
+    return [low for low in lows if id(low) in covered or low.component in own]
+
+
+def _spots(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> list[PlaceUm]:
     """Where exact values may make the deposit certain: about pieces that may be others, and about the ends of its
     diameter if that hangs on what may be no part of it."""
-    sure = [(core.deposit, core) for core in inside if core.deposit and core.deposit.metastasis > Metastasis.ITC]
+    sure = [(low.deposit, low) for low in inside if low.deposit and low.deposit.metastasis > Metastasis.ITC]
     if not sure:
         return []
     largest, main = max(sure, key=lambda one: one[0].diameter_um)
-    ends = found.endpoints_um if found.diameter_um - largest.diameter_um > apart_um else ()
-    return [*(_xy(core.place) for core in inside if core is not main), *ends]
+    ends = high.endpoints_um if high.diameter_um - largest.diameter_um > apart_um else ()
+    return [*(_xy(low.place) for low in inside if low is not main), *ends]
 
 
 def ends_of(
@@ -187,17 +193,17 @@ class _Sure:
     metastasis: Metastasis
 
 
-def _no_parts(sure: Sequence[_Sure], bounds: _Bounds, rule: DecisionRule) -> tuple[list[_Sure], list[PlaceUm]]:
+def _no_parts(sure: Sequence[_Sure], both: _LowAndHigh, rule: DecisionRule) -> tuple[list[_Sure], list[PlaceUm]]:
     """Those that on no map may be a part of a longer deposit, at either of the thresholds that lowered.py tries, and
     the ends of the longer ones that the others may be parts of."""
     if not sure:
         return [], []
-    joined = bounds.foci.at(rule.threshold - threshold_step(rule.threshold)).deposits()
+    joined = both.high_foci.at(rule.threshold - threshold_step(rule.threshold)).deposits()
     left, ends = _never_outgrown(sure, joined, lambda one: one.least_um)
-    if len(bounds.most) > 1 and any(one.metastasis is not Metastasis.MACRO for one in left):
-        deep = bounds.foci.at(rule.threshold - pieces_step(rule.threshold)).deposits()
-        several = [whole for whole, parts in zip(deep, parts_of(deep, bounds.most), strict=True) if len(parts) > 1]
-        off_um = unsure_um(rule, bounds.foci.probability.spacing)
+    if len(both.highs) > 1 and any(one.metastasis is not Metastasis.MACRO for one in left):
+        deep = both.high_foci.at(rule.threshold - pieces_step(rule.threshold)).deposits()
+        several = [whole for whole, parts in zip(deep, parts_of(deep, both.highs), strict=True) if len(parts) > 1]
+        off_um = unsure_um(rule, both.high_foci.probability.spacing)
         left, more = _never_outgrown(left, several, lambda one: one.metastasis.longest_um - off_um)
         ends += more
     return left, ends
@@ -219,28 +225,28 @@ def _never_outgrown(
     return left, ends
 
 
-def _certain(found: Deposit, inside: Sequence[_Core], apart_um: float) -> _Sure | None:
-    """Where and how long the deposit is if it is certain, else None. inside: its cores, see _within."""
+def _certain(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> _Sure | None:
+    """Where and how long the deposit is if it is certain, else None. inside: see _within."""
     if len(inside) != 1:
         return None
-    core, place = inside[0].deposit, inside[0].place
-    if core is None or core.cut_off is not found.cut_off:
+    low, place = inside[0].deposit, inside[0].place
+    if low is None or low.cut_off is not high.cut_off:
         return None
-    if core.metastasis is not found.metastasis or found.metastasis <= Metastasis.ITC:
+    if low.metastasis is not high.metastasis or high.metastasis <= Metastasis.ITC:
         return None
     # The uncertainty holds how the size moves with the threshold, which no two maps have quite alike.
-    low_um, high_um = sorted((core.diameter_uncertainty_um, found.diameter_uncertainty_um))
-    moved_um, apart_in_that_um = found.diameter_um - core.diameter_um, high_um - low_um
-    surely_um, perhaps_um = low_um - apart_in_that_um, high_um + apart_in_that_um
-    near = [_near_limit(core, found, by_um) for by_um in (surely_um - moved_um, perhaps_um + moved_um)]
-    if moved_um > apart_um or near not in ([2, 2], [0, 0]) or _parts(core) != _parts(found):
+    less_um, more_um = sorted((low.diameter_uncertainty_um, high.diameter_uncertainty_um))
+    moved_um, apart_in_that_um = high.diameter_um - low.diameter_um, more_um - less_um
+    surely_um, perhaps_um = less_um - apart_in_that_um, more_um + apart_in_that_um
+    near = [_near_limit(low, high, by_um) for by_um in (surely_um - moved_um, perhaps_um + moved_um)]
+    if moved_um > apart_um or near not in ([2, 2], [0, 0]) or _parts(low) != _parts(high):
         return None
-    return _Sure(_xy(place), core.diameter_um + surely_um, core.metastasis)
+    return _Sure(_xy(place), low.diameter_um + surely_um, low.metastasis)
 
 
-def _near_limit(core: Deposit, found: Deposit, by_um: float) -> int:
+def _near_limit(low: Deposit, high: Deposit, by_um: float) -> int:
     """How many of the two are borderline if by_um is their uncertainty."""
-    return sum(by_um > 0 and is_borderline(one.diameter_um, Micrometers(by_um)) for one in (core, found))
+    return sum(by_um > 0 and is_borderline(one.diameter_um, Micrometers(by_um)) for one in (low, high))
 
 
 def _parts(deposit: Deposit) -> list[Metastasis]:

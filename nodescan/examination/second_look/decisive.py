@@ -1,4 +1,4 @@
-"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount: step 3."""
+"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.examination.second_look.fast_map import ROUNDING, FastMap, PlaceUm, cell_at, within_reach
+from nodescan.examination.second_look.fast_map import ROUNDING, TRUNCATE, FastMap, PlaceUm, cell_at, within_reach
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.detections import DetectionSettings
 from nodescan.imaging.lowered import pieces_step
@@ -16,13 +16,13 @@ from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.imaging.whole_map import MOST_ON_GLASS
 
-_END_DEVIATIONS = 2.0
+END_DEVIATIONS = 2.0
 """Of the smoothing, about where a certain deposit's diameter ends: the 91 % of a smoothed value that come from within
 hold sizes to 0.003 um (8 deposits of 0.9 to 4.0 mm on composites; to 0.03 um if all answers were off by 0.02 to one
 side). All of the smoothing's reach would ask for nearly three times as many cells."""
 
 
-def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm] = ()) -> NDArray[np.bool_]:
+def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm]) -> NDArray[np.bool_]:
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
     certain: places in deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part
@@ -50,25 +50,22 @@ def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm] = ()) -> NDArra
     return within_reach(near, known.probability.spacing, known.rule.smoothing_um)
 
 
-def cells_at_ends(probability: ProbabilityMap, rule: DecisionRule, ends: Sequence[PlaceUm]) -> NDArray[np.bool_]:
-    """bool (H, W): the cells whose exact values give where an outline runs at the ends, to a small part of 1 um."""
-    return within_reach(
-        _around(ends, probability, PAD), probability.spacing, rule.smoothing_um, deviations=_END_DEVIATIONS
-    )
+def cells_about(
+    places: Sequence[PlaceUm], cells: int, map_: ProbabilityMap, rule: DecisionRule, *, deviations: float = TRUNCATE
+) -> NDArray[np.bool_]:
+    """bool (H, W): what gives, answered exactly, the exact smoothed map within so many cells of a place.
 
-
-def cells_about(known: FastMap, places: Sequence[PlaceUm], cells: int) -> NDArray[np.bool_]:
-    """bool (H, W): what gives, answered exactly, the exact smoothed map within so many cells of a place."""
-    near = _around(places, known.probability, cells)
-    return within_reach(near, known.probability.spacing, known.rule.smoothing_um)
+    For steps 5 and 6. deviations: how much of the smoothing counts; see END_DEVIATIONS.
+    """
+    return within_reach(_around(places, map_, cells), map_.spacing, rule.smoothing_um, deviations=deviations)
 
 
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
     """float32 (H, W): above 0 in the cells whose exact values give the exact confidence of the likeliest detection.
 
-    That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is highest, this one
-    is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell bears on, says
-    which cells matter most.
+    For step 7. That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is
+    highest, this one is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell
+    bears on, says which cells matter most.
     """
     smoothed = smoothed_values(probability, settings.smoothing_um)
     slack = tolerance + ROUNDING
@@ -82,7 +79,8 @@ def doubtful_on_glass(
 ) -> NDArray[np.bool_]:
     """bool (H, W): cells whose exact values decide whether, and how much of, what is called tumour lies on glass.
 
-    No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns out to be.
+    For step 7. No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns
+    out to be.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
     open_ = probability.examined & (np.abs(values - threshold) <= tolerance + ROUNDING)

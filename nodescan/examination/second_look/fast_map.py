@@ -14,7 +14,7 @@ from nodescan.imaging.segmentation import smoothed_values
 
 _Value = TypeVar("_Value", np.bool_, np.float32)
 
-_TRUNCATE = 4.0
+TRUNCATE = 4.0
 """Standard deviations at which scipy's Gaussian ends."""
 
 ROUNDING = 1e-5
@@ -49,12 +49,10 @@ class FastMap:
         return self.smoothed + self.slack
 
 
-def fast_map(
-    probability: ProbabilityMap, rule: DecisionRule, tolerance: float, exact: NDArray[np.bool_] | None = None
-) -> FastMap:
-    """exact : bool (H, W), the cells that the reference answered; None: none. tolerance: of values once smoothed."""
+def fast_map(probability: ProbabilityMap, rule: DecisionRule, tolerance: float, exact: NDArray[np.bool_]) -> FastMap:
+    """exact : bool (H, W), the cells that the reference answered. tolerance: of values once smoothed."""
     off = probability.examined
-    if exact is not None and exact.any():
+    if exact.any():
         off = within_reach(off & ~exact, probability.spacing, rule.smoothing_um)
     slack = np.where(off, np.float32(tolerance + ROUNDING), np.float32(ROUNDING))
     slack[~probability.examined] = 0
@@ -62,7 +60,7 @@ def fast_map(
 
 
 def within_reach(
-    values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = _TRUNCATE
+    values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = TRUNCATE
 ) -> NDArray[_Value]:
     """The largest value that a cell bears on, within so many standard deviations of smoothing. values >= 0 : (H, W)."""
     reach = [2 * int(deviations * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import NotExamined, ProbabilityMap
-from nodescan.examination.second_look.certain import certain_deposits, ends_of
+from nodescan.examination.second_look.certain import Certainty, certain_deposits, ends_of
 from nodescan.examination.second_look.decisive import (
+    END_DEVIATIONS,
     cells_about,
-    cells_at_ends,
     decisive_cells,
     doubtful_on_glass,
     score_cells,
@@ -21,6 +21,7 @@ from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.cutting import touches_edge, touches_unexamined
+from nodescan.imaging.outlines import PAD
 from nodescan.imaging.segmentation import weighted_mean
 from nodescan.imaging.stitching import cells_of
 from nodescan.imaging.whole_map import CONSTANT_SPREAD, glass_cells, is_constant
@@ -48,14 +49,6 @@ class Reference:
     everywhere: Callable[[], TileAnswers]
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedAnswers:
-    """What stands after the guard. precision: in words, for the report."""
-
-    shown: TileAnswers
-    precision: str
-
-
 def recheck(
     first: TileAnswers,
     survey: Survey,
@@ -63,8 +56,8 @@ def recheck(
     *,
     predictor: ApproximatePredictor,
     settings: ScanSettings,
-) -> GuardedAnswers:
-    """The fast answers with all that could change a finding replaced by the reference's.
+) -> tuple[TileAnswers, str]:
+    """The fast answers with all that could change a finding replaced by the reference's; the precision in words.
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
@@ -79,9 +72,9 @@ def recheck(
     shown, by_reference = mixed.shown, mixed.by_reference
     name, true = predictor.precision, predictor.reference.precision
     if why := _distrust(first.probability, shown.probability, by_reference, predictor):
-        return GuardedAnswers(reference.everywhere(), f"{true} ({why})")
+        return reference.everywhere(), f"{true} ({why})"
     share = np.count_nonzero(by_reference) / max(1, np.count_nonzero(first.probability.examined))
-    return GuardedAnswers(shown, f"{name}, {100 * share:.2f} % of the tissue in {true}")
+    return shown, f"{name}, {100 * share:.2f} % of the tissue in {true}"
 
 
 class _MixedAnswers:
@@ -104,7 +97,7 @@ class _MixedAnswers:
 def _distrust(
     first: ProbabilityMap, kept: ProbabilityMap, by_reference: NDArray[np.bool_], predictor: ApproximatePredictor
 ) -> str:
-    """Why the reference has to answer the whole slide, "" where it needn't. by_reference : (H, W), where it did."""
+    """Step 8: why the reference has to answer all of the slide, "" where it needn't. by_reference : (H, W), it did."""
     off, smoothed_off = _largest_differences(first, kept, by_reference, predictor.decision)
     name, trusted, smoothed_trusted = predictor.precision, predictor.tolerance, predictor.smoothed_tolerance
     if off > trusted:
@@ -120,25 +113,32 @@ def _distrust(
 def _with_certain(
     mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
 ) -> tuple[FastMap, tuple[PlaceUm, ...]]:
-    """What is known of the map, and a place in each deposit that is certain, once the reference has answered what may
-    make more of them certain."""
-    rule, rounds = predictor.decision, iter(_DOUBT_CELLS)
-    while True:
-        map_ = mixed.shown.probability
-        known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
-        cut_off = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
-        lost = bool((survey.wanted & ~map_.examined).any())
-        borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
-        found = certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
-        if not (found.doubts and any(mixed.ask(cells_about(known, found.doubts, cells)) for cells in rounds)):
-            return known, found.places
+    """Step 5: what is known of the map, and a place in each deposit that is certain, once the reference has answered
+    what may make more of them certain."""
+    known, found = _certain_so_far(mixed, survey, predictor, settings)
+    for cells in _DOUBT_CELLS:
+        if found.doubts and mixed.ask(cells_about(found.doubts, cells, known.probability, known.rule)):
+            known, found = _certain_so_far(mixed, survey, predictor, settings)
+    return known, found.places
+
+
+def _certain_so_far(
+    mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
+) -> tuple[FastMap, Certainty]:
+    map_, rule = mixed.shown.probability, predictor.decision
+    known = fast_map(map_, rule, predictor.smoothed_tolerance, mixed.by_reference)
+    cut_off = partial(touches_edge, tissue=survey.tissue, probability=map_, rule=rule)
+    lost = bool((survey.wanted & ~map_.examined).any())
+    borders = partial(touches_unexamined, probability=map_, wanted=survey.wanted, rule=rule) if lost else None
+    return known, certain_deposits(known, settings.segmentation, cut_off=cut_off, borders=borders)
 
 
 def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
-    """bool (H, W): the cells that decide how long certain deposits are; these move when they are answered again."""
-    return cells_at_ends(both, rule, ends_of(both, rule, settings.segmentation, certain))
+    """bool (H, W): the cells of step 6, that decide how long certain deposits are; they move when answered again."""
+    ends = ends_of(both, rule, settings.segmentation, certain)
+    return cells_about(ends, PAD, both, rule, deviations=END_DEVIATIONS)
 
 
 def _in_question(
@@ -148,7 +148,7 @@ def _in_question(
     settings: ScanSettings,
     certain: Sequence[PlaceUm],
 ) -> NDArray[np.bool_]:
-    """bool (H, W): the cells that the reference is to answer."""
+    """bool (H, W): the cells that the reference is to answer by steps 3, 7 and 8."""
     map_, rule, tolerance = known.probability, known.rule, predictor.tolerance
     cells = decisive_cells(known, certain=certain)
     if cells.any() or certain:
@@ -162,7 +162,7 @@ def _in_question(
 
 
 def _compared(map_: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor) -> NDArray[np.bool_]:
-    """bool (H, W): cells that bear on nothing and are answered twice all the same.
+    """bool (H, W): cells that bear on nothing and are answered twice all the same, for step 8.
 
     One tile of a second look's about the highest answer, about the lowest if they are nearly alike, and in some tiles.
     """
@@ -185,7 +185,7 @@ def _compared(map_: ProbabilityMap, survey: Survey, predictor: ApproximatePredic
 
 
 def _for_the_score(weight: NDArray[np.float32], survey: Survey) -> NDArray[np.bool_]:
-    """bool (H, W): cells that bear on the slide's probability, in the tiles where they matter most.
+    """bool (H, W): cells that bear on the slide's probability, in the tiles where they matter most, for step 7.
 
     weight : float32 (H, W), how much they matter, 0 where they don't, or are answered again anyway.
     """

@@ -15,17 +15,24 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.examination.second_look.certain import _certain, _Core, _within, certain_deposits, ends_of
-from nodescan.examination.second_look.decisive import cells_about, cells_at_ends, decisive_cells
+from nodescan.examination.second_look.certain import (
+    Certainty,
+    _certain,
+    _LowDeposit,
+    _within,
+    certain_deposits,
+    ends_of,
+)
+from nodescan.examination.second_look.decisive import END_DEVIATIONS, cells_about, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.outlines import OutlineLevels
-from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci
+from nodescan.imaging.outlines import PAD
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
 from nodescan.imaging.waists import find_waists
-from tests.examination.second_look.test_decisive import SETTINGS, off, rough_map, rules
+from tests.examination.second_look.test_decisive import SETTINGS, all_fast, off, rough_map, rules
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.patients.made_reports import disc as made_disc
 
@@ -39,6 +46,11 @@ def nowhere(_: Deposit) -> bool:
     return False
 
 
+def certainty(known: FastMap, settings: SegmentationSettings = SETTINGS) -> Certainty:
+    """Of a slide that no edge cuts into, and all of which was examined."""
+    return certain_deposits(known, settings, cut_off=nowhere, borders=None)
+
+
 def at(place: PlaceUm, deposits: tuple[Deposit, ...]) -> Deposit | None:
     return next((found for found in deposits if to_shape(found.outline).covers(Point(place))), None)
 
@@ -48,12 +60,12 @@ def test_a_large_deposit_is_certain_and_one_on_a_limit_is_not() -> None:
     1,970 um they say whether it is borderline, and 0.2 mm may be isolated cells."""
     for diameter_um, certain in ((2000, 2), (1970, 1)):
         map_ = coverage(either(disc((900, 900), 900), disc((3000, 1600), diameter_um)), (180, 270), SQUARE)
-        assert len(certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places) == certain
-    (place,) = certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
+        assert len(certainty(all_fast(map_, RULE, TOLERANCE)).places) == certain
+    (place,) = certainty(all_fast(map_, RULE, TOLERANCE)).places
     assert np.hypot(place[0] - 900, place[1] - 900) < 50
     small = coverage(disc((900, 900), 220), (120, 120), SQUARE)
     assert find_deposits(small, RULE, SETTINGS)
-    assert certain_deposits(fast_map(small, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places == ()
+    assert certainty(all_fast(small, RULE, TOLERANCE)).places == ()
 
 
 @pytest.mark.parametrize(("line_um", "certain"), [(1300.0, True), (1350.0, False), (1400.0, True)])
@@ -65,7 +77,8 @@ def test_a_deposit_that_may_or_may_not_be_cut_off_is_not_certain(line_um: float,
 
     map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
     bends = replace(RULE, threshold=0.5)
-    assert bool(certain_deposits(fast_map(map_, bends, TOLERANCE), SETTINGS, cut_off=at_edge).places) is certain
+    found = certain_deposits(all_fast(map_, bends, TOLERANCE), SETTINGS, cut_off=at_edge, borders=None)
+    assert bool(found.places) is certain
 
 
 def test_a_deposit_that_is_cut_off_is_certain_as_far_from_a_limit_as_it_is_then_sure() -> None:
@@ -73,7 +86,7 @@ def test_a_deposit_that_is_cut_off_is_certain_as_far_from_a_limit_as_it_is_then_
     map_ = coverage(disc((1200, 1200), 1940), (160, 160), SQUARE)
     found = [
         certain_deposits(
-            fast_map(map_, replace(RULE, threshold=0.5), 0.005), SETTINGS, cut_off=lambda _, cut=cut: cut
+            all_fast(map_, replace(RULE, threshold=0.5), 0.005), SETTINGS, cut_off=lambda _, cut=cut: cut, borders=None
         ).places
         for cut in (False, True)
     ]
@@ -91,7 +104,7 @@ def test_with_exact_values_at_both_ends_a_length_is_as_good_as_exact(seed: int) 
     true = replace(bar, values=values)
     fast = off(true, 0.02, seed)
     place = (1150.0, 700.0)
-    near = cells_at_ends(fast, RULE, ends_of(fast, RULE, SETTINGS, [place]))
+    near = cells_about(ends_of(fast, RULE, SETTINGS, [place]), PAD, fast, RULE, deviations=END_DEVIATIONS)
     assert 0 < np.count_nonzero(near) < near.size / 2
     assert not near[:, 200:].any()
     mixed = replace(fast, values=np.where(near, true.values, fast.values))
@@ -113,11 +126,8 @@ def test_two_parts_across_a_weak_bridge_are_not_certain() -> None:
     sizes = [find_deposits(bridged(level), RULE, SETTINGS)[0].diameter_um for level in (0.4, 0.95)]
     assert sizes[0] < 700
     assert sizes[1] > 1400
-    assert len(certain_deposits(fast_map(bridged(0.0), RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places) == 2
-    doubtful = [
-        certain_deposits(fast_map(bridged(level), RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
-        for level in np.arange(0.4, 1, 0.01)
-    ]
+    assert len(certainty(all_fast(bridged(0.0), RULE, TOLERANCE)).places) == 2
+    doubtful = [certainty(all_fast(bridged(level), RULE, TOLERANCE)).places for level in np.arange(0.4, 1, 0.01)]
     assert () in doubtful
 
 
@@ -130,28 +140,25 @@ def test_a_slide_without_a_large_deposit_is_traced_once(monkeypatch: pytest.Monk
     traced: list[float] = []
     trace_foci = segmentation.trace_foci
 
-    def counting(smoothed: NDArray[np.float32], probability: ProbabilityMap, levels: OutlineLevels) -> object:
-        traced.append(levels.threshold)
-        return trace_foci(smoothed, probability, levels)
+    def counting(
+        smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, **how: object
+    ) -> object:
+        traced.append(rule.threshold)
+        return trace_foci(smoothed, probability, rule, **how)
 
     monkeypatch.setattr(segmentation, "trace_foci", counting)
     for diameter_um, times in ((150, 1), (900, 3)):
         traced.clear()
         map_ = coverage(disc((900, 900), diameter_um), (120, 120), SQUARE)
-        certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere)
+        certainty(all_fast(map_, RULE, TOLERANCE))
         assert len(traced) == times
 
 
 def test_nothing_is_certain_where_foci_are_joined_across_a_gap() -> None:
     """What is joined hangs on distances between outlines."""
     map_ = coverage(disc((900, 900), 900), (120, 120), SQUARE)
-    assert certain_deposits(fast_map(map_, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
-    assert (
-        certain_deposits(
-            fast_map(map_, RULE, TOLERANCE), replace(SETTINGS, joining_gap_um=50.0), cut_off=nowhere
-        ).places
-        == ()
-    )
+    assert certainty(all_fast(map_, RULE, TOLERANCE)).places
+    assert certainty(all_fast(map_, RULE, TOLERANCE), replace(SETTINGS, joining_gap_um=50.0)).places == ()
 
 
 def by_gap(foci: FoundFoci) -> list[Metastasis]:
@@ -172,10 +179,10 @@ def without_doubts(
     for cells in (1, 3, 6):
         mixed = replace(fast, values=np.where(exact, true.values, fast.values))
         known = fast_map(mixed, rule, tolerance, exact)
-        exact = exact | cells_about(known, certain_deposits(known, SETTINGS, cut_off=nowhere).doubts, cells)
+        exact = exact | cells_about(certainty(known).doubts, cells, known.probability, known.rule)
     mixed = replace(fast, values=np.where(exact, true.values, fast.values))
     known = fast_map(mixed, rule, tolerance, exact)
-    return known, exact, certain_deposits(known, SETTINGS, cut_off=nowhere).places
+    return known, exact, certainty(known).places
 
 
 @pytest.mark.parametrize(("bridge", "deposits"), [(0.49, 2), (0.62, 1)])
@@ -188,7 +195,7 @@ def test_exact_values_about_a_doubt_make_a_deposit_certain(bridge: float, deposi
     gap = true.values[row - 1 : row + 2, column - 3 : column + 4]
     np.maximum(gap, np.float32(bridge), out=gap)
     fast = off(true, 0.045, 1)
-    first = certain_deposits(fast_map(fast, rule, 0.05), SETTINGS, cut_off=nowhere)
+    first = certainty(all_fast(fast, rule, 0.05))
     assert first.places == ()
     assert first.doubts
     known, exact, certain = without_doubts(true, fast, rule, 0.05)
@@ -196,7 +203,7 @@ def test_exact_values_about_a_doubt_make_a_deposit_certain(bridge: float, deposi
     assert len(certain) == 1
     assert 0 < np.count_nonzero(exact) < exact.size / 50
     elsewhere = fast_map(fast, rule, 0.05, exact[:, ::-1])
-    assert certain_deposits(elsewhere, SETTINGS, cut_off=nowhere).places == ()
+    assert certainty(elsewhere).places == ()
 
 
 def bar_with(beside: Callable[[NDArray[np.int_], NDArray[np.int_]], NDArray[np.float64]]) -> ProbabilityMap:
@@ -316,7 +323,7 @@ def test_rounding_moves_a_certain_size_by_less_than_a_micrometre(seed: int) -> N
     values = np.clip(true.values, 0.02, 0.98)
     noise = np.random.default_rng(seed).normal(-0.001, 0.006, values.shape) * 4 * values * (1 - values)
     fast = replace(true, values=(values + noise).astype(np.float32))
-    places = certain_deposits(fast_map(fast, RULE, TOLERANCE), SETTINGS, cut_off=nowhere).places
+    places = certainty(all_fast(fast, RULE, TOLERANCE)).places
     assert len(places) == 2
     exact = find_deposits(replace(true, values=values), RULE, SETTINGS)
     found = find_deposits(fast, RULE, SETTINGS)
@@ -341,13 +348,13 @@ def test_a_deposit_holds_exactly_one_core_to_be_certain() -> None:
     """With none, or two, or one that may not be a deposit at all, small errors decide how many there are."""
     whole, core = sized(900), sized(895)
     for cores, certain in (
-        ([_Core(core, MIDDLE)], True),
-        ([_Core(core, MIDDLE), _Core(core, ASIDE)], True),
+        ([_LowDeposit(core, MIDDLE)], True),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(core, ASIDE)], True),
         ([], False),
-        ([_Core(core, ASIDE)], False),
-        ([_Core(core, MIDDLE), _Core(core, Point(3100, 3000))], False),
-        ([_Core(core, MIDDLE), _Core(None, Point(3100, 3000))], False),
-        ([_Core(None, MIDDLE)], False),
+        ([_LowDeposit(core, ASIDE)], False),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(core, Point(3100, 3000))], False),
+        ([_LowDeposit(core, MIDDLE), _LowDeposit(None, Point(3100, 3000))], False),
+        ([_LowDeposit(None, MIDDLE)], False),
     ):
         sure = _certain(whole, _within(whole, cores), 30.0)
         assert (sure and sure.place) == ((3000, 3000) if certain else None)
@@ -361,7 +368,7 @@ def test_a_class_is_certain_where_both_thresholds_give_one_above_isolated_cells(
         (Metastasis.MACRO, Metastasis.MICRO, False),
         (Metastasis.ITC, Metastasis.ITC, False),
     ):
-        cores = [_Core(sized(895, found=of_core), MIDDLE)]
+        cores = [_LowDeposit(sized(895, found=of_core), MIDDLE)]
         assert (_certain(sized(900, found=found), cores, 30.0) is not None) is certain
 
 
@@ -373,14 +380,14 @@ def test_a_size_is_certain_as_far_from_a_limit_as_it_may_move(
     whole_um: float, of_whole_um: float, of_core_um: float, certain: bool
 ) -> None:
     """By the larger uncertainty, 50 um, by what the two differ in that, 20, and in size, 10."""
-    cores = [_Core(sized(whole_um - 10, of_core_um), MIDDLE)]
+    cores = [_LowDeposit(sized(whole_um - 10, of_core_um), MIDDLE)]
     assert (_certain(sized(whole_um, of_whole_um), cores, 30.0) is not None) is certain
 
 
 @pytest.mark.parametrize(("apart_um", "certain"), [(10.0, True), (9.9, False)])
 def test_a_size_that_hangs_on_single_cells_is_not_certain(apart_um: float, certain: bool) -> None:
     """It then differs by more between the two thresholds than cells are wide."""
-    assert (_certain(sized(900), [_Core(sized(890), MIDDLE)], apart_um) is not None) is certain
+    assert (_certain(sized(900), [_LowDeposit(sized(890), MIDDLE)], apart_um) is not None) is certain
 
 
 def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_threshold() -> None:
@@ -392,9 +399,7 @@ def test_nothing_is_certain_where_a_joining_gap_gives_another_class_at_either_th
             return (beside >= 0) & (beside <= 1100) & (abs(y - 400) <= 150)
 
         map_ = coverage(bars, (52, 180), SQUARE)
-        return len(
-            certain_deposits(fast_map(map_, replace(RULE, smoothing_um=0.0), 0.1), SETTINGS, cut_off=nowhere).places
-        )
+        return len(certainty(all_fast(map_, replace(RULE, smoothing_um=0.0), 0.1)).places)
 
     found = [apart(gap_um) for gap_um in (38.0, 44.0, 47.0, 50.0, 53.0, 56.0, 62.0, 110.0)]
     assert found[-1] == 2

@@ -18,7 +18,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.examination.second_look.decisive import decisive_cells, doubtful_on_glass, score_cells
-from nodescan.examination.second_look.fast_map import fast_map
+from nodescan.examination.second_look.fast_map import FastMap, fast_map
 from nodescan.imaging.detections import DetectionSettings, find_detections
 from nodescan.imaging.joining import gap_readings
 from nodescan.imaging.lowered import larger_at_lower_threshold
@@ -61,8 +61,13 @@ def off(map_: ProbabilityMap, tolerance: float, seed: int) -> ProbabilityMap:
     return replace(map_, values=np.where(map_.examined, np.clip(values, 0, 1), 0).astype(np.float32))
 
 
+def all_fast(probability: ProbabilityMap, rule: DecisionRule, tolerance: float) -> FastMap:
+    """What is known where the reference has answered nothing yet."""
+    return fast_map(probability, rule, tolerance, np.zeros_like(probability.examined))
+
+
 def settled(true: ProbabilityMap, fast: ProbabilityMap, rule: DecisionRule, tolerance: float) -> ProbabilityMap:
-    cells = decisive_cells(fast_map(fast, rule, tolerance))
+    cells = decisive_cells(all_fast(fast, rule, tolerance), certain=())
     return replace(fast, values=np.where(cells, true.values, fast.values))
 
 
@@ -110,8 +115,8 @@ def test_a_peak_on_the_seed_threshold_is_decided_by_exact_values(excess: float) 
 
 def test_what_is_far_below_the_seed_is_left_alone() -> None:
     """Neither glass nor a disc that can't reach the seed threshold is answered twice."""
-    assert not decisive_cells(fast_map(disc(0.7), RULE, 0.03)).any()
-    found = decisive_cells(fast_map(disc(0.95), RULE, 0.03))
+    assert not decisive_cells(all_fast(disc(0.7), RULE, 0.03), certain=()).any()
+    found = decisive_cells(all_fast(disc(0.95), RULE, 0.03), certain=())
     assert found.any()
     assert found.mean() < 0.35
 
@@ -122,17 +127,17 @@ def test_a_certain_deposit_is_left_alone_unless_another_meets_it_in_a_corner() -
     values = np.full((60, 60), 0.02, np.float32)
     values[15:26, 15:26] = 0.95
     alone = ProbabilityMap(values, np.ones(values.shape, np.bool_), SPACING)
-    assert decisive_cells(fast_map(alone, rule, 0.03)).any()
-    assert not decisive_cells(fast_map(alone, rule, 0.03), certain=[place]).any()
+    assert decisive_cells(all_fast(alone, rule, 0.03), certain=()).any()
+    assert not decisive_cells(all_fast(alone, rule, 0.03), certain=[place]).any()
     in_corner, beside, faint = values.copy(), values.copy(), values.copy()
     in_corner[26:37, 26:37] = beside[15:26, 26:37] = 0.95
     faint[26:37, 26:37] = 0.7
     for met, left_alone in ((in_corner, False), (beside, True), (faint, True)):
-        found = decisive_cells(fast_map(replace(alone, values=met), rule, 0.03), certain=[place])
+        found = decisive_cells(all_fast(replace(alone, values=met), rule, 0.03), certain=[place])
         assert found.any() is np.bool_(not left_alone)
     apart = values.copy()
     apart[40:51, 40:51] = 0.95
-    found = decisive_cells(fast_map(replace(alone, values=apart), rule, 0.03), certain=[place])
+    found = decisive_cells(all_fast(replace(alone, values=apart), rule, 0.03), certain=[place])
     assert found[40:51, 40:51].all()
     assert not found[:30, :30].any()
 

@@ -9,7 +9,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.examination.second_look.fast_map import ROUNDING, cell_at, fast_map, within_reach
 from nodescan.imaging.segmentation import smoothed_values
-from tests.examination.second_look.test_decisive import RULE, off, rough_map
+from tests.examination.second_look.test_decisive import RULE, all_fast, off, rough_map
 
 TOLERANCE = 0.03
 
@@ -32,7 +32,7 @@ def test_a_smoothed_value_is_exact_once_all_that_bears_on_it_is() -> None:
     """Eight cells of 16 um to each side for a Gaussian of 32 um: four standard deviations."""
     values = np.full((60, 60), 0.5, np.float32)
     map_ = ProbabilityMap(values, np.ones(values.shape, np.bool_), Spacing.square(16.0))
-    assert (fast_map(map_, RULE, TOLERANCE).slack == np.float32(TOLERANCE + ROUNDING)).all()
+    assert (all_fast(map_, RULE, TOLERANCE).slack == np.float32(TOLERANCE + ROUNDING)).all()
     exact = np.zeros(values.shape, np.bool_)
     exact[20:40, 20:40] = True
     sure = fast_map(map_, RULE, TOLERANCE, exact).slack < TOLERANCE

@@ -54,14 +54,9 @@ def pale_by_reference(tumour_px: int) -> SlideResult:
 
 def in_float32(result: SlideResult) -> float:
     """Percent of the tissue."""
-    share = re.fullmatch(r"fast, ([\d.]+) % of the tissue in float32", precision(result))
+    share = re.fullmatch(r"fast, ([\d.]+) % of the tissue in float32", result.precision)
     assert share is not None
     return float(share[1])
-
-
-def precision(result: SlideResult) -> str:
-    assert result.report.provenance is not None
-    return result.report.provenance.precision
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -73,7 +68,7 @@ def test_noise_within_the_tolerance_changes_no_finding(seed: int) -> None:
         found = scanned(spotted(seed), predictor)
         assert findings(found.report) == findings(true.report)
         assert found.report.tumour_probability == pytest.approx(true.report.tumour_probability, abs=0.05)
-        assert precision(found).startswith("fast, ")
+        assert found.precision.startswith("fast, ")
 
 
 def test_only_what_bears_on_a_finding_is_answered_twice() -> None:
@@ -175,7 +170,7 @@ def test_smoothed_answers_that_are_off_by_more_are_not_believed() -> None:
     """Each cell within its tolerance, but all of them to one side."""
     found = scanned(spotted(1), Fast(0.04, smoothed_tolerance=0.03))
     assert findings(found.report) == findings(spotted_by_reference(1).report)
-    assert precision(found) == "float32 (fast, smoothed, was off by 0.04, more than the 0.03 it is trusted with)"
+    assert found.precision == "float32 (fast, smoothed, was off by 0.04, more than the 0.03 it is trusted with)"
 
 
 def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
@@ -186,7 +181,7 @@ def test_a_fast_way_that_is_off_by_more_is_not_believed() -> None:
     assert found.probability is not None
     assert true.probability is not None
     assert np.array_equal(found.probability.values, true.probability.values)
-    assert precision(found) == "float32 (fast was off by 0.06, more than the 0.05 it is trusted with)"
+    assert found.precision == "float32 (fast was off by 0.06, more than the 0.05 it is trusted with)"
 
 
 @pytest.mark.parametrize("answer", [0.0, 0.03, 1.0, float("nan")])
@@ -194,7 +189,7 @@ def test_a_broken_fast_way_hides_nothing(answer: float) -> None:
     """One that says the same everywhere, or nothing that is a probability, costs time and no deposit."""
     found = scanned(pale(160), Fast(0.0, answer=answer))
     assert findings(found.report) == findings(pale_by_reference(160).report)
-    assert precision(found).startswith("float32 (")
+    assert found.precision.startswith("float32 (")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -268,8 +263,8 @@ def asked_again(
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    found = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
-    assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", found.precision)
+    _, precision = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
+    assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", precision)
     return asked
 
 

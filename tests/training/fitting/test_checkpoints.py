@@ -10,11 +10,11 @@ import torch
 from nodescan.errors import ModelError, NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import open_predictor
-from nodescan.inference.transforms import as_image
 from tests.training.made_runs import made_checkpoint
 from training.fitting.checkpoints import read_checkpoint, starting_weights
 from training.fitting.export import export
 from training.fitting.module import TumourModule
+from training.fitting.transforms import as_image
 
 TILES = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
 

