@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import reprlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
@@ -15,9 +14,10 @@ from pydantic_core import ErrorDetails
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
+from nodescan.given_files import given_bytes
 from nodescan.imaging.quality import cuts_into
 from nodescan.scan_settings import ScanSettings
-from nodescan.strict_yaml import StrictLoader
+from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def load_config(path: Path | None = None) -> Config:
     """The settings in `path`, or the packed ones (None). Raises ConfigError that names the file and the key's path."""
     source = default_config_path() if path is None else path
     try:
-        text = source.read_text(encoding="utf-8")
+        text = given_bytes(source).decode()
     except OSError as error:
         raise ConfigError(f"{source.name}: can't be read ({error.strerror}); name a YAML file") from error
     except UnicodeDecodeError as error:
@@ -101,22 +101,7 @@ def _schema() -> type[BaseModel]:
 
 
 def _problems(errors: Iterable[ErrorDetails]) -> list[str]:
-    return [f"{'.'.join(map(str, error['loc']))}: {_problem(error)}" for error in errors]
-
-
-def _problem(error: ErrorDetails) -> str:
-    match error["type"]:
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            return "unknown key, remove it or correct its spelling"
-        case "missing":
-            return "missing, every key must be given"
-        case "dataclass_type":
-            return "should hold keys of its own"
-        case "value_error":
-            return error["msg"].removeprefix("Value error, ")
-        case _:
-            expected = error["msg"].removeprefix("Input ")
-            return f"{expected}, not {reprlib.repr(error['input'])}"
+    return [f"{'.'.join(map(str, error['loc']))}: {what_is_wrong(error)}" for error in errors]
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

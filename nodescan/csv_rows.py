@@ -14,6 +14,7 @@ from pathlib import Path
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
+from nodescan.given_files import given_bytes
 
 SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
 """A tumour cell is 10 um and more, a lymph node 50 mm and less: a size outside is in another unit."""
@@ -183,7 +184,7 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = given_bytes(path)
         return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error

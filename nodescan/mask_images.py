@@ -1,11 +1,10 @@
 """Reads the picture files that masks are saved as: pixel values, and how large a pixel is."""
 
-import struct
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
 from nodescan.ome_xml import physical_size_um, size_px
+from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, tiff_tags, what_is_wrong
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
@@ -22,21 +22,6 @@ below the 84.7 um/px of a print setting of 300 dpi, the finest that programs wri
 
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "PPM", "WEBP")
 """What a mask may be saved as, by Pillow's names; it has decoders of many more, for games and icons."""
-
-DAMAGED_IMAGE = (
-    UnidentifiedImageError,
-    Image.DecompressionBombError,
-    TypeError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    ArithmeticError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-)
-"""What Pillow raises over damaged or crafted files, beside OSError."""
 
 _FEWEST_SHADES = 4
 """Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
@@ -70,9 +55,10 @@ def read_mask_image(path: Path) -> MaskImage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
-            with Image.open(path, formats=MASK_FORMATS) as image:
+            with opened_picture(path, MASK_FORMATS) as image:
                 check_stored(path, image)
                 pages = getattr(image, "n_frames", 1)
+                load_whole(image)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
                 description = _description(image)
                 described, tags = _described_spacing(description), _tag_spacing(image)
@@ -81,13 +67,15 @@ def read_mask_image(path: Path) -> MaskImage:
         raise AnnotationError(
             f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce the mask to 1 um/px"
         ) from error
-    except DAMAGED_IMAGE as error:
+    except UnidentifiedImageError as error:
         raise AnnotationError(
             f"{path.name}: not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines "
             "(.xml of ASAP, .geojson of QuPath)"
         ) from error
-    except OSError as error:  # missing, no permission, truncated
-        raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a mask image") from error
+    except (*DAMAGED_IMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.strerror:  # missing, no permission
+            raise AnnotationError(f"{path}: can't be read ({error.strerror}); name a mask image") from error
+        raise AnnotationError(f"{path.name}: is damaged ({what_is_wrong(error)}); copy or export it again") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
     return MaskImage(one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
 
@@ -154,7 +142,7 @@ def check_stored(path: Path, image: Image.Image) -> None:
     turned = image.getexif().get(ExifTags.Base.Orientation, 1)
     if turned != 1:
         raise AnnotationError(f"{path.name}: is to be turned or mirrored (Orientation {turned}); save it upright")
-    if _tags(image).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
+    if tiff_tags(image).get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == _MIN_IS_WHITE:
         raise AnnotationError(
             f"{path.name}: its 0 is white (MinIsWhite), as tifffile writes true and false, and which value is "
             "background would be a guess; save it in grey, 0 and 255"
@@ -199,7 +187,7 @@ def cut_off(image: Image.Image) -> str:
     Of colours of 16 bits it gives the higher 8, and of further channels none. Pixels must not be loaded yet.
     """
     raw = _raw_modes(image)
-    tags = _tags(image)
+    tags = tiff_tags(image)
     bands = len(image.getbands())
     bits = max(np.atleast_1d(tags.get(TiffImagePlugin.BITSPERSAMPLE, 1)))
     samples = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
@@ -254,14 +242,9 @@ def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     return colours[..., 0]
 
 
-def _tags(image: Image.Image) -> Mapping[int, Any]:
-    """A TIFF's; none of other formats."""
-    return image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
-
-
 def _description(image: Image.Image) -> bytes:
     """A TIFF's, where OME-XML stands."""
-    said = str(_tags(image).get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
+    said = str(tiff_tags(image).get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
     return said.encode("latin-1", "replace")  # pillow takes the tag's UTF-8 for Latin-1
 
 
@@ -272,7 +255,7 @@ def _described_spacing(description: bytes) -> Spacing | None:
 
 def _tag_spacing(image: Image.Image) -> Spacing | None:
     """By TIFF resolution tags; other formats state a print size only."""
-    tags = _tags(image)
+    tags = tiff_tags(image)
     unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
     if unit_um is None or not (across > 0 and down > 0):

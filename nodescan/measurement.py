@@ -11,6 +11,7 @@ from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.stated import cells_in, spacing_of_sizes
+from nodescan.csv_rows import LARGEST_SIZE_UM
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
@@ -112,8 +113,21 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
         )
     measure = _measure_outlines if outlines else _measure_image
     measured = measure(path, mpp, value, joining_gap_um)
+    check_possible(path.name, measured.deposits)
     flags = _flags(measured.deposits, joining_gap_um)
     return replace(measured, flags=(*_cut_off_flags(measured.deposits, _EDGE[outlines]), *flags))
+
+
+def check_possible(name: str, deposits: tuple[Deposit, ...]) -> None:
+    """Raises AnnotationError where a deposit is longer than any lymph node. name: of their file."""
+    longest = max(deposits, key=lambda deposit: deposit.diameter_um, default=None)
+    if longest is not None and longest.diameter_um > LARGEST_SIZE_UM:
+        left, top = longest.centre_um
+        raise AnnotationError(
+            f"{name}: a deposit would be {longest.diameter_um / 1000:.1f} mm long, its centre at x {left / 1000:.0f} "
+            f"and y {top / 1000:.0f} mm, but no lymph node is longer than {LARGEST_SIZE_UM / 1000:.0f} mm; look for a "
+            "corner far off, an inverted mask or a wrong pixel size, and measure again"
+        )
 
 
 def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:

@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import yaml
@@ -47,3 +47,19 @@ class StrictLoader(yaml.SafeLoader):
 
 for _kind in ("int", "float"):
     StrictLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", StrictLoader.construct_number)
+
+
+def what_is_wrong(error: Mapping[str, Any]) -> str:
+    """With a value, in words that follow its key. error: of pydantic's ErrorDetails."""
+    match error["type"]:
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "unknown key, remove it or correct its spelling"
+        case "missing":
+            return "missing, every key must be given"
+        case "dataclass_type":
+            return "should hold keys of its own"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case _:
+            expected = error["msg"].removeprefix("Input ")
+            return f"{expected}, not {reprlib.repr(error['input'])}"

@@ -324,6 +324,10 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
         (["run", "x.svs", "--out", "out", "--override-mpp"], "--override-mpp: needs --mpp"),
         (["run", "x.svs", "--out", "out", "--reports", "json,pdf"], "--reports: no report is called 'pdf'"),
         (["run", "x.svs", "--out", "out", "--config", "mine.yaml"], "mine.yaml: can't be read"),
+        (
+            ["run", "x.svs", "--out", "out", "--slots", "99999999999"],
+            "'--slots': Input should be less than or equal to",
+        ),
         (["phantom", "p.tif", "--diameters-um", "150,big"], "'big' is not a number"),
         (["phantom", "p.tif", "--diameters-um", "3"], "not 3"),
         (["bench", "x.svs", "--what", "map"], "x.svs: --what map makes its own slides or map; leave the slide out"),

@@ -79,7 +79,7 @@ def test_wrong_type_is_named_by_its_path(tmp_path: Path, value: object) -> None:
 
 def test_settings_own_checks_reach_the_user(tmp_path: Path) -> None:
     """What a settings class refuses is said with the section's name."""
-    with pytest.raises(ConfigError, match=r"^mine\.yaml: segmentation: .*negative"):
+    with pytest.raises(ConfigError, match=r"^mine\.yaml: segmentation: joining_gap_um must lie from 0 to 500, not -1$"):
         load_config(changed(tmp_path, "segmentation", "joining_gap_um", value=-1.0))
 
 
@@ -106,12 +106,25 @@ def test_settings_own_checks_reach_the_user(tmp_path: Path) -> None:
         (("quality", "pale", "dark_density"), 0.029),
         (("quality", "faults", "min_line_share"), 1.01),
         (("segmentation", "smallest_area_um2"), 3000.1),
+        (("segmentation", "joining_gap_um"), 1e6),
+        (("segmentation", "smallest_diameter_um"), 300.0),
+        (("segmentation", "grid_um"), 5e-324),
+        (("detections", "smoothing_um"), 1e308),
+        (("detections", "spacing_um"), 5e-324),
+        (("detections", "spacing_um"), 1e308),
+        (("detections", "floor"), 5e-324),
+        (("nuclei", "diameter_um"), 1e6),
+        (("nuclei", "separation_um"), 1e308),
+        (("nuclei", "min_contrast"), 100.0),
+        (("nuclei", "min_strength"), 1e308),
+        (("nuclei", "finest_um"), 0.56),
+        (("nuclei", "coarsest_um"), 8.0),
     ],
 )
 def test_values_under_which_tissue_or_tumour_could_be_lost_are_refused_by_name(
     tmp_path: Path, keys: tuple[str, ...], value: float
 ) -> None:
-    """Before any scan: each slide would fail, or be called complete without them."""
+    """Before any scan: each slide would fail, take for ever, or be called complete without them."""
     with pytest.raises(ConfigError, match=rf"^mine\.yaml: {re.escape('.'.join(keys[:-1]))}: .*{keys[-1]}"):
         load_config(changed(tmp_path, *keys, value=value))
 

@@ -16,6 +16,7 @@ from nodescan.commands.measure import print_measurement
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.measurement import CUT_NOT_STATED, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
@@ -623,6 +624,20 @@ def test_a_statement_of_what_is_cut_off_is_understood_or_refused(tmp_path, value
         assert [deposit.cut_off for deposit in measured(path).deposits] == [bool(value)]
 
 
+@pytest.mark.parametrize(("length_px", "refused"), [(24_990, False), (25_100, True)])
+def test_a_deposit_longer_than_a_lymph_node_is_refused(tmp_path, length_px, refused):
+    """At 2 um/px: one corner far off, by a slip of the mouse, would make isolated cells a macrometastasis of metres."""
+    path = asap(tmp_path / "a.xml", ("_0", [(0, 0), (length_px, 0), (0, 10)]))
+    if refused:
+        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 50\.2 mm long, .* no lymph node"):
+            measured(path)
+        reference = lesion_file(path)
+        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 50\.2 mm long"):
+            reference.deposits(TWO_UM)
+    else:
+        assert measured(path).metastasis is Metastasis.MACRO
+
+
 def test_outlines_of_others_say_that_what_lies_beyond_is_not_known(tmp_path):
     """ASAP and QuPath state nothing of it; of a file without tumour there is nothing to say."""
     assert CUT_NOT_STATED in measured(asap(tmp_path / "a.xml", ("_0", SQUARE))).notes
@@ -824,7 +839,7 @@ def test_missing_and_truncated_masks_are_refused(tmp_path):
     rng = np.random.default_rng(0)
     whole = saved(tmp_path / "m.png", (rng.random((300, 300)) > 0.5).astype(np.uint8) * 255)
     whole.write_bytes(whole.read_bytes()[:2000])
-    with pytest.raises(AnnotationError, match=r"m\.png: can't be read"):
+    with pytest.raises(AnnotationError, match=r"m\.png: is damaged \(.*\); copy or export it again"):
         measured(whole)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from nodescan.errors import ConfigError
+from nodescan.given_files import given_bytes
 
 
 def read_yaml(path: Path) -> Any:
@@ -21,7 +22,7 @@ def read_yaml(path: Path) -> Any:
 def configuration_text(path: Path) -> str:
     """The text of a file in UTF-8. Raises ConfigError, naming the file, where it can't be read as that."""
     try:
-        return path.read_text(encoding="utf-8")
+        return given_bytes(path).decode()
     except OSError as error:
         raise ConfigError(f"{path}: can't be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

@@ -1,6 +1,5 @@
 """Reads outlines that pathologists drew: ASAP XML or QuPath GeoJSON."""
 
-import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,8 @@ from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature,
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.units import Micrometers, plain_number
 from nodescan.errors import AnnotationError
+from nodescan.given_files import given_bytes
+from nodescan.strict_json import strict_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,15 +281,15 @@ def _check_crossings(path: Path, piece: _Piece) -> None:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return given_bytes(path)
     except OSError as error:
         raise AnnotationError(f"{path}: can't be read ({error.strerror or error}); name a file of outlines") from error
 
 
 def _json_of(path: Path) -> object:
     try:
-        return json.loads(_bytes_of(path))
-    except (ValueError, RecursionError) as error:  # not JSON, not text, or nested without end
+        return strict_json(_bytes_of(path))
+    except (ValueError, RecursionError) as error:  # not JSON, not text, a key twice, or nested without end
         raise AnnotationError(f"{path.name}: not JSON ({error}); export it again as GeoJSON") from error
 
 

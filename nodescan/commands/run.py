@@ -108,6 +108,7 @@ Slots = Annotated[
         "--slots",
         metavar="N",
         min=0,
+        max=1024,
         help="How many slides to scan at once, each in its own process. With 1, or one per GPU, the next slide is "
         "opened meanwhile. 0 scans in this process; a slide that hangs is then not stopped.",
         show_default="1, or one per GPU",

@@ -1,6 +1,5 @@
 """One slide's lesions as a reference file shows them: a mask at level 5, drawn outlines, or planted truth."""
 
-import json
 import math
 import re
 import warnings
@@ -26,9 +25,12 @@ from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
 from nodescan.evaluation.outlined_lesions import outlined_sizes_um
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import CLASS_OF
-from nodescan.mask_images import DAMAGED_IMAGE, MASK_FORMATS, check_stored, one_channel
+from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
+from nodescan.measurement import check_possible
 from nodescan.phantoms import TRUTH_ENDING
+from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
+from nodescan.strict_json import strict_json
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
@@ -89,12 +91,19 @@ class LesionFile:
         return _drawn(self.path.name, drawn, size_px)
 
     def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
-        """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask."""
+        """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask.
+
+        Raises AnnotationError, also where one is longer than any lymph node.
+        """
         gap_um = Micrometers(0.0)
+        planted: tuple[float, ...] = ()
         if self.kind_of_file == "mask":
-            return measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
-        drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
-        return tuple(_as_planted(one, planted) for one in measure_polygons(drawn, own, joining_gap_um=gap_um))
+            measured = measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
+        else:
+            drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
+            measured = measure_polygons(drawn, own, joining_gap_um=gap_um)
+        check_possible(self.path.name, measured)
+        return tuple(_as_planted(one, planted) for one in measured)
 
     def itc(self, found: LesionMap, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> frozenset[int]:
         """Which of a map's lesions are isolated tumour cells by their outlines' exact size; a mask's are by its pixels.
@@ -183,16 +192,19 @@ def _read_mask(path: Path) -> NDArray[np.bool_]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
-            with Image.open(path, formats=MASK_FORMATS) as image:
+            with opened_picture(path, MASK_FORMATS) as image:
                 if image.width * image.height > MOST_MASK_PIXELS:
                     raise AnnotationError(
                         f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
                         f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
                     )
                 check_stored(path, image)
+                load_whole(image)
                 pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
-        raise AnnotationError(f"{path.name}: can't be read as a mask ({error}); save it as PNG or TIFF") from error
+        raise AnnotationError(
+            f"{path.name}: can't be read as a mask ({what_is_wrong(error)}); copy it again, or save it as PNG or TIFF"
+        ) from error
     values = one_channel(path, pixels)
     present = set(np.unique(values).tolist())
     if not (present <= {0, 1} or present <= {0, 255}):
@@ -230,7 +242,7 @@ class _Truth:
 
 def _read_truth(path: Path) -> _Truth:
     try:
-        content = cast("Mapping[str, object]", json.loads(path.read_bytes()))
+        content = cast("Mapping[str, object]", strict_json(path.read_bytes()))
         um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]

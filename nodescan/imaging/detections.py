@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import shapely
@@ -12,7 +13,7 @@ from scipy.spatial import KDTree
 
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import Micrometers
+from nodescan.domain.units import Limits, Micrometers, check_limits
 from nodescan.imaging.components import components
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.imaging.sizing import to_shape
@@ -32,13 +33,12 @@ class DetectionSettings:
     """smoothing_um: sigma of the Gaussian before maxima are sought (0: none). spacing_um: two detections lie at least
     this far apart. floor: the lowest confidence listed (a list cut at 0.5 truncates the FROC curve)."""
 
-    smoothing_um: Micrometers
-    spacing_um: Micrometers
-    floor: float
+    smoothing_um: Annotated[Micrometers, Limits(0, 200)]
+    spacing_um: Annotated[Micrometers, Limits(5, 1000)]
+    floor: Annotated[float, Limits(0.001, 0.999)]
 
     def __post_init__(self) -> None:
-        if not (self.smoothing_um >= 0 and self.spacing_um > 0 and 0 < self.floor < 1):
-            raise ValueError(f"need smoothing_um >= 0, spacing_um > 0 and 0 < floor < 1: {self}")
+        check_limits(self)
 
 
 def find_detections(probability: ProbabilityMap, settings: DetectionSettings) -> tuple[Detection, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from scipy import ndimage
 from skimage.color import rgb2hed  # pyright: ignore[reportUnknownVariableType]
 from skimage.feature import peak_local_max  # pyright: ignore[reportUnknownVariableType]
 
-from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.units import Limits, Micrometers, Spacing, check_limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +25,18 @@ class NucleiSettings:
     uncertainty_share: of the count.
     """
 
-    finest_um: float
-    coarsest_um: float
-    diameter_um: Micrometers
-    separation_um: Micrometers
-    min_contrast: float
-    min_strength: float
-    uncertainty_share: float
+    finest_um: Annotated[float, Limits(0.05, 1)]
+    coarsest_um: Annotated[float, Limits(0.05, 1)]
+    diameter_um: Annotated[Micrometers, Limits(3, 40)]
+    separation_um: Annotated[Micrometers, Limits(0.5, 20)]
+    min_contrast: Annotated[float, Limits(0, 5)]
+    min_strength: Annotated[float, Limits(0.0001, 0.1)]
+    uncertainty_share: Annotated[float, Limits(0, 0.99)]
 
     def __post_init__(self) -> None:
-        if not 0 < self.finest_um <= self.coarsest_um:
-            raise ValueError(f"finest_um ({self.finest_um}) must be above 0 and at most coarsest_um")
-        if not (self.diameter_um > 0 and self.separation_um > 0):
-            raise ValueError("diameter_um and separation_um must be above 0")
-        if not (self.min_contrast >= 0 and self.min_strength > 0 and 0 <= self.uncertainty_share < 1):
-            raise ValueError(
-                "min_contrast can't be negative, min_strength must be above 0, uncertainty_share within 0..1"
-            )
+        check_limits(self)
+        if self.finest_um > self.coarsest_um:
+            raise ValueError(f"finest_um ({self.finest_um:g}) can't be above coarsest_um ({self.coarsest_um:g})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import shapely
@@ -15,7 +16,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.geometry import Feret
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.domain.units import Limits, Micrometers, Spacing, SquareMicrometers, check_limits
 from nodescan.imaging.components import window_of
 from nodescan.imaging.outlines import Focus, trace_foci
 from nodescan.imaging.sizing import (
@@ -41,6 +42,9 @@ MOST_DROPPED_UM2 = 3000.0
 """A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2. Whatever is longer than isolated tumour cells is kept
 anyway, however thin it is."""
 
+LARGEST_CELL_UM = 50.0
+"""Of tumour cells. A larger smallest diameter would be the size of isolated cells: from 200 um on, of a class above."""
+
 _Group = tuple[int, ...]
 """Foci that are one deposit, by their place in FoundFoci."""
 
@@ -61,21 +65,14 @@ class SegmentationSettings:
     include what it encloses, other foci too. grid_um: the map is interpolated to this spacing or finer, at most 4 um.
     """
 
-    joining_gap_um: Micrometers
-    smallest_area_um2: SquareMicrometers
-    smallest_diameter_um: Micrometers
+    joining_gap_um: Annotated[Micrometers, Limits(0, 500)]
+    smallest_area_um2: Annotated[SquareMicrometers, Limits(0, MOST_DROPPED_UM2)]
+    smallest_diameter_um: Annotated[Micrometers, Limits(5, LARGEST_CELL_UM)]
     fill_holes: bool
-    grid_um: Micrometers
+    grid_um: Annotated[Micrometers, Limits(0.5, COARSEST_GRID_UM)]
 
     def __post_init__(self) -> None:
-        if not 0 < self.grid_um <= COARSEST_GRID_UM:
-            raise ValueError(f"grid_um must be above 0 and at most {COARSEST_GRID_UM:g}, not {self.grid_um}")
-        if not (self.joining_gap_um >= 0 and self.smallest_area_um2 >= 0 and self.smallest_diameter_um > 0):
-            raise ValueError(
-                "joining_gap_um and smallest_area_um2 can't be negative, smallest_diameter_um must be above 0"
-            )
-        if self.smallest_area_um2 > MOST_DROPPED_UM2:
-            raise ValueError(f"smallest_area_um2 must be at most {MOST_DROPPED_UM2:g}, not {self.smallest_area_um2:g}")
+        check_limits(self)
 
 
 def find_deposits(

@@ -19,7 +19,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.errors import ModelError
 from nodescan.inference.poses import FEATURES
-from nodescan.strict_yaml import StrictLoader
+from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
 """A card may name its weights otherwise; what is made here names them so."""
@@ -223,17 +223,25 @@ def load_card(folder: Path) -> ModelCard:
     file = folder / CARD_FILE
     try:
         content = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)
+        as_json = json.dumps(content, default=_refuse_date)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
     except (OSError, yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         # The last five are how PyYAML meets a value that doesn't fit its tag, and nesting without end.
         raise ModelError(f"{file}: can't be read as a model card ({error})".replace("\n", " ")) from error
     try:
-        return ModelCard.model_validate(content)
+        # By way of JSON, whose strict mode takes lists for tuples and whole numbers for floats, and nothing else.
+        return ModelCard.model_validate_json(as_json, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the card"
-        raise ModelError(f"{file}: {key}: {first['msg']}") from error
+        said = what_is_wrong({**first})
+        raise ModelError(f"{file}: {key}: {said}; correct the card, or get the model again") from error
+
+
+def _refuse_date(value: object) -> object:
+    """Of what YAML reads JSON lacks dates alone."""
+    raise ValueError(f"{value} would be a date; put it in quotes")
 
 
 def save_card(card: ModelCard, folder: Path) -> None:

@@ -20,6 +20,7 @@ from nodescan.reports.json_values import DAMAGE
 from nodescan.reports.palette import deposit_colours
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import found_words
+from nodescan.strict_json import strict_json
 from nodescan.whole_files import text_bytes, write_beside
 
 DEPOSITS_GEOJSON = "deposits.geojson"
@@ -62,7 +63,7 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
         return None
     scale, shown_from_px = np.array([info.spacing.x, info.spacing.y]), info.shown_from_px
     try:
-        features = json.loads(path.read_bytes())["features"]
+        features = strict_json(path.read_bytes())["features"]
         shapes = [
             shapely.transform(
                 shapely.geometry.shape(feature["geometry"]), lambda points: (points + shown_from_px) * scale
@@ -71,7 +72,8 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
         ]
         return dict(zip(_numbers_of(features, report), shapes, strict=True))
     except (OSError, *DAMAGE) as error:
-        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
+        said = error if isinstance(error, OSError | ValueError) else "not every feature has a name and an outline"
+        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({said}); run the slide again") from error
 
 
 def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:

@@ -29,6 +29,9 @@ _MOST_WHOLE = 2**53
 """Up to here a float holds every whole number."""
 
 
+_ROUNDING = 1e-6
+
+
 def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{reprlib.repr(value)} is no text")
@@ -51,6 +54,27 @@ def whole(value: object) -> int:
     if number % 1 or abs(number) > _MOST_WHOLE:
         raise ValueError(f"{reprlib.repr(value)} is no whole number")
     return int(number)
+
+
+def amount(value: object) -> float:
+    number = finite(value)
+    if number < 0:
+        raise ValueError(f"{number:g} is less than nothing")
+    return number
+
+
+def fraction(value: object) -> float:
+    """A share or a probability; a mean may be above 1 by rounding."""
+    number = finite(value)
+    if not 0 <= number <= 1 + _ROUNDING:
+        raise ValueError(f"{number:g} is no fraction from 0 to 1")
+    return number
+
+
+def true_or_false(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{reprlib.repr(value)} is neither true nor false")
+    return value
 
 
 def spacing(sides: Sequence[object]) -> Spacing:

@@ -2,7 +2,7 @@
 
 import json
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,20 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
-from nodescan.reports.json_values import DAMAGE, finite, known, point, spacing, text, whole
+from nodescan.reports.json_values import (
+    DAMAGE,
+    amount,
+    finite,
+    fraction,
+    known,
+    point,
+    spacing,
+    text,
+    true_or_false,
+    whole,
+)
 from nodescan.reports.made_with import MadeWith, made_with
+from nodescan.strict_json import strict_json
 from nodescan.whole_files import json_bytes
 
 _NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
@@ -99,7 +111,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     """What stands in the file. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=_named_once)
+        content = strict_json(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:
@@ -108,14 +120,6 @@ def _content(path: Path) -> Mapping[str, Any]:
     if version != SCHEMA_VERSION:
         found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
         raise UsageError(f"{name}: {found}; run the slide again")
-    return content
-
-
-def _named_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object. Raises ValueError where it says something twice: which of both holds is anybody's guess."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("a key stands twice in one object")
     return content
 
 
@@ -192,17 +196,17 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         slide=slide or SlideRef(slide_id, Path(slide_id)),
         status=Status(content["status"]),
         metastasis=known(content["metastasis"], CLASS_OF.__getitem__),
-        at_least=bool(content["at_least"]),
+        at_least=true_or_false(content["at_least"]),
         deposits=tuple(map(_deposit, content["deposits"])),
-        tumour_probability=known(content["tumour_probability"], finite),
-        tissue_area_mm2=known(content["tissue_area_mm2"], finite),
-        examined_fraction=known(content["examined_fraction"], finite),
+        tumour_probability=known(content["tumour_probability"], fraction),
+        tissue_area_mm2=known(content["tissue_area_mm2"], amount),
+        examined_fraction=known(content["examined_fraction"], fraction),
         flags=flags,
         info=None if content["size_px"] is None else _info(content),
         analysis_spacing=known(content["analysis_spacing_um"], spacing),
         model=known(content["model"], _model),
         provenance=known(content["provenance"], _provenance),
-        unread_fraction=known(content["unread_fraction"], finite),
+        unread_fraction=known(content["unread_fraction"], fraction),
     )
 
 
@@ -245,12 +249,12 @@ def _model(content: Mapping[str, Any]) -> ModelIdentity:
         name=text(content["name"]),
         architecture=text(content["architecture"]),
         weights_sha256=text(content["weights_sha256"]),
-        threshold=finite(content["threshold"]),
+        threshold=fraction(content["threshold"]),
         card_sha256=text(content["card_sha256"]),
-        found_from_um=known(content.get("found_from_um"), finite),
-        smoothing_um=known(content.get("smoothing_um"), finite),
-        seed_threshold=known(content.get("seed_threshold"), finite),
-        uncertainty_measured=bool(content.get("uncertainty_measured", True)),
+        found_from_um=known(content.get("found_from_um"), amount),
+        smoothing_um=known(content.get("smoothing_um"), amount),
+        seed_threshold=known(content.get("seed_threshold"), fraction),
+        uncertainty_measured=true_or_false(content.get("uncertainty_measured", True)),
     )
 
 
@@ -272,7 +276,7 @@ def _asked(content: Mapping[str, Any]) -> Asked:
     return Asked(
         slide_state=text(content["slide_state"]),
         mpp_um=known(content["mpp_um"], finite),
-        override_mpp=bool(content["override_mpp"]),
+        override_mpp=true_or_false(content["override_mpp"]),
         max_unread_percent=finite(content["max_unread_percent"]),
         reports=tuple(text(name) for name in content["reports"]),
         slide_place=text(content["slide_place"]),
@@ -285,17 +289,17 @@ def _deposit(content: Mapping[str, Any]) -> Deposit:
     found = known(content["class"], CLASS_OF.__getitem__)
     deposit = Deposit(
         id=whole(content["id"]),
-        diameter_um=Micrometers(finite(content["diameter_um"])),
-        diameter_uncertainty_um=Micrometers(finite(content["diameter_uncertainty_um"])),
+        diameter_um=Micrometers(amount(content["diameter_um"])),
+        diameter_uncertainty_um=Micrometers(amount(content["diameter_uncertainty_um"])),
         endpoints_um=(point(start), point(end)),
-        area_um2=SquareMicrometers(finite(content["area_um2"])),
+        area_um2=SquareMicrometers(amount(content["area_um2"])),
         centre_um=point(content["centre_um"]),
         metastasis=Metastasis.ITC if found is None else found,
         outline=(),
-        probability_mean=known(content["probability_mean"], finite),
-        probability_max=known(content["probability_max"], finite),
+        probability_mean=known(content["probability_mean"], fraction),
+        probability_max=known(content["probability_max"], fraction),
         cells=known(content["cell_count"], whole),
         cells_uncertainty=known(content["cell_count_uncertainty"], whole),
-        cut_off=bool(content["cut_off"]),
+        cut_off=true_or_false(content["cut_off"]),
     )
     return deposit if found is not None else replace(deposit, metastasis=deposit.class_measured)

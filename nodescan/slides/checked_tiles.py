@@ -3,7 +3,6 @@
 Deflate has a checksum behind a tile's last pixel, where libtiff stops reading; OpenJPEG and libjpeg only warn.
 """
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.deflate import ends_with_its_sum
 from nodescan.domain.geometry import PixelBox
 from nodescan.slides import jpeg2000, jpeg_tiles
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTable
 
 DEFLATE_SAID = "its checksum is wrong"
-
-_PIECE_BYTES = 2**20
-"""So much of a tile is unpacked at a time, and let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,25 +120,9 @@ def jpeg_check(tables: bytes, size_px: tuple[int, int]) -> TileCheck:
 
 
 def deflate_check(tile_bytes: int) -> TileCheck:
-    """Of Deflate tiles that unpack to `tile_bytes` each. What goes on behind them isn't unpacked, for it may be a
-    thousand times as long as its file, and has no checksum there: libtiff stops at the tile's end, too."""
-    return TileCheck(DEFLATE_SAID, lambda tile: _ends_with_its_sum(tile, tile_bytes))
-
-
-def _ends_with_its_sum(packed: bytes, tile_bytes: int) -> bool:
-    unpacking, found = zlib.decompressobj(), 0
-    try:
-        while not unpacking.eof:
-            piece = unpacking.decompress(packed, _PIECE_BYTES)
-            packed = unpacking.unconsumed_tail
-            found += len(piece)
-            if found > tile_bytes:
-                return False
-            if not piece:
-                return unpacking.eof
-    except zlib.error:
-        return False
-    return True
+    """Of Deflate tiles that unpack to `tile_bytes` each. What goes on behind them has no checksum there: libtiff stops
+    at the tile's end, too."""
+    return TileCheck(DEFLATE_SAID, lambda tile: ends_with_its_sum(tile, tile_bytes))
 
 
 JPEG_2000 = TileCheck("its code stream is broken", jpeg2000.is_whole)

@@ -89,6 +89,11 @@ class Entry:
         """Bytes of all values; 0 for a type that holds neither whole numbers nor text."""
         return self.count * _BYTES_OF_TYPE.get(self.kind, 0)
 
+    @property
+    def whole_numbers(self) -> int:
+        """How many whole numbers it holds: none where it is of another type, as of fractions."""
+        return self.count if self.kind in _NUMBER_BYTES else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Directory:

@@ -151,7 +151,7 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
     tiles = -(-width // tile_width) * -(-height // tile_height)
     lengths = directory.numbers(stream, Tag.TILE_LENGTHS)
     places = directory.entries.get(Tag.TILE_OFFSETS)
-    if len(lengths) == 0 or len(lengths) % tiles or places is None or places.count != len(lengths):
+    if len(lengths) == 0 or len(lengths) % tiles or places is None or places.whole_numbers != len(lengths):
         raise DeclinedError("another number of tiles than its size needs")
     placed = lengths == 0
     if placed.any():  # most files leave none out: their places needn't be read for this
@@ -203,7 +203,7 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     ycbcr = _colour_space_is_ycbcr(stream, directory)
     table = _table(stream, directory)
     for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS):
-        if tag not in directory.entries or directory.entries[tag].count != len(table.lengths):
+        if tag not in directory.entries or directory.entries[tag].whole_numbers != len(table.lengths):
             raise DeclinedError("another number of tiles than its size needs")
     tables = _tables(stream, directory)
     offsets = directory.numbers(stream, Tag.TILE_OFFSETS)

@@ -321,6 +321,16 @@ def test_what_is_not_json_is_refused(tmp_path, content):
         read_outlines(tmp_path / "a.geojson")
 
 
+def test_outlines_that_stand_twice_are_not_guessed(tmp_path):
+    """JSON's last word would hold: a second list, empty, and the tumour is gone."""
+    document = {"type": "FeatureCollection", "features": [feature([closed(SQUARE)], "Tumor")]}
+    text = geojson(tmp_path / "a.geojson", document).read_text()
+    assert read_outlines(tmp_path / "a.geojson").lesions().area == 100**2
+    (tmp_path / "a.geojson").write_text(text.rstrip().removesuffix("}") + ', "features": []}')
+    with pytest.raises(AnnotationError, match=r"^a\.geojson: not JSON \(the key 'features' stands twice"):
+        read_outlines(tmp_path / "a.geojson")
+
+
 def outlines_of(tmp_path, *annotations) -> Outlines:
     return read_outlines(asap(tmp_path / "a.xml", *annotations))
 

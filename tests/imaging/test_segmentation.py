@@ -120,13 +120,13 @@ def test_size_is_invariant_under_translation_and_quarter_turns(values, down, rig
     assert uncertainties[0] == pytest.approx(uncertainties[1])
 
 
-@given(factor=st.floats(0.3, 3))
+@given(factor=st.floats(0.4, 3))
 @hypothesis_settings(max_examples=15, deadline=None)
 def test_size_scales_with_spacing(factor):
     """The same map on cells twice as large shows deposits twice as long, and four times as large."""
     values = coverage(disc((160, 160), 180), (20, 20), SQUARE).values
-    small = find_deposits(map_of(values, 10.0), PLAIN, settings(grid_um=0.5))[0]
-    large = find_deposits(map_of(values, 10.0 * factor), PLAIN, settings(grid_um=0.5 * factor))[0]
+    small = find_deposits(map_of(values, 10.0), PLAIN, settings(grid_um=1.25))[0]
+    large = find_deposits(map_of(values, 10.0 * factor), PLAIN, settings(grid_um=1.25 * factor))[0]
     assert large.diameter_um == pytest.approx(small.diameter_um * factor, rel=1e-4)
     assert large.area_um2 == pytest.approx(small.area_um2 * factor**2, rel=1e-4)
 
@@ -460,14 +460,17 @@ def test_a_map_with_nan_is_refused():
     [
         {"grid_um": 4.01},
         {"grid_um": 0.0},
+        {"grid_um": 0.49},
         {"joining_gap_um": -1},
+        {"joining_gap_um": 501},
         {"smallest_area_um2": -1},
         {"smallest_diameter_um": 0},
+        {"smallest_diameter_um": 51},
     ],
 )
 def test_senseless_settings_are_refused(wrong):
     """A grid coarser than 4 um would bring back the grid bias."""
-    with pytest.raises(ValueError, match=r"grid_um|negative"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         settings(**wrong)
 
 

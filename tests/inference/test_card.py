@@ -1,5 +1,6 @@
 """A card's name by its content: what bears on a finding counts, what only tells doesn't."""
 
+import datetime
 import math
 import re
 import shutil
@@ -261,4 +262,26 @@ def test_a_card_is_read_as_strictly_as_settings(tmp_path: Path, text: str, reaso
     card = (packed_models() / "pcam-p4m" / "card.yaml").read_text(encoding="utf-8")
     (tmp_path / "card.yaml").write_text(card.replace("  threshold: 0.7", text))
     with pytest.raises(ModelError, match=rf"card\.yaml: can't be read as a model card \({reason}"):
+        load_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"std": [True, 0.28, 0.21]}, "std.0: should be a valid number, not True"),
+        ({"mean": [0.5, "0.5", 0.5]}, "mean.1: should be a valid number, not '0.5'"),
+        ({"int8_ranges": [True] * 12}, "int8_ranges.0: should be a valid number, not True"),
+        ({"core_px": "512"}, "core_px: should be a valid integer, not '512'"),
+        ({"decision": {"smoothing_um": False}}, "decision.smoothing_um: should be a valid number, not False"),
+        ({"licence": datetime.date(2026, 1, 2)}, "can't be read as a model card (2026-01-02 would be a date"),
+        ({"licence": None}, "licence: should be a valid string, not None"),
+        ({"Licence": "x"}, "Licence: unknown key, remove it or correct its spelling"),
+    ],
+)
+def test_no_word_of_a_card_is_taken_for_a_number(tmp_path: Path, change: dict[str, object], reason: str) -> None:
+    """True is no 1 and text no number: the network would be fed with other colours than it was taught on."""
+    content = load_card(packed_models() / "pcam-p4m").model_dump(mode="json")
+    changed = {**content["decision"], **change["decision"]} if "decision" in change else content["decision"]
+    (tmp_path / "card.yaml").write_text(yaml.safe_dump({**content, **change, "decision": changed}))
+    with pytest.raises(ModelError, match=rf"card\.yaml: {re.escape(reason)}.*"):
         load_card(tmp_path)

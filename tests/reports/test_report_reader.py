@@ -95,7 +95,13 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
         ({"metastasis": "micro"}, "class, sizes and number of foci don't fit"),
         ({"examined_fraction": 0.44}, "no slide that was examined so is complete"),
         ({"unread_fraction": 0.5}, "no slide that was examined so is complete"),
-        ({"tissue_area_mm2": -5}, "no slide that was examined so is complete"),
+        ({"tissue_area_mm2": 0}, "no slide that was examined so is complete"),
+        ({"tissue_area_mm2": -5}, "-5 is less than nothing"),
+        ({"tumour_probability": 7}, "7 is no fraction from 0 to 1"),
+        ({"examined_fraction": 5}, "5 is no fraction from 0 to 1"),
+        ({"unread_fraction": -0.1}, "-0.1 is no fraction from 0 to 1"),
+        ({"at_least": "no"}, "'no' is neither true nor false"),
+        ({"at_least": 0}, "0 is neither true nor false"),
         ({"flags": [{"code": "levels_disagree", "message": "?"}]}, "no slide that was examined so is complete"),
         ({"provenance": None, "examined_fraction": 0.44}, "no slide that was examined so is complete"),
         ({"model": None}, "no slide that was examined so is complete"),
@@ -123,6 +129,28 @@ def test_a_damaged_report_is_refused(tmp_path: Path, change: dict[str, object], 
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("deposits", {"cut_off": "macro"}, "'macro' is neither true nor false"),
+        ("deposits", {"probability_mean": 1.5}, "1.5 is no fraction from 0 to 1"),
+        ("deposits", {"area_um2": -1}, "-1 is less than nothing"),
+        ("model", {"threshold": 2}, "2 is no fraction from 0 to 1"),
+        ("model", {"uncertainty_measured": 1}, "1 is neither true nor false"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(tmp_path: Path, part: str, change: dict[str, object], message: str) -> None:
+    """Any text would read as true, and so a deposit as cut off."""
+    path = written(tmp_path, "macro")
+    content = json.loads(path.read_text())
+    held = content[part][0] if part == "deposits" else content[part]
+    held.update(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"s/report\.json") as caught:
+        read_report(path)
+    assert message in str(caught.value)
+
+
 def test_an_incomplete_report_is_not_made_negative_by_hand(tmp_path: Path) -> None:
     """Two words changed, and tissue that nobody read is negative: the rest of the file tells."""
     path = written(tmp_path, "incomplete_nothing")
@@ -139,7 +167,7 @@ def test_what_a_report_says_twice_is_not_guessed(tmp_path: Path) -> None:
     """JSON's last word would hold."""
     path = written(tmp_path, "macro")
     path.write_text(path.read_text().rstrip().removesuffix("}") + ', "deposits": [], "metastasis": "negative"}')
-    with pytest.raises(UsageError, match="a key stands twice"):
+    with pytest.raises(UsageError, match=r"the key '(deposits|metastasis)' stands twice"):
         read_report(path)
 
 
@@ -171,8 +199,9 @@ def test_damaged_outlines_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "s").mkdir()
     write_json(VARIANTS["macro"](), tmp_path / "s")
     (tmp_path / "s" / "deposits.geojson").write_text(text)
-    with pytest.raises(UsageError, match=r"^s/deposits\.geojson: is damaged"):
+    with pytest.raises(UsageError, match=r"^s/deposits\.geojson: is damaged") as caught:
         read_deposit_shapes(read_report(tmp_path / "s" / "report.json"))
+    assert "object" not in str(caught.value)
 
 
 @pytest.mark.parametrize("change", ["one less", "one twice", "another"])

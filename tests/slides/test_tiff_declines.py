@@ -85,6 +85,24 @@ def test_a_header_that_says_otherwise_is_openslides(tmp_path: Path, tag: int, va
     assert not recognises(path)
 
 
+@pytest.mark.parametrize("level", [0, 1])
+@pytest.mark.parametrize("tag", [324, 325])
+@pytest.mark.parametrize("kind", [5, 12, 99])
+def test_places_that_are_no_whole_numbers_are_openslides(tmp_path: Path, level: int, tag: int, kind: int):
+    """Fractions, or a type that nobody knows: the slide is refused, or read without the level that has them."""
+    half = np.ascontiguousarray(PIXELS[::2, ::2])
+    path = write_jpegs(tmp_path / "s.tif", [PIXELS, half], Coding(tile_px=128))
+    with tifffile.TiffFile(path) as tiff:
+        entry = [page for page in tiff.pages if page.is_tiled][level].tags[tag].offset
+    overwrite(path, entry + 2, struct.pack("<H", kind))
+    assert not recognises(path)
+    try:
+        slide = open_slide(SlideRef("s", path, mpp_um=0.25))
+    except NotASlideError:
+        return
+    assert slide.info.reader == "openslide"
+
+
 @pytest.mark.parametrize(("tag", "value"), [(322, 2**31 - 16), (323, 2**31 - 16), (325, 2**62)])
 def test_a_tile_beyond_any_memory_is_refused_before_openslide_sees_it(tmp_path: Path, tag: int, value: int):
     """OpenSlide ends the whole program where it can't get the memory, and a batch with it."""

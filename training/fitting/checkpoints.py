@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +12,23 @@ from typing import Any
 import torch
 
 from nodescan.errors import UsageError
+from nodescan.given_files import check_file
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import load_network
 from nodescan.whole_files import output_errors, written_beside
 
-_UNREADABLE = (LookupError, TypeError, ValueError, EOFError, pickle.UnpicklingError)
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
+"""What torch raises over files of other kinds, cut off or damaged, and what is raised where they hold other things."""
 
 
 def starting_weights(source: str) -> tuple[str, dict[str, torch.Tensor]]:
@@ -109,16 +123,33 @@ def _network_in(content: Mapping[str, Any]) -> tuple[str, dict[str, torch.Tensor
     """As read_checkpoint has it."""
     state = content["state_dict"]
     weights = {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
-    return content["hyper_parameters"]["architecture"], weights
+    architecture = content["hyper_parameters"]["architecture"]
+    if not isinstance(architecture, str) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise TypeError("no network's name, or weights that are none")
+    return architecture, weights
 
 
 @contextmanager
 def _content(checkpoint: Path) -> Iterator[Any]:
     """What a checkpoint holds; turns what reading it raises, and what is missing, into a UsageError that names it."""
     try:
-        yield torch.load(checkpoint, map_location="cpu", weights_only=True)
+        yield _loaded(checkpoint)
     except FileNotFoundError as error:
         raise UsageError(f"{checkpoint}: no such checkpoint") from error
-    except (*_UNREADABLE, OSError, RuntimeError) as error:
+    except OSError as error:
+        raise UsageError(f"{checkpoint}: can't be read ({error.strerror or error}); name a .ckpt file") from error
+    except (EOFError, struct.error) as error:
+        raise UsageError(f"{checkpoint}: is no checkpoint, or is cut off; copy it again, or name another") from error
+    except _UNREADABLE as error:
         kind = type(error).__name__  # what torch says of it is how to read it unsafely
-        raise UsageError(f"{checkpoint}: not a checkpoint of python -m training fit ({kind})") from error
+        raise UsageError(
+            f"{checkpoint}: not a checkpoint of python -m training fit ({kind}); name a .ckpt file that it wrote, or "
+            "copy it again"
+        ) from error
+
+
+def _loaded(checkpoint: Path) -> Any:
+    check_file(checkpoint)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what the file is, the error says more
+        return torch.load(checkpoint, map_location="cpu", weights_only=True)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.errors import UsageError
-from nodescan.mask_images import DAMAGED_IMAGE, cut_off, has_few_bits
+from nodescan.mask_images import cut_off, has_few_bits
+from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
 _DEEP_GREY = ("I", "F")
@@ -23,17 +24,22 @@ def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
     Raises UsageError where it can't be read, or another picture than the file's would come of it.
     """
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with opened_picture(file, _FORMATS) as image:
             refusal = _refusal(image)
             if not refusal:
-                return np.asarray(image.convert("RGB"))
+                load_whole(image)
+                if not _is_transparent(image):
+                    return np.asarray(image.convert("RGB"))
+                refusal = (
+                    "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
+                )
     except (*DAMAGED_IMAGE, OSError) as error:
-        raise UsageError(f"{name} is not a readable image ({error})") from error
+        raise UsageError(f"{name} is not a readable image ({what_is_wrong(error)}); copy it again") from error
     raise UsageError(f"{name} {refusal}")
 
 
 def _refusal(image: Image.Image) -> str:
-    """Why a picture isn't taken for a patch, and what to do; "" where it is.
+    """Why a picture isn't taken for a patch, by how it is stored, and what to do; "" where it is.
 
     Grey of 16 bits Pillow would cut off at 255 rather than scale, so that a slide would be white all over; of colours
     it takes the higher 8 bits, so that those of a camera of 12 bits would be nearly black.
@@ -49,8 +55,7 @@ def _refusal(image: Image.Image) -> str:
         return f"holds {lost}, of which a part would be cut off; save it in RGB of 8 bits"
     if image.mode == "1":
         return "is of black and white alone, as a mask is; take it out of the patches, or save it in RGB"
-    transparent = "is transparent in part, and what lies there would be read as tissue; save it in RGB, on white"
-    return transparent if _is_transparent(image) else ""
+    return ""
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -1,5 +1,9 @@
 """What a run starts from: a checkpoint, a packed model or a model folder, and clear words where it can't."""
 
+import io
+import pickle
+import warnings
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,6 +95,51 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     for name in ("bytes.ckpt", "other.ckpt"):
         with pytest.raises(UsageError, match=f"{name}: not a checkpoint of python -m training fit"):
             read_checkpoint(tmp_path / name)
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"archive/{name}", content)
+    return buffer.getvalue()
+
+
+def stored(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no checkpoint, or is cut off"),
+        (b"junk", "is no checkpoint, or is cut off"),
+        (zipped(**{"data.pkl": b"junk", "version": b"3"}), "is no checkpoint, or is cut off"),
+        (zipped(a=b"b"), "not a checkpoint .*; name a .ckpt file"),
+        (bytes(1000), "not a checkpoint"),
+        (pickle.dumps([1, 2]), "not a checkpoint"),
+        (b"\x80\x09K\x01.", "not a checkpoint"),
+        (stored({"state_dict": [1], "hyper_parameters": {"architecture": "p4m"}}), "not a checkpoint"),
+        (stored({"state_dict": None, "hyper_parameters": None}), "not a checkpoint"),
+        (stored({"state_dict": {"net.a": 1}, "hyper_parameters": {"architecture": "p4m"}}), "not a checkpoint"),
+        (stored({"state_dict": {}, "hyper_parameters": {"architecture": 7}}), "not a checkpoint"),
+    ],
+)
+def test_whatever_a_file_holds_no_other_error_comes(tmp_path: Path, content: bytes, said: str) -> None:
+    """And no warning of torch's stands before it: of a pickle it speaks of protocols."""
+    (tmp_path / "a.ckpt").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UsageError, match=rf"a\.ckpt: {said}"):
+            read_checkpoint(tmp_path / "a.ckpt")
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    """The reason is said in words."""
+    with pytest.raises(UsageError, match=r"can't be read \(Is a directory\); name a \.ckpt file"):
+        read_checkpoint(tmp_path)
 
 
 def test_the_loss_on_validation_patches_counts_each_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,126 @@
+"""Picture files, opened so that damage is an error: of much of it Pillow hands out other pixels, without a word."""
+
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from nodescan.deflate import ends_with_its_sum
+from nodescan.errors import first_line
+from nodescan.given_files import check_file
+
+DAMAGED_IMAGE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    TypeError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+)
+"""What Pillow raises over damaged or crafted files, beside OSError."""
+
+_DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
+_STDERR = 2
+
+
+@contextmanager
+def opened_picture(file: Path | IO[bytes], formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """A picture whose pixels aren't loaded yet: load_whole() does that. formats: by Pillow's names.
+
+    Raises OSError or one of DAMAGED_IMAGE, also where a PNG's checksums are wrong, at which Pillow looks only if told.
+    """
+    if isinstance(file, Path):
+        check_file(file)
+    with Image.open(file, formats=formats) as image:
+        if image.format == "PNG":
+            image.verify()
+    if not isinstance(file, Path):
+        file.seek(0)
+    with Image.open(file, formats=formats) as image:
+        yield image
+
+
+def load_whole(image: Image.Image) -> None:
+    """Load the pixels. Raises OSError or one of DAMAGED_IMAGE where they aren't what was written, as far as it shows.
+
+    libtiff prints what it finds wrong, and hands out pixels all the same; Deflate has a checksum that it doesn't read.
+    """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        image.load()
+        return
+    _check_sums(image)
+    _load_by_libtiff(image)
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What an OSError or one of DAMAGED_IMAGE says, in words for a message: Pillow names an object, or nothing."""
+    if isinstance(error, UnidentifiedImageError):
+        return "no picture of a format that is read, or its header is damaged"
+    return (error.strerror if isinstance(error, OSError) else None) or first_line(error) or "no words for it"
+
+
+def tiff_tags(image: Image.Image) -> Mapping[int, Any]:
+    """A TIFF's; none of other formats."""
+    return image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+
+
+def _check_sums(image: TiffImagePlugin.TiffImageFile) -> None:
+    tags, file = tiff_tags(image), image.fp
+    if tags.get(TiffImagePlugin.COMPRESSION) not in _DEFLATE or file is None:
+        return
+    offsets, sizes = (
+        np.atleast_1d(tags.get(tiles, tags.get(strips, ()))).tolist()
+        for tiles, strips in (
+            (TiffImagePlugin.TILEOFFSETS, TiffImagePlugin.STRIPOFFSETS),
+            (TiffImagePlugin.TILEBYTECOUNTS, TiffImagePlugin.STRIPBYTECOUNTS),
+        )
+    )
+    most_bytes, before = _bytes_of_one(tags, image.size), file.tell()
+    for offset, size in zip(offsets, sizes, strict=True):
+        file.seek(offset)
+        if not ends_with_its_sum(file.read(size), most_bytes):
+            raise OSError("a checksum of its pixels is wrong")
+    file.seek(before)
+
+
+def _bytes_of_one(tags: Mapping[int, Any], size_px: tuple[int, int]) -> int:
+    """How many bytes a tile or strip has, unpacked; the last strip has fewer."""
+    width, height = size_px
+    width = tags.get(TiffImagePlugin.TILEWIDTH, width)
+    height = tags.get(TiffImagePlugin.TILELENGTH, min(tags.get(TiffImagePlugin.ROWSPERSTRIP, height), height))
+    bits = max(np.atleast_1d(tags.get(TiffImagePlugin.BITSPERSAMPLE, 1)).tolist())
+    return -(-width * tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) * bits // 8) * height
+
+
+def _load_by_libtiff(image: Image.Image) -> None:
+    """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead."""
+    sys.stderr.flush()
+    stderr = os.dup(_STDERR)
+    try:
+        with tempfile.TemporaryFile() as words:
+            os.dup2(words.fileno(), _STDERR)
+            failure = None
+            try:
+                image.load()
+            except OSError as error:
+                failure = error
+            finally:
+                os.dup2(stderr, _STDERR)
+            words.seek(0)
+            said = words.readline().decode(errors="replace").strip()
+    finally:
+        os.close(stderr)
+    if said or failure:
+        raise OSError(said or str(failure)) from failure

@@ -1,0 +1,94 @@
+"""What a user names is read once, and neither a pipe without a writer nor a device makes the program wait."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from nodescan.annotations import read_outlines
+from nodescan.config import load_config
+from nodescan.csv_rows import read_lines
+from nodescan.errors import NodescanError
+from nodescan.given_files import given_bytes
+from nodescan.labels import read_labels
+from nodescan.mask_images import read_mask_image
+from nodescan.patients.correction_rows import corrections_file, read_corrections
+from training.configurations import configuration_text
+
+READERS: list[tuple[str, Callable[[Path], object]]] = [
+    ("a.csv", read_lines),
+    ("a.csv", corrections_file),
+    ("a.yaml", load_config),
+    ("a.yaml", configuration_text),
+    ("a.geojson", read_outlines),
+    ("a.xml", read_outlines),
+    ("a.png", read_mask_image),
+]
+
+TABLE = b"patient_id,node_id,label\nA,1,itc\n"
+CORRECTIONS = b"slide_id,deposit_id,action,by\ns,1,accept,Dr A\n"
+
+
+@pytest.fixture
+def of_hand(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes named pipes; who opens one reads nothing of it."""
+    made: list[Path] = []
+
+    def write(path: Path) -> None:
+        with path.open("wb"):
+            pass
+
+    def named(name: str) -> Path:
+        path = tmp_path / name
+        os.mkfifo(path)
+        made.append(path)
+        threading.Thread(target=write, args=(path,), daemon=True).start()
+        return path
+
+    yield named
+    for path in made:
+        with suppress(OSError):
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+
+
+@pytest.mark.parametrize(("name", "read"), READERS)
+def test_a_named_pipe_is_no_file(of_hand: Callable[[str], Path], name: str, read: Callable[[Path], object]) -> None:
+    """Opening one waits until somebody writes, which may be never."""
+    with pytest.raises(NodescanError, match=rf"{name}: can't be read \(it is a named pipe or a device, not a file\)"):
+        read(of_hand(name))
+
+
+def test_a_device_is_no_file() -> None:
+    """Of some there is no end."""
+    with pytest.raises(OSError, match="a named pipe or a device, not a file"):
+        given_bytes(Path(os.devnull))
+
+
+@pytest.fixture
+def piped() -> Iterator[Callable[[bytes], Path]]:
+    """What a shell's <(...) is, holding these bytes."""
+    ends: list[int] = []
+
+    def path_of(content: bytes) -> Path:
+        read, write = os.pipe()
+        os.write(write, content)
+        os.close(write)
+        ends.append(read)
+        return Path(f"/dev/fd/{read}")
+
+    yield path_of
+    for end in ends:
+        os.close(end)
+
+
+def test_what_a_shell_pipes_in_is_read_by_all_who_ask(piped: Callable[[bytes], Path]) -> None:
+    """A pipe gives its bytes once: the record named the sha256 of nothing, and labels were called empty."""
+    corrections = piped(CORRECTIONS)
+    said = corrections_file(corrections)
+    assert [row.by for row in read_corrections(corrections)] == ["Dr A"]
+    assert corrections_file(corrections) == said
+    assert given_bytes(corrections) == CORRECTIONS
+    assert [slide.label.word for slide in read_labels(piped(TABLE)).slides] == ["itc"]

@@ -1,0 +1,113 @@
+"""Damage in picture files that Pillow passes over is an error wherever a mask or a patch is read."""
+
+import io
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.lesion_files import lesion_file
+from nodescan.mask_images import read_mask_image
+from training.patches.pictures import colours_of
+
+ROWS, COLUMNS = np.mgrid[:200, :300]
+DISC: NDArray[np.bool_] = np.hypot(ROWS - 100, COLUMNS - 150) < 60
+
+MODES = {
+    "grey": Image.fromarray(DISC.astype(np.uint8) * 255),
+    "true and false": Image.fromarray(DISC),
+    "palette": Image.fromarray(DISC.astype(np.uint8)).convert("P"),
+    "16 bits": Image.fromarray(DISC.astype(np.uint16)),
+    "colour": Image.fromarray(np.dstack([DISC.astype(np.uint8) * 255] * 3)),
+}
+
+
+def with_other_pixels(picture: Image.Image) -> bytes:
+    """The picture in a PNG, whose pixels were changed with no regard to the checksum behind them."""
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    content = file.getvalue()
+    start = content.index(b"IDAT") + 4
+    (length,) = struct.unpack(">I", content[start - 8 : start - 4])
+    pixels = bytearray(zlib.decompress(content[start : start + length]))
+    pixels[len(pixels) // 2] ^= 0x81
+    packed = zlib.compress(pixels)
+    return content[: start - 8] + struct.pack(">I", len(packed)) + b"IDAT" + packed + content[start + length :]
+
+
+def with_wrong_sum(*, shift: int = 0, **options: object) -> bytes:
+    """A TIFF of two deflated strips or tiles, the second of which ends `shift` bytes late and with a wrong checksum."""
+    packed = zlib.compress(bytes(128 * 256)), zlib.compress(bytes(128 * 256 + shift))[:-1] + b"\xff"
+    file = io.BytesIO()
+    tifffile.imwrite(file, iter(packed), shape=(256, 256), dtype=np.uint8, compression="zlib", **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_png_whose_pixels_changed_is_no_mask(tmp_path: Path, mode: str) -> None:
+    """Pillow hands out the changed pixels: a size and a class that nobody drew."""
+    (tmp_path / "m.png").write_bytes(with_other_pixels(MODES[mode]))
+    with pytest.raises(AnnotationError, match=r"^m\.png: is damaged \(.*IDAT.*\); copy or export it again"):
+        read_mask_image(tmp_path / "m.png")
+
+
+@pytest.mark.parametrize("options", [{"rowsperstrip": 128}, {"tile": (128, 256)}], ids=["strips", "tiles"])
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_deflated_tiff_whose_checksum_is_wrong_is_no_mask(
+    tmp_path: Path, options: dict[str, object], shift: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """libtiff may stop short of a checksum, and what it says doesn't stand before the error."""
+    (tmp_path / "m.tif").write_bytes(with_wrong_sum(shift=shift, **options))
+    with pytest.raises(AnnotationError, match=r"^m\.tif: is damaged \(.*\); copy or export it again"):
+        read_mask_image(tmp_path / "m.tif")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("compression", "said"), [("packbits", "PackBitsDecode"), ("group4", "Fax4Decode")])
+def test_what_libtiff_says_of_a_mask_is_in_the_error(
+    tmp_path: Path, compression: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of damage in faxed pixels it prints a line, and hands out others all the same."""
+    Image.fromarray(DISC).save(tmp_path / "m.tif", compression=compression)
+    content = bytearray((tmp_path / "m.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "m.tif") as tiff:
+        start = tiff.pages[0].dataoffsets[0]
+    content[start + 20 : start + 40] = b"\x80" * 20
+    (tmp_path / "m.tif").write_bytes(content)
+    with pytest.raises(AnnotationError, match=rf"^m\.tif: is damaged \({said}"):
+        read_mask_image(tmp_path / "m.tif")
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (64, 64)}, {"predictor": True}])
+def test_a_sound_tiff_is_read_as_it_was_written(tmp_path: Path, options: dict[str, object]) -> None:
+    """Whole strips and tiles have the checksums that are looked at, and pixels are the ones that were written."""
+    tifffile.imwrite(tmp_path / "m.tif", DISC.astype(np.uint8), compression="zlib", **options)
+    assert (read_mask_image(tmp_path / "m.tif").values == DISC).all()
+
+
+def test_a_damaged_mask_is_no_reference(tmp_path: Path) -> None:
+    """Lesions that nobody drew would count as truth."""
+    path = tmp_path / "s_mask.png"
+    path.write_bytes(with_other_pixels(MODES["grey"]))
+    reference = lesion_file(path)
+    assert reference is not None
+    with pytest.raises(AnnotationError, match=r"^s_mask\.png: can't be read as a mask \(.*IDAT.*copy it again"):
+        reference.mask(None)
+
+
+def test_a_damaged_patch_is_not_learned_from() -> None:
+    """A picture inside an archive is named by the archive, never by an object of Python."""
+    with pytest.raises(UsageError, match=re.escape("a.zip: a.png is not a readable image (broken PNG")):
+        colours_of(io.BytesIO(with_other_pixels(MODES["colour"])), "a.zip: a.png")
+    with pytest.raises(UsageError, match=r"a\.png is not a readable image \(no picture of a format that is read, or"):
+        colours_of(io.BytesIO(b"junk"), "a.zip: a.png")
+    with pytest.raises(UsageError, match=r"a\.tif is not a readable image \(a checksum of its pixels is wrong\)"):
+        colours_of(io.BytesIO(with_wrong_sum(rowsperstrip=128)), "a.zip: a.tif")
