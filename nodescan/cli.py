@@ -25,6 +25,7 @@ from nodescan.commands.options import (
     WRONG_USAGE,
     check_current_folder,
     check_not_empty,
+    usage_words,
 )
 from nodescan.commands.phantom import phantom
 from nodescan.commands.run import run
@@ -75,9 +76,7 @@ def _told(arguments: list[str]) -> int:
     except NodescanError as error:
         return _fail(str(error), WRONG_USAGE)
     except typer.TyperException as error:
-        message = error.format_message().rstrip(".")
-        context = getattr(error, "ctx", None)
-        return _fail(f"{message}; see {context.command_path if context else 'nodescan'} --help", WRONG_USAGE)
+        return _fail(usage_words(error, "nodescan"), WRONG_USAGE)
     except (ImportError, OSError) as error:
         return _fail_by_machine(error)
     return code if isinstance(code, int) else COMPLETE

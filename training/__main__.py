@@ -2,12 +2,15 @@
 
 import sys
 
-from nodescan.commands.options import COMPLETE
-from nodescan.errors import NodescanError, StoppedError
+import typer
+
+from nodescan.commands.options import COMPLETE, WRONG_USAGE, usage_words
+from nodescan.errors import NodescanError, StoppedError, UsageError
 from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
-from nodescan.streams import say
 from training.commands.output import told, without_package
 from training.options import LIGHTNING
+
+_PROGRAM = "python -m training"
 
 
 def main(arguments: list[str]) -> int:
@@ -26,17 +29,17 @@ def main(arguments: list[str]) -> int:
             else:
                 from training.commands.app import app  # noqa: PLC0415
 
-                app(arguments)
-        except KeyboardInterrupt:
+                if app(arguments, prog_name=_PROGRAM, standalone_mode=False) == INTERRUPTED:
+                    raise KeyboardInterrupt
+        except (KeyboardInterrupt, typer.Abort):
             return told(StoppedError(STOPPED))
         except (NodescanError, FloatingPointError) as error:
             return told(error)
+        except typer.TyperException as error:
+            helped = not error.format_message()  # where there was no word at all
+            return WRONG_USAGE if helped else told(UsageError(usage_words(error, _PROGRAM)))
         except ModuleNotFoundError as error:
             return told(without_package(error))
-        except SystemExit as end:
-            if end.code == INTERRUPTED:  # what typer makes of a KeyboardInterrupt
-                say(STOPPED)
-            raise
     return COMPLETE
 
 

@@ -9,7 +9,8 @@ import typer
 from nodescan.commands.grouped_help import PIXEL_SIZE
 from nodescan.commands.options import COMPLETE, check_there, number, positive
 from nodescan.commands.tables import print_json, print_table, spacing_words
-from nodescan.domain.units import MicronsPerPixel, Spacing
+from nodescan.domain.units import MicronsPerPixel, Spacing, plain_number
+from nodescan.errors import UsageError
 from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -34,8 +35,15 @@ _BETWEEN = "x"
 
 def _spacing(word: str) -> Spacing:
     """How --mpp's word is read: one number for both sides, or "0.25x0.26". Raises UsageError for what is neither."""
-    sides = [MicronsPerPixel(positive(number("--mpp")(side), "--mpp")) for side in word.split(_BETWEEN, 1)]
-    return Spacing(sides[0], sides[-1])
+    if _BETWEEN not in word:
+        return Spacing.square(positive(number("--mpp")(word), "--mpp"))
+    try:
+        across, down = (MicronsPerPixel(plain_number(side)) for side in word.split(_BETWEEN))
+        return Spacing(across, down)
+    except ValueError:
+        raise UsageError(
+            f"--mpp: {word!r} is no width and height of a pixel above 0; write them as in 0.25x0.26, with points"
+        ) from None
 
 
 Mask = Annotated[

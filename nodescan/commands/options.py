@@ -1,6 +1,7 @@
 """What several commands share: exit codes, options and their checks, and what a run that was stopped says."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from typer.models import OptionInfo
 
 from nodescan.commands import grouped_help as groups
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
+from nodescan.domain.units import plain_number
 from nodescan.errors import StoppedError, UsageError, nothing_there
 from nodescan.interrupts import STOPPED
 
@@ -20,16 +22,26 @@ COMPLETE, NOT_COMPLETE, WRONG_USAGE = 0, 1, 2
 Of Ctrl-C: interrupts.INTERRUPTED."""
 
 
+_NO_WHOLE_NUMBER = re.compile("Input should be a valid integer.*")
+
+
 def number(option: str) -> Callable[[str | float], float]:
     """How an option's word is read. It raises UsageError for what is no number, e.g. one with a decimal comma."""
 
     def read(word: str | float) -> float:
         try:
-            return float(word)
+            return plain_number(str(word))
         except ValueError:
             raise UsageError(f"{option}: {word!r} is not a number; write it as in 0.25, with a point") from None
 
     return read
+
+
+def usage_words(error: typer.TyperException, program: str) -> str:
+    """What is wrong with the words of a command, and where its help is. program: as it is called."""
+    said = _NO_WHOLE_NUMBER.sub("it must be a whole number", error.format_message().rstrip("."))
+    context = getattr(error, "ctx", None)
+    return f"{said.replace('Input should be', 'it must be')}; see {context.command_path if context else program} --help"
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

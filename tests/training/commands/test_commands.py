@@ -97,10 +97,22 @@ def test_a_signal_ends_a_command_in_order(monkeypatch: pytest.MonkeyPatch, capsy
             left.append("in order")
 
     monkeypatch.setattr(commands, "app", stopped)
-    with pytest.raises(SystemExit) as end:
-        main([])
-    assert (end.value.code, left) == (130, ["in order"])
+    assert (main([]), left) == (130, ["in order"])
     assert capsys.readouterr().err == "error: stopped by the user\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["export"], "error: Missing argument 'checkpoint'; see python -m training export --help\n"),
+        (["paint"], "error: No such command 'paint'; see python -m training --help\n"),
+        (["export", "--colour"], "error: No such option: --colour; see python -m training export --help\n"),
+    ],
+)
+def test_wrong_words_are_told_in_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As nodescan's own commands tell them, by the name that the program is called by."""
+    assert main(words) == 2
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(
