@@ -116,3 +116,8 @@ def paint_slide(
         path, pixels, tile=(256, 256), photometric="rgb", compression=compression, metadata=None, **resolution
     )
     return path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder and below, by its place there."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -140,9 +140,11 @@ def test_numbers_with_a_dash_between_them_are_others(tmp_path: Path) -> None:
 
 
 def test_sections_of_one_node_count_as_one(tmp_path: Path) -> None:
-    """Three slides of one node don't contradict one node removed."""
-    found = manifest(tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,1,1", header="slide_id,patient_id,node_id,nodes_removed")
-    assert len(found.rows) == 3
+    """Three slides of one node don't contradict one node removed, and two nodes do."""
+    header = "slide_id,patient_id,node_id,nodes_removed"
+    manifest(tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,1,1", header=header)
+    with pytest.raises(UsageError, match="the table has 2 nodes"):
+        manifest(tmp_path, "a,P1,1,1", "b,P1,1,1", "c,P1,2,1", header=header)
 
 
 def test_the_same_node_name_on_both_sides_is_two_nodes(tmp_path: Path) -> None:

@@ -12,12 +12,8 @@ from nodescan.overwrite_checks import check_inputs
 from nodescan.reports import write_reports
 from tests.commands.test_stage import a_run
 from tests.evaluation.test_compare import planted
-from tests.fakes import paint_slide
+from tests.fakes import content, paint_slide
 from tests.reports.factory import VARIANTS
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def refuses(capsys: pytest.CaptureFixture[str], *words: object) -> str:

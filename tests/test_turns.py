@@ -55,13 +55,19 @@ def test_a_network_that_broke_gets_no_other_slide_before_the_first_is_done_with(
 
 
 @pytest.mark.parametrize(
-    ("first_bytes", "second_bytes", "beside"), [(1, BESIDE_BYTES - 1, True), (2, BESIDE_BYTES, False)]
+    ("free", "first_bytes", "second_bytes", "beside"),
+    [
+        (None, 1, BESIDE_BYTES - 1, True),
+        (None, 2, BESIDE_BYTES, False),
+        (200, 1, 100, True),  # half of what is free is left to the first, which may not have taken yet what it needs
+        (199, 1, 100, False),
+    ],
 )
 def test_two_overviews_are_in_memory_where_they_fit(
-    monkeypatch: pytest.MonkeyPatch, first_bytes: int, second_bytes: int, beside: bool
+    monkeypatch: pytest.MonkeyPatch, free: int | None, first_bytes: int, second_bytes: int, beside: bool
 ) -> None:
     """Else the second waits until the first has left; a slide alone is never held up, however large."""
-    monkeypatch.setattr(turns, "free_memory_bytes", lambda: None)
+    monkeypatch.setattr(turns, "free_memory_bytes", lambda: free)
     line = Turns()
     first, second = line.arrive(), line.arrive()
     _, over = begun(second.wait_for_room, second_bytes)
@@ -71,21 +77,6 @@ def test_two_overviews_are_in_memory_where_they_fit(
     first.leave()
     assert over.wait(5)
     alone().wait_for_room(10 * BESIDE_BYTES)
-
-
-@pytest.mark.parametrize(("free", "beside"), [(200, True), (199, False)])
-def test_half_of_the_free_memory_is_left_to_the_slide_ahead(
-    monkeypatch: pytest.MonkeyPatch, free: int, beside: bool
-) -> None:
-    """It may not have taken yet what it needs."""
-    monkeypatch.setattr(turns, "free_memory_bytes", lambda: free)
-    line = Turns()
-    first, second = line.arrive(), line.arrive()
-    first.wait_for_room(1)
-    _, over = begun(second.wait_for_room, 100)
-    assert over.wait(SOON_S) is beside
-    first.leave()
-    assert over.wait(5)
 
 
 def test_a_slide_remembers_that_it_was_not_alone() -> None:

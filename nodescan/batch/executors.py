@@ -126,7 +126,7 @@ class LocalSlots(SlideExecutor):
         while True:
             slot = self._taken()
             try:
-                worker = self._opened(slot, viewer)
+                worker = self._worker_of(slot, viewer)
                 if worker is not None:
                     return slot.scan(worker, ref, viewer)
             except DisplacedError:  # no fault of this slide: it begins anew in the next worker
@@ -171,7 +171,7 @@ class LocalSlots(SlideExecutor):
             slot.slides -= 1
             self._changed.notify_all()
 
-    def _opened(self, slot: Slot, viewer: Viewer) -> Worker | None:
+    def _worker_of(self, slot: Slot, viewer: Viewer) -> Worker | None:
         """The slot's worker; None where it can't have one, and is given up."""
         try:
             worker, opened = slot.open()

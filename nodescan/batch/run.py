@@ -182,41 +182,86 @@ def scan_all(
     tools.rules.may_write()
     shown = shown_command(tools.command, tools.folder)
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
-    asked = [ref.slide_id for ref in refs]
-    record.write("running", asked, _in_order(refs, kept), kept=kept)
-    done = dict(kept)
-    table, put = SummaryTable(tools.folder / SUMMARY_CSV, refs), partial(_put, tools=tools, viewer=viewer)
-    put_rows = partial(put, lambda: table.write(_in_order(refs, done)))
-    others = other_reports(tools.folder, asked)
-    made = RunFacts(record.started, tools.predictor.model, frozenset(kept))
-    put_page = partial(put, partial(_write_page, refs, done, tools.folder, others=others, run=made))
-    waiting = [ref for ref in refs if ref.slide_id not in done]
+    record.write("running", [ref.slide_id for ref in refs], _in_order(refs, kept), kept=kept)
+    files = _RunFiles(refs, tools, viewer, record, kept)
+    waiting = [ref for ref in refs if ref.slide_id not in kept]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
-    unwritten = put_rows()  # those of an earlier run are none of this one
+    files.put_rows()  # those of an earlier run are none of this one
     if earlier and waiting:
-        unwritten += put_page()
+        files.put_page()
     stale = _unmark(waiting, tools.folder, viewer)
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
         with _scanning(waiting, tools, viewer) as (executor, scan):
             for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
-                done[report.slide.slide_id] = report
-                unwritten = put_rows()
+                files.done[report.slide.slide_id] = report
+                files.put_rows()
         state = "finished"
     except (NodescanError, KeyboardInterrupt) as error:
-        left = [ref for ref in waiting if ref.slide_id not in done]
+        left = [ref for ref in waiting if ref.slide_id not in files.done]
         if isinstance(error, NodescanError):  # what a user stops is to be gone on with, no slide failed
-            done |= not_scanned(left, error, tools.folder)
-        done |= {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
-        put_rows()
+            files.done |= not_scanned(left, error, tools.folder)
+        files.done |= {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
+        files.put_rows()
         raise
     finally:
-        reports = _in_order(refs, done)
-        unwritten += put(partial(record.write, state, asked, reports, kept=kept))
-        unwritten += put_page()
-    return BatchResult(tools.folder, reports, (*stale, *unwritten), kept=len(kept), others=others)
+        files.put_record(state)
+        files.put_page()
+    unwritten = (*stale, *files.unwritten)
+    return BatchResult(tools.folder, files.reports, unwritten, kept=len(kept), others=files.others)
+
+
+class _RunFiles:
+    """The files of the whole run, each written anew as more slides are done. done: slide_id -> report.
+
+    All raise LockLostError where the folder is no longer this run's; what the disk refuses is told, and kept.
+    """
+
+    def __init__(
+        self,
+        refs: Sequence[SlideRef],
+        tools: RunTools,
+        viewer: Viewer,
+        record: RunRecord,
+        kept: Mapping[str, SlideReport],
+    ) -> None:
+        self.done = dict(kept)
+        self._refs, self._record, self._kept, self._folder = refs, record, kept, tools.folder
+        self._put = partial(_put, tools=tools, viewer=viewer)
+        self._table = SummaryTable(tools.folder / SUMMARY_CSV, refs)
+        self.others = other_reports(tools.folder, self._asked)
+        self._run = RunFacts(record.started, tools.predictor.model, frozenset(kept))
+        self._why: dict[str, list[str]] = {"rows": [], "record": [], "page": []}
+
+    @property
+    def reports(self) -> tuple[SlideReport, ...]:
+        """Those that are done, in the order asked for."""
+        return _in_order(self._refs, self.done)
+
+    @property
+    def unwritten(self) -> list[str]:
+        """Why a file could not be written when it was written last."""
+        return [why for file in self._why.values() for why in file]
+
+    def put_rows(self) -> None:
+        self._why["rows"] = self._put(lambda: self._table.write(self.reports))
+
+    def put_record(self, state: str) -> None:
+        self._why["record"] = self._put(lambda: self._record.write(state, self._asked, self.reports, kept=self._kept))
+
+    def put_page(self) -> None:
+        self._why["page"] = self._put(self._write_page)
+
+    def _write_page(self) -> None:
+        asked, others = len(self._refs), self.others
+        write_summary_page(self.reports, self._folder, asked=asked, others=others, run=self._run)
+        tell_patients(self._folder)
+
+    @property
+    def _asked(self) -> list[str]:
+        return [ref.slide_id for ref in self._refs]
 
 
 def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
@@ -270,13 +315,6 @@ def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> lis
     """`write_or_tell`, of a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
     tools.rules.may_write()
     return write_or_tell(write, viewer)
-
-
-def _write_page(
-    refs: Sequence[SlideRef], done: Mapping[str, SlideReport], folder: Path, *, others: OtherReports, run: RunFacts
-) -> None:
-    write_summary_page(_in_order(refs, done), folder, asked=len(refs), others=others, run=run)
-    tell_patients(folder)
 
 
 def _in_order(refs: Sequence[SlideRef], done: Mapping[str, SlideReport]) -> tuple[SlideReport, ...]:

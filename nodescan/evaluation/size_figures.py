@@ -103,11 +103,11 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
     ]
 
     def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
-        sizes = np.concatenate([pairs_um[index] for index in drawn])
-        found = bland_altman(sizes[:, 0], sizes[:, 1])
+        pairs = np.concatenate([pairs_um[index] for index in drawn])
+        found = bland_altman(pairs[:, 0], pairs[:, 1])
         if found is None:
             return np.full(4, np.nan)
-        error = np.median(np.abs(sizes[:, 1] / sizes[:, 0] - 1))
+        error = np.median(np.abs(pairs[:, 1] / pairs[:, 0] - 1))
         return np.array([found.bias_um, found.lower_um, found.upper_um, error])
 
     return SizeAgreement(*estimates(len(pairs_um), statistic))

@@ -30,19 +30,19 @@ class Applied:
 
 _Row = tuple[str, int, str, str, str, str]
 
+EarlierRows = Mapping[_Row, Sequence[Applied]]
+"""Corrections of earlier stages, by what stood in their rows of the table."""
 
-def by_row(earlier: Iterable[Applied]) -> Mapping[_Row, Sequence[Applied]]:
-    """Corrections of earlier stages, by what stood in their rows of the table."""
+
+def by_row(earlier: Iterable[Applied]) -> EarlierRows:
     rows: dict[_Row, list[Applied]] = {}
     for one in earlier:
         rows.setdefault(_row(one), []).append(one)
     return rows
 
 
-def is_before_scan(
-    correction: Correction, applied: Applied, original: StoredReport, earlier: Mapping[_Row, Sequence[Applied]]
-) -> bool:
-    """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see by_row.
+def is_before_scan(correction: Correction, applied: Applied, original: StoredReport, earlier: EarlierRows) -> bool:
+    """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
     the software's deposit was another then. What was once found stays so until the row says something else.

@@ -14,7 +14,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
-from nodescan.patients.applied import Applied, by_row, is_before_scan
+from nodescan.patients.applied import Applied, EarlierRows, by_row, is_before_scan
 from nodescan.patients.correction_rows import Correction, Place
 from nodescan.patients.deposit_places import (
     NEAR_UM,
@@ -32,7 +32,7 @@ _MM_LEAST = 0.5
 
 
 def apply_corrections(
-    reports: Sequence[StoredReport], corrections: Sequence[Correction], *, earlier: Sequence[Applied] = ()
+    reports: Sequence[StoredReport], corrections: Sequence[Correction], *, earlier: Sequence[Applied]
 ) -> tuple[tuple[StoredReport, ...], tuple[Applied, ...]]:
     """The reports as reviewed, and what was done to each deposit, in the order of the rows.
 
@@ -41,43 +41,57 @@ def apply_corrections(
     deposits that the reader named count. earlier: corrections of the stages that were made before. Raises UsageError
     where a row fits no slide or no deposit, or two rows contradict each other.
     """
-    originals = {report.slide_id: report for report in reports}
-    by_slide = dict(originals)
-    touched: dict[tuple[str, int | Place], Correction] = {}
-    vouched: dict[str, set[int]] = {}
-    named: dict[str, set[int]] = {}
+    reviews = {report.slide_id: _Review(report) for report in reports}
+    known = by_row(earlier)
     done: list[Applied] = []
     for correction in corrections:
-        if correction.slide_id not in by_slide:
+        if correction.slide_id not in reviews:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
-        report, original = by_slide[correction.slide_id], originals[correction.slide_id]
-        target = _target(correction, report, original)
+        done.append(reviews[correction.slide_id].apply(correction, known))
+    for correction, one in zip(corrections, done, strict=True):  # once all that stands on its slide is known
+        if one.centre_um is not None:
+            review = reviews[one.slide_id]
+            _check_apart(correction, one.centre_um, review.changed)
+            check_frame_of_added(correction, review.original, review.named)
+    return tuple(reviews[report.slide_id].concluded() for report in reports), tuple(done)
+
+
+class _Review:
+    """The review of one slide, row by row. original: as the software found it; changed: as the rows so far leave it.
+
+    named: the deposits that the rows name; vouched: those of them that the reader didn't reject.
+    """
+
+    def __init__(self, original: StoredReport) -> None:
+        self.original = self.changed = original
+        self.named: set[int] = set()
+        self._vouched: set[int] = set()
+        self._first: dict[int | Place, Correction] = {}
+        self._outdated = False
+
+    def apply(self, correction: Correction, earlier: EarlierRows) -> Applied:
+        """What the row does. Raises UsageError where it fits no deposit, or an earlier row was of the same one."""
+        target = _target(correction, self.changed, self.original)
         added = correction.action == "add"
-        first = touched.setdefault((correction.slide_id, correction.deposit if added else target), correction)
+        first = self._first.setdefault(correction.deposit if added else target, correction)
         if first is not correction:
             what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
             raise correction.where.error(f"{what} in line {first.where.line} already")
-        check_size_on_slide(correction, original, target)
-        changed, applied = _apply(report, correction, target)
-        by_slide[correction.slide_id] = changed
-        named.setdefault(correction.slide_id, set()).add(target)
+        check_size_on_slide(correction, self.original, target)
+        self.changed, applied = _apply(self.changed, correction, target)
+        self.named.add(target)
         if correction.action != "reject":
-            vouched.setdefault(correction.slide_id, set()).add(target)
-        done.append(applied)
-    known = by_row(earlier)
-    done = [
-        replace(one, before_scan=is_before_scan(correction, one, originals[one.slide_id], known))
-        for correction, one in zip(corrections, done, strict=True)
-    ]
-    for correction, one in zip(corrections, done, strict=True):
-        if one.centre_um is not None:
-            _check_apart(correction, one.centre_um, by_slide[one.slide_id])
-            check_frame_of_added(correction, originals[one.slide_id], named[one.slide_id])
-    outdated = {one.slide_id for one in done if one.before_scan}
-    for name in {correction.slide_id for correction in corrections}:
-        concluded = _concluded(by_slide[name], originals[name], vouched.get(name, set()))
-        by_slide[name] = _outdated(concluded) if name in outdated else concluded
-    return tuple(by_slide[report.slide_id] for report in reports), tuple(done)
+            self._vouched.add(target)
+        applied = replace(applied, before_scan=is_before_scan(correction, applied, self.original, earlier))
+        self._outdated |= applied.before_scan
+        return applied
+
+    def concluded(self) -> StoredReport:
+        """The slide with the class that follows from its rows; as it was where there are none."""
+        if not self.named:
+            return self.original
+        concluded = _concluded(self.changed, self.original, self._vouched)
+        return _outdated(concluded) if self._outdated else concluded
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:

@@ -201,15 +201,20 @@ def _is_page(path: Path) -> bool:
 def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
     """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again: of a slide
     that is in no patient any more it is given in vain, and the stage would be overwritten by one without it."""
-    own = [asdict(one) for result in staging.patients for one in result.corrections]
-    unused = [asdict(one) for one in staging.unused]
-    effective, in_vain = ({*map(_said, json.loads(json.dumps(rows)))} for rows in (own, unused))
-    return ({*map(_said, corrections_in(earlier))} - effective) | ({*map(_said, _rows(earlier))} - effective - in_vain)
+    effective = {_said(asdict(one)) for result in staging.patients for one in result.corrections}
+    in_vain = {_said(asdict(one)) for one in staging.unused}
+    of_patients = {*map(_said, corrections_in(earlier))}
+    of_none = {*map(_said, _of_no_patient(earlier))}
+    return (of_patients - effective) | (of_none - effective - in_vain)
 
 
 def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """The corrections of a patients.json, whether they had an effect or not."""
-    return [*corrections_in(stages), *dicts(stages.get("corrections_of_no_patient"))]
+    return [*corrections_in(stages), *_of_no_patient(stages)]
+
+
+def _of_no_patient(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    return dicts(stages.get("corrections_of_no_patient"))
 
 
 def _applied(row: dict[str, Any]) -> Applied:
@@ -222,10 +227,11 @@ def _applied(row: dict[str, Any]) -> Applied:
 
 
 def _said(row: dict[str, Any]) -> tuple[str, ...]:
-    """A correction of patients.json as its reader made it, the slide first.
+    """A correction as its reader made it, the slide first; the same whether it is of patients.json or of now.
 
     An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
     software's word.
     """
     which = "centre_um" if row.get("action") == "add" else "deposit_id"
-    return tuple(str(row.get(key)) for key in ("slide_id", which, "action", "after", "by", "comment"))
+    words = tuple(str(row.get(key)) for key in ("slide_id", "action", "after", "by", "comment"))
+    return (*words, json.dumps(row.get(which)))

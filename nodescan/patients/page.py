@@ -218,7 +218,7 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def _class_words(found: Metastasis, *, at_least: bool) -> str:
+def class_or_more_words(found: Metastasis, *, at_least: bool) -> str:
     """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
 
     None is above a macrometastasis.
@@ -264,7 +264,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
         tone=class_word(node.largest_class, complete=node.complete) or "none",
-        class_words=_class_words(node.largest_class, at_least=node.class_at_least),
+        class_words=class_or_more_words(node.largest_class, at_least=node.class_at_least),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
@@ -281,7 +281,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
         tone=class_word(found, complete=section.complete) or "none",
-        class_words=_class_words(found, at_least=section.class_at_least),
+        class_words=class_or_more_words(found, at_least=section.class_at_least),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",

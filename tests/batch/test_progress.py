@@ -158,7 +158,13 @@ def test_a_screen_that_is_gone_ends_nothing() -> None:
     gone.close()
     for viewer in (Viewer(gone), PlainViewer(gone), BarViewer(gone)):
         viewer.note("a word")
+        viewer.batch_started(1)
+        viewer.slide_started("a", 2)
+        viewer.tiles_done("a", 2, 1.0)
+        viewer.slide_finished(result(()).report, 1.0)
         viewer.error("trouble")
+        viewer.run_failed("trouble")
+        viewer.close()
 
 
 def test_a_log_that_was_cut_off_goes_on_in_a_line_of_its_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from nodescan.batch.slide_folders import check_slide_folder
 from nodescan.cli import main
 from nodescan.errors import UsageError
 from nodescan.reports import FILES
-from tests.fakes import paint_slide
+from tests.fakes import content, paint_slide
 
 WRITTEN = sorted(FILES)
 
@@ -31,10 +31,6 @@ def here(done_once: Path, tmp_path: Path) -> Path:
 
 def run(folder: Path, out: Path, *words: str) -> int:
     return main(["run", str(folder / "b.tif"), "--out", str(out), "--slots", "0", "--device", "cpu", *words])
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def nodescans(folder: Path, *, of_a_run: bool = True) -> bool:

@@ -22,7 +22,7 @@ from tests.patients.made_reports import disc, report, review_of, scanned, write_
 
 def after(run: Path, *rows: str, day: str = "") -> StoredReport:
     """The one slide of a run after a review of these rows, see review_of."""
-    (slide,), _ = apply_corrections(read_reports(run), review_of(run.parent, *rows, day=day))
+    (slide,), _ = apply_corrections(read_reports(run), review_of(run.parent, *rows, day=day), earlier=())
     return slide
 
 
@@ -41,7 +41,7 @@ def reviewed(folder: Path, *rows: str) -> tuple[dict[str, StoredReport], tuple[A
             report("d", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),)),
         ],
     )
-    found, applied = apply_corrections(read_reports(run), review_of(folder, *rows))
+    found, applied = apply_corrections(read_reports(run), review_of(folder, *rows), earlier=())
     return {one.slide_id: one for one in found}, applied
 
 

@@ -27,7 +27,9 @@ def corrected(
     bounds = BoundsUm(*map(Micrometers, (*corner_um, 8000.0, 9000.0)))
     discs = (disc(1, 900.0, LARGE_UM), disc(2, 420.0, SMALL_UM))
     made = replace(found, deposits=discs, info=replace(found.info, bounds_um=bounds))
-    (slide,), _ = apply_corrections(read_reports(write_run(folder / "run", [made])), review_of(folder, *rows))
+    (slide,), _ = apply_corrections(
+        read_reports(write_run(folder / "run", [made])), review_of(folder, *rows), earlier=()
+    )
     return [(deposit.id, deposit.diameter_um) for deposit in slide.deposits]
 
 
@@ -102,7 +104,7 @@ def test_damaged_places_of_the_page_are_told(tmp_path: Path) -> None:
     (run / "s" / "detections.csv").write_text("confidence,x,y\n0.9,1\n", encoding="utf-8")
     for row, told in (("s,,4970,2740,add,300,Dr A", "s/detections.csv: is damaged"), ("s,,7000,7000,add,300,Dr A", "")):
         with pytest.raises(UsageError, match=told) if told else nullcontext():
-            apply_corrections(read_reports(run), review_of(tmp_path / told[:1], row))
+            apply_corrections(read_reports(run), review_of(tmp_path / told[:1], row), earlier=())
 
 
 @pytest.mark.parametrize(("apart_um", "meant"), [(20.0, True), (1.5, False)])
@@ -113,11 +115,11 @@ def test_a_centre_of_the_page_means_its_deposit_beside_another(tmp_path: Path, a
     reports = read_reports(write_run(tmp_path, [replace(found, deposits=(disc(1, 900.0, LARGE_UM), beside))]))
     rows = review_of(tmp_path / "c", f"s,,{LARGE_UM[0] + min(apart_um, 2) / 2:g},{LARGE_UM[1]:g},reject,,Dr A")
     if meant:
-        (slide,), _ = apply_corrections(reports, rows)
+        (slide,), _ = apply_corrections(reports, rows, earlier=())
         assert [deposit.id for deposit in slide.deposits] == [2]
     else:
         with pytest.raises(UsageError, match=r"deposits 1, 2 are all near"):
-            apply_corrections(reports, rows)
+            apply_corrections(reports, rows, earlier=())
 
 
 @pytest.mark.parametrize("corner_um", [FAR, ONE_OFF, NEAR, (0.0, 0.0)])

@@ -25,7 +25,7 @@ from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import answer, class_words
+from nodescan.patients.page import answer, class_or_more_words
 from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
@@ -448,7 +448,9 @@ def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: 
 
 def test_nothing_is_at_least_a_macrometastasis() -> None:
     """No class lies above it; the slide's own page says the same."""
-    said = [class_words(found, at_least=True) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)]
+    said = [
+        class_or_more_words(found, at_least=True) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)
+    ]
     assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
 
 

@@ -98,18 +98,17 @@ def test_a_table_that_grows_puts_each_report_into_words_once(tmp_path: Path, mon
     assert asked == list("abca")
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
-    """Ids have a hash then, which says nothing to a reader."""
-    slides = [SlideRef(f"s-{name}", FOLDER / name / "s.svs") for name in ("a", "b")]
+@pytest.mark.parametrize(
+    ("places", "files"),
+    [(("a/s.svs", "b/s.svs"), ["a/s.svs", "b/s.svs"]), (("patient a/a.svs", "patient b/b.svs"), ["a.svs", "b.svs"])],
+)
+def test_files_are_named_with_their_folders_where_these_tell_them_apart(
+    tmp_path: Path, places: tuple[str, str], files: list[str]
+) -> None:
+    """Of one name, where ids have a hash that says nothing; a folder may be named after a patient."""
+    slides = [SlideRef(f"s-{number}", FOLDER / place) for number, place in enumerate(places)]
     _write_summary([replace(VARIANTS["macro"]().report, slide=slide) for slide in slides], tmp_path / "summary.csv")
-    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["a/s.svs", "b/s.svs"]
-
-
-def test_files_of_other_names_are_named_without_their_folders(tmp_path: Path) -> None:
-    """A folder may be named after a patient, and tells nothing apart here."""
-    slides = [SlideRef(name, FOLDER / f"patient {name}" / f"{name}.svs") for name in ("a", "b")]
-    _write_summary([replace(VARIANTS["macro"]().report, slide=slide) for slide in slides], tmp_path / "summary.csv")
-    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["a.svs", "b.svs"]
+    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == files
 
 
 def test_a_complete_slide_needs_no_reason(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A generic TIFF is one slide: its finest image is measured by its own resolution, and none is passed over."""
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +210,8 @@ def test_a_grey_picture_beside_the_slide_is_no_second_scan(tmp_path: Path) -> No
     tiff(tmp_path / "s.tif", (1024, 768, 0.5, 0), compression="deflate")
     with tifffile.TiffWriter(tmp_path / "s.tif", append=True) as file:
         file.write(flat(1024, 768, 150)[..., 0], photometric="minisblack", metadata=None)
-    open_slide(SlideRef("s", tmp_path / "s.tif")).close()
+    with closing(open_slide(SlideRef("s", tmp_path / "s.tif"))) as slide:
+        assert (slide.info.width_px, slide.info.height_px) == (1024, 768)
 
 
 def test_a_description_beyond_the_file_s_end_hides_no_second_scan(tmp_path: Path) -> None:

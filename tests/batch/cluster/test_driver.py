@@ -19,7 +19,7 @@ pytest.importorskip("distributed", reason="Dask is not installed: pip install '.
 
 from nodescan import __version__
 from nodescan.batch import run as batch
-from nodescan.batch.cluster import connection, executor, processes, task
+from nodescan.batch.cluster import connection, processes, task
 from nodescan.batch.cluster.processes import threads_of_a_task
 from nodescan.batch.cluster.task import Attempt
 from nodescan.batch.progress import PlainViewer
@@ -29,6 +29,7 @@ from nodescan.batch.worker_messages import ScanJob
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
+from nodescan.slides.files import fingerprint_here
 from tests.batch.cluster.fakes import REPOSITORY, Farm, kill, marks
 from tests.batch.cluster.runs import Run, opener, request, rows, slides
 from tests.batch.worker_fakes import RUN
@@ -183,12 +184,12 @@ def test_a_slide_with_another_time_of_change_at_the_worker_is_the_same(tmp_path:
     """As a network disk has it that keeps whole seconds; one that the driver can't look at is not compared."""
     slide = tmp_path / "a.tif"
     slide.write_bytes(b"tiles")
-    seen = executor._seen(slide)
+    seen = fingerprint_here(slide)
     os.utime(slide, ns=(5, 5))
     assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", seen)) == ""
     slide.write_bytes(b"tales")
     assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", seen)) == "sees another file under this path"
-    assert executor._seen(tmp_path / "none.tif") == ""
+    assert fingerprint_here(tmp_path / "none.tif") is None
     assert task._unlike(Attempt(SlideRef("a", slide), tmp_path / "marker", "")) == ""
 
 
@@ -270,7 +271,7 @@ def test_a_machine_with_another_nodescan_gets_no_slides(tmp_path: Path, monkeypa
     assert said(__version__, RESULT_VERSION) == ""
 
 
-@pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False), ("fingerprint", False)])
+@pytest.mark.parametrize(("hangs", "unfit"), [("begin", True), ("exists", False), ("fingerprint_here", False)])
 def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hangs: str, unfit: bool
 ) -> None:
@@ -278,7 +279,7 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     woken = Event()
     monkeypatch.setattr(task.distributed, "get_worker", lambda: SimpleNamespace(address="tcp://me"))
     monkeypatch.setattr(task, "check_here", lambda job: None)
-    hanging: object = {"begin": Attempt, "exists": Path, "fingerprint": task}[hangs]
+    hanging: object = {"begin": Attempt, "exists": Path, "fingerprint_here": task}[hangs]
     monkeypatch.setattr(hanging, hangs, lambda _: woken.wait(PATIENCE_S))
     (tmp_path / "a.tif").touch()
     attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen="51de")
