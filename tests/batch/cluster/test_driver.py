@@ -218,7 +218,7 @@ def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
     ("given", "words"),
     [
         ({"slots": 2}, "--slots: applies to this machine"),
-        ({"stage": Path("copies")}, "--stage: copies to a disk of this machine"),
+        ({"copy_to": Path("copies")}, "--stage: copies to a disk of this machine"),
         ({"scheduler": None, "tasks_at_once": 4}, "--tasks-at-once: applies to a cluster"),
         ({"scheduler": " "}, "--scheduler: no address is given"),
         ({"scheduler": "tcp://nowhere"}, "--scheduler tcp://nowhere: no address of a Dask scheduler"),
