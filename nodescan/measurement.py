@@ -11,14 +11,13 @@ from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.stated import cells_in, spacing_of_sizes
-from nodescan.csv_rows import LARGEST_SIZE_UM
 from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
-from nodescan.domain.slide import LARGEST_ASPECT, SpacingSource
+from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import class_found, conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
@@ -119,13 +118,13 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
 
 
 def check_possible(name: str, deposits: tuple[Deposit, ...]) -> None:
-    """Raises AnnotationError where a deposit is longer than any lymph node. name: of their file."""
+    """Raises AnnotationError where a deposit is longer than any glass slide. name: of their file."""
     longest = max(deposits, key=lambda deposit: deposit.diameter_um, default=None)
-    if longest is not None and longest.diameter_um > LARGEST_SIZE_UM:
+    if longest is not None and longest.diameter_um > LONGEST_SIDE_UM:
         left, top = longest.centre_um
         raise AnnotationError(
             f"{name}: a deposit would be {longest.diameter_um / 1000:.1f} mm long, its centre at x {left / 1000:.0f} "
-            f"and y {top / 1000:.0f} mm, but no lymph node is longer than {LARGEST_SIZE_UM / 1000:.0f} mm; look for a "
+            f"and y {top / 1000:.0f} mm, but no slide is longer than {LONGEST_SIDE_UM / 1000:.0f} mm; look for a "
             "corner far off, an inverted mask or a wrong pixel size, and measure again"
         )
 

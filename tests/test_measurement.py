@@ -624,15 +624,15 @@ def test_a_statement_of_what_is_cut_off_is_understood_or_refused(tmp_path, value
         assert [deposit.cut_off for deposit in measured(path).deposits] == [bool(value)]
 
 
-@pytest.mark.parametrize(("length_px", "refused"), [(24_990, False), (25_100, True)])
-def test_a_deposit_longer_than_a_lymph_node_is_refused(tmp_path, length_px, refused):
+@pytest.mark.parametrize(("length_px", "refused"), [(104_990, False), (105_100, True)])
+def test_a_deposit_longer_than_any_slide_is_refused(tmp_path, length_px, refused):
     """At 2 um/px: one corner far off, by a slip of the mouse, would make isolated cells a macrometastasis of metres."""
     path = asap(tmp_path / "a.xml", ("_0", [(0, 0), (length_px, 0), (0, 10)]))
     if refused:
-        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 50\.2 mm long, .* no lymph node"):
+        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 210\.2 mm long, .* no slide"):
             measured(path)
         reference = lesion_file(path)
-        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 50\.2 mm long"):
+        with pytest.raises(AnnotationError, match=r"^a\.xml: a deposit would be 210\.2 mm long"):
             reference.deposits(TWO_UM)
     else:
         assert measured(path).metastasis is Metastasis.MACRO

@@ -18,6 +18,9 @@ AS_FINE = 1.4
 """A picture whose pixels are less than so many times as large as the finest's is as fine as that: the levels of one
 scan are reduced by more."""
 
+LONGEST_SIDE_UM = 210_000.0
+"""Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. What states more is damaged, or in another unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class SlideRef:

@@ -93,7 +93,7 @@ class LesionFile:
     def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
         """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask.
 
-        Raises AnnotationError, also where one is longer than any lymph node.
+        Raises AnnotationError, also where one is longer than any slide.
         """
         gap_um = Micrometers(0.0)
         planted: tuple[float, ...] = ()

@@ -7,17 +7,13 @@ from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
+from nodescan.domain.slide import LONGEST_SIDE_UM, BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing
 from nodescan.slides.stated_spacing import DICOM, stated_spacing
 from nodescan.slides.tiff_checks import missing_bytes
-
-LONGEST_SIDE_UM = 210_000.0
-"""Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. A header that says more is damaged, and a view of
-all that would not fit into memory."""
 
 
 @dataclass(frozen=True, slots=True)
