@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
-from nodescan.annotations.stated import cells_in, spacing_of_sizes
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
+from nodescan.annotations.stated import spacing_of_sizes
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
 from nodescan.domain.flags import Flag
@@ -19,7 +19,7 @@ from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.domain.verdict import class_found, conclude, deposit_flags
+from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
@@ -60,9 +60,9 @@ class Measurement:
     """What is measured in one file.
 
     spacing: of its pixels; spacing_source: FILE (OME-XML or TIFF resolution tags) or USER (--mpp); metastasis: the
-    largest class of a deposit, by size, and by cells where the file states these; notes: sentences that the reader of
-    the sizes must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines
-    alone. flags: what size alone leaves open, as a slide's report has it.
+    class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
+    must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
+    flags: what size alone leaves open, as a slide's report has it.
     """
 
     source: Path
@@ -77,12 +77,6 @@ class Measurement:
     @property
     def largest_deposit_um(self) -> Micrometers | None:
         return self.deposits[0].diameter_um if self.deposits else None
-
-    @property
-    def cells_counted(self) -> bool:
-        """Whether no class rests on size alone: the file states the cells of each deposit that they could raise."""
-        small = [deposit for deposit in self.deposits if deposit.diameter_um <= ITC_LIMIT_UM]
-        return bool(small) and all(deposit.cells is not None for deposit in small)
 
     @property
     def at_least(self) -> bool:
@@ -168,21 +162,19 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)
-    return Measurement(path, mpp, SpacingSource.USER, deposits, class_found(deposits), notes, as_stated)
+    return Measurement(path, mpp, SpacingSource.USER, deposits, largest_class(deposits), notes, as_stated)
 
 
 def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
     """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares).
 
-    It is cut off where the file states that of any of its outlines. Cells that the file states count for its class.
+    It is cut off where the file states that of any of its outlines.
     """
     shape = affinity.scale(to_shape(deposit.outline), 1 / mpp.x, 1 / mpp.y, origin=(0, 0))
     stated_um = max((um for part, um in outlines.unsure if shapely.intersects(part, shape)), default=0.0)
     whole_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um))
     cut_off = any(size.said.cut_off and shapely.intersects(size.outline, shape) for size in outlines.stated)
-    cells, unsure = cells_in(shape, outlines.stated, rounding_px=_SAME_PX) or (None, None)
-    stated = replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off, cells=cells, cells_uncertainty=unsure)
-    return replace(stated, metastasis=stated.class_measured)
+    return replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off)
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

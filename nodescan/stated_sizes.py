@@ -29,7 +29,7 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
     """Sentences on each outline that is measured as several foci, or as of another class, than the file states.
 
     deposits: as measured in the same outlines, in um; spacing: um per px of these. The class that goes with the stated
-    size is by size alone; the one that an outline is named after is held against size and cells (clinical-rules 1).
+    size is by size alone. So is the measured one that a name is held against: cells or a reader may have given another.
     """
     shapes = [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
     tree = shapely.STRtree(shapes)
@@ -56,12 +56,13 @@ def _first(said: Sequence[str], others: str) -> tuple[str, ...]:
 
 
 def _name_note(size: StatedSize, measured: Sequence[Deposit]) -> str:
-    """Where a reader gave the outline another class than its size and cells have, or than the deposit it is part of."""
+    """Where its cells or a reader gave the outline another class than its size, or than the deposit it is part of."""
     found = largest_class(measured)
     if size.said.metastasis in (None, found) or not measured:
         return ""
     ids = ", ".join(f"{deposit.id}" for deposit in measured)
-    return f"{size.name}: the file calls it {size.said.metastasis.word}; measured here as {found.word} (deposit {ids})"
+    by_size = f"{found.word} by the size measured here (deposit {ids})"
+    return f"{size.name}: the file calls it {size.said.metastasis.word}; {by_size}"
 
 
 def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> str:

@@ -477,98 +477,14 @@ def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
         assert "outline alone" not in capsys.readouterr().out
 
 
-def counted(cells, uncertainty, size_um=188.0):
-    """A deposit of one slide with its cells, of the class that these give it."""
-    one = replace(ellipse(1, (5200.0, 4300.0), size_um), diameter_uncertainty_um=5.0, cells=cells)
-    one = replace(one, cells_uncertainty=uncertainty)
-    return replace(one, metastasis=one.class_measured)
-
-
-@pytest.mark.parametrize(
-    ("count", "found", "flags"),
-    [
-        ((420, 60), "micro", {"cell_count_decides"}),
-        ((230, 40), "itc", {"cell_count_near_limit"}),
-        ((97, 30), "itc", set()),
-        ((None, None), "itc", {"cell_count_review"}),
-    ],
-)
-def test_the_cells_that_deposits_geojson_states_give_the_class_that_the_report_has(
-    tmp_path, capsys, count, found, flags
-):
-    """188 um with 420 cells are a micrometastasis, in the report and measured in its outlines (clinical-rules 1)."""
-    planted = counted(*count)
-    assert planted.metastasis.word == found
-    write_geojson(result((planted,)), tmp_path)
-    measurement = measured(tmp_path / "deposits.geojson", mpp=Spacing(0.25, 0.2525))
-    print_measurement(measurement, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    (one,) = told["deposits"]
-    assert (told["metastasis"], one["class"]) == (found, found)
-    assert (one["cell_count"], one["cell_count_uncertainty"]) == count
-    assert {flag["code"] for flag in told["flags"]} == flags
-    assert ("cell count not assessed" in told["notes"]) == (count[0] is None)
-    assert not any("the file calls it" in note for note in told["notes"])
-    print_measurement(measurement, as_json=False)
-    said = "cell count not assessed" if count[0] is None else "cell counts as the file states them"
-    assert f"deposits: 1; {said}\n" in capsys.readouterr().out
-
-
-def test_the_cells_of_a_dispersed_pattern_add_up_as_in_a_report(tmp_path):
-    """Twelve foci of 50 um with 30 cells each are a micrometastasis together, each of ITC size."""
-    foci = [ellipse(number, (2000.0 + 300 * number, 4300.0), 50.0) for number in range(1, 13)]
-    foci = [replace(one, cells=30, cells_uncertainty=10) for one in foci]
-    write_geojson(result(foci), tmp_path)
-    found = measured(tmp_path / "deposits.geojson", mpp=Spacing(0.25, 0.2525))
-    assert {deposit.metastasis for deposit in found.deposits} == {Metastasis.ITC}
-    assert (found.metastasis, "cell_count_dispersed" in [flag.code for flag in found.flags]) == (Metastasis.MICRO, True)
-
-
-@pytest.mark.parametrize(("cells", "expected"), [(420, 420), (97, None)])
-def test_cells_of_a_part_count_only_where_more_of_them_change_nothing(tmp_path, cells, expected):
-    """A tip drawn on by hand holds nobody knows how many; more than 200 in the rest are enough by themselves."""
-    square_um, tip = square(0, 60), [(60, 0), (70, 0), (70, 10), (60, 10)]
-    own = feature([closed(square_um)], "Metastasis")
-    own["properties"]["measurements"] = {"Diameter um": 169.7, "Cells": cells}
-    path = geojson(tmp_path / "a.geojson", [own, feature([closed(tip)], "Tumor")])
-    (one,) = measured(path).deposits
-    assert (one.cells, one.metastasis) == (expected, Metastasis.ITC if expected is None else Metastasis.MICRO)
-    strip = feature([closed([(20, -5), (30, -5), (30, 65), (20, 65)])], "Exclusion")
-    parts = measured(geojson(tmp_path / "b.geojson", [own, strip])).deposits
-    assert [part.cells for part in parts] == [None, None]
-
-
-def test_cells_of_outlines_that_make_one_deposit_add_up(tmp_path):
-    """Two that touch, of 150 cells each."""
-    pair = [feature([closed(square(left, 40))], "Metastasis") for left in (0, 40)]
-    for one in pair:
-        one["properties"]["measurements"] = {"Diameter um": 113.1, "Cells": 150, "Cells uncertainty": 20}
-    (one,) = measured(geojson(tmp_path / "a.geojson", pair)).deposits
-    assert (one.cells, one.cells_uncertainty, one.metastasis) == (300, 40, Metastasis.MICRO)
-
-
-@pytest.mark.parametrize("cells", ["97", -1, 1.5, math.nan, True])
-def test_a_number_of_cells_that_is_none_is_refused(tmp_path, cells):
-    """Not taken for none; but of a file that states no diameter it may mean anything, and says nothing."""
-    one = feature([closed(square(0, 50))], "Tumor")
-    for extra in ({"Diameter um": 141.4}, {}):
-        one["properties"]["measurements"] = {"Cells": cells, **extra}
-        path = geojson(tmp_path / "a.geojson", [one])
-        if extra:
-            with pytest.raises(AnnotationError, match=r"feature 0 has a 'Cells' that is no number of cells"):
-                measured(path)
-        else:
-            assert measured(path).deposits[0].cells is None
-
-
 @pytest.mark.parametrize(
     ("name", "word"), [("Micrometastasis", "micro"), ("macro", "macro"), ("Isolated tumor cells", ""), ("Tumor", "")]
 )
 def test_a_class_that_a_reader_gave_an_outline_is_named_where_another_is_measured(tmp_path, name, word):
-    """141 um are ITC; a name that is no class contradicts none."""
+    """141 um are ITC, unless more than 200 cells make a micrometastasis; a name that is no class contradicts none."""
     path = geojson(tmp_path / "a.geojson", [feature([closed(square(0, 50))], name)])
     notes = [note for note in measured(path).notes if "the file calls it" in note]
-    expected = f"feature 0: the file calls it {word}; measured here as itc (deposit 1)"
+    expected = f"feature 0: the file calls it {word}; itc by the size measured here (deposit 1)"
     assert notes == ([expected] if word else [])
 
 

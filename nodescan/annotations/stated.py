@@ -1,4 +1,4 @@
-"""What a file states of its outlines, as deposits.geojson does: sizes, to hold against what is measured, and cells."""
+"""What a file states of its outlines, as deposits.geojson does: sizes and classes, held against what is measured."""
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from nodescan.annotations.groups import CLASSES
-from nodescan.domain.classification import Metastasis, is_count_above_limit
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.units import Micrometers
 from nodescan.errors import AnnotationError
@@ -17,15 +17,9 @@ from nodescan.errors import AnnotationError
 _LONGEST_UM = 1e6
 """A metre."""
 
-_MOST = 1e9
-"""Cells of a deposit of a metre."""
-
 DIAMETER, DIAMETER_UNCERTAINTY, CUT_OFF = "Diameter um", "Diameter uncertainty um", "Cut off"
 """The measurements of deposits.geojson that state a deposit's greatest diameter, how uncertain it is, and (1, or not
 there) that the deposit ends where nobody looked."""
-
-CELLS, CELLS_UNCERTAINTY = "Cells", "Cells uncertainty"
-"""Those of its tumour cells, where these were counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +32,6 @@ class Stated:
     diameter_um: Micrometers | None = None
     uncertainty_um: Micrometers | None = None
     cut_off: bool = False
-    cells: int | None = None
-    cells_uncertainty: int | None = None
     metastasis: Metastasis | None = None
 
     @property
@@ -68,20 +60,15 @@ class StatedSize:
 
 
 def stated_of(path: Path, name: str, feature: Mapping[str, object], group: str | None) -> Stated:
-    """All that a GeoJSON feature of this class states. Cells count only beside a diameter, as in deposits.geojson.
+    """All that a GeoJSON feature of this class states; its cells aren't read, as an outline may be drawn anew.
 
-    name: of the feature, in errors. Raises AnnotationError where a length, a count or a mark is none.
+    name: of the feature, in errors. Raises AnnotationError where a length or a mark is none.
     """
     diameter_um, uncertainty_um = (stated_um(path, name, feature, one) for one in (DIAMETER, DIAMETER_UNCERTAINTY))
-    cells, cells_uncertainty = (
-        _stated_count(path, name, feature, one) if diameter_um else None for one in (CELLS, CELLS_UNCERTAINTY)
-    )
     return Stated(
         diameter_um,
         uncertainty_um,
         cut_off=stated_cut_off(path, name, feature),
-        cells=cells,
-        cells_uncertainty=None if cells is None else cells_uncertainty,
         metastasis=None if group is None else CLASSES.get(group.casefold()),
     )
 
@@ -111,16 +98,6 @@ def stated_cut_off(path: Path, name: str, feature: Mapping[str, object]) -> bool
     return stated == 1
 
 
-def _stated_count(path: Path, name: str, feature: Mapping[str, object], measurement: str) -> int | None:
-    stated = _measured(feature, measurement)
-    if stated is None:
-        return None
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not (0 <= stated < _MOST and stated % 1 == 0):
-        said = reprlib.repr(stated)
-        raise AnnotationError(f"{path.name}: {name} has a {measurement!r} that is no number of cells: {said}")
-    return int(stated)
-
-
 def _measured(feature: Mapping[str, object], measurement: str) -> object:
     """One of a feature's measurements: an object, or (QuPath before 0.4) a list; None where it isn't there."""
     properties = feature.get("properties")
@@ -145,20 +122,3 @@ def spacing_of_sizes(sizes: Sequence[StatedSize]) -> float | None:
     """The um per level-0 px that goes with most of the diameters, None where there is none."""
     known = [size.um_per_px for size in sizes if size.um_per_px is not None]
     return float(np.median(known)) if known else None
-
-
-def cells_in(shape: shapely.Geometry, sizes: Sequence[StatedSize], *, rounding_px: float) -> tuple[int, int] | None:
-    """Tumour cells in a deposit and their uncertainty, by what a file says of the outlines that lie whole in it.
-
-    shape: of the deposit, level-0 px. None where none of them were counted, or not all of the deposit was: unless the
-    count is clearly above the limit, which more cells would leave it.
-    """
-    near = [size for size in sizes if size.said.cells is not None and shapely.intersects(size.outline, shape)]
-    if not near:
-        return None
-    grown = shapely.buffer(shape, rounding_px)
-    whole = [size for size in near if shapely.covers(grown, shapely.get_parts(size.outline)).all()]
-    cells = sum(size.said.cells or 0 for size in whole)
-    uncertainty = sum(size.said.cells_uncertainty or 0 for size in whole)
-    counted = shapely.buffer(shapely.union_all([shapely.get_parts(size.outline) for size in whole]), rounding_px)
-    return (cells, uncertainty) if counted.covers(shape) or is_count_above_limit(cells, uncertainty) else None

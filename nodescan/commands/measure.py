@@ -19,9 +19,6 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 CELLS_NOT_ASSESSED = "cell count not assessed"
 """Said beside every class that rests on size alone (clinical-rules 1)."""
 
-CELLS_AS_STATED = "cell counts as the file states them"
-"""Said instead where the file states those of each deposit that they could raise."""
-
 OUTLINE_ALONE = "± covers only how the outline is drawn, not whether the tumour really ends there"
 """Said beside sizes of a file that states no uncertainty of its own."""
 
@@ -108,7 +105,7 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     if largest is not None:
         cut_off = any(deposit.cut_off for deposit in measurement.deposits)
         size, count = bound_words(f"{millimetres(largest)} mm", at_least=cut_off), len(measurement.deposits)
-        said = f"{measurement.class_word}, largest {size}, deposits: {count}; {_cells(measurement)}"
+        said = f"{measurement.class_word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
     tell(f"{measurement.source.name}: {said}")
     tell(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")
     for note in (*(flag.message for flag in measurement.flags if flag.code in DOUBTS), *_notes(measurement)):
@@ -132,12 +129,8 @@ def _as_json(measurement: "Measurement") -> dict[str, object]:
         "flags": [asdict(flag) for flag in measurement.flags],
         "spacing_um": [float(measurement.spacing.x), float(measurement.spacing.y)],
         "spacing_source": measurement.spacing_source,
-        "notes": [*_notes(measurement), _cells(measurement)],
+        "notes": [*_notes(measurement), CELLS_NOT_ASSESSED],
     }
-
-
-def _cells(measurement: "Measurement") -> str:
-    return CELLS_AS_STATED if measurement.cells_counted else CELLS_NOT_ASSESSED
 
 
 def _notes(measurement: "Measurement") -> tuple[str, ...]:

@@ -283,9 +283,8 @@ def _class_by_dispersed_cells(deposits: Sequence[Deposit]) -> Metastasis:
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:
-    unsure = ["" if one.cells_uncertainty is None else f" ± {one.cells_uncertainty}" for one in deposits]
     said = [
-        f"no. {one.id} ({one.cells}{within} cells, {millimetres(one.diameter_um)} mm)"
-        for one, within in zip(deposits, unsure, strict=True)
+        f"no. {one.id} ({one.cells} ± {one.cells_uncertainty or 0} cells, {millimetres(one.diameter_um)} mm)"
+        for one in deposits
     ]
     return few(said, 5)

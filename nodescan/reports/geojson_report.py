@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations.stated import CELLS, CELLS_UNCERTAINTY, CUT_OFF, DIAMETER, DIAMETER_UNCERTAINTY
+from nodescan.annotations.stated import CUT_OFF, DIAMETER, DIAMETER_UNCERTAINTY
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
@@ -115,8 +115,7 @@ def _measurements(deposit: Deposit) -> dict[str, float]:
         "Area um^2": deposit.area_um2,
         "Probability mean": deposit.probability_mean,
         "Probability max": deposit.probability_max,
-        CELLS: deposit.cells,
-        CELLS_UNCERTAINTY: deposit.cells_uncertainty,
+        "Cells": deposit.cells,
         CUT_OFF: 1 if deposit.cut_off else None,
     }
     return {name: float(value) for name, value in measured.items() if value is not None}

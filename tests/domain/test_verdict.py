@@ -135,7 +135,7 @@ def test_a_count_decides_only_where_its_interval_is_clear_of_200(
 def test_what_a_count_of_more_than_200_means_is_said_with_its_limits() -> None:
     """A size of 0.2 mm or less, and cells that were counted without an uncertainty."""
     assert message(deposit(120, cells=251)) == (
-        "More than 200 tumour cells were counted in no. 1 (251 cells, 0.12 mm). That makes a micrometastasis, "
+        "More than 200 tumour cells were counted in no. 1 (251 ± 0 cells, 0.12 mm). That makes a micrometastasis, "
         "although the size is 0.2 mm or less. Review the count."
     )
 

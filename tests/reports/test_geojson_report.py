@@ -50,14 +50,6 @@ def test_a_feature_is_what_qupath_reads(macro_folder: Path) -> None:
     assert "Cells" not in properties["measurements"]
 
 
-def test_a_count_of_cells_stands_with_its_uncertainty(tmp_path: Path) -> None:
-    """Without it nobody can tell a count that is clearly above 200."""
-    write_geojson(result((replace(ITC, cells=97, cells_uncertainty=30),)), tmp_path)
-    (feature,) = _features(tmp_path)
-    measurements = feature["properties"]["measurements"]
-    assert (measurements["Cells"], measurements["Cells uncertainty"]) == (97.0, 30.0)
-
-
 def test_what_was_marked_on_a_slide_that_was_not_judged_has_no_class(tmp_path: Path) -> None:
     """Neither its class' name nor its colour; nodescan measures the outline all the same."""
     write_geojson(VARIANTS["not_he"](), tmp_path)
