@@ -6,8 +6,8 @@ _PIECE_BYTES = 2**20
 """So much is unpacked at a time, and let go."""
 
 
-def ends_with_its_sum(packed: bytes, most_bytes: int) -> bool:
-    """Whether a stream unpacks to at most `most_bytes`, and its checksum is right.
+def ends_with_its_sum(packed: bytes, most_bytes: int) -> bool | None:
+    """Whether a stream unpacks, and its checksum is right; None where it doesn't end within `most_bytes`, or at all.
 
     What goes on behind them isn't unpacked, for it may be a thousand times as long as its file.
     """
@@ -17,10 +17,8 @@ def ends_with_its_sum(packed: bytes, most_bytes: int) -> bool:
             piece = unpacking.decompress(packed, _PIECE_BYTES)
             packed = unpacking.unconsumed_tail
             found += len(piece)
-            if found > most_bytes:
-                return False
-            if not piece:
-                return unpacking.eof
+            if found > most_bytes or not (piece or unpacking.eof):
+                return None
     except zlib.error:
         return False
     return True

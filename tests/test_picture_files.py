@@ -12,6 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.mask_images import read_mask_image
@@ -111,3 +112,35 @@ def test_a_damaged_patch_is_not_learned_from() -> None:
         colours_of(io.BytesIO(b"junk"), "a.zip: a.png")
     with pytest.raises(UsageError, match=r"a\.tif is not a readable image \(a checksum of its pixels is wrong\)"):
         colours_of(io.BytesIO(with_wrong_sum(rowsperstrip=128)), "a.zip: a.tif")
+
+
+def test_deflate_in_the_other_order_of_bits_is_read(tmp_path: Path) -> None:
+    """libtiff turns the bits of FillOrder 2 before it unpacks them: what stands in the file is no Deflate stream."""
+    path, mask = tmp_path / "m.tif", DISC.astype(np.uint8) * 255
+    unnamed = 265  # tifffile writes no FillOrder: its tag takes this one's place
+    tifffile.imwrite(path, mask, compression="zlib", metadata=None, extratags=[(unnamed, "H", 1, 2, True)])
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        tag, strips = page.tags[unnamed].offset, list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    content = bytearray(path.read_bytes())
+    content[tag : tag + 2] = struct.pack("<H", unnamed + 1)
+    turned = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+    for offset, size in strips:
+        content[offset : offset + size] = bytes(content[offset : offset + size]).translate(turned)
+    path.write_bytes(content)
+    assert np.array_equal(read_mask_image(path).values, mask)
+
+
+@pytest.mark.parametrize(
+    ("packed", "expected"),
+    [
+        (zlib.compress(bytes(100)), True),
+        (zlib.compress(bytes(100))[:-1] + b"\xff", False),
+        (zlib.compress(bytes(101)), None),
+        (zlib.compress(bytes(100))[:-4], None),
+        (b"", None),
+    ],
+)
+def test_a_stream_without_an_end_says_nothing_of_its_sum(packed: bytes, expected: bool | None) -> None:
+    """One that goes on, as a padded strip does, or breaks off, has no checksum to hold against."""
+    assert ends_with_its_sum(packed, 100) is expected

@@ -7,6 +7,7 @@ import typer
 from nodescan.commands.options import COMPLETE, WRONG_USAGE, usage_words
 from nodescan.errors import NodescanError, StoppedError, UsageError
 from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
+from nodescan.streams import make_usable
 from training.commands.output import told, without_package
 from training.options import LIGHTNING
 
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> int:
     was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
     told in one line.
     """
+    make_usable()
     with ended_like_ctrl_c():
         try:  # each half imports seconds' worth that the other needn't wait for
             if arguments and arguments[0] in LIGHTNING:

@@ -169,7 +169,7 @@ def _crowds(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> NDArray[np.i
     Of thousands of specks each has hundreds of neighbours, too many pairs to measure each. A point of every shape is
     put into a square cell, of a side so small that points in cells that touch are less than gap_um apart.
     """
-    if gap_um <= 0 or len(shapes) < 2:
+    if gap_um <= _ROUNDING_UM or len(shapes) < 2:
         return np.arange(len(shapes), dtype=np.int32)
     points, shape_of = shapely.get_coordinates(list(shapes), return_index=True)
     _, first = np.unique(shape_of, return_index=True)

@@ -122,7 +122,7 @@ def jpeg_check(tables: bytes, size_px: tuple[int, int]) -> TileCheck:
 def deflate_check(tile_bytes: int) -> TileCheck:
     """Of Deflate tiles that unpack to `tile_bytes` each. What goes on behind them has no checksum there: libtiff stops
     at the tile's end, too."""
-    return TileCheck(DEFLATE_SAID, lambda tile: ends_with_its_sum(tile, tile_bytes))
+    return TileCheck(DEFLATE_SAID, lambda tile: ends_with_its_sum(tile, tile_bytes) is True)
 
 
 JPEG_2000 = TileCheck("its code stream is broken", jpeg2000.is_whole)
