@@ -14,7 +14,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import first_line
-from nodescan.given_files import check_file
+from nodescan.given_files import file_to_seek
 
 DAMAGED_IMAGE = (
     UnidentifiedImageError,
@@ -42,7 +42,7 @@ def opened_picture(file: Path | IO[bytes], formats: tuple[str, ...]) -> Iterator
     Raises OSError or one of DAMAGED_IMAGE, also where a PNG's checksums are wrong, at which Pillow looks only if told.
     """
     if isinstance(file, Path):
-        check_file(file)
+        file = file_to_seek(file)
     with Image.open(file, formats=formats) as image:
         if image.format == "PNG":
             image.verify()
