@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ DAMAGED_IMAGE = (
 
 _DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
 _STDERR = 2
+_STDERR_TURN = Lock()
 
 
 @contextmanager
@@ -105,7 +107,18 @@ def _bytes_of_one(tags: Mapping[int, Any], size_px: tuple[int, int]) -> int:
 
 
 def _load_by_libtiff(image: Image.Image) -> None:
-    """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead."""
+    """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead.
+
+    stderr is the whole process's: what another thread prints meanwhile counts as libtiff's. Pictures take turns.
+    """
+    with _STDERR_TURN:
+        said, failure = _words_of_loading(image)
+    if said or failure:
+        raise OSError(said or str(failure)) from failure
+
+
+def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
+    """The first line that is printed on stderr meanwhile, "" for none, and the error that loading raised."""
     sys.stderr.flush()
     stderr = os.dup(_STDERR)
     try:
@@ -119,8 +132,6 @@ def _load_by_libtiff(image: Image.Image) -> None:
             finally:
                 os.dup2(stderr, _STDERR)
             words.seek(0)
-            said = words.readline().decode(errors="replace").strip()
+            return words.readline().decode(errors="replace").strip(), failure
     finally:
         os.close(stderr)
-    if said or failure:
-        raise OSError(said or str(failure)) from failure
