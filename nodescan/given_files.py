@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from io import BytesIO
 from pathlib import Path
 
 _OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/")
@@ -22,6 +23,12 @@ def given_bytes(path: Path) -> bytes:
     if pipe not in _piped:
         _piped[pipe] = path.read_bytes()
     return _piped[pipe]
+
+
+def file_to_seek(path: Path) -> Path | BytesIO:
+    """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see check_file."""
+    check_file(path)
+    return BytesIO(given_bytes(path)) if stat.S_ISFIFO(path.stat().st_mode) else path
 
 
 def check_file(path: Path) -> None:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import first_line
-from nodescan.given_files import check_file
+from nodescan.given_files import file_to_seek
 
 DAMAGED_IMAGE = (
     UnidentifiedImageError,
@@ -33,6 +34,7 @@ DAMAGED_IMAGE = (
 
 _DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
 _STDERR = 2
+_STDERR_TURN = Lock()
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def opened_picture(file: Path | IO[bytes], formats: tuple[str, ...]) -> Iterator
     Raises OSError or one of DAMAGED_IMAGE, also where a PNG's checksums are wrong, at which Pillow looks only if told.
     """
     if isinstance(file, Path):
-        check_file(file)
+        file = file_to_seek(file)
     with Image.open(file, formats=formats) as image:
         if image.format == "PNG":
             image.verify()
@@ -107,7 +109,18 @@ def _bytes_of_one(tags: Mapping[int, Any], size_px: tuple[int, int]) -> int:
 
 
 def _load_by_libtiff(image: Image.Image) -> None:
-    """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead."""
+    """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead.
+
+    stderr is the whole process's: what another thread prints meanwhile counts as libtiff's. Pictures take turns.
+    """
+    with _STDERR_TURN:
+        said, failure = _words_of_loading(image)
+    if said or failure:
+        raise OSError(said or str(failure)) from failure
+
+
+def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
+    """The first line that is printed on stderr meanwhile, "" for none, and the error that loading raised."""
     sys.stderr.flush()
     stderr = os.dup(_STDERR)
     try:
@@ -121,8 +134,6 @@ def _load_by_libtiff(image: Image.Image) -> None:
             finally:
                 os.dup2(stderr, _STDERR)
             words.seek(0)
-            said = words.readline().decode(errors="replace").strip()
+            return words.readline().decode(errors="replace").strip(), failure
     finally:
         os.close(stderr)
-    if said or failure:
-        raise OSError(said or str(failure)) from failure

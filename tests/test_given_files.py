@@ -1,17 +1,20 @@
 """What a user names is read once, and neither a pipe without a writer nor a device makes the program wait."""
 
+import io
 import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nodescan.annotations import read_outlines
 from nodescan.config import load_config
 from nodescan.csv_rows import read_lines
-from nodescan.errors import NodescanError
+from nodescan.errors import AnnotationError, NodescanError
 from nodescan.given_files import given_bytes
 from nodescan.labels import read_labels
 from nodescan.mask_images import read_mask_image
@@ -92,3 +95,22 @@ def test_what_a_shell_pipes_in_is_read_by_all_who_ask(piped: Callable[[bytes], P
     assert corrections_file(corrections) == said
     assert given_bytes(corrections) == CORRECTIONS
     assert [slide.label.word for slide in read_labels(piped(TABLE)).slides] == ["itc"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
+def test_a_mask_that_a_shell_pipes_in_is_read(piped: Callable[[bytes], Path], kind: str) -> None:
+    """A picture is gone through twice, which a pipe by itself can't be."""
+    mask = np.eye(40, dtype=np.uint8) * 255
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, kind)
+    assert (read_mask_image(piped(file.getvalue())).values == mask).all()
+
+
+def test_a_damaged_mask_that_a_shell_pipes_in_is_told_as_such(piped: Callable[[bytes], Path]) -> None:
+    """The reason is the damage, not the pipe."""
+    file = io.BytesIO()
+    Image.new("L", (40, 40)).save(file, "PNG")
+    content = bytearray(file.getvalue())
+    content[content.index(b"IDAT") + 5] ^= 0x81
+    with pytest.raises(AnnotationError, match=r"is damaged \(.*IDAT.*\); copy or export it again"):
+        read_mask_image(piped(bytes(content)))

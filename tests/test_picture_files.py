@@ -1,21 +1,25 @@
 """Damage in picture files that Pillow passes over is an error wherever a mask or a patch is read."""
 
 import io
+import os
 import re
 import struct
+import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.mask_images import read_mask_image
+from nodescan.picture_files import load_whole
 from training.patches.pictures import colours_of
 
 ROWS, COLUMNS = np.mgrid[:200, :300]
@@ -85,6 +89,43 @@ def test_what_libtiff_says_of_a_mask_is_in_the_error(
     with pytest.raises(AnnotationError, match=rf"^m\.tif: is damaged \({said}"):
         read_mask_image(tmp_path / "m.tif")
     assert capfd.readouterr().err == ""
+
+
+class Loading(TiffImagePlugin.TiffImageFile):
+    """A TIFF without tags that does this as it is loaded."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.tag_v2, self.fp, self.act = TiffImagePlugin.ImageFileDirectory_v2(), None, act
+
+    def load(self) -> None:
+        self.act()
+
+
+def test_what_libtiff_says_of_one_picture_is_no_other_threads(capfd: pytest.CaptureFixture[str]) -> None:
+    """A second picture is loaded only after the first: else it would speak to a stderr that the first put back."""
+    begun, first_done = threading.Event(), threading.Event()
+    said: list[str] = []
+
+    def speak() -> None:
+        begun.set()
+        first_done.wait(10)
+        os.write(2, b"second\n")
+
+    def load_second() -> None:
+        with pytest.raises(OSError, match=r"^second$") as told:
+            load_whole(Loading(speak))
+        said.append(str(told.value))
+
+    def let_second_begin() -> None:
+        second.start()
+        begun.wait(0.5)  # it mustn't; where it did, what it says would be lost
+
+    second = threading.Thread(target=load_second)
+    load_whole(Loading(let_second_begin))
+    first_done.set()
+    second.join()
+    os.write(2, b"later\n")
+    assert (said, capfd.readouterr().err) == (["second"], "later\n")
 
 
 @pytest.mark.parametrize("options", [{}, {"rowsperstrip": 16}, {"tile": (64, 64)}, {"predictor": True}])

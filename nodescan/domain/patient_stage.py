@@ -1,10 +1,13 @@
 """The pN of a specimen by a table, its modifiers, and what a reader must know of it."""
 
+from dataclasses import replace
+
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import LEAPING_DOUBTS, Flag
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import how_many
 from nodescan.domain.patient import Specimen, Staged
-from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StageRule, StagingTable, count_nodes
+from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StageRule, StagingTable, count_nodes, may_be_words
 
 SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
 
@@ -27,7 +30,7 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
     highest = measured if reach in may_be else reach
     lowest = table.rule_for(found, counts.positive.lowest)
     prefix, suffix = _modifiers(specimen, table)
-    return Staged(
+    staged = Staged(
         specimen=specimen,
         table=table,
         lowest=lowest if specimen.nodes else None,
@@ -35,11 +38,12 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
         counts=counts,
         prefix=prefix,
         suffix=suffix,
-        notes=_notes(specimen, table, counts, by_sizes=lowest == measured != highest),
+        notes=(),
         not_removed=table.with_modifiers and not specimen.nodes and specimen.nodes_removed == 0,
         n_without_slides=absent,
         may_be=may_be,
     )
+    return replace(staged, notes=_notes(staged, by_sizes=lowest == measured != highest))
 
 
 def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
@@ -86,10 +90,11 @@ def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
     return prefix, "(sn)" if sentinel and few else ""
 
 
-def _notes(specimen: Specimen, table: StagingTable, counts: NodeCounts, *, by_sizes: bool) -> tuple[Flag, ...]:
-    """by_sizes: a higher category is possible, and only within the uncertainty of sizes."""
-    notes = [*_unread_notes(specimen), *_split_notes(specimen, counts, by_sizes=by_sizes), *_doubt_notes(specimen)]
-    if table.with_modifiers:
+def _notes(staged: Staged, *, by_sizes: bool) -> tuple[Flag, ...]:
+    """by_sizes: beyond what the category may be, a higher one is possible, and only within the uncertainty of sizes."""
+    specimen = staged.specimen
+    notes = [*_unread_notes(specimen), *_split_notes(staged, by_sizes=by_sizes), *_doubt_notes(specimen)]
+    if staged.table.with_modifiers:
         notes += [*_sentinel_notes(specimen), *_treatment_notes(specimen), *_removed_notes(specimen)]
     return tuple(notes)
 
@@ -120,20 +125,23 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
     return notes
 
 
-def _split_notes(specimen: Specimen, counts: NodeCounts, *, by_sizes: bool) -> list[Flag]:
-    shared = [node for node in specimen.nodes if node.n_nodes > 1]
+def _split_notes(staged: Staged, *, by_sizes: bool) -> list[Flag]:
+    shared = [node for node in staged.specimen.nodes if node.n_nodes > 1]
     if all(node.complete and node.largest_class is Metastasis.NONE for node in shared):
         return []
     names = ", ".join(node.node_id for node in shared)
-    positive = counts.positive
-    number = f"{positive.lowest}" if positive.exact else f"{positive.lowest} to {positive.highest}"
     text = (
         f"Several nodes share the slides of {names}, and it is not known in which of these nodes a deposit lies "
-        f"(positive nodes: {number})."
+        f"(positive nodes: {staged.counts.positive.words})."
     )
-    text += _within_uncertainty(specimen, counts)
+    text += _within_uncertainty(staged.specimen, staged.counts)
     if by_sizes:
         text += " Then the pN may be higher. Measure the deposits that are near a limit there."
+    elif staged.borderline:
+        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
+        text += (
+            f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {categories}."
+        )
     else:
         text += " The pN holds in every case."
     return [Flag("nodes_share_slides", text)]
@@ -146,7 +154,7 @@ def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
     names = [node.node_id for node in specimen.nodes if more[node.node_id] or node.classes[-1] > found]
     most = counts.positive.highest + sum(more.values())
     largest = max(node.classes[-1] for node in specimen.nodes)
-    may_be = [f"up to {most} nodes may be positive"] if most > counts.positive.highest else []
+    may_be = [f"up to {how_many(most, 'node')} may be positive"] if most > counts.positive.highest else []
     may_be += [f"the largest deposit may be {largest.word}"] if largest > found else []
     return f" Within the uncertainty of sizes in {', '.join(names)}, {' and '.join(may_be)}." if names else ""
 

@@ -1,5 +1,6 @@
 """pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from operator import add
 
@@ -70,6 +71,12 @@ TABLES = {table.name: table for table in (AJCC8, CAMELYON17)}
 
 SN_BELOW_NODES = 6
 """(sn) is used where sentinel nodes were evaluated and fewer than 6 nodes in all were removed (AJCC 8th)."""
+
+
+def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
+    """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
+    lower_bound = "at least " if at_least and categories else ""
+    return f"{lower_bound}{' or '.join(categories)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17
+from nodescan.domain.staging import CAMELYON17, may_be_words
 from nodescan.overwrite_checks import check_inputs, check_ours
 from nodescan.patients.earlier_stages import (
     PAGES,
@@ -26,7 +26,7 @@ from nodescan.patients.earlier_stages import (
 from nodescan.patients.page import class_word, render
 from nodescan.patients.restage import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
-from nodescan.patients.synoptic import may_be_words, n_borderline, synoptic
+from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import stands

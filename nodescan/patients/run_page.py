@@ -11,9 +11,10 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
+from nodescan.domain.staging import may_be_words
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
-from nodescan.patients.synoptic import borderline_of_them, may_be_words
+from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import scale_doubt
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment

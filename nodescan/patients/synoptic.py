@@ -1,13 +1,11 @@
 """The CAP synoptic elements of the regional nodes, filled in as far as sections on H&E can."""
 
-from collections.abc import Sequence
-
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
-from nodescan.domain.staging import AJCC8, CountRange
+from nodescan.domain.staging import AJCC8, CountRange, may_be_words
 from nodescan.reports.class_doubts import scale_doubt
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import bound_words
@@ -71,12 +69,6 @@ def doubt_words(staged: Staged) -> str:
 def stage_words(staged: Staged) -> str:
     """The stage and what it may be by its sizes, e.g. "pN1mi, borderline: pN1mi or pN1a"."""
     return ", ".join(filter(None, (staged.words, borderline_words(staged))))
-
-
-def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
-    """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
-    lower_bound = "at least " if at_least and categories else ""
-    return f"{lower_bound}{' or '.join(categories)}"
 
 
 def borderline_of_them(count: int) -> str:

@@ -67,21 +67,22 @@ def test_a_focus_that_is_cut_off_may_be_a_metastasis_of_another_node(
 
 
 @pytest.mark.parametrize(
-    ("sizes_um", "nodes", "words", "most"),
+    ("sizes_um", "nodes", "words", "positive", "most"),
     [
-        ((3000.0, 500.0, 400.0, 198.0), 4, "at least pN1a", 4),
-        ((3000.0, 500.0, 400.0, 195.0), 4, "pN1a", 3),
-        ((1998.0, 500.0, 400.0, 300.0), 4, "at least pN1mi", 4),
-        ((1998.0, 500.0), 2, "pN1mi", 2),
-        ((198.0, 150.0), 2, "pN0(i+)", 1),
+        ((3000.0, 500.0, 400.0, 198.0), 4, "at least pN1a", CountRange(1, 3), 4),
+        ((3000.0, 500.0, 400.0, 195.0), 4, "pN1a", CountRange(1, 3), 3),
+        ((1998.0, 500.0, 400.0, 300.0), 4, "at least pN1mi", CountRange(1, 4), 4),
+        ((1998.0, 500.0), 2, "pN1mi", CountRange(1, 2), 2),
+        ((198.0, 150.0), 2, "pN0(i+)", CountRange(0, 0), 1),
     ],
 )
 def test_a_borderline_focus_may_make_another_node_positive(
-    sizes_um: Sequence[float], nodes: int, words: str, most: int
+    sizes_um: Sequence[float], nodes: int, words: str, positive: CountRange, most: int
 ) -> None:
     """Of four deposits, one of 198 +- 4 um: four nodes may be positive (pN2a); of 195 +- 4 um it can't be."""
     found = staged(shared(report("s", sizes_um), nodes))
-    assert (found.words, sum(node.most_positive for node in found.specimen.nodes)) == (words, most)
+    assert (found.words, found.counts.positive) == (words, positive)
+    assert sum(node.most_positive for node in found.specimen.nodes) == most
 
 
 def test_borderline_foci_count_for_no_node_whether_or_not_it_shares_its_slides() -> None:
@@ -96,6 +97,7 @@ SPLIT = (
     "(positive nodes: {})."
 )
 WITHIN = "Within the uncertainty of sizes in"
+HELD = "By the sizes as measured the pN holds in every case; within their uncertainty it may be"
 HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit there."
 
 
@@ -124,14 +126,35 @@ HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit 
             (3000.0, 500.0),
             (198.0, 500.0, 500.0),
             "at least pN1a",
-            f"{SPLIT.format('3 to 4')} {WITHIN} 1, up to 5 nodes may be positive. The pN holds in every case.",
+            f"{SPLIT.format('3 to 4')} {WITHIN} 1, up to 5 nodes may be positive. {HELD} at least pN1a or pN2a.",
+        ),
+        (
+            (1998.0, 500.0),
+            (),
+            "pN1mi",
+            f"{SPLIT.format('1 to 2')} {WITHIN} 0, the largest deposit may be macro. {HELD} pN1mi or pN1a.",
+        ),
+        (
+            (198.0, 150.0),
+            (),
+            "pN0(i+)",
+            f"{SPLIT.format('0')} {WITHIN} 0, up to 1 node may be positive and the largest deposit may be micro. "
+            f"{HELD} pN0(i+) or pN1mi.",
+        ),
+        ((2002.0, 500.0), (), "pN1a", f"{SPLIT.format('1 to 2')} {HELD} pN1mi or pN1a."),
+        (
+            (500.0, 400.0),
+            (2002.0, 500.0, 198.0),
+            "at least pN1a",
+            f"{SPLIT.format('3 to 4')} {WITHIN} 3, up to 5 nodes may be positive. "
+            f"{HELD} at least pN1mi or pN1a or pN2a.",
         ),
     ],
 )
 def test_a_stage_that_sizes_alone_leave_open_names_the_nodes_to_measure(
     foci_um: Sequence[float], others_um: Sequence[float], words: str, note: str
 ) -> None:
-    """Node 0 stands for three that share a slide. By sizes as measured all but the last have one category."""
+    """Node 0 stands for three that share a slide. By sizes as measured all but two have one category."""
     others = [shared(report(f"o{number}", (um,)), 1) for number, um in enumerate(others_um)]
     found = staged(shared(report("s", foci_um), 3), *others)
     assert found.words == words
@@ -195,6 +218,8 @@ def test_every_split_of_every_size_is_within_what_is_said(foci: list[float], nod
         shared(report("s", foci), nodes), *[shared(report(f"o{n}", (um,)), 1) for n, um in enumerate(others)]
     )
     rules = AJCC8.rules
+    (note,) = (one.message for one in found.notes if one.code == "nodes_share_slides")
+    assert ("The pN holds in every case." in note) <= (len(found.may_be) == 1)
     said = {*found.may_be, *rules[rules.index(found.lowest) : rules.index(found.highest) + 1]}
     for places, moves in product(
         product(range(nodes), repeat=len(foci)), product((-UNSURE_UM, UNSURE_UM), repeat=len(foci) + len(others))

@@ -62,7 +62,7 @@ class ValidatedOnce(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         asked = trainer.estimated_stepping_batches
         unseen = ((trainer.check_val_every_n_epoch or 1) - 1) * trainer.num_training_batches
-        first = unseen + (trainer.val_check_batch or 0)  # None where time tells when to validate
+        first = unseen + (trainer.val_check_batch or 0)  # None by time alone, which check_flags refuses
         if self.watched and asked * trainer.accumulate_grad_batches < first:
             raise UsageError(
                 f"the run is of {asked:.0f} steps and would first be validated after {first} batches, but is to watch "

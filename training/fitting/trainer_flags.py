@@ -40,6 +40,11 @@ def check_flags(trainer: Namespace, command: str) -> None:
         endless = name.startswith("max_") and value == -1
         if isinstance(value, int | float) and value <= 0 and not endless:
             raise UsageError(f"trainer.{name} is {value:g}: {meaning}; give a number above 0")
+    if command == "fit" and not isinstance(trainer.val_check_interval, int | float | None):
+        raise UsageError(
+            f"trainer.val_check_interval is {trainer.val_check_interval}: not supported, only batches are "
+            "counted, not time; give a number of batches, or a share of an epoch of at most 1.0"
+        )
     if trainer.precision is not None and str(trainer.precision) not in _PRECISIONS:
         ways = ", ".join(name for name in _PRECISIONS if "-" in name)
         raise UsageError(f"trainer.precision is {trainer.precision}: training is in one of {ways}")

@@ -26,6 +26,14 @@ from training.fitting.quiet import leave_out_no_news
         ("overfit_batches 2", r"overfit_batches is 2: .*; use --trainer\.limit_train_batches 2"),
         ("val_check_interval 100", r"val_check_interval is 100, but an epoch has 8 batches: give as many at most"),
         ("val_check_interval 0", r"val_check_interval is 0: nothing would be validated; give a number above 0"),
+        (
+            "val_check_interval 00:00:01:00",
+            r"val_check_interval is 00:00:01:00: not supported, .*; give a number of batch",
+        ),
+        (
+            'val_check_interval {"minutes":1}',
+            r"val_check_interval is \{'minutes': 1\}: not supported, .*; give a number of",
+        ),
         ("check_val_every_n_epoch 0", r"check_val_every_n_epoch is 0: nothing would be validated; give"),
         ("accumulate_grad_batches 0", r"accumulate_grad_batches is 0: no step would be made; give a number above 0"),
         ("accumulate_grad_batches -2", r"accumulate_grad_batches is -2: no step would be made; give a number above 0"),
