@@ -104,7 +104,7 @@ def test_stopped_scheduler_is_one_line_and_exit_code_1(tmp_path: Path, farm: Far
     kill(farm.scheduler)
     assert process.wait(PATIENCE_S) == 1
     said = (tmp_path / "said").read_text().splitlines()
-    assert [line for line in said if not re.match(r"slide |model |tcp:|b: \d", line)] == [
+    assert [line for line in said if not re.match(r"slide |done |model |tcp:|b: \d", line)] == [
         f"error: {farm.address}: the Dask scheduler stopped or can't be reached any more; what is finished stays; see "
         "that the scheduler runs, then run the same command again"
     ]
