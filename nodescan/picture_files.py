@@ -1,5 +1,6 @@
 """Picture files, opened so that damage is an error: of much of it Pillow hands out other pixels, without a word."""
 
+import logging
 import os
 import struct
 import sys
@@ -35,6 +36,8 @@ DAMAGED_IMAGE = (
 _DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
 _STDERR = 2
 _STDERR_TURN = Lock()
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints its errors, which are raised anyway
 
 
 @contextmanager

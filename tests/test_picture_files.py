@@ -4,6 +4,8 @@ import io
 import os
 import re
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable
@@ -185,3 +187,17 @@ def test_deflate_in_the_other_order_of_bits_is_read(tmp_path: Path) -> None:
 def test_a_stream_without_an_end_says_nothing_of_its_sum(packed: bytes, expected: bool | None) -> None:
     """One that goes on, as a padded strip does, or breaks off, has no checksum to hold against."""
     assert ends_with_its_sum(packed, 100) is expected
+
+
+def test_what_pillow_logs_of_a_header_is_not_printed(tmp_path: Path) -> None:
+    """It stood before the error's own line on the terminal, and named no file."""
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, DISC.astype(np.uint8), metadata=None)
+    with tifffile.TiffFile(path) as tiff:
+        samples = tiff.pages[0].tags[277].valueoffset
+    content = bytearray(path.read_bytes())
+    content[samples : samples + 2] = struct.pack("<H", 33)
+    path.write_bytes(content)
+    command = [sys.executable, "-m", "nodescan", "measure", str(path), "--mpp", "1"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert re.fullmatch(r"error: m\.tif: not a mask image that can be read .*\n", said)
