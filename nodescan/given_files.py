@@ -15,11 +15,9 @@ _piped: dict[tuple[int, int], bytes] = {}
 
 def given_bytes(path: Path) -> bytes:
     """What the file holds. Raises OSError, see check_file."""
-    check_file(path)
-    state = path.stat()
-    if not stat.S_ISFIFO(state.st_mode):
+    pipe = _pipe_at(path)
+    if pipe is None:
         return path.read_bytes()
-    pipe = (state.st_dev, state.st_ino)
     if pipe not in _piped:
         _piped[pipe] = path.read_bytes()
     return _piped[pipe]
@@ -27,14 +25,20 @@ def given_bytes(path: Path) -> bytes:
 
 def file_to_seek(path: Path) -> Path | BytesIO:
     """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see check_file."""
-    check_file(path)
-    return BytesIO(given_bytes(path)) if stat.S_ISFIFO(path.stat().st_mode) else path
+    return path if _pipe_at(path) is None else BytesIO(given_bytes(path))
 
 
 def check_file(path: Path) -> None:
     """Raises OSError for what is missing, and for what is neither a file nor a pipe that a shell made: one that was
     made by hand has perhaps no writer, and a device no end."""
-    kind = path.stat().st_mode
-    piped = stat.S_ISFIFO(kind) and os.fspath(path).startswith(_OF_A_SHELL)
-    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind) or piped):  # of a folder, reading itself says what it is
-        raise OSError(errno.EINVAL, "it is a named pipe or a device, not a file", os.fspath(path))
+    _pipe_at(path)
+
+
+def _pipe_at(path: Path) -> tuple[int, int] | None:
+    """Device and number of a pipe that a shell made; None for a file. Raises OSError, see check_file."""
+    state = path.stat()
+    if stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode):  # of a folder, reading itself says what it is
+        return None
+    if stat.S_ISFIFO(state.st_mode) and os.fspath(path).startswith(_OF_A_SHELL):
+        return state.st_dev, state.st_ino
+    raise OSError(errno.EINVAL, "it is a named pipe or a device, not a file", os.fspath(path))

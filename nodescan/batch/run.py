@@ -17,6 +17,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_request
 from nodescan.batch.resume import finished_unheard
+from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
@@ -34,10 +35,9 @@ from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.reports import report_names
-from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
+from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_reports
-from nodescan.reports.summary_page import RunFacts, write_summary_page
+from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
 from nodescan.whole_files import output_errors, prepare_folder, remove_parts
@@ -155,12 +155,12 @@ def scan_manifest(
     left = other_stains(manifest)
     if left:
         viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
-    unread = stage_run(_in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
+    unread = stage_run(in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
     tools.rules.may_write()
     moved = set_aside_before(unread, tools.folder)
     if moved:
         viewer.note(moved)
-    put = partial(_put, tools=tools, viewer=viewer)
+    put = partial(put_or_tell, tools=tools, viewer=viewer)
     if put(partial(replace_stages, unread, tools.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
     result = scan_all(refs, tools, viewer, kept=kept)
@@ -182,8 +182,8 @@ def scan_all(
     tools.rules.may_write()
     shown = shown_command(tools.command, tools.folder)
     record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
-    record.write("running", [ref.slide_id for ref in refs], _in_order(refs, kept), kept=kept)
-    files = _RunFiles(refs, tools, viewer, record, kept)
+    record.write("running", [ref.slide_id for ref in refs], in_order(refs, kept), kept=kept)
+    files = RunFiles(refs, tools, viewer, record, kept)
     waiting = [ref for ref in refs if ref.slide_id not in kept]
     state = "interrupted"
     earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
@@ -211,57 +211,6 @@ def scan_all(
         files.put_page()
     unwritten = (*stale, *files.unwritten)
     return BatchResult(tools.folder, files.reports, unwritten, kept=len(kept), others=files.others)
-
-
-class _RunFiles:
-    """The files of the whole run, each written anew as more slides are done. done: slide_id -> report.
-
-    All raise LockLostError where the folder is no longer this run's; what the disk refuses is told, and kept.
-    """
-
-    def __init__(
-        self,
-        refs: Sequence[SlideRef],
-        tools: RunTools,
-        viewer: Viewer,
-        record: RunRecord,
-        kept: Mapping[str, SlideReport],
-    ) -> None:
-        self.done = dict(kept)
-        self._refs, self._record, self._kept, self._folder = refs, record, kept, tools.folder
-        self._put = partial(_put, tools=tools, viewer=viewer)
-        self._table = SummaryTable(tools.folder / SUMMARY_CSV, refs)
-        self.others = other_reports(tools.folder, self._asked)
-        self._run = RunFacts(record.started, tools.predictor.model, frozenset(kept))
-        self._why: dict[str, list[str]] = {"rows": [], "record": [], "page": []}
-
-    @property
-    def reports(self) -> tuple[SlideReport, ...]:
-        """Those that are done, in the order asked for."""
-        return _in_order(self._refs, self.done)
-
-    @property
-    def unwritten(self) -> list[str]:
-        """Why a file could not be written when it was written last."""
-        return [why for file in self._why.values() for why in file]
-
-    def put_rows(self) -> None:
-        self._why["rows"] = self._put(lambda: self._table.write(self.reports))
-
-    def put_record(self, state: str) -> None:
-        self._why["record"] = self._put(lambda: self._record.write(state, self._asked, self.reports, kept=self._kept))
-
-    def put_page(self) -> None:
-        self._why["page"] = self._put(self._write_page)
-
-    def _write_page(self) -> None:
-        asked, others = len(self._refs), self.others
-        write_summary_page(self.reports, self._folder, asked=asked, others=others, run=self._run)
-        tell_patients(self._folder)
-
-    @property
-    def _asked(self) -> list[str]:
-        return [ref.slide_id for ref in self._refs]
 
 
 def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
@@ -309,13 +258,3 @@ def _scanning(
             yield executor, partial(copies.scan, scan=scan)
         finally:
             copies.stop()  # before the executor waits for scans that are still ending
-
-
-def _put(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> list[str]:
-    """`write_or_tell`, of a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
-    tools.rules.may_write()
-    return write_or_tell(write, viewer)
-
-
-def _in_order(refs: Sequence[SlideRef], done: Mapping[str, SlideReport]) -> tuple[SlideReport, ...]:
-    return tuple(done[ref.slide_id] for ref in refs if ref.slide_id in done)
