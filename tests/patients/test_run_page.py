@@ -85,6 +85,21 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     assert with_patients(text, {}, run) == before
 
 
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [
+        ("a,1,,,resize,1900,KM,", "pN1mi(sn)<small>as reviewed; software alone: pN1mi(sn), borderline: pN1mi or pN1a"),
+        ("a,1,,,accept,,KM,", "pN1mi(sn)<small>borderline: pN1mi or pN1a</small><small>as reviewed</small>"),
+    ],
+)
+def test_what_the_softwares_own_sizes_leave_open_stands_beside_a_reviewed_stage(
+    tmp_path: Path, review: str, told: str
+) -> None:
+    """As on the patient's page: a reader settled what 4 um of uncertainty left open, or left it so."""
+    run = a_run(tmp_path, [report("a", (1998.0,), flags=(Flag("borderline", "Near 2 mm."),))])
+    assert told in staged(run, "a,A,1,yes,1,", corrections=[review])
+
+
 @pytest.mark.parametrize("at_least", [False, True])
 def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_path: Path, at_least: bool) -> None:
     """Without "at least" a reader would take the higher of the two for the most that it can be."""
