@@ -137,6 +137,20 @@ def test_a_pixel_size_in_doubt_stands_beside_the_stage(tmp_path: Path) -> None:
     assert ['<strong class="pill">pixel size in doubt</strong>' in page for page in pages] == [True, False]
 
 
+@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "may_be_two_foci"])
+def test_one_deposit_or_several_stands_beside_the_stage(tmp_path: Path, code: str) -> None:
+    """Where the class of a node hangs on it, and there is a stage: in the row, and on the patient's own page."""
+    flag, gone = Flag(code, "Check whether they are connected."), Flag("unread_tissue", "Some was unread.")
+    unclassed = report("b", status=Status.INCOMPLETE, flags=(gone, flag))
+    run = a_run(tmp_path, [report("a", (900.0,), flags=(flag,)), unclassed, report("c", (900.0,))])
+    text = staged(run, *(f"{name.lower()},{name},1,yes,1," for name in "ABC"))
+    doubt = "one deposit or several"
+    rows = re.findall(r'data-label="Stage">(.*?)</td>', text)
+    assert [f"<small>{doubt}</small>" in row for row in rows] == [True, False, False]
+    pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "ABC"]
+    assert [f'<strong class="pill">{doubt}</strong>' in page for page in pages] == [True, False, False]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)
