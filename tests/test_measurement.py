@@ -416,6 +416,17 @@ def test_a_file_of_several_images_of_one_size_is_refused(tmp_path, name):
         measured(tmp_path / name)
 
 
+def test_a_tiff_compressed_as_webp_is_not_called_damaged(tmp_path):
+    """libtiff in Pillow can't read it: the file is whole, and a copy of it would be no better."""
+    Image.fromarray(bar()).save(tmp_path / "m.tif", compression="tiff_lzw")
+    content = (tmp_path / "m.tif").read_bytes()
+    lzw, webp = (struct.pack("<HHIH", 259, 3, 1, number) for number in (5, 50001))
+    assert content.count(lzw) == 1
+    (tmp_path / "m.tif").write_bytes(content.replace(lzw, webp))
+    with pytest.raises(AnnotationError, match=r"m.tif: is compressed as WebP, .*; save the mask as PNG, or as TIFF"):
+        measured(tmp_path / "m.tif")
+
+
 def test_of_a_pyramid_the_first_image_must_be_the_largest(tmp_path):
     """Reduced copies behind it are remarked upon; before it one would be measured at half its size."""
     whole, half = Image.fromarray(bar()), Image.fromarray(bar()[::2, ::2])
