@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
@@ -51,8 +52,6 @@ _EDGE = {
 
 CUT_NOT_STATED = "outlines don't say what lies beyond them: if tumour goes on there, size and class are lower bounds"
 """Said of a file of outlines that isn't nodescan's own."""
-
-_OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
     value: which pixel value is tumour (None: all but 0). Raises UsageError where the command must say more or
     less, AnnotationError where the file can't be used.
     """
-    outlines = path.suffix.lower() in _OUTLINE_SUFFIXES
+    outlines = outline_format(path) is not None
     coarsest_um = COARSEST_OUTLINE_UM if outlines else COARSEST_GIVEN_UM
     if mpp is not None and not all(FINEST_GIVEN_UM <= side <= coarsest_um for side in (mpp.x, mpp.y)):
         given = " x ".join(f"{side:g}" for side in dict.fromkeys((mpp.x, mpp.y)))
