@@ -551,6 +551,17 @@ def test_a_statement_of_what_is_cut_off_is_understood_or_refused(tmp_path, value
         assert [deposit.cut_off for deposit in measured(path).deposits] == [bool(value)]
 
 
+def test_what_a_file_states_of_an_outline_goes_with_no_other_deposit(tmp_path):
+    """Of three of falling size the second is cut off, the third 30 um unsure."""
+    boxes = [[(x, 0), (x + side, 0), (x + side, side), (x, side)] for x, side in ((0, 300), (400, 200), (700, 100))]
+    features = [feature([closed(box)], "Tumor") for box in boxes]
+    features[1]["properties"]["measurements"] = {"Diameter um": 282.8, "Cut off": 1}
+    features[2]["properties"]["measurements"] = {"Diameter uncertainty um": 30.0}
+    found = measured(geojson(tmp_path / "a.geojson", features)).deposits
+    assert [one.cut_off for one in found] == [False, True, False]
+    assert [one.diameter_uncertainty_um > 30 for one in found] == [False, False, True]
+
+
 @pytest.mark.parametrize(("length_px", "refused"), [(104_990, False), (105_100, True)])
 def test_a_deposit_longer_than_any_slide_is_refused(tmp_path, length_px, refused):
     """At 2 um/px: one corner far off, by a slip of the mouse, would make isolated cells a macrometastasis of metres."""
