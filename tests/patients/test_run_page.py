@@ -13,6 +13,7 @@ from nodescan.patients.patient_files import write_staging
 from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
 from tests.patients.made_reports import report, staged_by, write_run
+from tests.reports.factory import RUN
 from tests.reports.test_html_report import Page
 
 HEAD = "slide_id,patient_id,node_id,sentinel,nodes_removed,stain"
@@ -24,7 +25,7 @@ def a_run(folder: Path, reports: Sequence[SlideReport] = ()) -> Path:
     failed = report("c", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),))
     made = reports or [report("a", (900.0,)), report("b"), failed]
     run = write_run(folder / "run", made)
-    write_summary_page(made, run, asked=len(made))
+    write_summary_page(made, run, asked=len(made), run=RUN)
     return run
 
 
@@ -114,7 +115,7 @@ def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> N
     clear = near | {"may_be": []}
     lower = near | {"at_least": True}
     patients = [{"patient_id": name} | one for name, one in (("A", near), ("B", clear), ("C", lower))]
-    text = with_patients(render([], tmp_path, asked=1), {"patients": patients}, tmp_path)
+    text = with_patients(render([], tmp_path, asked=1, run=RUN), {"patients": patients}, tmp_path)
     assert "2 of 3 patients determined, 1 of them borderline; the others have" in Page(text).text
     rows = re.findall(r'class="(status-\w+)" data-label="Status">([^<]*)<', text)
     assert rows == [
@@ -164,7 +165,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
     patient = {"patient_id": bad, "stage": bad, "category": None, "at_least": False, "may_be": [bad]}
     patient |= {"software_stage": f"x{bad}", "corrections": [{"slide_id": "a --><b>"}]}
     made = report("a", (900.0,))
-    text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1)
+    text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1, run=RUN)
     stages = {"patients": [patient], "slides_of_other_stains": [bad]}
     told = with_patients(text, stages, tmp_path)
     tags = [tag for tag, _ in Page(told).tags]
@@ -178,7 +179,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
 def test_a_long_list_of_slides_is_cut(tmp_path: Path) -> None:
     """patients.json has them all."""
     stages = {"patients": [{"patient_id": "A"}], "slides_not_run": [f"s{n}" for n in range(MOST_NAMED + 3)]}
-    assert "s19 and 3 more." in with_patients(render([], tmp_path, asked=1), stages, tmp_path)
+    assert "s19 and 3 more." in with_patients(render([], tmp_path, asked=1, run=RUN), stages, tmp_path)
 
 
 @pytest.mark.parametrize(
