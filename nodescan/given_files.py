@@ -34,6 +34,11 @@ def check_file(path: Path) -> None:
     _pipe_at(path)
 
 
+def is_pipe(path: Path) -> bool:
+    """Whether a shell made it, as of <(...). Raises OSError, see check_file."""
+    return _pipe_at(path) is not None
+
+
 def _pipe_at(path: Path) -> tuple[int, int] | None:
     """Device and number of a pipe that a shell made; None for a file. Raises OSError, see check_file."""
     state = path.stat()

@@ -27,6 +27,7 @@ _FEWEST_SHADES = 4
 """Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
 
 _MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
+_WEBP = 50001  # tag 259, by libtiff's number; the libtiff of Pillow can't read it
 _FIVE_SIX_FIVE = "BGR;16"  # Pillow's raw mode of a BMP with 5, 6 and 5 bits
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _BITS, _HIGHEST, _SIXTEEN_BITS, _MULTIPLIED = 8, 255, ";16", ("RGBa", "La")  # Pillow's raw modes
@@ -127,6 +128,11 @@ def check_stored(path: Path, image: Image.Image) -> None:
     must paint it black, as those of label images do. Pillow turns the values of a TIFF round whose 0 is white, and
     scrambles one that is to be turned.
     """
+    if tiff_tags(image).get(TiffImagePlugin.COMPRESSION) == _WEBP:
+        raise AnnotationError(
+            f"{path.name}: is compressed as WebP, which isn't read in a TIFF; save the mask as PNG, or as TIFF "
+            "compressed by LZW or Deflate"
+        )
     pages = _as_large_pages(image)
     if pages > 1:
         raise AnnotationError(
@@ -215,11 +221,8 @@ def _raw_modes(image: Image.Image) -> list[str]:
 
 def _is_lossy(image: Image.Image) -> bool:
     """Whether the file may hold other values than were saved, by its format or a TIFF's compression."""
-    return image.format in ("JPEG", "JPEG2000", "WEBP") or str(image.info.get("compression")) in (
-        "jpeg",
-        "tiff_jpeg",
-        "webp",
-    )
+    compressed = str(image.info.get("compression")) in ("jpeg", "tiff_jpeg")
+    return image.format in ("JPEG", "JPEG2000", "WEBP") or compressed
 
 
 def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:

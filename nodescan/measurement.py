@@ -1,15 +1,16 @@
 """ONE MASK OR OUTLINE FILE, FROM FILE TO MEASURED DEPOSITS: what `nodescan measure` does, with no network involved."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from shapely import affinity
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
@@ -25,7 +26,7 @@ from nodescan.imaging.joining import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
-from nodescan.stated_sizes import STATED_TOLERANCE, stated_notes
+from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -51,8 +52,6 @@ _EDGE = {
 
 CUT_NOT_STATED = "outlines don't say what lies beyond them: if tumour goes on there, size and class are lower bounds"
 """Said of a file of outlines that isn't nodescan's own."""
-
-_OUTLINE_SUFFIXES = (".xml", ".geojson", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_
     value: which pixel value is tumour (None: all but 0). Raises UsageError where the command must say more or
     less, AnnotationError where the file can't be used.
     """
-    outlines = path.suffix.lower() in _OUTLINE_SUFFIXES
+    outlines = outline_format(path) is not None
     coarsest_um = COARSEST_OUTLINE_UM if outlines else COARSEST_GIVEN_UM
     if mpp is not None and not all(FINEST_GIVEN_UM <= side <= coarsest_um for side in (mpp.x, mpp.y)):
         given = " x ".join(f"{side:g}" for side in dict.fromkeys((mpp.x, mpp.y)))
@@ -153,7 +152,7 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             "no group, or to be ignored); put them into a group or class, such as Tumor"
         )
     drawn = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
-    deposits = tuple(_as_stated(deposit, outlines, mpp) for deposit in drawn)
+    deposits = _as_stated(drawn, outlines, mpp)
     said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
     as_stated = bool(drawn) and outlines.lesions().within(said)
     notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
@@ -165,16 +164,29 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     return Measurement(path, mpp, SpacingSource.USER, deposits, largest_class(deposits), notes, as_stated)
 
 
-def _as_stated(deposit: Deposit, outlines: Outlines, mpp: Spacing) -> Deposit:
-    """With the largest uncertainty that the file states of its outlines beside the drawing's own (root of squares).
-
-    It is cut off where the file states that of any of its outlines.
+def _as_stated(drawn: Sequence[Deposit], outlines: Outlines, mpp: Spacing) -> tuple[Deposit, ...]:
+    """Each with the largest uncertainty that the file states of its outlines beside the drawing's own (root of
+    squares), and cut off where the file states that of any of its outlines.
     """
-    shape = affinity.scale(to_shape(deposit.outline), 1 / mpp.x, 1 / mpp.y, origin=(0, 0))
-    stated_um = max((um for part, um in outlines.unsure if shapely.intersects(part, shape)), default=0.0)
-    whole_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um))
-    cut_off = any(size.said.cut_off and shapely.intersects(size.outline, shape) for size in outlines.stated)
-    return replace(deposit, diameter_uncertainty_um=whole_um, cut_off=cut_off)
+    tree = shapely.STRtree(in_pixels(drawn, mpp))
+    stated_um = [0.0] * len(drawn)
+    for part, um in outlines.unsure:
+        for index in tree.query(part, predicate="intersects"):
+            stated_um[index] = max(stated_um[index], um)
+    cut_off = {
+        int(index)
+        for size in outlines.stated
+        if size.said.cut_off
+        for index in tree.query(size.outline, predicate="intersects")
+    }
+    return tuple(
+        replace(
+            deposit,
+            diameter_uncertainty_um=Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um[index])),
+            cut_off=index in cut_off,
+        )
+        for index, deposit in enumerate(drawn)
+    )
 
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

@@ -31,8 +31,7 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
     deposits: as measured in the same outlines, in um; spacing: um per px of these. The class that goes with the stated
     size is by size alone. So is the measured one that a name is held against: cells or a reader may have given another.
     """
-    shapes = [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
-    tree = shapely.STRtree(shapes)
+    tree = shapely.STRtree(in_pixels(deposits, spacing))
     by_size: list[str] = []
     by_name: list[str] = []
     for size in sizes:
@@ -48,6 +47,11 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
         *_first(by_size, "so are {}: as several foci, or of another class"),
         *_first(by_name, "so are {}: named after another class"),
     )
+
+
+def in_pixels(deposits: Sequence[Deposit], spacing: Spacing) -> list[shapely.Geometry]:
+    """Their outlines in the pixels that they were drawn in."""
+    return [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
 
 
 def _first(said: Sequence[str], others: str) -> tuple[str, ...]:

@@ -14,11 +14,14 @@ from PIL import Image
 from nodescan.annotations import read_outlines
 from nodescan.config import load_config
 from nodescan.csv_rows import read_lines
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, NodescanError
 from nodescan.given_files import given_bytes
 from nodescan.labels import read_labels
 from nodescan.mask_images import read_mask_image
+from nodescan.measurement import measure_file
 from nodescan.patients.correction_rows import corrections_file, read_corrections
+from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from training.configurations import configuration_text
 
 READERS: list[tuple[str, Callable[[Path], object]]] = [
@@ -104,6 +107,21 @@ def test_a_mask_that_a_shell_pipes_in_is_read(piped: Callable[[bytes], Path], ki
     file = io.BytesIO()
     Image.fromarray(mask).save(file, kind)
     assert (read_mask_image(piped(file.getvalue())).values == mask).all()
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_outlines_that_a_shell_pipes_in_are_measured(
+    tmp_path: Path, piped: Callable[[bytes], Path], mark: bytes
+) -> None:
+    """A pipe has no ending that tells its format: how it begins does, after a byte order mark, too."""
+    files = asap(tmp_path / "a.xml", ("Tumor", SQUARE)), geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)])])
+    for file in files:
+        found, piped_in = (
+            measure_file(path, mpp=Spacing.square(0.5), value=None, joining_gap_um=Micrometers(0.0))
+            for path in (file, piped(mark + file.read_bytes()))
+        )
+        assert found.largest_deposit_um
+        assert piped_in.largest_deposit_um == found.largest_deposit_um
 
 
 def test_a_damaged_mask_that_a_shell_pipes_in_is_told_as_such(piped: Callable[[bytes], Path]) -> None:

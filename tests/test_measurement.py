@@ -416,6 +416,17 @@ def test_a_file_of_several_images_of_one_size_is_refused(tmp_path, name):
         measured(tmp_path / name)
 
 
+def test_a_tiff_compressed_as_webp_is_not_called_damaged(tmp_path):
+    """libtiff in Pillow can't read it: the file is whole, and a copy of it would be no better."""
+    Image.fromarray(bar()).save(tmp_path / "m.tif", compression="tiff_lzw")
+    content = (tmp_path / "m.tif").read_bytes()
+    lzw, webp = (struct.pack("<HHIH", 259, 3, 1, number) for number in (5, 50001))
+    assert content.count(lzw) == 1
+    (tmp_path / "m.tif").write_bytes(content.replace(lzw, webp))
+    with pytest.raises(AnnotationError, match=r"m.tif: is compressed as WebP, .*; save the mask as PNG, or as TIFF"):
+        measured(tmp_path / "m.tif")
+
+
 def test_of_a_pyramid_the_first_image_must_be_the_largest(tmp_path):
     """Reduced copies behind it are remarked upon; before it one would be measured at half its size."""
     whole, half = Image.fromarray(bar()), Image.fromarray(bar()[::2, ::2])
@@ -538,6 +549,17 @@ def test_a_statement_of_what_is_cut_off_is_understood_or_refused(tmp_path, value
             measured(path)
     else:
         assert [deposit.cut_off for deposit in measured(path).deposits] == [bool(value)]
+
+
+def test_what_a_file_states_of_an_outline_goes_with_no_other_deposit(tmp_path):
+    """Of three of falling size the second is cut off, the third 30 um unsure."""
+    boxes = [[(x, 0), (x + side, 0), (x + side, side), (x, side)] for x, side in ((0, 300), (400, 200), (700, 100))]
+    features = [feature([closed(box)], "Tumor") for box in boxes]
+    features[1]["properties"]["measurements"] = {"Diameter um": 282.8, "Cut off": 1}
+    features[2]["properties"]["measurements"] = {"Diameter uncertainty um": 30.0}
+    found = measured(geojson(tmp_path / "a.geojson", features)).deposits
+    assert [one.cut_off for one in found] == [False, True, False]
+    assert [one.diameter_uncertainty_um > 30 for one in found] == [False, False, True]
 
 
 @pytest.mark.parametrize(("length_px", "refused"), [(104_990, False), (105_100, True)])

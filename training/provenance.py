@@ -8,8 +8,8 @@ from nodescan.inference.card import Decision, ModelCard, find_model, load_card
 
 UNMEASURED_FACTOR = 2.8
 """How many standard uncertainties "±" is on the card of a model for which it was not measured: as many as on the
-released model's card, where 44 found deposits ask for them. With two, as for normal errors of known parts, "±" held the
-true size of 32 of 40 held-back deposits (docs/decisions.md). Nothing says that another model's sizes are truer."""
+released model's card, where 44 found deposits ask for them. With two, as for normal errors of known parts, "±" holds
+the true size of 32 of 40 held-back deposits (docs/decisions.md). Nothing says that another model's sizes are truer."""
 
 UNTUNED = Decision(
     smoothing_um=20.0,

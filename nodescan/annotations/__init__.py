@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
+from nodescan.annotations.formats import ASAP_XML, GEOJSON, outline_format
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature, stated_of
 from nodescan.domain.naming import few, how_many
@@ -72,12 +73,12 @@ class Outlines:
 
 
 def read_outlines(path: Path) -> Outlines:
-    """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file.
+    """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file, or of a pipe that holds one.
 
     Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full.
     """
-    readers = {".xml": read_asap, ".geojson": read_geojson, ".json": read_geojson}
-    reader = readers.get(path.suffix.lower())
+    readers = {ASAP_XML: read_asap, GEOJSON: read_geojson, None: None}
+    reader = readers[outline_format(path)]
     if reader is None:
         raise AnnotationError(
             f"{path.name}: outlines are read from .xml (ASAP) or .geojson (QuPath), not {path.suffix!r}"

@@ -57,7 +57,7 @@ class RunFiles:
 
     def _write_page(self) -> None:
         asked, others = len(self._refs), self.others
-        write_summary_page(self.reports, self._folder, asked=asked, others=others, run=self._run)
+        write_summary_page(self.reports, self._folder, asked=asked, run=self._run, others=others)
         tell_patients(self._folder)
 
     @property

@@ -254,9 +254,9 @@ class Staged:
         return bool(self.may_be) and self.lowest != self.may_be[0]
 
     @property
-    def class_against_size(self) -> bool:
+    def class_by_reader(self) -> bool:
         """Whether a reader's class that the category may hang on is not that of the deposit's size."""
-        return any(note.code == "class_against_size" for note in self.notes)
+        return any(note.code in ("class_against_size", "micro_by_reader") for note in self.notes)
 
     @property
     def category(self) -> str | None:

@@ -12,7 +12,7 @@ SCORE_DEFINITION = (
 )
 """For challenge files the same: the highest confidence of the file.
 
-On the 40 composite slides that settings were tuned on (30 with tumour; the released weights 3c03ccbe5309 in int8) its
+On the 40 composite slides that settings are tuned on (30 with tumour; the released weights 3c03ccbe5309 in int8) its
 AUC is 0.900 (95 % 0.795 to 0.973), as that of the highest cell after the card's smoothing and of the greatest diameter.
 Others: the highest cell after smoothing over 64 um 0.907 (0.806 to 0.985), the mean of the largest deposit 0.850, the
 highest cell 0.817, the mean of the 20 highest cells 0.813."""

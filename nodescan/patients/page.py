@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from nodescan import __version__
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import TOLD_FIRST
+from nodescan.domain.flags import TOLD_FIRST, codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
@@ -42,6 +42,11 @@ _BY_READER = {
     Metastasis.MACRO: "At least one macrometastasis in the sections examined, by the reader's class.",
 }
 """What is said of them where the largest size has another class."""
+
+_MICRO_BY_READER = "Micrometastases in the sections examined, by the reader's class."
+
+_BY_CELLS = frozenset({"cell_count_decides", "cell_count_dispersed"})
+"""Notes on a micrometastasis up to 0.2 mm that needs no reader's word."""
 
 _BY_SPLIT = (
     "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
@@ -174,8 +179,12 @@ def _by_reader(staged: Staged) -> str:
     """Whose class it is where the largest size has another one; "" where it has this one, or no reader said so."""
     found, largest = staged.specimen.largest_class, staged.specimen.largest
     longest_um = None if largest is None else largest.largest_um
-    by_size = longest_um is not None and classify(longest_um) is found
-    return _BY_READER.get(found, "") if staged.class_against_size and not by_size else ""
+    by_size = None if longest_um is None else classify(longest_um)
+    if by_size is found or not staged.class_by_reader:
+        return ""
+    if (by_size, found) == (Metastasis.ITC, Metastasis.MICRO):
+        return _MICRO_BY_READER if not codes_of(staged.notes) & _BY_CELLS else ""
+    return _BY_READER.get(found, "")
 
 
 def _decisive(staged: Staged) -> list[str]:
@@ -211,7 +220,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    reader = ", or the reader's class" if staged.class_against_size else ""
+    reader = ", or the reader's class" if staged.class_by_reader else ""
     rule = "not counted as positive" if found is Metastasis.ITC else f"{TILE_RULES[found]}{reader}"
     unsure = n_borderline(staged, found)
     number = count.words if staged.specimen.nodes else UNDETERMINED

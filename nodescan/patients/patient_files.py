@@ -189,6 +189,7 @@ def _patient(result: PatientResult) -> Json:
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
         "software_stage": None if result.software is None else result.software.words,
+        "software_may_be": [] if result.software is None else _may_be(result.software),
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
         "n_nodes": staged.specimen.n_nodes,

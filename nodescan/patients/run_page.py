@@ -15,7 +15,7 @@ from nodescan.domain.staging import may_be_words
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
 from nodescan.patients.synoptic import borderline_of_them
-from nodescan.reports.class_doubts import scale_doubt
+from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
 from nodescan.whole_files import output_errors, text_bytes, write_beside
@@ -33,20 +33,29 @@ _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 @dataclass(frozen=True, slots=True)
 class PatientLine:
     """One patient, specimen and side as text, "" where there is nothing. link: relative. determined: by the sizes as
-    measured, see `may_be`. scale: that a pixel size is in doubt. software: the stage before a review."""
+    measured, see `may_be`. doubt: what else the stage may hang on. software: the stage before a review, with what it
+    may be by its sizes."""
 
     name: str
     link: str
     stage: str
     determined: bool
     may_be: str
-    scale: str
+    doubt: str
     software: str
 
     @property
     def borderline(self) -> bool:
         """Whether it is called determined although its sizes leave more than one category."""
         return self.determined and bool(self.may_be)
+
+    @property
+    def reviewed(self) -> str:
+        """That a reader reviewed it, with the software's own result where that is another."""
+        if not self.software:
+            return ""
+        same = self.software == _with_doubt(self.stage, self.may_be)
+        return "as reviewed" if same else f"as reviewed; software alone: {self.software}"
 
 
 def tell_patients(folder: Path) -> None:
@@ -92,16 +101,28 @@ def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine,
 
 
 def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> PatientLine:
-    may_be = may_be_words(_words(patient.get("may_be")), at_least=patient.get("at_least") is True)
+    codes = [note.get("code") for note in dicts(patient.get("notes"))]
+    software = str(patient.get("software_stage") or "")
+    software_may_be = _borderline(patient.get("software_may_be"), at_least=software.startswith("at least "))
     return PatientLine(
         name=" ".join(filter(None, names)),
         link=f"./{PAGES}/{quote(page.name, safe='')}" if page.is_file() else "",
         stage=str(patient.get("stage")),
         determined=patient.get("category") is not None and patient.get("at_least") is False,
-        may_be=f"borderline: {may_be}" if may_be else "",
-        scale=scale_doubt([note.get("code") for note in dicts(patient.get("notes"))]),
-        software=str(patient.get("software_stage") or ""),
+        may_be=_borderline(patient.get("may_be"), at_least=patient.get("at_least") is True),
+        doubt="; ".join(noted_doubts(codes, classed=patient.get("category") is not None)),
+        software=_with_doubt(software, software_may_be),
     )
+
+
+def _borderline(categories: object, *, at_least: bool) -> str:
+    """What a stage may be by its sizes; categories: of a JSON file."""
+    words = may_be_words(_words(categories), at_least=at_least)
+    return f"borderline: {words}" if words else ""
+
+
+def _with_doubt(stage: str, may_be: str) -> str:
+    return ", ".join(filter(None, (stage, may_be)))
 
 
 def _left_out(stages: Mapping[str, Any]) -> list[str]:

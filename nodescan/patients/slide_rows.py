@@ -100,12 +100,12 @@ def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
 def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
     """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
     another = {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
-    apart = dict(another)
+    copies: dict[str, str] = {}
     for group in _copies(rows, reports, another):
         for row in group:
             others = (other for other in group if _node(other) != _node(row))
-            apart[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
-    return apart
+            copies[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
+    return another | copies
 
 
 def copies_told(

@@ -6,7 +6,7 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.staging import AJCC8, CountRange, may_be_words
-from nodescan.reports.class_doubts import scale_doubt
+from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import bound_words
 
@@ -63,7 +63,8 @@ def borderline_words(staged: Staged) -> str:
 
 def doubt_words(staged: Staged) -> str:
     """What must not be overlooked beside the stage; "" where there is nothing."""
-    return "; ".join(filter(None, (borderline_words(staged), scale_doubt(codes_of(staged.notes)))))
+    noted = noted_doubts(codes_of(staged.notes), classed=staged.category is not None)
+    return "; ".join(filter(None, (borderline_words(staged), *noted)))
 
 
 def stage_words(staged: Staged) -> str:
@@ -86,7 +87,7 @@ def _count_note(found: Metastasis, staged: Staged) -> str:
     """How many nodes may count or not, by a size that is within its uncertainty of a limit; and whose class counts."""
     unsure = n_borderline(staged, found)
     notes = [f"{unsure} borderline by size, which may or may not count here"] if unsure else []
-    return "; ".join([*notes, _BY_READER] if staged.class_against_size else notes)
+    return "; ".join([*notes, _BY_READER] if staged.class_by_reader else notes)
 
 
 def _status(staged: Staged) -> str:

@@ -92,15 +92,15 @@ def write_summary_page(
     folder: Path,
     *,
     asked: int,
+    run: RunFacts,
     others: OtherReports = NO_OTHERS,
-    run: RunFacts | None = None,
 ) -> None:
     """Write summary.html into the run's folder. asked: slides asked for, more than there are reports in a stopped run.
 
     others: reports in the folder that the page counts and doesn't list. Raises OutputError. Making it takes about a
     millisecond for five slides, so it is made at the end and not after each slide.
     """
-    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, others=others, run=run)))
+    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, run=run, others=others)))
 
 
 def render(
@@ -108,8 +108,8 @@ def render(
     folder: Path,
     *,
     asked: int,
+    run: RunFacts,
     others: OtherReports = NO_OTHERS,
-    run: RunFacts | None = None,
 ) -> str:
     """The page as text; what it links to is what lies in `folder` now. Its slots are for the room of the patients."""
     complete = sum(report.status is Status.COMPLETE for report in reports)
@@ -119,7 +119,7 @@ def render(
         headline=f"{complete} of {how_many(asked, 'slide')} complete",
         not_run=asked - len(reports),
         others=other_words(others),
-        made=() if run is None else made_words(run, reports),
+        made=made_words(run, reports),
         unmeasured=_unmeasured(reports),
         worst=worst_status(reports, asked=asked).value,
         outcomes=outcomes(reports),

@@ -13,7 +13,7 @@ from nodescan.domain.staging import AJCC8
 from nodescan.patients.restage import Staging
 from nodescan.reports.other_reports import other_reports
 from nodescan.reports.summary_page import render
-from tests.reports.factory import VARIANTS
+from tests.reports.factory import RUN, VARIANTS
 from tests.reports.test_html_report import Page
 
 
@@ -69,4 +69,4 @@ def test_a_missing_pixel_size_has_its_cure_beside_the_command(
     print_batch(BatchResult(Path("out"), (report,), (), 0), ("nodescan", "run", "slides"))
     cure = "After fixing the causes (for a missing pixel size with --mpp UM, or the manifest's column mpp), "
     assert (cure + "scan only these slides with: nodescan run slides" in capsys.readouterr().out) is told
-    assert (cure + "the same command" in Page(render([report], Path("out"), asked=1)).text) is told
+    assert (cure + "the same command" in Page(render([report], Path("out"), asked=1, run=RUN)).text) is told

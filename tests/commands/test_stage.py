@@ -18,7 +18,7 @@ from nodescan.domain.slide import SpacingSource
 from nodescan.errors import OutputError, UsageError
 from nodescan.reports.summary_page import write_summary_page
 from tests.patients.made_reports import report, write_csv, write_run
-from tests.reports.factory import read_aloud
+from tests.reports.factory import RUN, read_aloud
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(stage.stage)
@@ -60,7 +60,7 @@ def test_a_pixel_size_that_was_corrected_since_the_scan_is_no_stage_s(tmp_path: 
 def test_the_index_of_the_run_tells_what_was_staged(tmp_path: Path) -> None:
     """In the run's own folder, where the page of before would tell nothing of the review."""
     run, manifest = a_run(tmp_path)
-    write_summary_page([report("a", (900.0,)), report("b")], run, asked=2)
+    write_summary_page([report("a", (900.0,)), report("b")], run, asked=2, run=RUN)
     assert stage(str(run), "--manifest", str(manifest)) == 1
     told = (run / "summary.html").read_text(encoding="utf-8")
     assert "1 of 2 patients determined" in told

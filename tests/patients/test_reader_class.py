@@ -3,15 +3,19 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.flags import Flag
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
 from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT
 from tests.patients.made_reports import report, staged_by, write_run
 
+HEAD = "slide_id,patient_id,node_id,sentinel,nodes_removed"
 REPLACED = "A reader's class replaces that of the size."
 READER = "the reader's class counts where it is not that of the size"
 
@@ -24,7 +28,7 @@ def reviewed(folder: Path, *review: str) -> Staging:
     """A patient with a node of a macrometastasis and one of a micrometastasis."""
     run = write_run(folder / "run", [report("a", (2610.0,)), report("b", (610.0,))])
     rows = ("a,A,1,yes,2", "b,A,2,yes,2")
-    return staged_by(run, "slide_id,patient_id,node_id,sentinel,nodes_removed", *rows, review=review)
+    return staged_by(run, HEAD, *rows, review=review)
 
 
 def page_of(staging: Staging, folder: Path) -> str:
@@ -55,6 +59,26 @@ def test_a_class_that_no_size_tells_is_the_readers(
     (patient,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
     notes = {element["element"]: element["note"] for element in patient["synoptic"]}
     assert {notes[element] for element in (MACRO_ELEMENT, MICRO_ELEMENT, ITC_ELEMENT)} == {READER}
+
+
+def test_a_micrometastasis_by_the_readers_word_is_the_readers(tmp_path: Path) -> None:
+    """Of a deposit up to 0.2 mm; but not where another node's deposit is one by its size, or by counted cells."""
+    small = report("a", (150.0,))
+    counted = replace(small.deposits[0], cells=400, cells_uncertainty=50, metastasis=Metastasis.MICRO)
+    by_cells = replace(
+        report("b", (150.0,), flags=(Flag("cell_count_decides", "400 cells."),)),
+        deposits=(counted,),
+        metastasis=Metastasis.MICRO,
+    )
+    rows = ("a,A,1,yes,2", "b,A,2,yes,2")
+    readers = {}
+    for name, other in (("small", report("b", (140.0,))), ("sized", report("b", (610.0,))), ("counted", by_cells)):
+        run = write_run(tmp_path / name / "run", [small, other])
+        staging = staged_by(run, HEAD, *rows, review=("a,1,,,class,micro,R",))
+        text = page_of(staging, tmp_path / name / "out")
+        readers[name] = "Micrometastases in the sections examined, by the reader's class." in text
+        assert "or more than 200 cells, or the reader's class" in text
+    assert readers == {"small": True, "sized": False, "counted": False}
 
 
 def test_a_macrometastasis_by_its_size_stays_one_by_its_size(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from nodescan.patients.patient_files import write_staging
 from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
 from tests.patients.made_reports import report, staged_by, write_run
+from tests.reports.factory import RUN
 from tests.reports.test_html_report import Page
 
 HEAD = "slide_id,patient_id,node_id,sentinel,nodes_removed,stain"
@@ -24,7 +25,7 @@ def a_run(folder: Path, reports: Sequence[SlideReport] = ()) -> Path:
     failed = report("c", status=Status.FAILED, flags=(Flag("unreadable", "the file is truncated"),))
     made = reports or [report("a", (900.0,)), report("b"), failed]
     run = write_run(folder / "run", made)
-    write_summary_page(made, run, asked=len(made))
+    write_summary_page(made, run, asked=len(made), run=RUN)
     return run
 
 
@@ -85,6 +86,21 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     assert with_patients(text, {}, run) == before
 
 
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [
+        ("a,1,,,resize,1900,KM,", "pN1mi(sn)<small>as reviewed; software alone: pN1mi(sn), borderline: pN1mi or pN1a"),
+        ("a,1,,,accept,,KM,", "pN1mi(sn)<small>borderline: pN1mi or pN1a</small><small>as reviewed</small>"),
+    ],
+)
+def test_what_the_softwares_own_sizes_leave_open_stands_beside_a_reviewed_stage(
+    tmp_path: Path, review: str, told: str
+) -> None:
+    """As on the patient's page: a reader settled what 4 um of uncertainty left open, or left it so."""
+    run = a_run(tmp_path, [report("a", (1998.0,), flags=(Flag("borderline", "Near 2 mm."),))])
+    assert told in staged(run, "a,A,1,yes,1,", corrections=[review])
+
+
 @pytest.mark.parametrize("at_least", [False, True])
 def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_path: Path, at_least: bool) -> None:
     """Without "at least" a reader would take the higher of the two for the most that it can be."""
@@ -99,7 +115,7 @@ def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> N
     clear = near | {"may_be": []}
     lower = near | {"at_least": True}
     patients = [{"patient_id": name} | one for name, one in (("A", near), ("B", clear), ("C", lower))]
-    text = with_patients(render([], tmp_path, asked=1), {"patients": patients}, tmp_path)
+    text = with_patients(render([], tmp_path, asked=1, run=RUN), {"patients": patients}, tmp_path)
     assert "2 of 3 patients determined, 1 of them borderline; the others have" in Page(text).text
     rows = re.findall(r'class="(status-\w+)" data-label="Status">([^<]*)<', text)
     assert rows == [
@@ -122,6 +138,20 @@ def test_a_pixel_size_in_doubt_stands_beside_the_stage(tmp_path: Path) -> None:
     assert ['<strong class="pill">pixel size in doubt</strong>' in page for page in pages] == [True, False]
 
 
+@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "may_be_two_foci"])
+def test_one_deposit_or_several_stands_beside_the_stage(tmp_path: Path, code: str) -> None:
+    """Where the class of a node hangs on it, and there is a stage: in the row, and on the patient's own page."""
+    flag, gone = Flag(code, "Check whether they are connected."), Flag("unread_tissue", "Some was unread.")
+    unclassed = report("b", status=Status.INCOMPLETE, flags=(gone, flag))
+    run = a_run(tmp_path, [report("a", (900.0,), flags=(flag,)), unclassed, report("c", (900.0,))])
+    text = staged(run, *(f"{name.lower()},{name},1,yes,1," for name in "ABC"))
+    doubt = "one deposit or several"
+    rows = re.findall(r'data-label="Stage">(.*?)</td>', text)
+    assert [f"<small>{doubt}</small>" in row for row in rows] == [True, False, False]
+    pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "ABC"]
+    assert [f'<strong class="pill">{doubt}</strong>' in page for page in pages] == [True, False, False]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)
@@ -135,7 +165,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
     patient = {"patient_id": bad, "stage": bad, "category": None, "at_least": False, "may_be": [bad]}
     patient |= {"software_stage": f"x{bad}", "corrections": [{"slide_id": "a --><b>"}]}
     made = report("a", (900.0,))
-    text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1)
+    text = render([replace(made, slide=replace(made.slide, slide_id="a --><b>"))], tmp_path, asked=1, run=RUN)
     stages = {"patients": [patient], "slides_of_other_stains": [bad]}
     told = with_patients(text, stages, tmp_path)
     tags = [tag for tag, _ in Page(told).tags]
@@ -149,7 +179,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
 def test_a_long_list_of_slides_is_cut(tmp_path: Path) -> None:
     """patients.json has them all."""
     stages = {"patients": [{"patient_id": "A"}], "slides_not_run": [f"s{n}" for n in range(MOST_NAMED + 3)]}
-    assert "s19 and 3 more." in with_patients(render([], tmp_path, asked=1), stages, tmp_path)
+    assert "s19 and 3 more." in with_patients(render([], tmp_path, asked=1, run=RUN), stages, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from math import pi
 from pathlib import Path
@@ -18,6 +19,7 @@ from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.report import ModelIdentity, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
+from nodescan.reports.summary_page import RunFacts
 
 SPACING = Spacing(MicronsPerPixel(0.25), MicronsPerPixel(0.2525))
 WIDTH_PX, HEIGHT_PX = 56_000, 40_000
@@ -25,6 +27,7 @@ BOUNDS = BoundsUm(Micrometers(500.0), Micrometers(252.5), Micrometers(13_000.0),
 OVERVIEW_UM = 16.0
 CELL_UM = 32.0
 FOLDER = Path("/archive/Jane Doe 1961")
+RUN = RunFacts(datetime(2026, 3, 1, 9, 5, tzinfo=UTC), ModelIdentity("pcam", "p4m", "ab" * 32, 0.5, "cd" * 32))
 
 
 def ellipse(

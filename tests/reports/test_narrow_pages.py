@@ -11,7 +11,7 @@ from nodescan.reports.html_report import render
 from nodescan.reports.page import key_facts
 from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.browser import dom, needs_browser
-from tests.reports.factory import ITC, result
+from tests.reports.factory import ITC, RUN, result
 
 PHONE_PX = 360
 LONG = "CAMELYON17_patient_004_node_4_scan_2_HE_section_level_3_of_5_block_A12_re_x"
@@ -47,7 +47,7 @@ def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     found = result((near, replace(ITC, id=2)), slide_id=LONG)
     assert key_facts(found.report)[0].value == "at least 0.20004 ± 0.01300 mm"
     assert too_wide(render(found), tmp_path / "slide") == ""
-    assert too_wide(summary_page.render([found.report], tmp_path, asked=1), tmp_path / "summary") == ""
+    assert too_wide(summary_page.render([found.report], tmp_path, asked=1, run=RUN), tmp_path / "summary") == ""
 
 
 @needs_browser

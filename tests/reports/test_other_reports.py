@@ -7,6 +7,7 @@ import pytest
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports, other_reports, other_words
 from nodescan.reports.summary_page import render
 from tests.patients.made_reports import report, write_findings
+from tests.reports.factory import RUN
 from tests.reports.test_html_report import Page
 
 
@@ -35,7 +36,9 @@ def test_what_has_no_result_is_named(tmp_path: Path, content: str | None) -> Non
 
 def test_the_page_names_its_table_for_this_run_where_others_are_left_out(tmp_path: Path) -> None:
     """ "All slides" over one of nine, beside "1 of 1 slide complete", would hide eight."""
-    some, none = (render([report("a")], tmp_path, asked=1, others=one) for one in (OtherReports(8, ("b<",)), NO_OTHERS))
+    some, none = (
+        render([report("a")], tmp_path, asked=1, run=RUN, others=one) for one in (OtherReports(8, ("b<",)), NO_OTHERS)
+    )
     assert "Not listed here: 8 more reports of earlier runs in this folder, 1 of them without a result (b<)." in (
         Page(some).text
     )

@@ -5,7 +5,6 @@ import hashlib
 import html
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from nodescan import __version__
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, ModelIdentity, SlideReport
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
 from nodescan.domain.units import Micrometers
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
@@ -29,7 +28,7 @@ from nodescan.reports.summary_page import (
 )
 from nodescan.reports.wording import class_words
 from tests.reports.browser import dom, needs_browser
-from tests.reports.factory import FOLDER, MICRO, VARIANTS, result
+from tests.reports.factory import FOLDER, MICRO, RUN, VARIANTS, result
 from tests.reports.test_html_report import Page
 
 KINDS = ("macro", "itc", "negative", "incomplete_micro", "incomplete_nothing", "unmeasurable", "failed")
@@ -69,7 +68,7 @@ def test_counts_follow_the_reports() -> None:
 def test_the_index_says_where_uncertainties_were_not_measured(variant: str, measured: bool, told: bool) -> None:
     """Of sizes alone: a run without a deposit states none."""
     one = report(variant)
-    page = render([replace(one, model=replace(one.model, uncertainty_measured=measured))], FOLDER, asked=1)
+    page = render([replace(one, model=replace(one.model, uncertainty_measured=measured))], FOLDER, asked=1, run=RUN)
     assert ("of deposits, but that was not measured for this model." in html.unescape(page)) is told
 
 
@@ -84,13 +83,12 @@ def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
         text = render(reports, tmp_path, asked=len(reports), run=run)
         return re.findall(r"<li>(.*?)</li>", text[text.index('<ul class="meta">') : text.index("</header>")])[1:-1]
 
-    run = RunFacts(datetime(2026, 3, 1, 9, 5, tzinfo=UTC), ModelIdentity("pcam", "p4m", "ab" * 32, 0.5, "cd" * 32))
     ran = f"Run of 2026-03-01 09:05 UTC by nodescan {__version__}"
     model = f"Model pcam (weights {'ab' * 6}, card {'cd' * 6})"
     own, failed = made_by(__version__, "a"), report("failed", "c")
-    assert head(run, own, failed) == [ran, model]
-    assert head(replace(run, kept=frozenset("a")), own, failed) == [ran, "1 report kept from earlier runs", model]
-    kept = head(replace(run, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
+    assert head(RUN, own, failed) == [ran, model]
+    assert head(replace(RUN, kept=frozenset("a")), own, failed) == [ran, "1 report kept from earlier runs", model]
+    kept = head(replace(RUN, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
     assert kept == [ran, f"2 reports kept from earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
 
 
@@ -109,7 +107,7 @@ def test_the_first_card_has_the_tone_of_the_worst(
     tmp_path: Path, variants: tuple[str, ...], not_run: int, worst: str
 ) -> None:
     """It is green only where every slide that was asked for is complete."""
-    text = render([VARIANTS[name]().report for name in variants], tmp_path, asked=len(variants) + not_run)
+    text = render([VARIANTS[name]().report for name in variants], tmp_path, asked=len(variants) + not_run, run=RUN)
     assert f'class="card answer summary {worst}"' in text
     assert (f".summary.{worst}" in text) is (worst != "complete")
 
@@ -120,7 +118,7 @@ def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
     assert part.report.at_least
     assert (class_words(part.report), part.report.class_word) == ("Macrometastasis", "macro")
     assert "at least" not in dict(classes([part.report]))["macro"].note
-    assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1)
+    assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1, run=RUN)
     assert report_as_json(part.report)["at_least"] is True
 
 
@@ -128,17 +126,17 @@ def test_what_a_class_hangs_on_stands_beside_it(tmp_path: Path) -> None:
     """In a slide's row as on its page: a size near a limit, a pixel size in doubt."""
     near = report("borderline")
     doubted = replace(near, flags=(*near.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
-    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)</td>', render([doubted], tmp_path, asked=1))
+    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)</td>', render([doubted], tmp_path, asked=1, run=RUN))
     said = "borderline: micrometastasis or macrometastasis; pixel size in doubt"
     assert row == f"Macrometastasis<small>{said}</small>"
     assert doubt(doubted) == said
-    sure = render([report("macro"), report("negative"), report("failed")], tmp_path, asked=3)
+    sure = render([report("macro"), report("negative"), report("failed")], tmp_path, asked=3, run=RUN)
     assert not re.search(r'<td role="cell" class="class [^>]*>[^/]*<small>', sure)
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:
     """With the notice on top and below, the reason in words, and no folder of the slides."""
-    text = render(reports(), tmp_path, asked=9)
+    text = render(reports(), tmp_path, asked=9, run=RUN)
     page = Page(text)
     assert page.text.count(NOT_FOR_CLINICAL_USE) == 2
     assert "3 of 9 slides complete" in page.text
@@ -154,7 +152,7 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
 
 def test_paper_is_no_phone(tmp_path: Path) -> None:
     """An A4 sheet is as narrow as a phone's layout begins: printed, the table stays one, its head on every sheet."""
-    for text in (render(reports(), tmp_path, asked=9), html_page(VARIANTS["macro"]())):
+    for text in (render(reports(), tmp_path, asked=9, run=RUN), html_page(VARIANTS["macro"]())):
         narrow = re.findall(r"@media ([^{]*max-width[^{]*)", text)
         assert narrow
         assert all(query.startswith("screen and ") for query in narrow)
@@ -164,7 +162,7 @@ def test_paper_is_no_phone(tmp_path: Path) -> None:
 def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path) -> None:
     """Not 0 foci, nor a size: what the network says of another stain is no finding."""
     nothing = replace(report("not_he", "brown"), deposits=())
-    page = Page(render([nothing, report("not_he")], tmp_path, asked=2))
+    page = Page(render([nothing, report("not_he")], tmp_path, asked=2, run=RUN))
     assert page.text.count("not judged") == 4
     assert "not all examined or judged" in page.text
     assert "0.64" not in page.text
@@ -179,7 +177,9 @@ def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
         (tmp_path / odd / name).write_bytes(b"")
         (tmp_path / "old" / name).write_bytes(b"of an earlier run: without a report.json")
     (tmp_path / odd / "report.json").write_bytes(b"")
-    write_summary_page([report("macro", odd), report("itc", "bare"), report("failed", "old")], tmp_path, asked=3)
+    write_summary_page(
+        [report("macro", odd), report("itc", "bare"), report("failed", "old")], tmp_path, asked=3, run=RUN
+    )
     text = (tmp_path / SUMMARY_HTML).read_text(encoding="utf-8")
     tags = Page(text).tags
     targets = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in ("a", "img")]
@@ -194,7 +194,7 @@ def test_nothing_that_a_slide_says_is_markup(tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
     made = report("failed", bad)
     made = replace(made, flags=(Flag(bad, bad),), slide=replace(made.slide, patient_id=bad, node_id=bad))
-    text = render([made], tmp_path, asked=1)
+    text = render([made], tmp_path, asked=1, run=RUN)
     page = Page(text.replace(re.findall(r"<script>.*?</script>", text, re.DOTALL)[-1], ""))
     assert not [tag for tag, _ in page.tags if tag in ("script", "img")]
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
@@ -203,7 +203,7 @@ def test_nothing_that_a_slide_says_is_markup(tmp_path: Path) -> None:
 
 def test_only_this_pages_script_may_run_and_nothing_is_fetched(tmp_path: Path) -> None:
     """The policy holds the script's own hash."""
-    text = render(reports(), tmp_path, asked=7)
+    text = render(reports(), tmp_path, asked=7, run=RUN)
     scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert len(scripts) == 1
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -215,7 +215,7 @@ def test_only_this_pages_script_may_run_and_nothing_is_fetched(tmp_path: Path) -
 def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
     """A network share that went away fails them all alike."""
     many = [report("failed", f"s{index:03}") for index in range(MOST_NAMES + 7)]
-    text = Page(render([*many, report("unmeasurable")], tmp_path, asked=len(many) + 1)).text
+    text = Page(render([*many, report("unmeasurable")], tmp_path, asked=len(many) + 1, run=RUN)).text
     above = text[: text.index("All slides")]
     assert above.count("the file ends early") == 1
     assert "and 7 more" in above
@@ -224,7 +224,7 @@ def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
 
 def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
     """It was stopped at once; nothing is there to sort, so nothing runs."""
-    text = render([], tmp_path, asked=3)
+    text = render([], tmp_path, asked=3, run=RUN)
     assert "3 not run" in text
     assert "<script>" not in text
 
@@ -232,7 +232,7 @@ def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
 @needs_browser
 def test_a_click_sorts_and_another_turns_it_round(tmp_path: Path) -> None:
     """Numbers from the largest, slides without one last either way, equals in their order; aria-sort says it."""
-    text = render(reports(), tmp_path, asked=7)
+    text = render(reports(), tmp_path, asked=7, run=RUN)
     text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
     probe = """<script>
     var said = [], head = document.querySelectorAll("#slides thead th")[3], button = head.querySelector("button");

@@ -33,7 +33,7 @@ class PatchScores:
     The n of sensitivity is the number of patches with tumour, that of both specificities the number without.
 
     calibration_error has none: chance alone makes each bin's part of it positive, and resampling adds that a second
-    time. Of made answers whose true error is known, 0 to 92 % of such intervals held it (300 and 2,907 patches).
+    time. Of made answers whose true error is known, 0 to 92 % of such intervals hold it (300 and 2,907 patches).
     """
 
     auc: Estimate

@@ -12,7 +12,7 @@ BINS = 15
 """Bins of the calibration error, of equal width in probability."""
 
 _SEED = 0
-"""Of every interval of patches and pictures that model cards and tables published."""
+"""Of every interval of patches and pictures that model cards and tables state."""
 
 
 def calibration_error(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
