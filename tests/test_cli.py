@@ -591,8 +591,7 @@ def test_bench_says_what_it_reckoned_and_how_fast_a_whole_slide_is(
     assert "file to report     3.1 Mpx/s of tissue" in said
     assert main(["bench", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["network_pass_mpx_s"], found["file_to_report_mpx_s"]) == (4.0, 3.14)
-    assert found["limits"]["reckoned"] == "4 x float32"
+    assert (found["file_to_report_mpx_s"], found["limits"]["reckoned"]) == (3.14, "4 x float32")
 
 
 def test_demo_ends_at_sigterm_as_run_does(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

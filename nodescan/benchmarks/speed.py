@@ -53,7 +53,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Speed:
     """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue in the network's pass, with
-    reading and guard (network_pass), and from file to report.
+    reading and guard, which is where decoding and network end (end_to_end), and from file to report.
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
     of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,
@@ -71,7 +71,7 @@ class Speed:
     tissue_megapixels: float
     decode_mpx_s: float
     network_mpx_s: float
-    network_pass_mpx_s: float
+    end_to_end_mpx_s: float
     useful_share: float
     efficiency: float
     first_pass_efficiency: float
@@ -88,7 +88,7 @@ class Rates:
 
     decode: float
     network: float
-    network_pass: float
+    end_to_end: float
     first_pass: float
     guard_s: float
     answered: str
@@ -165,7 +165,7 @@ def measure_stages(
         read = np.stack([tiles.read(tile) for tile in _middle(survey, predictor.batch_size)])
     if not _on_cpu(predictor) and len(survey.tiles) < _ENOUGH_BATCHES * predictor.batch_size:
         few = f"{len(survey.tiles)} tiles are few for batches of {predictor.batch_size}"
-        progress.note(f"{few}: on a larger slide the network pass would be faster")
+        progress.note(f"{few}: on a larger slide it would be faster end to end")
     # a whole one, its tiles repeated where there are too few: a GPU computes no less, however many it is fed
     batch = np.resize(read, (predictor.batch_size, *read.shape[1:]))
     scans: list[_Scan] = []
@@ -189,9 +189,9 @@ def measure_stages(
         tissue_megapixels=_tissue_px(survey, predictor) / 1e6,
         decode_mpx_s=rates.decode,
         network_mpx_s=rates.network,
-        network_pass_mpx_s=rates.network_pass,
+        end_to_end_mpx_s=rates.end_to_end,
         useful_share=useful,
-        efficiency=of_both(rates.network_pass),
+        efficiency=of_both(rates.end_to_end),
         first_pass_efficiency=of_both(rates.first_pass),
         guard_s=rates.guard_s,
     )
@@ -212,7 +212,7 @@ def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Sc
     return Rates(
         decode=medians["decode"],
         network=medians["network"],
-        network_pass=medians["network pass"],
+        end_to_end=medians["network pass"],
         product=medians["product"],
         first_pass=statistics.median(one.first_pass for one in scans),
         guard_s=statistics.median(one.guard_s for one in scans),

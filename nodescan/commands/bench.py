@@ -181,7 +181,7 @@ def _rows(speed: "Speed") -> list[tuple[str, str]]:
         ("tissue", f"{speed.tissue_megapixels:.2f} Mpx"),
         ("decode", f"{speed.decode_mpx_s:.1f} Mpx/s"),
         ("network", f"{speed.network_mpx_s:.1f} Mpx/s"),
-        ("network pass", f"{speed.network_pass_mpx_s:.1f} Mpx/s of tissue, with reading and guard"),
+        ("network pass", f"{speed.end_to_end_mpx_s:.1f} Mpx/s of tissue, with reading and guard"),
         ("useful share", f"{speed.useful_share:.0%} of the pixels fed to the network are tissue"),
         ("efficiency", f"{speed.efficiency:.0%} of what decoding and the network together allow"),
         ("answered in", speed.answered),

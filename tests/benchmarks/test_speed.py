@@ -62,15 +62,15 @@ def test_useful_share_is_tissue_over_what_is_fed(tmp_path: Path) -> None:
     assert found.useful_share == pytest.approx((576 + 2 * rim_px) ** 2 / fed_px, rel=0.06)  # a cell is 16 px
 
 
-def test_efficiency_is_the_network_pass_over_what_both_stages_allow(tmp_path: Path) -> None:
+def test_efficiency_is_end_to_end_over_what_both_stages_allow(tmp_path: Path) -> None:
     """Where cores are shared the times add up; beside a GPU the slower stage alone is the limit."""
     slide = paint_slide(tmp_path / "a.tif")
     shared = measured(slide, ColourPredictor())
     seconds = 1 / shared.decode_mpx_s + 1 / shared.network_mpx_s
-    assert shared.efficiency == pytest.approx(shared.network_pass_mpx_s * seconds / shared.useful_share)
+    assert shared.efficiency == pytest.approx(shared.end_to_end_mpx_s * seconds / shared.useful_share)
     beside = measured(slide, OnGpu())
     slower = min(beside.decode_mpx_s, beside.network_mpx_s)
-    assert beside.efficiency == pytest.approx(beside.network_pass_mpx_s / (slower * beside.useful_share))
+    assert beside.efficiency == pytest.approx(beside.end_to_end_mpx_s / (slower * beside.useful_share))
 
 
 def test_what_comes_after_the_first_pass_is_told_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_a_gpu_is_fed_whole_batches_and_a_slide_too_small_for_them_is_told(tmp_p
     predictor, told = OnGpu(), Listener()
     stages(ref(paint_slide(tmp_path / "a.tif")), predictor, told)
     assert set(predictor.sizes) == {32, 9}
-    assert "9 tiles are few for batches of 32: on a larger slide the network pass would be faster" in told.notes
+    assert "9 tiles are few for batches of 32: on a larger slide it would be faster end to end" in told.notes
     on_cpu = Listener()
     stages(ref(tmp_path / "a.tif"), ColourPredictor(), on_cpu)
     assert not any("are few" in text for text in on_cpu.notes)
