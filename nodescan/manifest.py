@@ -1,4 +1,4 @@
-"""The patient manifest: which slide shows which node of which patient, and what only the clinic knows."""
+"""The manifest: slides, which node of which patient each shows, and what only the clinic knows."""
 
 import os
 import re
@@ -121,6 +121,11 @@ class Manifest:
 
     name: str
     rows: tuple[ManifestRow, ...]
+
+    @property
+    def names_patients(self) -> bool:
+        """Whether any row does; else it is a list of slides."""
+        return any(row.facts.patient_id for row in self.rows)
 
 
 def read_manifest(path: Path) -> Manifest:

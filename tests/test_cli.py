@@ -26,6 +26,7 @@ from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.inference.card import find_model, load_card
 from tests.fakes import ColourPredictor, paint_slide, scan_with
+from tests.faults.accounting import rows as summary_rows
 
 Capture = pytest.CaptureFixture[str]
 
@@ -555,6 +556,25 @@ def test_manifest_run_without_doubt_exits_0(tmp_path: Path, scans: Callable[...,
     assert main(["run", "--manifest", "m.csv", "--out", "out", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert (tmp_path / "out" / "summary.csv").read_text().splitlines()[1].endswith(",a.tif,A,1")
+
+
+def test_a_list_of_slides_is_scanned_and_nobody_is_staged(
+    tmp_path: Path, scans: Callable[..., None], capsys: Capture
+) -> None:
+    """Each slide with its own pixel size; success by the slides alone, and one line says why there are no stages."""
+    scans()
+    for name, spacing_um in (("a", 0.95), ("b", None), ("c", 0.95)):
+        paint_slide(tmp_path / f"{name}.tif", spacing_um=spacing_um)
+    (tmp_path / "list.csv").write_text("path,mpp\nb.tif,0.95\na.tif,\n")
+    assert main(["run", "--manifest", "list.csv", "--out", "out"]) == 0
+    said = capsys.readouterr()
+    assert said.out.count("No stages were made, because list.csv names no patients.\n") == 1
+    assert "determined" not in said.out
+    assert [row["slide_id"] for row in summary_rows(tmp_path / "out")] == ["b", "a"]
+    assert {row["patient_id"] for row in summary_rows(tmp_path / "out")} == {""}
+    assert not list((tmp_path / "out").glob("patients*"))
+    assert main(["run", "a.tif", "--out", "out"]) == 0
+    assert "No stages" not in capsys.readouterr().out
 
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -16,6 +16,8 @@ from nodescan.evaluation.evaluation_files import (
     LESIONS_CSV,
     SCORES_CSV,
 )
+from nodescan.inference.card import Decision, ModelCard
+from nodescan.inference.models import MODELS
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
@@ -70,6 +72,17 @@ def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> No
     """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
     told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
+
+
+def test_every_key_of_a_card_and_every_architecture_is_explained() -> None:
+    """docs/training.md has a row of each key, and names each network that a card can name; no other."""
+    told = (
+        (DOCS / "training.md").read_text(encoding="utf-8").partition("\n## The model card\n")[2].partition("\n## ")[0]
+    )
+    keys = [*(ModelCard.model_fields.keys() - {"decision"}), *(f"decision.{key}" for key in Decision.model_fields)]
+    assert sorted(re.findall(r"`([a-z0-9_.]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(keys)
+    named = told.partition("**Architectures** that a card can name: ")[2].partition(". ")[0]
+    assert sorted(re.findall(r"`([a-z0-9-]+)`", named)) == sorted(MODELS)
 
 
 def test_every_schema_and_file_of_an_evaluation_is_explained() -> None:

@@ -45,6 +45,19 @@ def test_a_run_does_not_write_over_its_manifest(here: Path, name: str, capsys: p
     assert "move or rename it" in said
 
 
+def test_a_table_called_patients_is_in_the_way_of_a_run_with_patients_alone(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run of a list writes no patients.csv, so the user's own stays."""
+    (here / "out").mkdir()
+    (here / "out" / "patients.csv").write_text("mine")
+    (here / "m.csv").write_text("path,patient_id\ngone.tif,P1\n")
+    assert "patients.csv" in refuses(capsys, "run", "--manifest", "m.csv", "--out", "out", "--slots", "0")
+    (here / "m.csv").write_text("path\ngone.tif\n")
+    assert main(["run", "--manifest", "m.csv", "--out", "out", "--slots", "0"]) == 1
+    assert (here / "out" / "patients.csv").read_text() == "mine"
+
+
 @pytest.mark.parametrize("option", ["--manifest", "--corrections"])
 def test_stage_does_not_write_over_what_it_reads(here: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Neither its manifest nor the reader's corrections."""

@@ -18,7 +18,7 @@ def report_kept_slides(
     """The slides that an earlier run did as this one would, and which of them are kept against the size given now; of
     the others that it did, why they are redone is told.
 
-    Raises UsageError where a manifest's row contradicts one that would be kept: its patient would be staged by it.
+    Raises UsageError where a manifest's row contradicts one that would be kept: its size isn't the row's.
     """
     model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
     reference, listed = precision == "float32", manifest is not None

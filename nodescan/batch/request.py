@@ -74,17 +74,17 @@ _HEADS = {
 """How the files begin that a run writes over."""
 
 
-def check_apart(request: BatchRequest, refs: Sequence[SlideRef]) -> None:
+def check_apart(request: BatchRequest, refs: Sequence[SlideRef], *, staged: bool) -> None:
     """Raises UsageError where what the run reads, or what nodescan didn't write, would be written over.
 
     As a manifest that is called patients.csv in the output folder, the files of an .mrxs in the folder of its
     report, or a user's own folder that is called as a slide. Raises OutputError where a folder to write into is a
-    link. Nothing is written before.
+    link. Nothing is written before. staged: whether the run makes stages.
     """
     folder = request.folder
     read = (("--manifest", request.manifest), ("--config", request.config))
     check_inputs(read, (folder / name for name in (SUMMARY_CSV, SUMMARY_HTML, RUN_JSON, RUN_LOG)))
-    check_stages_place(folder, read, written=request.manifest is not None)
+    check_stages_place(folder, read, written=staged)
     for name, head in _HEADS.items():
         check_ours(folder / name, head)
     of_a_run = begins_with(folder / RUN_JSON, _HEADS[RUN_JSON]) is True

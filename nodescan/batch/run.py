@@ -45,7 +45,8 @@ from nodescan.whole_files import output_errors, prepare_folder, remove_parts
 
 @dataclass(frozen=True, slots=True)
 class BatchResult:
-    """A report for every slide, in the order asked for. staging: the patients, where a manifest named the slides.
+    """A report for every slide, in the order asked for. manifest: the table that named the slides, "" without one;
+    staging: its patients, None where it names none.
 
     unwritten: why a file of the whole run could not be written. kept: how many reports an earlier run made.
     contradicted: those of them whose files refuse the pixel size that is given now. others: reports of earlier runs in
@@ -56,6 +57,7 @@ class BatchResult:
     reports: tuple[SlideReport, ...]
     unwritten: tuple[str, ...]
     kept: int
+    manifest: str = ""
     staging: Staging | None = None
     contradicted: tuple[str, ...] = ()
     others: OtherReports = NO_OTHERS
@@ -102,7 +104,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     config = load_config(request.config)
     names = report_names(request.reports)
     manifest, refs = _wanted(request)
-    check_apart(request, refs)
+    staged = manifest if manifest is not None and manifest.names_patients else None
+    check_apart(request, refs, staged=staged is not None)
     prepare_folder(request.folder)
     if request.copy_to is not None:
         prepare_copy_folder(request.copy_to)
@@ -133,28 +136,35 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             kept, contradicted = (
                 ({}, ()) if request.force else report_kept_slides(manifest, refs, tools, viewer, request.precision)
             )
-            if manifest is None:
-                aside = set_aside(request.folder) if len(kept) < len(refs) else None
-                if aside is not None:
-                    moved = f"stages of earlier reports were moved to {aside.name}"
-                    viewer.note(f"{moved}; run nodescan stage to make new ones")
-                result = scan_all(refs, tools, viewer, kept=kept)
+            left = () if manifest is None else other_stains(manifest)
+            if left:
+                viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
+            if staged is None:
+                result = _scan_unstaged(refs, tools, viewer, kept=kept)
             else:
-                result = scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
-            return replace(result, contradicted=contradicted)
+                result = scan_manifest(staged, refs, tools, viewer=viewer, kept=kept)
+            return replace(result, contradicted=contradicted, manifest="" if manifest is None else manifest.name)
+
+
+def _scan_unstaged(
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
+) -> BatchResult:
+    """Scan slides whose patients aren't known; earlier stages, which would be of other reports, are moved aside."""
+    aside = set_aside(tools.folder) if len(kept) < len(refs) else None
+    if aside is not None:
+        moved = f"stages of earlier reports were moved to {aside.name}"
+        viewer.note(f"{moved}; run nodescan stage to make new ones")
+    return scan_all(refs, tools, viewer, kept=kept)
 
 
 def scan_manifest(
     manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
-    """Scan `refs`, the slides of `manifest`, and stage its patients. kept: see scan_all.
+    """Scan `refs`, the slides of `manifest`, and stage its patients, whom it names. kept: see scan_all.
 
     The patients' files are there from the start, with every slide unread that isn't kept: a run that is killed
     leaves no stage of an earlier run behind.
     """
-    left = other_stains(manifest)
-    if left:
-        viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
     unread = stage_run(in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
     tools.rules.may_write()
     moved = set_aside_before(unread, tools.folder)

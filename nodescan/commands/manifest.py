@@ -51,7 +51,9 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
         mark = "" if text.isascii() else "\ufeff"  # a spreadsheet takes it for UTF-8 then
         write_beside(to, text_bytes(mark + text))
     nameless = sum(not row.get("patient_id") for row in rows)
-    if nameless:
+    if nameless == len(rows):
+        print("note: no row has a patient_id: a run scans these slides, but makes no stages", file=sys.stderr)
+    elif nameless:
         print(f"note: {nameless} of {len(rows)} rows need a patient_id before they can be used", file=sys.stderr)
     return COMPLETE
 

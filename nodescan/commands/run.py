@@ -45,7 +45,7 @@ ManifestFile = Annotated[
     typer.Option(
         "--manifest",
         metavar="CSV",
-        help="Scan the slides that this table lists, then stage its patients. Replaces the arguments.",
+        help="Scan the slides that this table lists, then stage the patients that it names. Replaces the arguments.",
         rich_help_panel=groups.SCAN,
     ),
 ]
@@ -181,7 +181,7 @@ def run(
     quiet: Quiet = False,
     log_json: LogJson = None,
 ) -> int:
-    """Scan slides and write a report for each, summary.csv and run.json; with a manifest, patients.csv too."""
+    """Scan slides and write a report for each, summary.csv and run.json; for patients of a manifest, patients.csv."""
     check_spacing(mpp, override_mpp)
     _check_limits(stall_minutes, max_unread)
     from nodescan.batch.workers import started_ahead
@@ -244,7 +244,9 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     complete = sum(report.status is Status.COMPLETE for report in result.reports)
     kept = f", {result.kept} of them kept from an earlier run" if result.kept else ""
     tell(f"{complete} of {len(result.reports)} complete{kept}. Reports: {result.folder}, rows: {result.summary}")
-    for words in (_contradicted_words(result), other_words(result.others)):
+    unstaged = bool(result.manifest) and result.staging is None
+    no_stages = f"No stages were made, because {result.manifest} names no patients." if unstaged else ""
+    for words in (_contradicted_words(result), other_words(result.others), no_stages):
         if words:
             tell(words)
     failed = to_redo(result.reports)
@@ -263,7 +265,7 @@ def _contradicted_words(result: "BatchResult") -> str:
     given = " if the manifest's column mpp has the pixel size of each slide that needs one"
     return (
         f"Exit code 1: --mpp contradicts the pixel size of {few(result.contradicted, 5)}, whose reports were kept. "
-        f"The next run can leave out --mpp{'' if result.staging is None else given}."
+        f"The next run can leave out --mpp{given if result.manifest else ''}."
     )
 
 

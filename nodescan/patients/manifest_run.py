@@ -39,7 +39,7 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
             SlideRef(
                 slide_id=row.slide_id,
                 path=row.path,
-                patient_id=row.facts.patient_id,
+                patient_id=row.facts.patient_id or None,
                 node_id=row.facts.node_id or None,
                 mpp_um=mpp_um if row.mpp_um is None else row.mpp_um,
                 override_mpp=override_mpp and row.mpp_um is None,

@@ -11,6 +11,7 @@ from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
+from nodescan.errors import UsageError
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
@@ -109,6 +110,9 @@ def stage_reports(
     The manifest is of read_slide_rows; earlier: the corrections of stages that were made before. Raises UsageError
     where a row names no patient, or no certain slide, and what apply_corrections does.
     """
+    if not manifest.names_patients:
+        why = "staging needs to know whose slide each is"
+        raise UsageError(f"{manifest.name}: no row has a patient_id, and {why}; fill in that column")
     by_slide = {report.slide_id: report for report in reports}
     check_patients(manifest)
     rows = manifest.rows

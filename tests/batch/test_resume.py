@@ -365,6 +365,26 @@ def test_a_pixel_size_taken_out_of_a_manifest_rules_no_longer(place: Place) -> N
     assert place.redone() == ["c: redone: its pixel size is not given any more (the manifest's mpp)"]
 
 
+def test_a_list_of_slides_keeps_reports_and_leaves_the_stages_that_rest_on_them(place: Place) -> None:
+    """As a run without a manifest does; once a slide is scanned again the stages are moved."""
+    patients, slides = place.folder / "patients.csv", place.folder / "list.csv"
+    patients.write_text("patient_id,path\np,a.tif\np,b.tif\n")
+    slides.write_text("path,stain\na.tif,\nb.tif,\nk.tif,CK\n")
+    place.run(inputs=(), manifest=patients)
+    stages = (place.out / "patients.json").read_bytes()
+    assert place.run(inputs=(), manifest=slides).kept == 2
+    assert (place.out / "patients.json").read_bytes() == stages
+    assert "not H&E, so not scanned: k (CK)" in place.heard.notes
+    result = place.run(inputs=(), manifest=slides, force=True)
+    assert (result.complete, result.staging) == (True, None)
+    assert not list(place.out.glob("patients.*"))
+    assert (place.out / "patients-before-1" / "patients.json").read_bytes() == stages
+    moved = "stages of earlier reports were moved to patients-before-1; run nodescan stage to make new ones"
+    assert place.heard.notes.count(moved) == 1
+    assert place.run(inputs=(), manifest=patients).kept == 2
+    assert (place.out / "patients.csv").is_file()
+
+
 def test_the_page_of_a_run_tells_its_patients(place: Place) -> None:
     """As long as their stages stand: a run without a manifest that keeps all reports leaves them; another doesn't."""
     table = place.folder / "slides.csv"

@@ -49,6 +49,14 @@ def test_draft_guesses_nothing_but_camelyon17_names(tmp_path: Path, capsys: Capt
     assert {row.path for row in read_manifest(tmp_path / "in" / "m.csv").rows} == set(slides)
 
 
+def test_draft_without_any_patient_is_a_list_that_a_run_takes(tmp_path: Path, capsys: Capture) -> None:
+    """So its note doesn't ask for patients before the table is used."""
+    empty_files(tmp_path / "a.svs", tmp_path / "b.svs")
+    assert manifest(str(tmp_path), to=tmp_path / "m.csv") == 0
+    assert capsys.readouterr().err == ("note: no row has a patient_id: a run scans these slides, but makes no stages\n")
+    assert not read_manifest(tmp_path / "m.csv").names_patients
+
+
 def test_manifest_filled_in_by_hand_is_not_overwritten(tmp_path: Path) -> None:
     """Its hours of work are worth more than a draft."""
     empty_files(tmp_path / "a.svs")

@@ -9,8 +9,6 @@ import pytest
 from nodescan.batch.run import BatchResult
 from nodescan.commands.run import print_batch
 from nodescan.domain.flags import Flag
-from nodescan.domain.staging import AJCC8
-from nodescan.patients.restage import Staging
 from nodescan.reports.other_reports import other_reports
 from nodescan.reports.summary_page import render
 from tests.reports.factory import RUN, VARIANTS
@@ -45,19 +43,18 @@ def test_reports_of_earlier_runs_that_the_table_lacks_are_counted(
     assert "Not listed" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("table", ["", "m.csv"])
 def test_a_run_whose_reports_are_complete_says_why_it_ends_with_1(
-    capsys: pytest.CaptureFixture[str], staged: bool
+    capsys: pytest.CaptureFixture[str], table: str
 ) -> None:
     """What others need --mpp for is remembered, but not where a manifest names the slides."""
     report = VARIANTS["macro"]().report
-    staging = Staging(AJCC8, "m.csv", ()) if staged else None
-    print_batch(BatchResult(Path("out"), (report,), (), 1, staging=staging, contradicted=("a", "b")), ())
+    print_batch(BatchResult(Path("out"), (report,), (), 1, manifest=table, contradicted=("a", "b")), ())
     lines = capsys.readouterr().out.splitlines()
     after = lines[[line.startswith("1 of 1 complete") for line in lines].index(True) + 1]
     said = "Exit code 1: --mpp contradicts the pixel size of a, b, whose reports were kept. The next run can leave out"
     given = " if the manifest's column mpp has the pixel size of each slide that needs one"
-    assert after == f"{said} --mpp{given if staged else ''}."
+    assert after == f"{said} --mpp{given if table else ''}."
 
 
 @pytest.mark.parametrize(("variant", "told"), [("unmeasurable", True), ("failed", False)])

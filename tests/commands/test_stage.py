@@ -306,6 +306,16 @@ def test_wrong_usage_says_what_to_do(words: list[str], message: str) -> None:
         stage(*words)
 
 
+@pytest.mark.parametrize("header", ["slide_id,mpp", "slide_id,mpp,patient_id"])
+def test_a_list_of_slides_is_no_table_of_patients(tmp_path: Path, header: str) -> None:
+    """Whether the column is absent or empty, the folder stays as it was."""
+    run, _ = a_run(tmp_path)
+    table = write_csv(tmp_path / "list.csv", header, "a,0.25" + "," * (header.count(",") - 1))
+    with pytest.raises(UsageError, match=r"list\.csv: no row has a patient_id, .*; fill in that column"):
+        stage(str(run), "--manifest", str(table))
+    assert not (run / "patients.json").exists()
+
+
 def test_an_unknown_mode_is_refused(shared: Path) -> None:
     """The two tables are named."""
     with pytest.raises(UsageError, match="choose from ajcc8, camelyon17"):

@@ -31,6 +31,17 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
     assert other_stains(read_slide_rows(path)) == ("k (CK)",)
 
 
+@pytest.mark.parametrize("header", ["path,mpp", "path,mpp,patient_id"])
+def test_a_table_without_patients_is_a_list_of_slides(tmp_path: Path, header: str) -> None:
+    """Whether the column is absent or empty throughout; a row's spacing stands before --mpp as in any manifest."""
+    end = "," * (header.count(",") - 1)
+    path = write_csv(tmp_path / "list.csv", header, f"a.svs,0.25{end}", f"b.svs,{end}")
+    assert slides(path, mpp_um=0.5) == (
+        SlideRef("a", tmp_path / "a.svs", mpp_um=0.25, mpp_listed=True),
+        SlideRef("b", tmp_path / "b.svs", mpp_um=0.5),
+    )
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -40,7 +51,8 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
         (("a.svs,s,A,", "x/../a.svs,t,A,"), "line 3: a.svs is the same file as in line 2"),
         (("a.svs,../s,A,",), "line 2: the slide_id '../s' can't name a folder"),
         (("a.svs,Patients,A,",), "line 2: the slide_id 'Patients' is the name of one of the run's own files"),
-        (("a.svs,s,,",), "line 2: patient_id is empty"),
+        (("a.svs,s,A,", "b.svs,t,,"), "line 3: patient_id is empty"),
+        ((",s,,",), "line 2: path is empty; scanning slide 's' needs its file"),
         ((",s,A,",), "line 2: path is empty; scanning slide 's' needs its file"),
         (("a.svs,s,A,CK",), "m.csv: has no H&E slide to scan"),
     ],

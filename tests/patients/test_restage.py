@@ -310,10 +310,13 @@ def test_paths_name_slides_as_a_run_does(tmp_path: Path) -> None:
     assert words(found) == {"A": "pN1mi"}
 
 
-def test_a_row_without_patient_can_not_be_staged(tmp_path: Path) -> None:
-    """Whose slide it is must be said."""
-    with pytest.raises(UsageError, match="line 2: patient_id is empty"):
-        staged(tmp_path, "a3,,1")
+@pytest.mark.parametrize(
+    ("first", "message"), [("a2,A,1", "line 3: patient_id is empty"), ("a2,,1", "no row has a patient_id, .*; fill in")]
+)
+def test_a_row_without_patient_can_not_be_staged(tmp_path: Path, first: str, message: str) -> None:
+    """Whose slide it is must be said, of each row; where no row says it, not the first one alone is told of."""
+    with pytest.raises(UsageError, match=message):
+        staged(tmp_path, first, "a3,,1")
 
 
 def test_a_review_keeps_the_software_result_beside_its_own(tmp_path: Path) -> None:
