@@ -11,9 +11,10 @@ from nodescan.reports.report_reader import StoredReport
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none.
+    """What a correction did, as patients.json has it. before: the deposit in words, as the software found it; after: as
+    the row leaves it; "" where there is none.
 
-    centre_um: where a deposit was added, None of those that were there. before_scan: it was made of an earlier scan,
+    centre_um: of a deposit that was added, None of those that were there. before_scan: it was made of an earlier scan,
     and may mean another deposit of this one.
     """
 
@@ -47,7 +48,7 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
     the software's deposit was another then. What was once found stays so until the row says something else.
     """
-    if not may_mean_another(correction, original):
+    if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
     scanned = _scanned(original)
     if scanned is not None and correction.written < scanned:

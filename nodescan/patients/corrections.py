@@ -30,6 +30,9 @@ _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
 
+_SIZE_AND_CLASS = ({"add", "class"}, {"resize", "class"})
+"""Actions of two rows that may be of one deposit: more than 200 cells make 0.15 mm a micrometastasis."""
+
 
 def apply_corrections(
     reports: Sequence[StoredReport], corrections: Sequence[Correction], *, earlier: Sequence[Applied]
@@ -38,22 +41,24 @@ def apply_corrections(
 
     The class of a slide follows from the deposits that are left. An incomplete slide stays incomplete: a reader's
     deposit makes its class a lower bound. On a slide that got no class (another stain, a failure) only
-    deposits that the reader named count. earlier: corrections of the stages that were made before. Raises UsageError
-    where a row fits no slide or no deposit, or two rows contradict each other.
+    deposits that the reader named count. A row of a deposit's class may stand before or after that of its size.
+    earlier: corrections of the stages that were made before. Raises UsageError where a row fits no slide or no deposit,
+    or two rows contradict each other.
     """
     reviews = {report.slide_id: _Review(report) for report in reports}
     known = by_row(earlier)
-    done: list[Applied] = []
-    for correction in corrections:
+    done: dict[int, Applied] = {}
+    for number, correction in sorted(enumerate(corrections), key=lambda one: one[1].action == "class"):
         if correction.slide_id not in reviews:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
-        done.append(reviews[correction.slide_id].apply(correction, known))
-    for correction, one in zip(corrections, done, strict=True):  # once all that stands on its slide is known
-        if one.centre_um is not None:
-            review = reviews[one.slide_id]
-            _check_apart(correction, one.centre_um, review.changed)
+        done[number] = reviews[correction.slide_id].apply(correction, known)
+    for number, correction in enumerate(corrections):  # once all that stands on its slide is known
+        centre_um, review = done[number].centre_um, reviews[correction.slide_id]
+        if correction.action == "add" and centre_um is not None:
+            _check_apart(correction, centre_um, review.changed)
             check_frame_of_added(correction, review.original, review.named)
-    return tuple(reviews[report.slide_id].concluded() for report in reports), tuple(done)
+    applied = tuple(done[number] for number in range(len(corrections)))
+    return tuple(reviews[report.slide_id].concluded() for report in reports), applied
 
 
 class _Review:
@@ -66,25 +71,41 @@ class _Review:
         self.original = self.changed = original
         self.named: set[int] = set()
         self._vouched: set[int] = set()
-        self._first: dict[int | Place, Correction] = {}
+        self._rows: dict[int, list[Correction]] = {}
+        self._added: dict[int | Place, int] = {}
         self._outdated = False
 
     def apply(self, correction: Correction, earlier: EarlierRows) -> Applied:
         """What the row does. Raises UsageError where it fits no deposit, or an earlier row was of the same one."""
-        target = _target(correction, self.changed, self.original)
-        added = correction.action == "add"
-        first = self._first.setdefault(correction.deposit if added else target, correction)
-        if first is not correction:
-            what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
-            raise correction.where.error(f"{what} in line {first.where.line} already")
+        target = self._target(correction)
+        self._check_once(correction, target)
         check_size_on_slide(correction, self.original, target)
-        self.changed, applied = _apply(self.changed, correction, target)
+        self.changed, applied = _apply(self.changed, correction, target, self.original)
         self.named.add(target)
         if correction.action != "reject":
             self._vouched.add(target)
         applied = replace(applied, before_scan=is_before_scan(correction, applied, self.original, earlier))
         self._outdated |= applied.before_scan
         return applied
+
+    def _target(self, correction: Correction) -> int:
+        """The id of the deposit that a row means; a class at the very centre of one that was added means that."""
+        added = self._added.get(correction.deposit) if correction.action in ("add", "class") else None
+        target = _target(correction, self.changed, self.original) if added is None else added
+        if correction.action == "add":
+            self._added[correction.deposit] = target
+        return target
+
+    def _check_once(self, correction: Correction, target: int) -> None:
+        """Raise UsageError where another row is of the same deposit, unless one gives its size, the other its class."""
+        rows = self._rows.setdefault(target, [])
+        for other in rows:
+            if {other.action, correction.action} not in _SIZE_AND_CLASS:
+                first, later = sorted((other, correction), key=lambda one: one.where.line)
+                added = first.action == later.action == "add"
+                what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
+                raise later.where.error(f"{what} in line {first.where.line} already")
+        rows.append(correction)
 
     def concluded(self) -> StoredReport:
         """The slide with the class that follows from its rows; as it was where there are none."""
@@ -138,7 +159,10 @@ def _check_unit(size_um: Micrometers, before: Deposit, where: CsvRow) -> None:
     )
 
 
-def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[StoredReport, Applied]:
+def _apply(
+    report: StoredReport, correction: Correction, target: int, original: StoredReport
+) -> tuple[StoredReport, Applied]:
+    found = next((deposit for deposit in original.deposits if deposit.id == target), None)
     before = next((deposit for deposit in report.deposits if deposit.id == target), None)
     after = _added(target, correction) if before is None else _changed(before, correction)
     others = [deposit for deposit in report.deposits if deposit is not before]
@@ -148,11 +172,11 @@ def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[S
         report.slide_id,
         target,
         correction.action,
-        _words(before),
+        _words(found),
         _words(after),
         correction.by,
         correction.comment,
-        after.centre_um if after is not None and before is None else None,
+        after.centre_um if after is not None and found is None else None,
     )
     return replace(report, deposits=tuple(kept)), applied
 

@@ -105,10 +105,11 @@ def check_frame_of_added(correction: Correction, original: StoredReport, named: 
 
 
 def may_mean_another(correction: Correction, original: StoredReport) -> bool:
-    """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one."""
+    """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one.
+
+    One that was added is of no scan; this is not asked of it.
+    """
     named = correction.deposit
-    if correction.action == "add":
-        return False
     return isinstance(named, int) or all(math.dist(named, one.centre_um) > NEAR_UM for one in original.deposits)
 
 

@@ -232,6 +232,6 @@ def _said(row: dict[str, Any]) -> tuple[str, ...]:
     An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
     software's word.
     """
-    which = "centre_um" if row.get("action") == "add" else "deposit_id"
+    which = "centre_um" if row.get("centre_um") else "deposit_id"
     words = tuple(str(row.get(key)) for key in ("slide_id", "action", "after", "by", "comment"))
     return (*words, json.dumps(row.get(which)))
