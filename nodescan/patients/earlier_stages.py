@@ -222,7 +222,7 @@ def _applied(row: dict[str, Any]) -> Applied:
     keys = ("slide_id", "action", "before", "after", "by", "comment")
     slide_id, action, before, after, by, comment = (str(row.get(key, "")) for key in keys)
     number, told = row.get("deposit_id"), bool(row.get("before_scan"))
-    deposit_id = number if isinstance(number, int) else 0
+    deposit_id = number if isinstance(number, int) else None
     return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
 
 

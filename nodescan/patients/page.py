@@ -60,7 +60,8 @@ _ABOVE = {
 
 @dataclass(frozen=True, slots=True)
 class SectionRow:
-    """One slide as text. link: to its page, "" where there is none; of a reviewed one as before."""
+    """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
+    where it was not."""
 
     slide_id: str
     link: str
@@ -69,7 +70,7 @@ class SectionRow:
     borderline: bool
     size: str
     status: str
-    reviewed: bool
+    reviewed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,
-        class_given=any(one.action == "class" for one in result.corrections),
+        class_given=any(one.action in ("class", "read") for one in result.corrections),
         provenance=_provenance(staging, result),
     )
 
@@ -175,7 +176,7 @@ def _by_reader(staged: Staged) -> str:
     found, largest = staged.specimen.largest_class, staged.specimen.largest
     longest_um = None if largest is None else largest.largest_um
     by_size = longest_um is not None and classify(longest_um) is found
-    return _BY_READER.get(found, "") if staged.class_against_size and not by_size else ""
+    return _BY_READER.get(found, "") if staged.class_by_reader and not by_size else ""
 
 
 def _decisive(staged: Staged) -> list[str]:
@@ -211,7 +212,7 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    reader = ", or the reader's class" if staged.class_against_size else ""
+    reader = ", or the reader's class" if staged.class_by_reader else ""
     rule = "not counted as positive" if found is Metastasis.ITC else f"{TILE_RULES[found]}{reader}"
     unsure = n_borderline(staged, found)
     number = count.words if staged.specimen.nodes else UNDETERMINED
@@ -275,7 +276,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
 
 
 def _section_row(section: Section, staging: Staging, pages: Collection[str], *, reviewed: bool) -> SectionRow:
-    found = section.metastasis or Metastasis.NONE
+    found, reading = section.metastasis or Metastasis.NONE, section.reading
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
         slide_id=section.slide_id,
@@ -285,7 +286,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
-        reviewed=reviewed,
+        reviewed="" if not reviewed else "reviewed" if reading is None else f"read whole by {reading.by}",
     )
 
 

@@ -86,7 +86,7 @@ def _count_note(found: Metastasis, staged: Staged) -> str:
     """How many nodes may count or not, by a size that is within its uncertainty of a limit; and whose class counts."""
     unsure = n_borderline(staged, found)
     notes = [f"{unsure} borderline by size, which may or may not count here"] if unsure else []
-    return "; ".join([*notes, _BY_READER] if staged.class_against_size else notes)
+    return "; ".join([*notes, _BY_READER] if staged.class_by_reader else notes)
 
 
 def _status(staged: Staged) -> str:
