@@ -46,7 +46,8 @@ Corrections = Annotated[
         "--corrections",
         metavar="CSV",
         help="Table of a reader's corrections: slide_id, deposit_id (or centre_x_um, centre_y_um as on the slide's "
-        "page), action (accept, reject, add, resize, class), value (um, or itc, micro, macro), by, comment.",
+        "page; none for read, which is of the whole slide), action (accept, reject, add, resize, class, read), value "
+        "(um, or negative, itc, micro, macro), by, comment.",
     ),
 ]
 AsJson = Annotated[

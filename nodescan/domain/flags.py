@@ -110,6 +110,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "cell_count_near_limit": FlagKind("Cell count near limit", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
     "cell_count_dispersed": FlagKind("Cell count dispersed", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
     "cell_count_decides": FlagKind("Cell count decides", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
+    "read_against_software": FlagKind("Reading against software", doubt=Doubt.ANY_CLASS),
     "class_against_size": FlagKind("Class against size", doubt=Doubt.ANY_CLASS),
     "micro_by_reader": FlagKind("Micro by reader", doubt=Doubt.NEXT_CLASS),
     "deposit_cut_off": FlagKind("Deposit cut off", doubt=Doubt.ANY_CLASS, review=Review.AS_FOUND),
@@ -128,6 +129,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "treated": FlagKind("Treated", note_first=True),
     "not_complete_response": FlagKind("Not complete response", note_first=True),
     # of a patient, for information
+    "read_by_reader": FlagKind("Read by a reader"),
     "no_node_id": FlagKind("No node_id"),
     "sentinel_modifier": FlagKind("Sentinel modifier"),
     "detection_limit": FlagKind("Detection limit"),

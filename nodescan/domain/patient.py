@@ -116,7 +116,7 @@ class Node(_Evidence):
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size is a lower bound."""
-        return not self.complete or self.cut_off
+        return not self.complete or any(section.size_at_least for section in self.sections)
 
     @property
     def largest_um(self) -> Micrometers | None:
@@ -235,8 +235,8 @@ class Staged:
 
     @property
     def size_at_least(self) -> bool:
-        """Whether the largest size is a lower bound: a node was not read whole, or a deposit is cut off."""
-        return not self.complete or self.specimen.cut_off
+        """Whether the largest size is a lower bound: a node was not read or measured whole, or a deposit is cut off."""
+        return not self.complete or any(section.size_at_least for section in self.specimen.sections)
 
     @property
     def determined(self) -> bool:
@@ -255,8 +255,9 @@ class Staged:
 
     @property
     def class_by_reader(self) -> bool:
-        """Whether a reader's class that the category may hang on is not that of the deposit's size."""
-        return any(note.code in ("class_against_size", "micro_by_reader") for note in self.notes)
+        """Whether a class that the category may hang on is a reader's, and not that of a deposit's size."""
+        by_note = any(note.code in ("class_against_size", "micro_by_reader") for note in self.notes)
+        return by_note or any(section.class_without_size for section in self.specimen.sections)
 
     @property
     def category(self) -> str | None:

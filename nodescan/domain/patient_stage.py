@@ -93,7 +93,12 @@ def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
 def _notes(staged: Staged, *, by_sizes: bool) -> tuple[Flag, ...]:
     """by_sizes: beyond what the category may be, a higher one is possible, and only within the uncertainty of sizes."""
     specimen = staged.specimen
-    notes = [*_unread_notes(specimen), *_split_notes(staged, by_sizes=by_sizes), *_doubt_notes(specimen)]
+    notes = [
+        *_unread_notes(specimen),
+        *_read_notes(specimen),
+        *_split_notes(staged, by_sizes=by_sizes),
+        *_doubt_notes(specimen),
+    ]
     if staged.table.with_modifiers:
         notes += [*_sentinel_notes(specimen), *_treatment_notes(specimen), *_removed_notes(specimen)]
     return tuple(notes)
@@ -122,6 +127,21 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
                     size = size_in_mm(section.unclassed_um, None)
                     text += f" The review left deposits on it undecided, the largest {size}. Accept or reject them."
                 notes.append(Flag("node_unread", text))
+    return notes
+
+
+def _read_notes(specimen: Specimen) -> list[Flag]:
+    """Which slides a reader read whole, and what the software alone said of them."""
+    notes: list[Flag] = []
+    for node in specimen.nodes:
+        for section in node.sections:
+            if section.reading is not None and section.metastasis is not None:
+                why = f" ({section.reason.rstrip('.')})" if section.reason else ""
+                text = (
+                    f"Node {node.node_id}, slide {section.slide_id}: {section.reading.by} read the whole slide as "
+                    f"{section.metastasis.word}. The software's own result: {section.reading.software}{why}."
+                )
+                notes.append(Flag("read_by_reader", text))
     return notes
 
 

@@ -11,6 +11,20 @@ from nodescan.domain.units import Micrometers
 
 
 @dataclass(frozen=True, slots=True)
+class WholeReading:
+    """A reader's word on a whole slide, which gives its class. software: what the software alone says of it, in words.
+
+    size_at_least: the software measured the largest deposit that is known, and saw a part of the slide or of a deposit.
+    foci_known: the reader's class leaves all foci as the software found them on the whole slide.
+    """
+
+    by: str
+    software: str
+    size_at_least: bool = False
+    foci_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """One slide as evidence on its node.
 
@@ -26,7 +40,7 @@ class Section:
     it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
     words, with its place; "" where not known. certain: the class that one of the nodes on it has, whichever of them
     its foci lie in; None: metastasis. left_out: its file was not read for the stage, as one that was not run, so its
-    status doesn't tell of it.
+    status doesn't tell of it. reading: that of a reader, None where the class is the software's or that of deposits.
     """
 
     slide_id: str
@@ -46,9 +60,10 @@ class Section:
     decisive: str = ""
     certain: Metastasis | None = None
     left_out: bool = False
+    reading: WholeReading | None = None
 
     def __post_init__(self) -> None:
-        if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
+        if self.metastasis is Metastasis.NONE and not self.complete:
             raise ValueError(f"{self.slide_id}: a slide that is {self.status} is never called negative")
         lowest, highest = self.classes
         if not lowest <= (self.metastasis or Metastasis.NONE) <= highest:
@@ -58,7 +73,9 @@ class Section:
 
     @property
     def complete(self) -> bool:
-        return self.status is Status.COMPLETE and self.metastasis is not None
+        """Whether the software, or a reader, examined all of it."""
+        read = self.status is Status.COMPLETE or self.reading is not None
+        return read and self.metastasis is not None
 
     @property
     def class_at_least(self) -> bool:
@@ -68,7 +85,12 @@ class Section:
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size is a lower bound."""
-        return not self.complete or self.cut_off
+        return not self.complete or self.cut_off or (self.reading is not None and self.reading.size_at_least)
+
+    @property
+    def class_without_size(self) -> bool:
+        """Whether a reader's class of it does not follow from the size of a deposit."""
+        return self.reading is not None and bool(self.metastasis) and self.largest_um is None
 
     @property
     def may_rise(self) -> bool:

@@ -11,14 +11,16 @@ from nodescan.reports.report_reader import StoredReport
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a correction did, as patients.json has it. before, after: the deposit in words, "" where there is none.
+    """What a correction did, as patients.json has it. before: the deposit in words, as the software found it; after: as
+    the row leaves it; "" where there is none.
 
-    centre_um: where a deposit was added, None of those that were there. before_scan: it was made of an earlier scan,
-    and may mean another deposit of this one.
+    deposit_id: None of a whole slide that a reader read: before and after are its class then. centre_um: of a deposit
+    that was added, None of those that were there. before_scan: it was made of an earlier scan, and may mean another
+    deposit of this one.
     """
 
     slide_id: str
-    deposit_id: int
+    deposit_id: int | None
     action: str
     before: str
     after: str
@@ -28,7 +30,7 @@ class Applied:
     before_scan: bool = False
 
 
-_Row = tuple[str, int, str, str, str, str]
+_Row = tuple[str, int | None, str, str, str, str]
 
 EarlierRows = Mapping[_Row, Sequence[Applied]]
 """Corrections of earlier stages, by what stood in their rows of the table."""
@@ -47,7 +49,7 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
     the software's deposit was another then. What was once found stays so until the row says something else.
     """
-    if not may_mean_another(correction, original):
+    if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
     scanned = _scanned(original)
     if scanned is not None and correction.written < scanned:
@@ -58,7 +60,7 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
 def _row(one: Applied) -> _Row:
     """What stood in the row, as far as it can be told from what it did: of a resize the size, of a class the class."""
     class_, _, size = one.after.partition(", ")
-    value = {"resize": size, "class": class_}.get(one.action, "")
+    value = {"resize": size, "class": class_, "read": class_}.get(one.action, "")
     return one.slide_id, one.deposit_id, one.action, value, one.by, one.comment
 
 

@@ -1,4 +1,4 @@
-"""The table of a reader's corrections: each row says one thing of one deposit, or is refused."""
+"""The table of a reader's corrections: each row says one thing of one deposit or of a whole slide, or is refused."""
 
 import hashlib
 from dataclasses import dataclass
@@ -12,8 +12,7 @@ from nodescan.given_files import given_bytes
 from nodescan.labels import CLASS_OF
 
 COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
-ACTIONS = ("accept", "reject", "add", "resize", "class")
-
+ACTIONS = ("accept", "reject", "add", "resize", "class", "read")
 
 Place = tuple[float, float]
 """x and y in um from the canvas' top left."""
@@ -21,14 +20,15 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One row. deposit: its number, or a place at it; where it lies if it is added. size_um: for add and resize.
+    """One row. deposit: its number, or a place at it; where it lies if it is added; None where a whole slide was read.
 
-    label: for class. written: when the table was written last, in seconds since 1970.
+    size_um: for add and resize. label: for class and read. written: when the table was written last, in seconds since
+    1970.
     """
 
     where: CsvRow
     slide_id: str
-    deposit: int | Place
+    deposit: int | Place | None
     action: str
     size_um: Micrometers | None
     label: Metastasis | None
@@ -66,27 +66,45 @@ def _correction(row: CsvRow, written: float) -> Correction:
     for column, what in (("slide_id", "which slide"), ("action", ", ".join(ACTIONS)), ("by", "whose word it is")):
         if not row.text(column):
             raise row.error(f"{column} is empty; write {what}")
+    deposit, (size_um, label) = _deposit(row, action), _value(row, action)
+    slide_id, by, comment = row.text("slide_id"), row.text("by"), row.text("comment")
+    return Correction(row, slide_id, deposit, action, size_um, label, by, comment, written)
+
+
+def _deposit(row: CsvRow, action: str) -> int | Place | None:
+    """Which deposit the row is of; None for the whole slide."""
     number = row.whole_number("deposit_id", smallest=1)
     x, y = row.number("centre_x_um"), row.number("centre_y_um")
     if (x is None) != (y is None):
         raise row.error("a centre needs centre_x_um and centre_y_um")
     centre = None if x is None or y is None else (x, y)
+    if action == "read":
+        if number or centre:
+            raise row.error("read is of the whole slide; leave deposit_id, centre_x_um and centre_y_um empty")
+        return None
     if action == "add" and (centre is None or number is not None):
         raise row.error("add needs centre_x_um and centre_y_um, and no deposit_id")
     deposit = number or centre
     if deposit is None or (number and centre):
         raise row.error(f"{action} needs either a deposit_id or a centre")
-    size_um = label = None
+    return deposit
+
+
+def _value(row: CsvRow, action: str) -> tuple[Micrometers | None, Metastasis | None]:
+    """The size, or the class, that the row gives."""
     if action in ("add", "resize"):
         size_um = row.size_um("value")
         if not size_um:
             raise row.error(f"{action} needs the greatest diameter in um as value")
-    elif action == "class":
-        label = CLASS_OF.get(row.one_of("value", [word for word in CLASS_OF if word != "negative"]))
+        return Micrometers(size_um), None
+    if action in ("class", "read"):
+        words = [word for word in CLASS_OF if action == "read" or word != "negative"]
+        label = CLASS_OF.get(row.one_of("value", words))
+        if label is None and action == "read":
+            raise row.error("read needs negative, itc, micro or macro as value")
         if label is None:
             raise row.error("class needs itc, micro or macro as value (a deposit that is none is rejected)")
-    elif row.text("value"):
+        return None, label
+    if row.text("value"):
         raise row.error(f"{action} takes no value")
-    diameter = None if size_um is None else Micrometers(size_um)
-    slide_id, by, comment = row.text("slide_id"), row.text("by"), row.text("comment")
-    return Correction(row, slide_id, deposit, action, diameter, label, by, comment, written)
+    return None, None

@@ -1,14 +1,13 @@
-"""A reader's review of deposits: applied to stored reports, with the software's own result kept beside it."""
+"""A reader's review of deposits and slides: applied to stored reports, the software's own result kept beside it."""
 
 import math
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from nodescan.csv_rows import LARGEST_SIZE_UM, CsvRow
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
-from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import few
 from nodescan.domain.report import Status
@@ -23,12 +22,17 @@ from nodescan.patients.deposit_places import (
     check_size_on_slide,
     deposit_at,
 )
+from nodescan.patients.reviewed_flags import contradictions, kept_flags, outdated
+from nodescan.patients.whole_readings import as_read, check_fits, software_words
 from nodescan.reports.report_reader import StoredReport
 
 _UM_IN_MM = 1000
 _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
+
+_SIZE_AND_CLASS = ({"add", "class"}, {"resize", "class"})
+"""Actions of two rows that may be of one deposit: more than 200 cells make 0.15 mm a micrometastasis."""
 
 
 def apply_corrections(
@@ -38,22 +42,24 @@ def apply_corrections(
 
     The class of a slide follows from the deposits that are left. An incomplete slide stays incomplete: a reader's
     deposit makes its class a lower bound. On a slide that got no class (another stain, a failure) only
-    deposits that the reader named count. earlier: corrections of the stages that were made before. Raises UsageError
-    where a row fits no slide or no deposit, or two rows contradict each other.
+    deposits that the reader named count. A row of a deposit's class may stand before or after that of its size.
+    earlier: corrections of the stages that were made before. Raises UsageError where a row fits no slide or no deposit,
+    or two rows contradict each other. The word of a reader who read a whole slide gives its class, see `as_read`.
     """
     reviews = {report.slide_id: _Review(report) for report in reports}
     known = by_row(earlier)
-    done: list[Applied] = []
-    for correction in corrections:
+    done: dict[int, Applied] = {}
+    for number, correction in sorted(enumerate(corrections), key=lambda one: one[1].action == "class"):
         if correction.slide_id not in reviews:
             raise correction.where.error(f"slide {correction.slide_id!r} has no report here; name its folder")
-        done.append(reviews[correction.slide_id].apply(correction, known))
-    for correction, one in zip(corrections, done, strict=True):  # once all that stands on its slide is known
-        if one.centre_um is not None:
-            review = reviews[one.slide_id]
-            _check_apart(correction, one.centre_um, review.changed)
+        done[number] = reviews[correction.slide_id].apply(correction, known)
+    for number, correction in enumerate(corrections):  # once all that stands on its slide is known
+        centre_um, review = done[number].centre_um, reviews[correction.slide_id]
+        if correction.action == "add" and centre_um is not None:
+            _check_apart(correction, centre_um, review.changed)
             check_frame_of_added(correction, review.original, review.named)
-    return tuple(reviews[report.slide_id].concluded() for report in reports), tuple(done)
+    applied = tuple(done[number] for number in range(len(corrections)))
+    return tuple(reviews[report.slide_id].concluded() for report in reports), applied
 
 
 class _Review:
@@ -66,19 +72,19 @@ class _Review:
         self.original = self.changed = original
         self.named: set[int] = set()
         self._vouched: set[int] = set()
-        self._first: dict[int | Place, Correction] = {}
+        self._rows: dict[int, list[Correction]] = {}
+        self._added: dict[int | Place | None, int] = {}
+        self._reading: Correction | None = None
         self._outdated = False
 
     def apply(self, correction: Correction, earlier: EarlierRows) -> Applied:
         """What the row does. Raises UsageError where it fits no deposit, or an earlier row was of the same one."""
-        target = _target(correction, self.changed, self.original)
-        added = correction.action == "add"
-        first = self._first.setdefault(correction.deposit if added else target, correction)
-        if first is not correction:
-            what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
-            raise correction.where.error(f"{what} in line {first.where.line} already")
+        if correction.action == "read":
+            return self._read(correction)
+        target = self._target(correction)
+        self._check_once(correction, target)
         check_size_on_slide(correction, self.original, target)
-        self.changed, applied = _apply(self.changed, correction, target)
+        self.changed, applied = _apply(self.changed, correction, target, self.original)
         self.named.add(target)
         if correction.action != "reject":
             self._vouched.add(target)
@@ -86,12 +92,49 @@ class _Review:
         self._outdated |= applied.before_scan
         return applied
 
+    def _read(self, correction: Correction) -> Applied:
+        """What the word on the whole slide does. It is of the glass, so no scan makes it out of date."""
+        if self._reading is not None:
+            raise correction.where.error(
+                f"slide {correction.slide_id!r} is read in line {self._reading.where.line} already"
+            )
+        self._reading = correction
+        assert correction.label is not None
+        before, after = software_words(self.original), correction.label.word
+        return Applied(correction.slide_id, None, correction.action, before, after, correction.by, correction.comment)
+
+    def _target(self, correction: Correction) -> int:
+        """The id of the deposit that a row means; a class at the very centre of one that was added means that."""
+        added = self._added.get(correction.deposit) if correction.action in ("add", "class") else None
+        target = _target(correction, self.changed, self.original) if added is None else added
+        if correction.action == "add":
+            self._added[correction.deposit] = target
+        return target
+
+    def _check_once(self, correction: Correction, target: int) -> None:
+        """Raise UsageError where another row is of the same deposit, unless one gives its size, the other its class."""
+        rows = self._rows.setdefault(target, [])
+        for other in rows:
+            if {other.action, correction.action} not in _SIZE_AND_CLASS:
+                first, later = sorted((other, correction), key=lambda one: one.where.line)
+                added = first.action == later.action == "add"
+                what = "a deposit is added at this centre" if added else f"deposit {target} is corrected"
+                raise later.where.error(f"{what} in line {first.where.line} already")
+        rows.append(correction)
+
     def concluded(self) -> StoredReport:
-        """The slide with the class that follows from its rows; as it was where there are none."""
-        if not self.named:
+        """The slide with the class that follows from its rows; as it was where there are none.
+
+        Raises UsageError where a deposit contradicts the word on the whole slide.
+        """
+        if not self.named and self._reading is None:
             return self.original
-        concluded = _concluded(self.changed, self.original, self._vouched)
-        return _outdated(concluded) if self._outdated else concluded
+        if self._reading is None:
+            concluded = _concluded(self.changed, self.original, self._vouched)
+        else:
+            check_fits(self._reading, self._rows, self.changed)
+            concluded = as_read(self.changed, self.original, reading=self._reading, vouched=self._vouched)
+        return outdated(concluded) if self._outdated else concluded
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:
@@ -102,6 +145,7 @@ def _target(correction: Correction, report: StoredReport, original: StoredReport
             has = few(there, 5) or "none at all"
             raise correction.where.error(f"slide {original.slide_id!r} has no deposit {named}; it has {has}")
         return named
+    assert named is not None
     check_on_slide(named, original, correction.where)
     if correction.action == "add":
         return max([deposit.id for deposit in report.deposits] + there, default=0) + 1
@@ -117,16 +161,6 @@ def _check_apart(correction: Correction, added_um: Place, changed: StoredReport)
         )
 
 
-def _outdated(changed: StoredReport) -> StoredReport:
-    """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
-    text = (
-        "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
-        "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
-        "the comment that you checked."
-    )
-    return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
-
-
 def _check_unit(size_um: Micrometers, before: Deposit, where: CsvRow) -> None:
     """Raise UsageError for a new size that only makes sense in mm."""
     measured = before.diameter_um
@@ -138,7 +172,10 @@ def _check_unit(size_um: Micrometers, before: Deposit, where: CsvRow) -> None:
     )
 
 
-def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[StoredReport, Applied]:
+def _apply(
+    report: StoredReport, correction: Correction, target: int, original: StoredReport
+) -> tuple[StoredReport, Applied]:
+    found = next((deposit for deposit in original.deposits if deposit.id == target), None)
     before = next((deposit for deposit in report.deposits if deposit.id == target), None)
     after = _added(target, correction) if before is None else _changed(before, correction)
     others = [deposit for deposit in report.deposits if deposit is not before]
@@ -148,11 +185,11 @@ def _apply(report: StoredReport, correction: Correction, target: int) -> tuple[S
         report.slide_id,
         target,
         correction.action,
-        _words(before),
+        _words(found),
         _words(after),
         correction.by,
         correction.comment,
-        after.centre_um if after is not None and before is None else None,
+        after.centre_um if after is not None and found is None else None,
     )
     return replace(report, deposits=tuple(kept)), applied
 
@@ -178,7 +215,7 @@ def _added(number: int, correction: Correction) -> Deposit:
     """A deposit that a reader measured: its shape isn't known, so its ends and area aren't either."""
     size_um, centre_um = correction.size_um, correction.deposit
     assert size_um is not None
-    assert not isinstance(centre_um, int)
+    assert isinstance(centre_um, tuple)
     return Deposit(
         id=number,
         diameter_um=size_um,
@@ -203,7 +240,7 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Set[int])
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
     changed = replace(changed, deposits=tuple(counting) or changed.deposits, unclassed_um=max(left, default=None))
     worst = verdict.metastasis or Metastasis.NONE
-    flags = (*_kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *_contradictions(counting))
+    flags = (*kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *contradictions(counting))
     if changed.status is Status.COMPLETE:
         return replace(changed, metastasis=worst, at_least=verdict.at_least, flags=flags)
     if worst is Metastasis.NONE:
@@ -212,39 +249,6 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Set[int])
     return replace(
         changed, status=Status.INCOMPLETE, before_review=before, metastasis=worst, at_least=True, flags=flags
     )
-
-
-def _kept_flags(changed: StoredReport) -> list[Flag]:
-    """The software's flags that a review leaves true; those of what it found itself need that to be there still."""
-    n_found = sum(deposit.area_um2 > 0 for deposit in changed.deposits)
-    return [
-        replace(flag, message=f"As found, before the review: {flag.message}") if flag.code in AS_FOUND else flag
-        for flag in changed.flags
-        if flag.code not in RESTATED
-        and (flag.code not in AS_FOUND or n_found > (1 if flag.code == "joining_gap" else 0))  # one joins nothing
-    ]
-
-
-def _contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
-    """Classes that the deposits' sizes do not allow: the reader's word holds, but it is said.
-
-    A micrometastasis up to 0.2 mm is no contradiction: more than 200 cells make it one, whether the reader or nodescan
-    counted them.
-    """
-    flags: list[Flag] = []
-    for deposit in deposits:
-        said, by_size = deposit.metastasis, classify(deposit.diameter_um)
-        if (said, by_size) == (Metastasis.MICRO, Metastasis.ITC) and deposit.class_given:
-            size = size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um or None)
-            text = (
-                f"Deposit {deposit.id} ({size}) is a micrometastasis according to the reader, not by its size: up to "
-                f"{ITC_LIMIT_UM / 1000:g} mm that takes more than {ITC_CELL_LIMIT} tumour cells."
-            )
-            flags.append(Flag("micro_by_reader", text))
-        elif said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC):
-            text = f"Deposit {deposit.id} is {said.word} according to the reader, but {by_size.word} by its size."
-            flags.append(Flag("class_against_size", text))
-    return tuple(flags)
 
 
 def _words(deposit: Deposit | None) -> str:

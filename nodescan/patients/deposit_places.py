@@ -91,7 +91,7 @@ def check_frame_of_added(correction: Correction, original: StoredReport, named: 
     centre that was copied from the page's likeliest places is none of QuPath's.
     """
     place_um = correction.deposit
-    if isinstance(place_um, int) or not any(scanned_from_um(original)):
+    if not isinstance(place_um, tuple) or not any(scanned_from_um(original)):
         return
     there = [number for _, number in _near(_counted_in_qupath(place_um, original), original) if number not in named]
     if not there or _is_copied(place_um, original):
@@ -105,9 +105,12 @@ def check_frame_of_added(correction: Correction, original: StoredReport, named: 
 
 
 def may_mean_another(correction: Correction, original: StoredReport) -> bool:
-    """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one."""
+    """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one.
+
+    One that was added is of no scan; this is not asked of it. A whole slide is the glass, however it was scanned.
+    """
     named = correction.deposit
-    if correction.action == "add":
+    if named is None:
         return False
     return isinstance(named, int) or all(math.dist(named, one.centre_um) > NEAR_UM for one in original.deposits)
 

@@ -222,7 +222,7 @@ def _applied(row: dict[str, Any]) -> Applied:
     keys = ("slide_id", "action", "before", "after", "by", "comment")
     slide_id, action, before, after, by, comment = (str(row.get(key, "")) for key in keys)
     number, told = row.get("deposit_id"), bool(row.get("before_scan"))
-    deposit_id = number if isinstance(number, int) else 0
+    deposit_id = number if isinstance(number, int) else None
     return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
 
 
@@ -232,6 +232,6 @@ def _said(row: dict[str, Any]) -> tuple[str, ...]:
     An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
     software's word.
     """
-    which = "centre_um" if row.get("action") == "add" else "deposit_id"
+    which = "centre_um" if row.get("centre_um") else "deposit_id"
     words = tuple(str(row.get(key)) for key in ("slide_id", "action", "after", "by", "comment"))
     return (*words, json.dumps(row.get(which)))

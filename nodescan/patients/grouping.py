@@ -73,6 +73,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
+        reading=report.reading,
     )
 
 
@@ -83,7 +84,7 @@ def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
     where they are clearly more than 200 for each node, one of these has so many (inferred).
     """
     by_foci = largest_class(report.deposits)
-    if nodes == 1 or report.metastasis is None or report.metastasis is by_foci:
+    if nodes == 1 or report.metastasis is None or report.metastasis is by_foci or report.reading is not None:
         return None
     cells, uncertainty = dispersed_count(report.deposits) or (0, 0)
     return None if cells - uncertainty > ITC_CELL_LIMIT * nodes else min(by_foci, report.metastasis)
@@ -105,9 +106,12 @@ def _decisive(report: StoredReport) -> str:
 def _foci(report: StoredReport) -> Foci | None:
     """The slide's foci by class, None where foci alone don't say how many nodes are positive.
 
-    So it is where no focus has the slide's class, and where a dispersed pattern may by its cells be a micrometastasis:
-    that is of no single focus, and which of its small foci lie in one node is not known.
+    So it is where no focus has the slide's class, where a reader read what the software did not find, and where a
+    dispersed pattern may by its cells be a micrometastasis: that is of no single focus, and which of its small foci lie
+    in one node is not known.
     """
+    if report.reading is not None and not report.reading.foci_known:
+        return None
     small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
     cells, uncertainty = dispersed_count(small) or (0, 0)
     if report.metastasis is not largest_class(report.deposits) or cells + uncertainty > ITC_CELL_LIMIT:
@@ -130,8 +134,8 @@ def _highest(deposit: Deposit) -> Metastasis:
 
 
 def _class_range(report: StoredReport) -> tuple[Metastasis, Metastasis] | None:
-    """What its sizes allow, its own class included; None for a slide without a class."""
-    if report.metastasis is None:
+    """What its sizes allow, its own class included; None for a slide without a class, and one that a reader read."""
+    if report.metastasis is None or report.reading is not None:
         return None
     lowest, highest = class_range(report.deposits)
     return min(lowest, report.metastasis), max(highest, report.metastasis)

@@ -65,7 +65,8 @@ _ABOVE = {
 
 @dataclass(frozen=True, slots=True)
 class SectionRow:
-    """One slide as text. link: to its page, "" where there is none; of a reviewed one as before."""
+    """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
+    where it was not."""
 
     slide_id: str
     link: str
@@ -74,7 +75,7 @@ class SectionRow:
     borderline: bool
     size: str
     status: str
-    reviewed: bool
+    reviewed: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,
-        class_given=any(one.action == "class" for one in result.corrections),
+        class_given=any(one.action in ("class", "read") for one in result.corrections),
         provenance=_provenance(staging, result),
     )
 
@@ -284,7 +285,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
 
 
 def _section_row(section: Section, staging: Staging, pages: Collection[str], *, reviewed: bool) -> SectionRow:
-    found = section.metastasis or Metastasis.NONE
+    found, reading = section.metastasis or Metastasis.NONE, section.reading
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
         slide_id=section.slide_id,
@@ -294,7 +295,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
-        reviewed=reviewed,
+        reviewed="" if not reviewed else "reviewed" if reading is None else f"read whole by {reading.by}",
     )
 
 

@@ -229,5 +229,7 @@ def _section(section: Section) -> Json:
         "borderline": section.borderline,
         "cut_off": section.cut_off,
         **_lengths(section),
+        "size_at_least": section.size_at_least,
+        "read_by": None if section.reading is None else section.reading.by,
         "reason": section.reason,
     }

@@ -222,8 +222,13 @@ def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Contai
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
-    """What a negative result doesn't exclude, where it is one and the models' cards say it."""
-    limit = limit_words(max((one.found_from_um for one in reports if one.found_from_um), default=None))
+    """What a negative result doesn't exclude, where it is one and the models' cards say it.
+
+    Of slides that a reader read, the models' limits say nothing.
+    """
+    read = {section.slide_id for section in staged.specimen.sections if section.reading is not None}
+    limits = [one.found_from_um for one in reports if one.found_from_um and one.slide_id not in read]
+    limit = limit_words(max(limits, default=None))
     if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
         return []
     return [Flag(DETECTION_LIMIT, limit)]

@@ -83,12 +83,21 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     block = environment("nodescan.patients").get_template("run_patients.html")
     filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
     filled |= {"lead": Markup('<p class="lead">{}.</p>').format(said)} if lines else {}
-    reviewed = Markup(
-        "<small>reviewed: the patient's stage is as corrected; this row and the slide's page are as before</small>"
-    )
-    filled |= {f"review {row.get('slide_id')}": reviewed for row in corrections_in(stages)}
+    filled |= {f"review {slide_id}": said for slide_id, said in _reviews(stages).items()}
     toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
     return _SLOT.sub(lambda slot: _filled(slot[1], filled), toned)
+
+
+def _reviews(stages: Mapping[str, Any]) -> dict[str, Markup]:
+    """What is said in the row of each slide that was reviewed. Readers are named on the patients' pages alone."""
+    rows = [(str(row.get("slide_id")), row) for row in corrections_in(stages)]
+    read = {slide_id: f"read whole by a reader as {row.get('after')}" for slide_id, row in rows if _is_read(row)}
+    text = Markup("<small>{}: the patient's stage is as corrected; this row and the slide's page are as before</small>")
+    return {slide_id: text.format(read.get(slide_id, "reviewed")) for slide_id, _ in rows}
+
+
+def _is_read(row: Mapping[str, Any]) -> bool:
+    return row.get("action") == "read"
 
 
 def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine, ...]:

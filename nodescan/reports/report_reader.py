@@ -12,6 +12,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.section import WholeReading
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import class_found
@@ -43,12 +44,14 @@ class StoredReport(SlideReport):
 
     slide: its id alone, unless the reader was told whose report it is. info: without warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing. before_review: the
-    status of a slide that a review gave a class; None for any other.
+    status of a slide that a review gave a class; None for any other. reading: of the whole slide by a reader, None
+    where nobody told of one.
     """
 
     folder: Path
     unclassed_um: Micrometers | None = None
     before_review: Status | None = None
+    reading: WholeReading | None = None
 
     @property
     def slide_id(self) -> str:

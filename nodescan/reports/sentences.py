@@ -96,7 +96,10 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     """What deserves the reader's first minute, the most important first."""
     said: list[str] = []
     if report.status.without_result:
-        said.append("Fix the cause above and run the slide again. Until then, read this slide under the microscope.")
+        said.append(
+            "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class "
+            "as a correction with the action “read”: then it counts in the patient's stage."
+        )
     match report.outcome:
         case Outcome.NOT_READ:
             return tuple(said)

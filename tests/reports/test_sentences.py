@@ -61,7 +61,10 @@ def test_how_sure_a_finding_is(variant: str, said: tuple[str, ...]) -> None:
     assert sentences.how_sure(VARIANTS[variant]().report) == said
 
 
-FIX = "Fix the cause above and run the slide again. Until then, read this slide under the microscope."
+FIX = (
+    "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class as a "
+    "correction with the action “read”: then it counts in the patient's stage."
+)
 CORNER = "The tissue that was not examined (9.0 %, 4.4 mm²), hatched in the overview."
 FAINT = (
     "Likeliest place, too small or too faint to be a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "

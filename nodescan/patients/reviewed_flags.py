@@ -1,0 +1,53 @@
+"""What a review makes of a slide's flags: which stay true, and what its own rows call for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
+from nodescan.domain.lengths import size_in_mm
+from nodescan.reports.report_reader import StoredReport
+
+
+def outdated(changed: StoredReport) -> StoredReport:
+    """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
+    text = (
+        "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
+        "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
+        "the comment that you checked."
+    )
+    return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
+
+
+def kept_flags(changed: StoredReport) -> list[Flag]:
+    """The software's flags that a review leaves true; those of what it found itself need that to be there still."""
+    n_found = sum(deposit.area_um2 > 0 for deposit in changed.deposits)
+    return [
+        replace(flag, message=f"As found, before the review: {flag.message}") if flag.code in AS_FOUND else flag
+        for flag in changed.flags
+        if flag.code not in RESTATED
+        and (flag.code not in AS_FOUND or n_found > (1 if flag.code == "joining_gap" else 0))  # one joins nothing
+    ]
+
+
+def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
+    """Classes that the deposits' sizes do not allow: the reader's word holds, but it is said.
+
+    A micrometastasis up to 0.2 mm is no contradiction: more than 200 cells make it one, whether the reader or nodescan
+    counted them.
+    """
+    flags: list[Flag] = []
+    for deposit in deposits:
+        said, by_size = deposit.metastasis, classify(deposit.diameter_um)
+        if (said, by_size) == (Metastasis.MICRO, Metastasis.ITC) and deposit.class_given:
+            size = size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um or None)
+            text = (
+                f"Deposit {deposit.id} ({size}) is a micrometastasis according to the reader, not by its size: up to "
+                f"{ITC_LIMIT_UM / 1000:g} mm that takes more than {ITC_CELL_LIMIT} tumour cells."
+            )
+            flags.append(Flag("micro_by_reader", text))
+        elif said is not by_size and (said, by_size) != (Metastasis.MICRO, Metastasis.ITC):
+            text = f"Deposit {deposit.id} is {said.word} according to the reader, but {by_size.word} by its size."
+            flags.append(Flag("class_against_size", text))
+    return tuple(flags)

@@ -1,0 +1,102 @@
+"""A reader's word on a whole slide: it gives the slide its class, and the software's result stays beside it."""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import DOUBTS, Flag
+from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.report import Status
+from nodescan.domain.section import WholeReading
+from nodescan.domain.verdict import class_found
+from nodescan.patients.correction_rows import Correction
+from nodescan.patients.reviewed_flags import contradictions, kept_flags
+from nodescan.reports.report_reader import StoredReport
+
+
+def software_words(original: StoredReport) -> str:
+    """What the software alone says of a slide: "no class, failed"."""
+    return f"{original.class_word}, {original.status.value}"
+
+
+def check_fits(reading: Correction, rows: Mapping[int, Sequence[Correction]], changed: StoredReport) -> None:
+    """Raise UsageError where a deposit that another row leaves on the slide is of a higher class than was read.
+
+    rows: of each deposit, the one that gives its class last. changed: the slide as these rows leave it.
+    """
+    read = _class_of(reading)
+    for deposit in changed.deposits:
+        if deposit.id in rows and deposit.metastasis > read:
+            line, size = rows[deposit.id][-1].where.line, size_in_mm(deposit.diameter_um, None)
+            raise reading.where.error(
+                f"slide {reading.slide_id!r} is read as {read.word}, but by line {line} its deposit {deposit.id} is "
+                f"{deposit.metastasis.word} ({size}); correct one of the two"
+            )
+
+
+def as_read(changed: StoredReport, original: StoredReport, *, reading: Correction, vouched: Set[int]) -> StoredReport:
+    """The slide as a reader read it whole: examined, of the reader's class, without the software's doubts about it.
+
+    changed: as the rows of single deposits leave it; vouched: those that they name and don't reject. Of deposits that
+    the software found, and of their sizes, those count that give the slide the reader's class; where none do, the size
+    is not known. A higher class that the software found and nobody rejected is told, and doesn't count.
+    """
+    read = _class_of(reading)
+    classless = original.metastasis is None
+    stated = [one for one in changed.deposits if not classless or one.id in vouched]
+    fitting = [one for one in stated if one.metastasis <= read]
+    kept = fitting if class_found(fitting) is read else []
+    flags = [flag for flag in kept_flags(changed) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
+    word = WholeReading(
+        by=reading.by,
+        software=software_words(original),
+        size_at_least=_is_lower_bound(kept, original, vouched),
+        foci_known=original.status is Status.COMPLETE and len(kept) == len(changed.deposits),
+    )
+    return replace(
+        changed,
+        status=Status.COMPLETE,
+        before_review=original.status,
+        metastasis=read,
+        at_least=False,
+        deposits=tuple(replace(one, class_given=True) for one in kept),
+        flags=(*_told(changed, reading), *contradictions(fitting), *flags),
+        reading=word,
+    )
+
+
+def _class_of(reading: Correction) -> Metastasis:
+    assert reading.label is not None
+    return reading.label
+
+
+def _is_of_sizes(flag: Flag, kept: Sequence[Deposit]) -> bool:
+    """Whether a doubt is of every size that the software measured, and one of these counts."""
+    return flag.code == "nuclei_out_of_scale" and any(one.diameter_uncertainty_um > 0 for one in kept)
+
+
+def _is_lower_bound(kept: Sequence[Deposit], original: StoredReport, vouched: Set[int]) -> bool:
+    """Whether there may be a larger deposit, or more of one: where the software looked, it saw a part."""
+    if not kept:
+        return False
+    largest = max(kept, key=lambda deposit: deposit.diameter_um)
+    in_part = original.status is not Status.COMPLETE and largest.id not in vouched
+    return in_part or any(deposit.cut_off for deposit in kept)
+
+
+def _told(changed: StoredReport, reading: Correction) -> tuple[Flag, ...]:
+    """That the software found a higher class, and where, unless every such deposit was rejected."""
+    found, read = class_found(changed.deposits), _class_of(reading)
+    if found <= read or changed.not_judged:
+        return ()
+    higher = [deposit for deposit in changed.deposits if deposit.metastasis > read]
+    named = [
+        f"deposit {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um or None)})" for one in higher[:1]
+    ]
+    which = named[0] if named else "the cells of dispersed foci together"
+    text = (
+        f"{reading.by} read the whole slide as {read.word}, but the software found {found.word}: {which}. The reader's "
+        "class counts. Look there again. Reject what is no deposit, or correct its size or the class of the slide."
+    )
+    return (Flag("read_against_software", text),)

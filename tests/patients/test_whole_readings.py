@@ -1,0 +1,272 @@
+"""A reader's word on a whole slide gives it its class; the software's result stays beside it and is told."""
+
+import html
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.staging import AJCC8
+from nodescan.domain.verdict import deposit_flags
+from nodescan.errors import UsageError
+from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.restage import PatientResult, Staging, stage_reports
+from nodescan.patients.run_page import tell_patients
+from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.synoptic import NOT_MEASURED, largest_words
+from nodescan.reports.report_reader import read_reports
+from nodescan.reports.summary_page import write_summary_page
+from tests.patients.made_reports import report, review_of, staged_by, write_csv, write_run
+from tests.patients.test_review_age import reviewed_run
+from tests.reports.factory import RUN, read_aloud
+from tests.schemas import PATIENTS, schema_of
+
+HEADER = "slide_id,patient_id,node_id"
+SIZE = "Size of Largest Nodal Metastatic Deposit"
+
+
+def failed(slide_id: str = "m") -> SlideReport:
+    """Never opened: its report tells no more than why."""
+    flag = Flag("unreadable", "the file is truncated")
+    return replace(report(slide_id, status=Status.FAILED, flags=(flag,)), model=None)
+
+
+def staged(folder: Path, slide: SlideReport, *review: str, nodes: int = 1) -> Staging:
+    """A patient with this slide alone."""
+    run = write_run(folder / "run", [slide])
+    return staged_by(run, f"{HEADER},nodes_on_slide", f"m,A,1,{nodes}", review=review)
+
+
+def codes(result: PatientResult) -> list[str]:
+    return [note.code for note in result.all_notes]
+
+
+def patient_in(staging: Staging, folder: Path) -> tuple[dict[str, Any], str]:
+    """The patient of patients.json, which holds to its schema, and the text of the page."""
+    (page,) = write_staging(staging, folder)
+    content = json.loads((folder / "patients.json").read_text())
+    assert [error.message for error in schema_of(PATIENTS).iter_errors(content)] == []
+    return content["patients"][0], html.unescape(read_aloud(page.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("word", "stage"), [("negative", "pN0"), ("itc", "pN0(i+)"), ("micro", "pN1mi"), ("macro", "pN1a")]
+)
+@pytest.mark.parametrize("status", [Status.FAILED, Status.UNMEASURABLE, Status.INCOMPLETE, Status.COMPLETE])
+def test_a_slide_that_a_reader_read_has_the_readers_class(
+    tmp_path: Path, status: Status, word: str, stage: str
+) -> None:
+    """Whatever became of its scan: the node is fully read, and its class no lower bound."""
+    slide = report("m", status=status, flags=(Flag("unreadable", "no"),) if status is not Status.COMPLETE else ())
+    (patient,) = staged(tmp_path, slide, f"m,,,,read,{word},Dr A").patients
+    staged_ = patient.staged
+    assert (staged_.words, staged_.determined, staged_.specimen.n_examined) == (stage, True, 1)
+    assert "node_unread" not in codes(patient)
+
+
+def test_both_results_are_told(tmp_path: Path) -> None:
+    """The reader's class and name, and the software's failure, in patients.json and on the page."""
+    found = staged(tmp_path, failed(), "m,,,,read,negative,Dr A,at 20x")
+    patient, text = patient_in(found, tmp_path / "out")
+    ((slide,),) = [node["slides"] for node in patient["nodes"]]
+    assert (patient["stage"], patient["status"]) == ("pN0", "complete")
+    assert patient["software_stage"] == "cannot be determined (no readable slide)"
+    assert (slide["status"], slide["metastasis"], slide["read_by"]) == ("failed", "negative", "Dr A")
+    (row,) = patient["corrections"]
+    assert (row["deposit_id"], row["before"], row["after"]) == (None, "no class, failed", "negative")
+    said = "Dr A read the whole slide as negative. The software's own result: no class, failed (the file is truncated)."
+    assert f"Node 1, slide m: {said}" in text
+    assert "read whole by Dr A; the slide's page is as before the review" in text
+    assert "whole slide" in text
+    assert "The software's own result before the review:" in text
+
+
+@pytest.mark.parametrize("word", ["itc", "micro", "macro"])
+def test_a_class_without_a_size_is_told_to_be_the_readers(tmp_path: Path, word: str) -> None:
+    """No sentence speaks of a size that nobody measured."""
+    patient, text = patient_in(staged(tmp_path, failed(), f"m,,,,read,{word},Dr A"), tmp_path / "out")
+    elements = {one["element"]: one["value"] for one in patient["synoptic"]}
+    assert (patient["largest_deposit_um"], elements[SIZE]) == (None, NOT_MEASURED)
+    assert "by the reader's class" in text
+    assert "larger than 2 mm, in the sections" not in text
+    assert "deposit larger than 2 mm in the sections" not in text
+
+
+def test_the_schema_still_refuses_a_negative_slide_that_nobody_read_whole(tmp_path: Path) -> None:
+    """The reader's name is what makes a failed slide negative."""
+    write_staging(staged(tmp_path, failed(), "m,,,,read,negative,Dr A"), tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "patients.json").read_text())
+    content["patients"][0]["nodes"][0]["slides"][0]["read_by"] = None
+    assert not schema_of(PATIENTS).is_valid(content)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ("m,,,,read,negative,R", "m,,9,9,add,150,R"),
+            "line 2: slide 'm' is read as negative, but by line 3 its deposit",
+        ),
+        (
+            ("m,1,,,resize,500,R", "m,,,,read,itc,R"),
+            "line 3: slide 'm' is read as itc, but by line 2 its deposit 1 is mic",
+        ),
+        (("m,1,,,accept,,R", "m,,,,read,itc,R"), "deposit 1 is micro (0.61 mm); correct one of the two"),
+        (("m,2,,,class,macro,R", "m,,,,read,micro,R"), "its deposit 2 is macro (0.15 mm)"),
+        (
+            ("m,,9,9,add,150,R", "m,,9,9,class,micro,R", "m,,,,read,itc,R"),
+            "line 4: slide 'm' is read as itc, but by line 3",
+        ),
+        (("m,,,,read,itc,R", "m,,,,read,itc,S"), "line 3: slide 'm' is read in line 2 already"),
+        (("m,1,,,read,itc,R",), "read is of the whole slide; leave deposit_id, centre_x_um and centre_y_um empty"),
+        (("m,,9,9,read,itc,R",), "read is of the whole slide; leave"),
+        (("m,,,,read,,R",), "read needs negative, itc, micro or macro as value"),
+        (("m,,,,read,1500,R",), "value is '1500', which is not known; write negative, itc, micro, macro"),
+        (("z,,,,read,negative,R",), "slide 'z' has no report here"),
+    ],
+)
+def test_readings_that_say_no_one_thing_are_refused(tmp_path: Path, rows: tuple[str, ...], message: str) -> None:
+    """A deposit of a higher class contradicts the word on the whole slide; both lines are named."""
+    with pytest.raises(UsageError, match=r"review\.csv, line") as caught:
+        staged(tmp_path, report("m", (610.0, 150.0)), *rows)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "stage"),
+    [
+        (("m,,,,read,negative,R", "m,1,,,reject,,R", "m,2,,,reject,,R"), "pN0"),
+        (("m,,,,read,itc,R", "m,1,,,resize,180,R"), "pN0(i+)"),
+        (("m,,,,read,macro,R", "m,,9,9,add,2500,R"), "pN1a"),
+        (("m,,,,read,micro,R", "m,1,,,accept,,R"), "pN1mi"),
+    ],
+)
+def test_deposits_that_fit_the_reading_are_no_contradiction(tmp_path: Path, rows: tuple[str, ...], stage: str) -> None:
+    """They give the largest size."""
+    (patient,) = staged(tmp_path, report("m", (610.0, 150.0), status=Status.INCOMPLETE), *rows).patients
+    assert (patient.staged.words, patient.staged.size_at_least) == (stage, False)
+    assert "read_against_software" not in codes(patient)
+
+
+@pytest.mark.parametrize(
+    ("status", "sizes_um", "word", "size"),
+    [
+        (Status.COMPLETE, (610.0,), "micro", "0.610 ± 0.004 mm"),
+        (Status.INCOMPLETE, (610.0,), "micro", "at least 0.610 ± 0.004 mm"),
+        (Status.INCOMPLETE, (150.0,), "micro", ""),
+        (Status.COMPLETE, (2600.0,), "micro", ""),
+    ],
+)
+def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
+    tmp_path: Path, status: Status, sizes_um: tuple[float, ...], word: str, size: str
+) -> None:
+    """On a slide that it saw in part there may be a larger one of that class."""
+    (patient,) = staged(tmp_path, report("m", sizes_um, status=status), f"m,,,,read,{word},R").patients
+    assert largest_words(patient.staged) == size
+
+
+def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
+    """The reader read the glass beyond the scan, and gave the class."""
+    slide = report("m", (1500.0,))
+    slide = replace(slide, deposits=(replace(slide.deposits[0], cut_off=True),), at_least=True)
+    (patient,) = staged(tmp_path, slide, "m,,,,read,micro,R").patients
+    assert (patient.staged.words, largest_words(patient.staged)) == ("pN1mi", "at least 1.500 ± 0.004 mm")
+
+
+@pytest.mark.parametrize(("word", "told"), [("negative", True), ("itc", True), ("micro", False), ("macro", False)])
+def test_a_higher_class_of_the_software_is_told_until_it_is_rejected(tmp_path: Path, word: str, told: bool) -> None:
+    """Neither does it count, nor is it forgotten."""
+    slide = report("m", (610.0,))
+    (patient,) = staged(tmp_path / "1", slide, f"m,,,,read,{word},Dr A").patients
+    said = [note.message for note in patient.all_notes if note.code == "read_against_software"]
+    assert bool(said) == told
+    if told:
+        assert (
+            f"Dr A read the whole slide as {word}, but the software found micro: deposit 1 (0.610 ± 0.004 mm)."
+            in said[0]
+        )
+    (patient,) = staged(tmp_path / "2", slide, f"m,,,,read,{word},Dr A", "m,1,,,reject,,Dr A").patients
+    assert "read_against_software" not in codes(patient)
+
+
+def test_a_mark_on_a_slide_that_the_network_cannot_judge_contradicts_nobody(tmp_path: Path) -> None:
+    """It is no finding."""
+    slide = report("m", (610.0,), status=Status.INCOMPLETE, flags=(Flag("not_he", "Brown."),))
+    (patient,) = staged(tmp_path, replace(slide, metastasis=None, at_least=False), "m,,,,read,negative,R").patients
+    assert (patient.staged.words, "read_against_software" in codes(patient)) == ("pN0", False)
+
+
+@pytest.mark.parametrize("rows", [(), ("m,,,,read,micro,R",)])
+def test_the_reading_settles_the_doubts_of_the_software(tmp_path: Path, rows: tuple[str, ...]) -> None:
+    """A borderline size and an edge of the scan leave the reader's class as it is."""
+    slide = report("m", (203.0,))
+    edge = Flag("tissue_cut_off", "Tissue runs to the edge.")
+    (patient,) = staged(tmp_path, replace(slide, flags=(*deposit_flags(slide.deposits), edge)), *rows).patients
+    assert (patient.staged.borderline, {"borderline", "tissue_cut_off"} <= {*codes(patient)}) == (not rows, not rows)
+
+
+def test_a_doubtful_pixel_size_stays_told_of_a_size_that_counts(tmp_path: Path) -> None:
+    """The reader gave the class, and not the size."""
+    slide = report("m", (610.0,), flags=(Flag("nuclei_out_of_scale", "Nuclei look too small."),))
+    for number, (word, told) in enumerate((("micro", True), ("macro", False))):
+        (patient,) = staged(tmp_path / str(number), slide, f"m,,,,read,{word},R").patients
+        assert ("nuclei_out_of_scale" in codes(patient)) == told
+
+
+def test_of_several_nodes_on_a_slide_one_has_the_readers_class(tmp_path: Path) -> None:
+    """In how many tumour lies is not known, unless the software found each focus on the whole slide."""
+    (patient,) = staged(tmp_path / "1", failed(), "m,,,,read,micro,R", nodes=3).patients
+    assert (patient.staged.words, patient.staged.counts.positive.words) == ("pN1mi", "1 to 3")
+    (patient,) = staged(tmp_path / "2", report("m", (610.0,)), "m,,,,read,micro,R", nodes=3).patients
+    assert patient.staged.counts.positive.words == "1"
+
+
+def test_one_slide_that_was_read_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    """Of two that failed only one is read, and the stage stays open."""
+    run = write_run(tmp_path / "run", [failed("m"), failed("n")])
+    (patient,) = staged_by(run, HEADER, "m,A,1", "n,A,2", review=["m,,,,read,negative,R"]).patients
+    assert patient.staged.words == "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"
+
+
+@pytest.mark.parametrize(("read", "limited"), [(("m",), True), (("m", "n"), False)])
+def test_the_detection_limit_is_of_slides_that_the_software_alone_read(
+    tmp_path: Path, read: tuple[str, ...], limited: bool
+) -> None:
+    """A reader is no model."""
+    model = replace(report("m").model, found_from_um=700.0)
+    run = write_run(tmp_path / "run", [replace(report(name), model=model) for name in ("m", "n")])
+    review = [f"{name},,,,read,negative,R" for name in read]
+    (patient,) = staged_by(run, HEADER, "m,A,1", "n,A,2", review=review).patients
+    assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN0", limited)
+
+
+def test_a_reading_holds_for_a_later_scan_and_what_that_finds_is_told(tmp_path: Path) -> None:
+    """It is of the glass: neither is it out of date, nor does it hide a macrometastasis that the reader didn't see."""
+    manifest = read_slide_rows(write_csv(tmp_path / "m.csv", HEADER, "a,A,1"))
+    for sizes_um in ((), (150.0,), (2600.0,)):
+        run = reviewed_run(tmp_path / "run", "10", *sizes_um)
+        rows = review_of(tmp_path, "a,,,,read,itc,Dr A,", day="2026-06-01")
+        found = stage_reports(read_reports(run), manifest, AJCC8, corrections=rows, earlier=earlier_corrections(run))
+        (patient,) = found.patients
+        assert (patient.staged.words, "review_before_scan" in codes(patient)) == ("pN0(i+)", False)
+        assert ("read_against_software" in codes(patient)) == (sizes_um == (2600.0,))
+        assert set_aside_before(found, run) == ""
+        write_staging(found, run)
+    without = stage_reports(read_reports(run), manifest, AJCC8)
+    assert set_aside_before(without, run).startswith("the reviewed stages were moved to patients-before-1")
+
+
+def test_the_row_of_summary_html_says_what_was_read_and_names_nobody(tmp_path: Path) -> None:
+    """The row itself stays the software's."""
+    run = write_run(tmp_path / "run", [failed()])
+    write_summary_page([failed()], run, asked=1, run=RUN)
+    write_staging(staged_by(run, HEADER, "m,A,1", review=["m,,,,read,negative,Dr A"]), run)
+    tell_patients(run)
+    text = read_aloud((run / "summary.html").read_text())
+    assert "read whole by a reader as negative: the patient's stage is as corrected" in text
+    assert "Dr A" not in text
