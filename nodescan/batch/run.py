@@ -28,9 +28,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest
-from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import replace_stages
+from nodescan.patients.redone_slides import move_back, move_outdated
 from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
@@ -134,14 +135,27 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
                 ({}, ()) if request.force else report_kept_slides(manifest, refs, tools, viewer, request.precision)
             )
             if manifest is None:
-                aside = set_aside(request.folder) if len(kept) < len(refs) else None
-                if aside is not None:
-                    moved = f"stages of earlier reports were moved to {aside.name}"
-                    viewer.note(f"{moved}; run nodescan stage to make new ones")
-                result = scan_all(refs, tools, viewer, kept=kept)
+                result = scan_inputs(refs, tools, viewer, kept=kept)
             else:
                 result = scan_manifest(manifest, refs, tools, viewer=viewer, kept=kept)
             return replace(result, contradicted=contradicted)
+
+
+def scan_inputs(
+    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
+) -> BatchResult:
+    """Scan `refs`, for which there is no manifest: earlier stages stay where none of their slides is scanned.
+
+    kept: see scan_all.
+    """
+    tools.rules.may_write()
+    waiting = [ref.slide_id for ref in refs if ref.slide_id not in kept]
+    outdated = move_outdated(tools.folder, waiting, viewer.note)
+    result = scan_all(refs, tools, viewer, kept=kept)
+    if outdated is None:
+        return result
+    stuck = put_or_tell(partial(move_back, tools.folder, outdated, viewer.note), tools=tools, viewer=viewer)
+    return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
 def scan_manifest(

@@ -519,7 +519,7 @@ def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch:
     (cohort / "manifest.csv").write_text("path,patient_id\npatients/p1/a.tif,p1\n")
     run_batch(BatchRequest((), cohort, manifest=cohort / "manifest.csv", slots=0), Listener())
     second = paint_slide(cohort / "patients" / "p1" / "b.tif")
-    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0), Listener())
+    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0, force=True), Listener())
     assert result.complete
     assert [row["slide_id"] for row in rows(cohort)] == ["a", "b"]
     assert first.is_file()
