@@ -1,5 +1,6 @@
 """What a user asks of a batch, and which options can't stand together."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -64,6 +65,31 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--slots: applies to this machine; on a cluster, use the --nthreads of its workers")
     if request.scheduler is not None and request.copy_to is not None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster can't see; leave it out")
+
+
+_TEXTS, _HEAD_BYTES = (".csv", ".tsv", ".txt"), 4096
+
+
+def check_no_text(refs: Sequence[SlideRef]) -> None:
+    """Raises UsageError where a table or a list is named as a slide: it would fail in the place of all that it lists.
+
+    By what is in it, too: a slide may have any name. A file that can't be read fails in its own row.
+    """
+    for path in (ref.path for ref in refs if ref.path.suffix.lower() in _TEXTS):
+        with suppress(OSError):
+            if path.is_file() and _is_text(path):
+                raise UsageError(
+                    f"{path}: is a text file, not a slide; give a table of slides with --manifest (nodescan manifest "
+                    "--template prints its columns), and leave out any other text file"
+                )
+
+
+def _is_text(path: Path) -> bool:
+    """Whether the file begins with text, in whatever alphabet; an empty one doesn't."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    wide = head.startswith((BOM_UTF16_LE, BOM_UTF16_BE))
+    return wide or (bool(head) and not any(byte < ord(" ") and byte not in b"\t\n\v\f\r" for byte in head))
 
 
 _HEADS = {

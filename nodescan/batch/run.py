@@ -15,7 +15,7 @@ from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
-from nodescan.batch.request import BatchRequest, check_apart, check_request
+from nodescan.batch.request import BatchRequest, check_apart, check_no_text, check_request
 from nodescan.batch.resume import finished_unheard
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
@@ -234,7 +234,9 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
         raise UsageError(f"run: give either slide files, folders or globs, or --manifest CSV; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
-        return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))
+        found = find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override)
+        check_no_text(found)
+        return None, _placed(found)
     manifest = read_slide_rows(request.manifest)
     return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
 

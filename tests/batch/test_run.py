@@ -17,7 +17,7 @@ from nodescan import reports, scan
 from nodescan.batch import run as batch
 from nodescan.batch import slide_task
 from nodescan.batch.progress import Viewer
-from nodescan.batch.request import BatchRequest
+from nodescan.batch.request import BatchRequest, check_no_text
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
 from nodescan.batch.slide_task import RunTools, SlideTools
 from nodescan.batch.tools import in_this_process
@@ -477,6 +477,23 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     assert (out / "a" / "report.html").is_file()
     assert "./a/report.html" not in (out / "summary.html").read_text()
     assert stages(out)["A"].startswith("cannot be determined")
+
+
+@pytest.mark.parametrize("name", ["list.txt", "p.csv", "P.TSV"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_a_table_that_is_named_as_a_slide_is_refused_before_anything_is_written(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
+    """It lists slides, and none of them would be scanned; what a slide's bytes are named is no matter."""
+    paint_slide(tmp_path / "a.tif")
+    (tmp_path / name).write_text("slides/M\u00fcller.svs\n", encoding=encoding)
+    request = BatchRequest((str(tmp_path / "a.tif"), str(tmp_path / name)), tmp_path / "out", slots=0)
+    with pytest.raises(UsageError, match=rf"{name}: is a text file, not a slide; give a table of slides with --manif"):
+        run_batch(request, Listener())
+    assert not (tmp_path / "out").exists()
+    for content in (b"", (tmp_path / "a.tif").read_bytes()):
+        (tmp_path / name).write_bytes(content)
+        check_no_text(slides(tmp_path / name))
 
 
 def test_log_hears_of_patients_that_cannot_be_written(
