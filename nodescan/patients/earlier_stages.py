@@ -103,7 +103,8 @@ def next_aside(folder: Path) -> Path:
 def put_back(folder: Path, aside: Path) -> None:
     """Undo `set_aside`, which returned `aside`. Raises OutputError where the disk refuses, or a user's file is there.
 
-    All is copied before any of it is removed, patients.json last: whoever stops it, one of the two places has it whole.
+    All is copied before any of it is removed, patients.json first: where it is stopped, no page stands without that
+    file, by which the next run finds what to move.
     """
     pages = folder / PAGES
     with output_errors(folder):
@@ -112,11 +113,11 @@ def put_back(folder: Path, aside: Path) -> None:
         if ours:
             refuse_link(pages)
             pages.mkdir(exist_ok=True)
-        for name in ours:
-            write_beside(pages / name, (aside / PAGES / name).read_bytes().replace(b'href="../../', b'href="../'))
-        tables = [name for name in _TABLES if (aside / name).is_file()]
+        tables = [name for name in reversed(_TABLES) if (aside / name).is_file()]
         for name in tables:
             write_beside(folder / name, (aside / name).read_bytes())
+        for name in ours:
+            write_beside(pages / name, (aside / PAGES / name).read_bytes().replace(b'href="../../', b'href="../'))
         for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
             (aside / name).unlink()
         for place in (aside / PAGES, aside):

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,7 +61,8 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
 
 
 def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Links, too; stopped in between, they are whole where they were aside. A user's page isn't written over."""
+    """Links, too. Stopped in between, they are whole where they were aside, and what stands in the folder is moved by
+    the next run. A user's page isn't written over."""
     found = staged(tmp_path, "a2,1,,,reject,,Dr A,")
     folder = tmp_path / "out"
     (folder / "a2").mkdir(parents=True)
@@ -73,13 +76,16 @@ def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: 
     before = files(folder)
     aside = set_aside(folder)
     kept = files(aside)
-    with monkeypatch.context() as patch:
-        patch.setattr(earlier_stages, "write_beside", stopped_at_tables)
-        with pytest.raises(KeyboardInterrupt):
-            put_back(folder, aside)
-    assert files(aside) == kept
-    assert not (folder / "patients.json").exists()
+    for last in ("patients.json", "patients.csv", "A.html"):
+        with monkeypatch.context() as patch:
+            patch.setattr(earlier_stages, "write_beside", partial(stopped_at, last))
+            with pytest.raises(KeyboardInterrupt):
+                put_back(folder, aside)
+        assert files(aside) == kept
+        shutil.rmtree(set_aside(folder))
+        assert not list(folder.glob("patients*.*")) + list(folder.glob("patients/*"))
     own = folder / "patients" / "A.html"
+    own.parent.mkdir()
     own.write_text("somebody's own")
     with pytest.raises(OutputError, match="nodescan didn't write it"):
         put_back(folder, aside)
@@ -89,10 +95,11 @@ def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: 
     assert not aside.exists()
 
 
-def stopped_at_tables(path: Path, data: bytes) -> None:
-    if path.name == "patients.json":
-        raise KeyboardInterrupt
+def stopped_at(last: str, path: Path, data: bytes) -> None:
+    """As write_beside, until this file was written."""
     write_beside(path, data)
+    if path.name == last:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("content", ["", '{"patients": 3}', '{"patients": [', "[]"])
