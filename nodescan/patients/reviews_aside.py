@@ -34,9 +34,11 @@ def _noted(result: PatientResult, places: Mapping[str, Sequence[str]]) -> Patien
     slides = sorted({section.slide_id for section in result.staged.specimen.sections} & places.keys())
     if not slides:
         return result
-    folders = few(list(dict.fromkeys(name for slide_id in slides for name in places[slide_id])), 5)
+    names = {name for slide_id in slides for name in places[slide_id]}
+    folders = few(sorted(names, key=lambda name: (len(name), name)), 5)
+    of_slides = f"slide{'s' * (len(slides) > 1)} {few(slides, 5)}"
     text = (
-        f"A reader's corrections of slide {few(slides, 5)} have no part in this stage. They lie in {folders}. Repeat "
-        "nodescan stage with --corrections; if they no longer hold, delete what lies there."
+        f"A reader's corrections of {of_slides} have no part in this stage. They lie in {folders}. Repeat nodescan "
+        "stage with --corrections; if they no longer hold, move what lies there out of the results folder."
     )
     return replace(result, notes=(Flag("review_aside", text), *result.notes))
