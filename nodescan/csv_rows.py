@@ -46,6 +46,10 @@ _NO_NAME = re.compile(
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?e\+[0-9]+", re.IGNORECASE)
 """How a spreadsheet shows, and saves, a number of more than 11 digits."""
 
+_WORKBOOKS = {b"PK\x03\x04": "a zip file, as workbooks are (.xlsx, .ods)", b"\xd0\xcf\x11\xe0": "a workbook (.xls)"}
+_OTHER_TEXTS = {"<": "XML", "{": "JSON", "[": "JSON"}
+"""What files begin with that are often named in the place of a CSV."""
+
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
 
@@ -131,9 +135,14 @@ class CsvRow:
         return word
 
 
-def read_table(path: Path, *, columns: Collection[str], required: Collection[str]) -> tuple[CsvRow, ...]:
-    """The rows of a CSV file with a header. Raises UsageError on an unknown or a missing column."""
-    lines = read_lines(path)
+def read_table(
+    path: Path, *, columns: Collection[str], required: Collection[str], option: str = "the table"
+) -> tuple[CsvRow, ...]:
+    """The rows of a CSV file with a header. Raises UsageError on an unknown or a missing column.
+
+    option: which names the file, for errors.
+    """
+    lines = read_lines(path, option=option)
     header = [name.casefold() for name in lines[0].cells.values()]
     named = len(header)
     while not header[named - 1]:  # a spreadsheet writes the columns beside a table, too
@@ -145,13 +154,13 @@ def read_table(path: Path, *, columns: Collection[str], required: Collection[str
     return rows
 
 
-def read_lines(path: Path) -> tuple[CsvRow, ...]:
+def read_lines(path: Path, *, option: str = "the table") -> tuple[CsvRow, ...]:
     """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any.
 
     Columns are separated by commas, or, if the first line has none, by semicolons or tabs: what a spreadsheet writes
-    where the comma is for decimals.
+    where the comma is for decimals. option: see read_table.
     """
-    text = _text(path)
+    text = _text(path, option)
     if "\0" in text:
         raise UsageError(f"{path.name}: is no CSV file (it holds a NUL character); save it as CSV in UTF-8")
     first, *others = _LINE_END.split(text, maxsplit=1)
@@ -182,14 +191,21 @@ def read_lines(path: Path) -> tuple[CsvRow, ...]:
     return tuple(lines)
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, option: str) -> str:
     try:
         content = given_bytes(path)
-        return content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        for begin, kind in _WORKBOOKS.items():
+            if content.startswith(begin):
+                raise UsageError(f"{path.name}: is {kind}, and {option} is a CSV; save its sheet as CSV in UTF-8")
+        text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path.name}: is not UTF-8 text; save it as CSV in UTF-8") from error
+    kind = _OTHER_TEXTS.get(text.lstrip()[:1])
+    if kind is not None:
+        raise UsageError(f"{path.name}: is {kind}, and {option} is a CSV; name a CSV file")
+    return text
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Collection[str], required: Collection[str]) -> None:

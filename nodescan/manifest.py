@@ -130,7 +130,8 @@ class Manifest:
 
 def read_manifest(path: Path) -> Manifest:
     """The manifest at `path`. Raises UsageError, naming the line, on whatever is unknown or contradicts itself."""
-    rows = tuple(_manifest_row(row, path.parent) for row in read_table(path, columns=COLUMNS, required=()))
+    table = read_table(path, columns=COLUMNS, required=(), option="--manifest")
+    rows = tuple(_manifest_row(row, path.parent) for row in table)
     with_slide = [row for row in rows if row.has_slide]
     check_once([(row.path, row.facts) for row in rows if row.path is not None], "the path")
     check_once([(row.slide_id, row.facts) for row in rows if row.slide_id], "the slide_id")

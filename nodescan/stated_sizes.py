@@ -1,6 +1,8 @@
 """What `nodescan measure` says where a file states other sizes of its outlines than are measured there."""
 
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import shapely
@@ -32,17 +34,17 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
     size is by size alone. So is the measured one that a name is held against: cells or a reader may have given another.
     """
     tree = shapely.STRtree(in_pixels(deposits, spacing))
-    by_size: list[str] = []
-    by_name: list[str] = []
+    found: list[tuple[StatedSize, list[Deposit]]] = []
     for size in sizes:
         parts = shapely.get_parts(size.outline)
         of_part, near = tree.query(parts, predicate="intersects")
         shared = shapely.area(shapely.intersection(parts[of_part], tree.geometries[near]))
-        measured = [deposits[index] for index in np.unique(near[shared > 0])]  # 0: foci that touch at a corner
-        if note := _note(size, measured, spacing):
-            by_size.append(note)
-        if note := _name_note(size, measured):
-            by_name.append(note)
+        found.append((size, [deposits[index] for index in np.unique(near[shared > 0])]))  # 0: they touch at a corner
+    told = _told(found)
+    by_size, by_name = (
+        [f"{name}: {note}" for name, (size, own) in zip(told, found, strict=True) if (note := say(size, own))]
+        for say in (partial(_note, spacing=spacing), _name_note)
+    )
     return (
         *_first(by_size, "so are {}: as several foci, or of another class"),
         *_first(by_name, "so are {}: named after another class"),
@@ -52,6 +54,18 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
 def in_pixels(deposits: Sequence[Deposit], spacing: Spacing) -> list[shapely.Geometry]:
     """Their outlines in the pixels that they were drawn in."""
     return [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
+
+
+def _told(found: Sequence[tuple[StatedSize, Sequence[Deposit]]]) -> list[str]:
+    """What each outline is called in notes: by its row in the table of deposits; by its place in the file, too, where
+    it is no deposit by itself."""
+    shares = Counter(deposit.id for _, measured in found for deposit in measured)
+    names: list[str] = []
+    for size, measured in found:
+        ids = ", ".join(str(deposit.id) for deposit in measured)
+        alone = len(measured) == 1 and shares[measured[0].id] == 1
+        names.append(f"deposit {ids}" if alone else f"{size.name} (deposit{'s' * (len(measured) > 1)} {ids})")
+    return names
 
 
 def _first(said: Sequence[str], others: str) -> tuple[str, ...]:
@@ -64,12 +78,10 @@ def _name_note(size: StatedSize, measured: Sequence[Deposit]) -> str:
     found = largest_class(measured)
     if size.said.metastasis in (None, found) or not measured:
         return ""
-    ids = ", ".join(f"{deposit.id}" for deposit in measured)
-    by_size = f"{found.word} by the size measured here (deposit {ids})"
-    return f"{size.name}: the file calls it {size.said.metastasis.word}; {by_size}"
+    return f"the file calls it {size.said.metastasis.word}; {found.word} by the size measured here"
 
 
-def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> str:
+def _note(size: StatedSize, measured: Sequence[Deposit], *, spacing: Spacing) -> str:
     """Nothing of an outline of which an exclusion left nothing: that has a note of its own."""
     stated_um, its_spacing = size.said.diameter_um, size.um_per_px
     if not measured or stated_um is None or its_spacing is None:
@@ -77,7 +89,7 @@ def _note(size: StatedSize, measured: Sequence[Deposit], spacing: Spacing) -> st
     largest_um = max(deposit.diameter_um for deposit in measured)
     stated, found = classify(stated_um), classify(largest_um)
     is_one = abs(spacing.mean / its_spacing - 1) <= STATED_TOLERANCE
-    said = f"{size.name}: the file states this as one deposit of {millimetres(stated_um)} mm ({stated.word}), "
+    said = f"the file states this as one deposit of {millimetres(stated_um)} mm ({stated.word}), "
     as_found = f"{millimetres(largest_um)} mm ({found.word})"
     if len(measured) > 1 and is_one:
         joined = len(shapely.get_parts(size.outline)) > 1

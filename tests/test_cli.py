@@ -121,7 +121,10 @@ def test_interrupt_exits_130_with_one_line(tmp_path: Path, scans: Callable[..., 
     assert main(["run", "a.tif", "--out", "out", "--quiet"]) == 130
     assert the_error(capsys) == "error: stopped by the user"
     assert main(["run", "bad.svs", "a.tif", "--out", "out", "--quiet"]) == 130
-    assert capsys.readouterr().err.splitlines()[-1].endswith("the slides done so far are in out/summary.csv")
+    go_on = "; the same command goes on from there, and finished slides are kept"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"the slides done so far are in out/summary.csv{go_on}")
+    assert main(["run", "bad.svs", "a.tif", "--out", "out", "--quiet", "--force"]) == 130
+    assert "; the same command without --force goes on from there" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_interrupt_before_the_first_slide_calls_no_earlier_rows_its_own(

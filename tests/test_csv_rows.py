@@ -45,6 +45,34 @@ def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str, message: st
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"\xef\xbb\xbf<?xml version='1.0'?>\n<ASAP_Annotations>\n\"",
+            "is XML, and --corrections is a CSV; name a CSV file",
+        ),
+        (b'\n{"type": "FeatureCollection", "features": []}', "is JSON, and --corrections is a CSV; name a CSV file"),
+        ('[{"type": "Feature"}]'.encode("utf-16"), "is JSON, and --corrections is a CSV"),
+        (
+            b"PK\x03\x04\x14\x00\xff",
+            "is a zip file, as workbooks are (.xlsx, .ods), and --corrections is a CSV; save its",
+        ),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1",
+            "is a workbook (.xls), and --corrections is a CSV; save its sheet as CSV in UTF-8",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_named_as_what_it_is(tmp_path: Path, content: bytes, message: str) -> None:
+    """By what it begins with, whatever it is called: its quotation marks are not what is wrong."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"^t\.csv: is ") as caught:
+        read_table(path, columns=COLUMNS, required=("slide_id",), option="--corrections")
+    assert message in str(caught.value)
+
+
 def test_empty_columns_beside_a_table_are_nothing(tmp_path: Path) -> None:
     """As a spreadsheet writes them."""
     (row,) = read_table(table(tmp_path, "slide_id,label,,\na,b,,\n,,,\n"), columns=COLUMNS, required=())

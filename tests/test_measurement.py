@@ -495,8 +495,20 @@ def test_a_class_that_a_reader_gave_an_outline_is_named_where_another_is_measure
     """141 um are ITC, unless more than 200 cells make a micrometastasis; a name that is no class contradicts none."""
     path = geojson(tmp_path / "a.geojson", [feature([closed(square(0, 50))], name)])
     notes = [note for note in measured(path).notes if "the file calls it" in note]
-    expected = f"feature 0: the file calls it {word}; itc by the size measured here (deposit 1)"
-    assert notes == ([expected] if word else [])
+    assert notes == ([f"deposit 1: the file calls it {word}; itc by the size measured here"] if word else [])
+
+
+def test_an_outline_is_called_by_its_row_in_every_note(tmp_path):
+    """The second of the file is the first of the table; two that touch are one deposit, and go by the file, too."""
+    small, large = feature([closed(square(0, 50))], "micro"), feature([closed(square(300, 900))], "macro")
+    large["properties"]["measurements"] = {"Diameter um": 1500.0}
+    said = [
+        note.partition(": the file ")[0] for note in measured(geojson(tmp_path / "a.geojson", [small, large])).notes
+    ]
+    assert said[:3] == ["deposit 1", "deposit 2", CUT_NOT_STATED]
+    touching = [feature([closed(square(left, 50))], "micro") for left in (0, 50)]
+    found = measured(geojson(tmp_path / "b.geojson", touching), mpp=Spacing.square(0.5))
+    assert [note.partition(": ")[0] for note in found.notes[:2]] == ["feature 0 (deposit 1)", "feature 1 (deposit 1)"]
 
 
 def test_a_stated_uncertainty_goes_with_its_deposit_where_x_and_y_differ(tmp_path):
@@ -603,8 +615,8 @@ def test_what_was_joined_across_a_gap_is_told_where_it_is_measured_as_foci(tmp_p
     found = measured(path)
     assert (len(found.deposits), found.metastasis) == (2, Metastasis.MICRO)
     said = (
-        "feature 0: the file states this as one deposit of 3.18 mm (macro), joined across a gap; measured here as "
-        "2 separate foci, the largest 1.98 mm (micro)"
+        "feature 0 (deposits 1, 2): the file states this as one deposit of 3.18 mm (macro), joined across a gap; "
+        "measured here as 2 separate foci, the largest 1.98 mm (micro)"
     )
     for as_json in (False, True):
         print_measurement(found, as_json=as_json)

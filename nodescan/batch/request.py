@@ -1,5 +1,6 @@
 """What a user asks of a batch, and which options can't stand together."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nodescan.patients.patient_files import check_stages_place
 from nodescan.reports import CHOICES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
+from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.files import companions
 from nodescan.whole_files import refuse_link
 
@@ -64,6 +66,38 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError("--slots: applies to this machine; on a cluster, use the --nthreads of its workers")
     if request.scheduler is not None and request.copy_to is not None:
         raise UsageError("--stage: copies to a disk of this machine, which a cluster can't see; leave it out")
+
+
+_TABLES, _LIST, _HEAD_BYTES = (".csv", ".tsv"), ".txt", 4096
+
+
+def check_no_table(refs: Sequence[SlideRef]) -> None:
+    """Raises UsageError where only tables or lists are named as slides: none of what they list would be scanned.
+
+    Beside other slides each fails in its own row, as does what is called a table and isn't text.
+    """
+    tables = [ref.path for ref in refs if _is_table(ref.path)]
+    if tables and len(tables) == len(refs):
+        raise UsageError(
+            f"{tables[0]}: is a text file, not a slide; give a table of slides with --manifest (nodescan manifest "
+            "--template prints its columns)"
+        )
+
+
+def _is_table(path: Path) -> bool:
+    """Whether it is a text that is called a table, or whose first line is the name of a slide file."""
+    suffix = path.suffix.lower()
+    if suffix not in (*_TABLES, _LIST):
+        return False
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    encoding = "utf-16" if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "latin-1"
+    text = head.decode(encoding, errors="replace")
+    first = text.strip().partition("\n")[0].strip()
+    return bool(first) and "\0" not in text and (suffix in _TABLES or Path(first).suffix.lower() in SUFFIXES)
 
 
 _HEADS = {

@@ -15,7 +15,7 @@ from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
-from nodescan.batch.request import BatchRequest, check_apart, check_request
+from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
 from nodescan.batch.resume import finished_unheard
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
@@ -28,9 +28,10 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.manifest import Manifest
-from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients.earlier_stages import remove_unreviewed, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import replace_stages
+from nodescan.patients.redone_slides import move_back, move_outdated
 from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
@@ -140,21 +141,27 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             if left:
                 viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
             if staged is None:
-                result = _scan_unstaged(refs, tools, viewer, kept=kept)
+                result = scan_inputs(refs, tools, viewer, kept=kept)
             else:
                 result = scan_manifest(staged, refs, tools, viewer=viewer, kept=kept)
             return replace(result, contradicted=contradicted, manifest="" if manifest is None else manifest.name)
 
 
-def _scan_unstaged(
+def scan_inputs(
     refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
 ) -> BatchResult:
-    """Scan slides whose patients aren't known; earlier stages, which would be of other reports, are moved aside."""
-    aside = set_aside(tools.folder) if len(kept) < len(refs) else None
-    if aside is not None:
-        moved = f"stages of earlier reports were moved to {aside.name}"
-        viewer.note(f"{moved}; run nodescan stage to make new ones")
-    return scan_all(refs, tools, viewer, kept=kept)
+    """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned.
+
+    kept: see scan_all.
+    """
+    tools.rules.may_write()
+    waiting = [ref.slide_id for ref in refs if ref.slide_id not in kept]
+    outdated = move_outdated(tools.folder, waiting, viewer.note)
+    result = scan_all(refs, tools, viewer, kept=kept)
+    if outdated is None:
+        return result
+    stuck = put_or_tell(partial(move_back, tools.folder, outdated, viewer.note), tools=tools, viewer=viewer)
+    return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
 def scan_manifest(
@@ -230,7 +237,9 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
         raise UsageError(f"run: give either slide files, folders or globs, or --manifest CSV; {given}")
     mpp_um, override = request.mpp_um, request.override_mpp
     if request.manifest is None:
-        return None, _placed(find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override))
+        found = find_slides(request.inputs, mpp_um=mpp_um, override_mpp=override)
+        check_no_table(found)
+        return None, _placed(found)
     manifest = read_slide_rows(request.manifest)
     return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
 

@@ -140,10 +140,10 @@ def words_typed() -> tuple[str, ...]:
 
 
 @contextmanager
-def stops_told(folder: Path) -> Iterator[None]:
+def stops_told(folder: Path, *, go_on: str = "") -> Iterator[None]:
     """Around a run into `folder`: Ctrl-C becomes what it says of its rows, if it has written any.
 
-    Raises StoppedError. Rows that were there before are an earlier run's.
+    go_on: how the run is gone on with then. Raises StoppedError. Rows that were there before are an earlier run's.
     """
     rows = folder / "summary.csv"
     before = _writing_of(rows)
@@ -151,7 +151,8 @@ def stops_told(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         done = _writing_of(rows) != before and _has_rows(rows)
-        raise StoppedError(f"{STOPPED}{f'; the slides done so far are in {rows}' if done else ''}") from None
+        said = "; ".join(filter(None, (f"the slides done so far are in {rows}", go_on)))
+        raise StoppedError(f"{STOPPED}; {said}" if done else STOPPED) from None
 
 
 def _writing_of(rows: Path) -> tuple[int, int] | None:

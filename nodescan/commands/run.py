@@ -212,7 +212,9 @@ def run(
         scheduler=scheduler,
         tasks_at_once=tasks_at_once,
     )
-    with stops_told(out), first or nullcontext():
+    without = " without --force" if force else ""
+    go_on = f"the same command{without} goes on from there, and finished slides are kept"
+    with stops_told(out, go_on=go_on), first or nullcontext():
         result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     if not quiet:
         _show(result, request.command)

@@ -84,6 +84,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.earlier_stages import earlier_corrections
     from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
     from nodescan.patients.restage import MADE_ALIKE, stage_reports
+    from nodescan.patients.reviews_aside import with_reviews_aside
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.submission import SUBMISSION_CSV
@@ -100,6 +101,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         check_spacings({report.slide_id: report.info for report in reports}, rows)
         staging = stage_reports(reports, rows, table, corrections=review, earlier=earlier_corrections(out))
         staging = replace(staging, staged_at=datetime.now(UTC), corrections_file=review_file)
+        staging = with_reviews_aside(staging, out)
         pages = replace_stages(staging, out, _note)
         tell_patients(out)
     if staging.mixed:

@@ -91,6 +91,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "spacing_overridden": FlagKind("Spacing overridden"),
     "spacing_absurd_in_file": FlagKind("Spacing absurd in file"),
     # of a patient, to act on
+    "review_aside": FlagKind("Review aside", note_first=True),
     "node_unread": FlagKind("Node unread", note_first=True),
     "nodes_share_slides": FlagKind("Nodes share slides", note_first=True),
     "nodes_without_slides": FlagKind("Nodes without slides", note_first=True),

@@ -23,7 +23,7 @@ from nodescan.evaluation.lesions import (
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import Subject, by_slide_key, few_ids, made_alike, refuse_gaps
+from nodescan.evaluation.subjects import Subject, by_slide_key, few_ids, made_alike, refuse_endings, refuse_gaps
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport
@@ -97,6 +97,7 @@ def compare(
     """
     by_key = by_slide_key(subjects)
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
+    refuse_endings(reference.name, reference.slides, missing, by_key)
     if missing and not as_submitted:
         reference = _assuming_nothing(reference, by_key, missing)
     known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}

@@ -155,7 +155,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size",
             _with_lower_bounds(largest.slides) if largest else (),
         ),
-        ("Without a class, so left out of kappa, right class and largest size", figures.without_class),
+        ("Without a class, so left out of kappa, right class and largest size", _left_without_class(figures)),
         ("Without a slide score", slides.without_score if slides else ()),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
         ("Normal slides without a result, left out of the FROC score", lesions.normal_left_out if lesions else ()),
@@ -178,6 +178,11 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(
         Fact("Note", note) for note in comparison.notes
     )
+
+
+def _left_without_class(figures: Figures) -> tuple[str, ...]:
+    """Slides without a class where there is a figure that they are left out of."""
+    return figures.without_class if figures.slide_classes is not None or figures.largest is not None else ()
 
 
 def _with_lower_bounds(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:

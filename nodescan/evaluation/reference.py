@@ -90,11 +90,16 @@ def read_reference(path: Path) -> Reference:
         return _read_folder(path)
     if not path.exists():
         raise UsageError(f"{path}: there is no such file or folder; name the reference CSV or a folder of masks")
+    if lesion_file(path) is not None:
+        raise UsageError(
+            f"{path}: shows the lesions of one slide, and --reference is a CSV or a folder; name the folder of such "
+            "files, one for each slide"
+        )
     return _read_csv(path)
 
 
 def _read_csv(path: Path) -> Reference:
-    if is_camelyon17(path):
+    if is_camelyon17(path, option="--reference"):
         return _read_nodes(path)
     first = read_lines(path)[0]
     if len(first.cells) == _CAMELYON16_COLUMNS and first.cells["1"].casefold() in _CAMELYON16_KINDS:

@@ -1,6 +1,6 @@
 """What is scored: each slide as some system read it, from a run's reports or from challenge files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from nodescan.evaluation.detections import DetectionList, read_folder, read_of_r
 from nodescan.reports.csv_report import DETECTIONS_CSV, SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.made_with import MadeWith, differences
 from nodescan.reports.report_reader import StoredReport, read_reports
+from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import slide_key
 
 
@@ -84,6 +85,22 @@ def refuse_gaps(missing: Sequence[str], without_detections: Sequence[str]) -> No
         f"there are no detections for {how_many(len(named), 'slide')} of the reference, and leaving slides out "
         f"would raise the score: {few_ids(named)}; {remedy}, or add --as-submitted to score only the others"
     )
+
+
+def refuse_endings(name: str, listed: Container[str], missing: Sequence[str], run: Mapping[str, Subject]) -> None:
+    """Raise UsageError where the reference names slides by their files, and reports are named without the ending.
+
+    name: of the reference; listed: its slides by slide_key; missing: those that were not run, by slide_id; run: by
+    slide_key.
+    """
+    files = [Path(one) for one in missing]
+    endless = {file.name: slide_key(file.stem) for file in files if file.suffix.lower() in SUFFIXES}
+    meant = [one for one, key in endless.items() if key in run and key not in listed]
+    if meant:
+        raise UsageError(
+            f"{name}: names slides with the ending of a file ({few_ids(meant)}), and reports are named "
+            f"without it; leave the ending out, as in {run[endless[min(meant)]].slide_id}"
+        )
 
 
 def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def corrections_file(path: Path) -> CorrectionsFile:
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
     """The corrections at `path`. Raises UsageError, naming the line, on whatever doesn't say one thing."""
-    rows = read_table(path, columns=COLUMNS, required=("slide_id", "action", "by"))
+    rows = read_table(path, columns=COLUMNS, required=("slide_id", "action", "by"), option="--corrections")
     written = path.stat().st_mtime
     return tuple(_correction(row, written) for row in rows)
 

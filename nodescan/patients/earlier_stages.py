@@ -16,7 +16,7 @@ from nodescan.patients.applied import Applied
 from nodescan.patients.restage import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
-from nodescan.whole_files import output_errors, write_beside
+from nodescan.whole_files import output_errors, refuse_link, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
@@ -80,8 +80,7 @@ def set_aside(folder: Path) -> Path | None:
     if not (folder / PATIENTS_JSON).is_file():
         return None
     with output_errors(folder):
-        number = next(n for n in count(1) if not (folder / f"{_ASIDE}{n}").exists())
-        aside, pages = folder / f"{_ASIDE}{number}", folder / PAGES
+        aside, pages = next_aside(folder), folder / PAGES
         ours = _pages_there(folder)
         (aside / PAGES).mkdir(parents=True)
         for name in ours:
@@ -96,13 +95,42 @@ def set_aside(folder: Path) -> Path | None:
     return aside
 
 
+def next_aside(folder: Path) -> Path:
+    """Where `set_aside` would move the stages that stand there."""
+    return next(place for n in count(1) if not (place := folder / f"{_ASIDE}{n}").exists())
+
+
+def put_back(folder: Path, aside: Path) -> None:
+    """Undo `set_aside`, which returned `aside`. Raises OutputError where the disk refuses, or a user's file is there.
+
+    All is copied before any of it is removed, patients.json first: where it is stopped, no page stands without that
+    file, by which the next run finds what to move.
+    """
+    pages = folder / PAGES
+    with output_errors(folder):
+        ours = [page.name for page in (aside / PAGES).iterdir()]
+        check_pages(folder, ours)
+        if ours:
+            refuse_link(pages)
+            pages.mkdir(exist_ok=True)
+        tables = [name for name in reversed(_TABLES) if (aside / name).is_file()]
+        for name in tables:
+            write_beside(folder / name, (aside / name).read_bytes())
+        for name in ours:
+            write_beside(pages / name, (aside / PAGES / name).read_bytes().replace(b'href="../../', b'href="../'))
+        for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
+            (aside / name).unlink()
+        for place in (aside / PAGES, aside):
+            place.rmdir()
+
+
 def remove_unreviewed(folder: Path) -> None:
     """Remove earlier stages where no reader corrected anything: `nodescan stage` makes them anew from the reports.
 
     It needs no room, unlike moving them, on a disk that is full. Raises OutputError where the disk refuses.
     """
     earlier = stages_in(folder)
-    if not earlier or _rows(earlier):
+    if not earlier or all_corrections_in(earlier):
         return
     with output_errors(folder):
         for name in _pages_there(folder):
@@ -116,8 +144,13 @@ def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
 
     Of stages that can't be read none.
     """
-    places = (folder, *folder.glob(f"{_ASIDE}*"))
-    return tuple(_applied(row) for place in places for row in _rows(stages_in(place) or {}))
+    places = (folder, *places_aside(folder))
+    return tuple(_applied(row) for place in places for row in all_corrections_in(stages_in(place) or {}))
+
+
+def places_aside(folder: Path) -> list[Path]:
+    """The folders that `set_aside` made, the oldest first."""
+    return sorted(folder.glob(f"{_ASIDE}*"), key=lambda place: (len(place.name), place.name))
 
 
 def earlier_pages(folder: Path) -> set[str]:
@@ -175,6 +208,11 @@ def corrections_in(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for patient in dicts(stages.get("patients")) for row in dicts(patient.get("corrections"))]
 
 
+def all_corrections_in(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The corrections in the content of a patients.json, whether they had an effect or not."""
+    return [*corrections_in(stages), *_of_no_patient(stages)]
+
+
 def dicts(rows: object) -> list[dict[str, Any]]:
     """Those of a list of a JSON file that are what nodescan writes there."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
@@ -208,12 +246,7 @@ def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
     return (of_patients - effective) | (of_none - effective - in_vain)
 
 
-def _rows(stages: dict[str, Any]) -> list[dict[str, Any]]:
-    """The corrections of a patients.json, whether they had an effect or not."""
-    return [*corrections_in(stages), *_of_no_patient(stages)]
-
-
-def _of_no_patient(stages: dict[str, Any]) -> list[dict[str, Any]]:
+def _of_no_patient(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
     return dicts(stages.get("corrections_of_no_patient"))
 
 

@@ -11,6 +11,7 @@ from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.restage import Staging, stage_reports
+from nodescan.patients.reviews_aside import with_reviews_aside
 from nodescan.patients.slide_rows import check_patients, check_slides
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
@@ -63,7 +64,8 @@ def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path, 
     A report that an earlier run left in the folder says nothing of this one.
     """
     stored = [as_stored(report, folder / report.slide.slide_id) for report in reports]
-    return replace(stage_reports(stored, manifest, DEFAULT_TABLE), staged_at=at)
+    staging = replace(stage_reports(stored, manifest, DEFAULT_TABLE), staged_at=at)
+    return with_reviews_aside(staging, folder)
 
 
 def _check_names(rows: Sequence[ManifestRow]) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
+from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow, NodeFacts
@@ -222,16 +223,31 @@ def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Contai
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
-    """What a negative result doesn't exclude, where it is one and the models' cards say it.
+    """What a stage doesn't exclude, where deposits as small as the models' cards leave out would make another of it.
 
-    Of slides that a reader read, the models' limits say nothing.
+    So it is for pN0 and pN0(i+). Missed micrometastases make no other stage of pN1mi; of pN1a they do where there are
+    nodes enough, because nodes with micrometastases count as positive (clinical-rules 5). Of slides that a reader read
+    whole, the models' limits say nothing.
     """
     read = {section.slide_id for section in staged.specimen.sections if section.reading is not None}
-    limits = [one.found_from_um for one in reports if one.found_from_um and one.slide_id not in read]
-    limit = limit_words(max(limits, default=None))
-    if not limit or not staged.determined or staged.lowest is None or staged.lowest.largest is not Metastasis.NONE:
+    found_from_um = max(
+        (one.found_from_um for one in reports if one.found_from_um and one.slide_id not in read), default=None
+    )
+    if found_from_um is None or staged.category is None or staged.lowest is None:
         return []
-    return [Flag(DETECTION_LIMIT, limit)]
+    missed, least = classify(Micrometers(found_from_um)), staged.lowest
+    positive = _most_positive(staged) if missed >= Metastasis.MICRO else staged.counts.positive.lowest
+    if staged.table.rule_for(max(least.largest, missed), positive) == least:
+        return []
+    return [Flag(DETECTION_LIMIT, limit_words(found_from_um))]
+
+
+def _most_positive(staged: Staged) -> int:
+    """How many nodes are positive if the software missed a deposit in each that no reader read whole."""
+    return sum(
+        node.n_nodes if any(section.reading is None for section in node.sections) else node.counts.positive.highest
+        for node in staged.specimen.nodes
+    )
 
 
 def _mixed(reports: Sequence[StoredReport]) -> str:

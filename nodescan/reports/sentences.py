@@ -139,6 +139,7 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     if report.metastasis is not None:
         said.extend(_counting(report))
         said.extend(_joining(report))
+        said.extend(_limit_of_itc(report))
         alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
         said.append(f"The finding covers only the sections on this slide.{alone}")
     return tuple(said)
@@ -289,6 +290,14 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     apart = ", or joining none," if "foci_joined" in codes else ""
     gaps = f"{', '.join(smaller)} or {widest} µm"
     return (f"Joining foci across gaps of {gaps}{apart} would not change the class.",)
+
+
+def _limit_of_itc(report: SlideReport) -> tuple[str, ...]:
+    """What a slide of isolated tumour cells doesn't exclude: a node with these alone is as negative as one without."""
+    from_um = None if report.model is None else report.model.found_from_um
+    if report.metastasis is not Metastasis.ITC or from_um is None:
+        return ()
+    return (limit_words(from_um, whole=report.examined_fraction == 1),)
 
 
 def _cells_matter(deposit: Deposit) -> bool:

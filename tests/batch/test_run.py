@@ -17,7 +17,7 @@ from nodescan import reports, scan
 from nodescan.batch import run as batch
 from nodescan.batch import slide_task
 from nodescan.batch.progress import Viewer
-from nodescan.batch.request import BatchRequest
+from nodescan.batch.request import BatchRequest, check_no_table
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
 from nodescan.batch.slide_task import RunTools, SlideTools
 from nodescan.batch.tools import in_this_process
@@ -479,6 +479,33 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     assert stages(out)["A"].startswith("cannot be determined")
 
 
+@pytest.mark.parametrize("name", ["list.txt", "p.csv", "P.TSV"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+def test_a_table_that_is_named_as_a_slide_is_refused_before_anything_is_written(
+    tmp_path: Path, name: str, encoding: str
+) -> None:
+    """It lists slides, and none of them would be scanned. What a slide's bytes are named is no matter."""
+    paint_slide(tmp_path / "a.tif")
+    table = tmp_path / name
+    table.write_text("slides/M\u00fcller.svs\n", encoding=encoding)
+    request = BatchRequest((str(table),), tmp_path / "out", slots=0)
+    with pytest.raises(UsageError, match=rf"{name}: is a text file, not a slide; give a table of slides with --manif"):
+        run_batch(request, Listener())
+    assert not (tmp_path / "out").exists()
+    for content in (b"", (tmp_path / "a.tif").read_bytes()):
+        table.write_bytes(content)
+        check_no_table(slides(table))
+
+
+def test_a_table_or_a_note_beside_slides_fails_in_its_own_row(tmp_path: Path) -> None:
+    """A glob may find it; the slides are scanned all the same. A note that names no slide first is no list."""
+    table, note = tmp_path / "list.csv", tmp_path / "note.txt"
+    table.write_text("path\na.tif\n")
+    note.write_text("not a slide\n")
+    check_no_table(slides(table, tmp_path / "a.tif"))
+    check_no_table(slides(note))
+
+
 def test_log_hears_of_patients_that_cannot_be_written(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -519,7 +546,7 @@ def test_slides_that_lie_among_the_pages_stay_there(tmp_path: Path, monkeypatch:
     (cohort / "manifest.csv").write_text("path,patient_id\npatients/p1/a.tif,p1\n")
     run_batch(BatchRequest((), cohort, manifest=cohort / "manifest.csv", slots=0), Listener())
     second = paint_slide(cohort / "patients" / "p1" / "b.tif")
-    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0), Listener())
+    result = run_batch(BatchRequest((str(cohort / "patients"),), cohort, slots=0, force=True), Listener())
     assert result.complete
     assert [row["slide_id"] for row in rows(cohort)] == ["a", "b"]
     assert first.is_file()

@@ -245,6 +245,25 @@ def test_a_review_is_set_aside_before_a_stage_without_it(
     assert b"Dr A" not in (run / "patients.json").read_bytes()
 
 
+def test_a_review_that_lies_aside_alone_is_told_at_its_patient(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In every stage without it, on the terminal and the page; not once the slide is corrected again."""
+    run, manifest = a_run(tmp_path)
+    header = "slide_id,deposit_id,action,value,by"
+    first = write_csv(tmp_path / "first.csv", header, "a,1,resize,2100,Dr A")
+    later = write_csv(tmp_path / "later.csv", header, "a,1,resize,2200,Dr A")
+    told: list[int] = []
+    for words in ((), ("--corrections", str(first)), (), (), ("--corrections", str(later))):
+        stage(str(run), "--manifest", str(manifest), *words)
+        printed = capsys.readouterr().out
+        told.append(printed.count("note, A: A reader's corrections of slide a have no part in this stage. They lie in"))
+        page = read_aloud((run / "patients" / "A.html").read_text())
+        assert ("They lie in patients-before-1." in page) == bool(told[-1])
+        assert "note, C: A reader" not in printed
+    assert told == [0, 0, 1, 1, 0]
+
+
 def test_a_second_review_that_lacks_the_first_ones_corrections_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -204,6 +204,19 @@ def test_of_many_slides_eight_are_named(tmp_path: Path) -> None:
     assert f"assumed normal: 10 slides without a mask or outline: {', '.join(names[:8])} and 2 more" in notes
 
 
+@pytest.mark.parametrize("mode", [OFFICIAL, EVERY])
+def test_a_reference_with_the_endings_of_files_is_told_so(mode: FrocMode, tmp_path: Path) -> None:
+    """One of its slides is enough; a slide that was really called so, or one that nobody ran, is none."""
+    run = write_run(tmp_path / "run", [report("s1"), report("s09", (900.0,)), report("s2.tif")])
+    labels = write_csv(tmp_path / "q.csv", "slide_id,label", "s1,negative", "s09.tif,micro")
+    with pytest.raises(
+        UsageError, match=r"^q\.csv: names slides with the ending of a file \(s09\.tif\), .* as in s09$"
+    ):
+        compared(run, labels, mode)
+    labels = write_csv(tmp_path / "q.csv", "slide_id,label", "s1,negative", "s2.tif,negative", "s3.tif,negative")
+    assert compared(run, labels).missing == ("s3.tif",)
+
+
 def test_a_reference_of_other_slides_names_three_of_its_own(tmp_path: Path) -> None:
     """The first by name, to be compared with the run's."""
     labels = write_csv(tmp_path / "q.csv", "slide_id,label", *(f"q{number},macro" for number in (4, 2, 3, 1)))

@@ -33,6 +33,17 @@ def square_xml(path: Path, side_px: int = 3200) -> Path:
     return path
 
 
+def test_the_outlines_of_one_slide_are_given_by_their_folder(tmp_path: Path) -> None:
+    """Named alone they would say nothing of the other slides: the line says so, not that a CSV is damaged."""
+    (tmp_path / "s_2.json").write_text('{"type": "FeatureCollection", "features": []}')
+    for path in (square_xml(tmp_path / "s.xml"), mask_png(tmp_path / "s_mask.png"), tmp_path / "s_2.json"):
+        with pytest.raises(UsageError, match=r"shows the lesions of one slide, .*; name the folder of such files"):
+            read_reference(path)
+    (tmp_path / "report.json").write_text('{"status": "complete"}')
+    with pytest.raises(UsageError, match=r"^report\.json: is JSON, and --reference is a CSV; name a CSV file"):
+        read_reference(tmp_path / "report.json")
+
+
 def test_camelyon16s_own_table(shared: Path) -> None:
     """130 rows, test_049 left out and said so: 49 tumour and 80 normal slides remain."""
     found = read_reference(shared / "data" / "camelyon16" / "test_reference.csv")

@@ -289,3 +289,12 @@ def test_a_size_that_is_one_at_least_is_no_measurement(tmp_path: Path) -> None:
     content = evaluation_as_json(found, scored, reference="truth")
     assert content["size_agreement"]["n_may_be_larger"] == content["largest_size_agreement"]["n_may_be_larger"] == 1
     assert "c: 2.00 mm" not in render(found, scored, reference="truth")
+
+
+def test_a_slide_without_a_class_is_left_out_of_no_figure_that_is_not_there(tmp_path: Path) -> None:
+    """Where only tumour and normal are known there is neither kappa nor size, so nothing is said of these."""
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n", status=Status.INCOMPLETE), report("m", (2600.0,))])
+    found = compared(run, write_csv(tmp_path / "r.csv", "slide_id,label", "t,tumor", "n,normal", "m,tumor"))
+    scored = figures(found)
+    assert (scored.slide_classes, scored.largest, scored.without_class) == (None, None, ("n",))
+    assert not any("Without a class" in fact.label for fact in left_out(found, scored))

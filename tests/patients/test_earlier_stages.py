@@ -2,16 +2,20 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
-from nodescan.patients.earlier_stages import remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients import earlier_stages
+from nodescan.patients.earlier_stages import put_back, remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.restage import Staging
+from nodescan.whole_files import write_beside
 from tests.patients.made_reports import report, staged_by, write_csv, write_run
 
 
@@ -54,6 +58,48 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == folder / "a2" / "report.html"
     assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
+
+
+def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links, too. Stopped in between, they are whole where they were aside, and what stands in the folder is moved by
+    the next run. A user's page isn't written over."""
+    found = staged(tmp_path, "a2,1,,,reject,,Dr A,")
+    folder = tmp_path / "out"
+    (folder / "a2").mkdir(parents=True)
+    for name in ("report.html", "report.json"):
+        (folder / "a2" / name).touch()
+    write_staging(found, folder)
+
+    def files(place: Path) -> dict[str, bytes]:
+        return {path.relative_to(place).as_posix(): path.read_bytes() for path in place.glob("**/*") if path.is_file()}
+
+    before = files(folder)
+    aside = set_aside(folder)
+    kept = files(aside)
+    for last in ("patients.json", "patients.csv", "A.html"):
+        with monkeypatch.context() as patch:
+            patch.setattr(earlier_stages, "write_beside", partial(stopped_at, last))
+            with pytest.raises(KeyboardInterrupt):
+                put_back(folder, aside)
+        assert files(aside) == kept
+        shutil.rmtree(set_aside(folder))
+        assert not list(folder.glob("patients*.*")) + list(folder.glob("patients/*"))
+    own = folder / "patients" / "A.html"
+    own.parent.mkdir()
+    own.write_text("somebody's own")
+    with pytest.raises(OutputError, match="nodescan didn't write it"):
+        put_back(folder, aside)
+    own.unlink()
+    put_back(folder, aside)
+    assert files(folder) == before
+    assert not aside.exists()
+
+
+def stopped_at(last: str, path: Path, data: bytes) -> None:
+    """As write_beside, until this file was written."""
+    write_beside(path, data)
+    if path.name == last:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("content", ["", '{"patients": 3}', '{"patients": [', "[]"])

@@ -292,6 +292,40 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
     assert said(None) == {"notes": [], "texts": []}
 
 
+@pytest.mark.parametrize(
+    ("sizes_um", "review", "stage", "told"),
+    [
+        ((0, 0), (), "pN0", True),
+        ((150, 0), (), "pN0(i+)", True),
+        ((150, None), (), "at least pN0(i+)", True),
+        ((0, None), (), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)", False),
+        ((900, 0, 0, 0, 0), (), "pN1mi", False),
+        ((2600, 900, 0), (), "pN1a", False),
+        ((2600, 900, 900, 0), (), "pN1a", True),
+        ((2600, 900, 900, 150), (), "pN1a", True),
+        ((2600, 900, 900), (), "pN1a", False),
+        ((900,), ("s0,1,,,resize,150,Dr A",), "pN0(i+)", True),
+        ((900,), ("s0,1,,,reject,,Dr A",), "pN0", True),
+        ((150,), ("s0,,9000,9000,add,900,Dr A",), "pN1mi", False),
+    ],
+)
+def test_a_missed_micrometastasis_is_not_excluded_where_it_would_make_another_stage(
+    sizes_um: tuple[float | None, ...], review: tuple[str, ...], stage: str, told: bool, tmp_path: Path
+) -> None:
+    """Of pN0 and pN0(i+) it makes pN1mi; of pN1a, as a positive node more, pN2a; a review decides which one stands."""
+    made = [
+        report(f"s{number}", status=Status.FAILED, flags=(TRUNCATED,))
+        if size_um is None
+        else report(f"s{number}", (size_um,) if size_um else ())
+        for number, size_um in enumerate(sizes_um)
+    ]
+    known = [replace(one, model=replace(one.model, found_from_um=550.0)) for one in made]
+    rows = [f"s{number},A,{number}" for number in range(len(sizes_um))]
+    (patient,) = staged_by(write_run(tmp_path / "run", known), NODES, *rows, review=review).patients
+    assert patient.staged.words == stage
+    assert ("detection_limit" in [note.code for note in patient.all_notes]) is told
+
+
 def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:
     """Of two deposits on a slide without a class a reader rejects the smaller: the larger is still there to be seen."""
     seen = replace(report("m", (2624.0, 300.0)), status=Status.INCOMPLETE, metastasis=None)

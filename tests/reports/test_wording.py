@@ -105,6 +105,15 @@ def test_a_negative_slide_says_what_could_have_been_missed() -> None:
         assert known.endswith(ends[variant]) if variant in ends else limit not in known
 
 
+def test_a_slide_of_isolated_tumour_cells_says_what_could_have_been_missed() -> None:
+    """Under "How sure", by the model's own card; beside a larger deposit it changes nothing."""
+    for variant, told in (("itc", True), ("borderline", False), ("negative", False)):
+        report = VARIANTS[variant]().report
+        known = replace(report, model=replace(report.model, found_from_um=550.0))
+        for one, says in ((known, told), (report, False)):
+            assert any("only from a size of about 0.55 mm" in line for line in sentences.how_sure(one)) is says
+
+
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
     borderline = sentences.look_first(VARIANTS["borderline"]().report)[0]
