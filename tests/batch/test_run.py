@@ -502,6 +502,7 @@ def test_a_table_or_a_note_beside_slides_fails_in_its_own_row(tmp_path: Path) ->
     table, note = tmp_path / "list.csv", tmp_path / "note.txt"
     table.write_text("path\na.tif\n")
     note.write_text("not a slide\n")
+    paint_slide(tmp_path / "a.tif")
     check_no_table(slides(table, tmp_path / "a.tif"))
     check_no_table(slides(note))
 
