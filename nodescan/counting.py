@@ -48,8 +48,7 @@ def _with_cells(slide: Slide, deposit: Deposit, *, spacing: Spacing, settings: N
     except RegionUnreadableError:
         return deposit
     found = count_nuclei(pixels, inside, spacing=spacing, settings=settings)
-    metastasis = classify(deposit.diameter_um, cells=found.count, cells_uncertainty=found.uncertainty)
-    return replace(deposit, cells=found.count, cells_uncertainty=found.uncertainty, metastasis=metastasis)
+    return replace(deposit, cells=found, metastasis=classify(deposit.diameter_um, cells=found))
 
 
 def _rasterised(deposit: Deposit, spacing: Spacing) -> tuple[PixelBox, NDArray[np.bool_]]:

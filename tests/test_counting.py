@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.config import load_config
 from nodescan.counting import with_cell_counts
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
@@ -64,7 +64,7 @@ def square(side_um: float, *, number: int = 1, left_um: float = 320.0) -> Deposi
 def test_nuclei_inside_the_outline_are_counted() -> None:
     """Nine by nine nuclei planted, nine by nine counted; the class stays."""
     (found,) = with_cell_counts(DottedSlide(), [square(144)], SETTINGS)
-    assert (found.cells, found.cells_uncertainty, found.metastasis) == (81, 33, Metastasis.ITC)
+    assert (found.cells, found.metastasis) == (CellCount(81, 33), Metastasis.ITC)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,8 @@ def test_only_a_clear_count_makes_a_micrometastasis(
     shift = 320 % pitch_um
     ring = deposit.outline[0].exterior - shift
     (found,) = with_cell_counts(DottedSlide(pitch_um), [replace(deposit, outline=(Polygon(ring),))], SETTINGS)
-    assert found.cells == pytest.approx(nuclei, abs=6)
+    assert found.cells is not None
+    assert found.cells.number == pytest.approx(nuclei, abs=6)
     assert (found.metastasis, found.count_near_limit) == (expected, near)
 
 
@@ -92,7 +93,7 @@ def test_cells_that_can_change_nothing_are_not_counted() -> None:
     """A micrometastasis by its size isn't read again, its neighbour of 0.1 mm is."""
     slide = DottedSlide()
     large, small = with_cell_counts(slide, [square(400), square(96, number=2, left_um=1600)], SETTINGS)
-    assert (large.cells, small.cells, slide.reads) == (None, 36, 1)
+    assert (large.cells, small.cells, slide.reads) == (None, CellCount(36, 15), 1)
 
 
 @pytest.mark.parametrize("slide", [DottedSlide(too_coarse=True), DottedSlide(unreadable=True)])
@@ -117,6 +118,6 @@ def test_of_a_large_slide_no_more_is_read_than_the_deposit_and_what_lies_beside_
     far = replace(deposit, outline=(Polygon(np.add(deposit.outline[0].exterior, (16_000, 32_000))),))
     (found,) = with_cell_counts(slide, [far], SETTINGS)
     (box,) = slide.boxes
-    assert found.cells == 81
+    assert found.cells == CellCount(81, 33)
     assert (box.left / 2, box.top / 2) == pytest.approx((16_305, 32_305), abs=1)
     assert (box.width / 2, box.height / 2) == pytest.approx((174, 174), abs=2)

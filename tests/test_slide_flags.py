@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan import slide_flags
 from nodescan.config import load_config
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
@@ -149,7 +149,7 @@ def test_joining_never_lowers_the_class_that_counts_gave() -> None:
     (small,) = foci.deposits()
     assert small.metastasis is Metastasis.ITC
     assert gap_flags(foci) == []
-    by_cells = replace(small, cells=400, cells_uncertainty=50, metastasis=Metastasis.MICRO)
+    by_cells = replace(small, cells=CellCount(400, 50), metastasis=Metastasis.MICRO)
     assert gap_flags(foci, (by_cells,)) == []
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import linregress
 
 from nodescan.benchmarks.scan_runs import scan
 from nodescan.benchmarks.sparse_slide import make_sparse_slide
@@ -73,7 +74,6 @@ def fit_line(points: Sequence[GrowthPoint]) -> LinearFit | None:
     seconds = np.array([point.seconds for point in points])
     if len(np.unique(areas)) < 2:
         return None
-    slope, intercept = np.polyfit(areas, seconds, 1)
-    spread = float(((seconds - seconds.mean()) ** 2).sum())
-    left = float(((seconds - (intercept + slope * areas)) ** 2).sum())
-    return LinearFit(float(slope), float(intercept), 1 - left / spread if spread else 1.0)
+    fit = linregress(areas, seconds)
+    r2 = fit.rvalue**2 if np.ptp(seconds) > 0 else 1.0
+    return LinearFit(float(fit.slope), float(fit.intercept), float(r2))

@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -79,20 +79,6 @@ class Speed:
     limits: Limits | None = None
     command: ScanRun | None = None
     file_to_report_mpx_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """Mpx/s: of pixels decoded alone, of pixels fed alone, and of tissue where both go on, to the end or in the first
-    pass alone. guard_s, answered: see Speed. product: 1e9 operations a second in a large matrix product."""
-
-    decode: float
-    network: float
-    end_to_end: float
-    first_pass: float
-    guard_s: float
-    answered: str
-    product: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,31 +161,35 @@ def measure_stages(
         "network pass": lambda: _on_fresh(ref, lambda slide: _scan(slide, survey, predictor, scans)),
         "product": product,
     }
-    rates = _median_rates(stages, scans, progress)
+    rates = _median_rates(stages, progress)
     useful = _tissue_px(survey, predictor) / (len(survey.tiles) * predictor.geometry.input_px**2)
     of_both = partial(
-        efficiency, decode=rates.decode, network=rates.network, useful_share=useful, shared_cores=_on_cpu(predictor)
+        efficiency,
+        decode=rates["decode"],
+        network=rates["network"],
+        useful_share=useful,
+        shared_cores=_on_cpu(predictor),
     )
     speed = Speed(
         device=predictor.device,
         precision=predictor.precision,
-        answered=rates.answered,
+        answered=scans[-1].answered,
         reader=reader,
         tiles=len(survey.tiles),
         tissue_megapixels=_tissue_px(survey, predictor) / 1e6,
-        decode_mpx_s=rates.decode,
-        network_mpx_s=rates.network,
-        end_to_end_mpx_s=rates.end_to_end,
+        decode_mpx_s=rates["decode"],
+        network_mpx_s=rates["network"],
+        end_to_end_mpx_s=rates["network pass"],
         useful_share=useful,
-        efficiency=of_both(rates.end_to_end),
-        first_pass_efficiency=of_both(rates.first_pass),
-        guard_s=rates.guard_s,
+        efficiency=of_both(rates["network pass"]),
+        first_pass_efficiency=of_both(statistics.median(one.first_pass for one in scans)),
+        guard_s=statistics.median(one.guard_s for one in scans),
     )
-    return speed, rates.product
+    return speed, rates["product"]
 
 
-def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Scan], progress: Viewer) -> Rates:
-    """stages: by name, each returns its rate. scans: what the "network pass" adds to."""
+def _median_rates(stages: Mapping[str, Callable[[], float]], progress: Viewer) -> Mapping[str, float]:
+    """stages: by name, each returns its rate; product's is 1e9 operations a second, the others' Mpx/s."""
     _warm_up(stages["network"], progress)
     measured: dict[str, list[float]] = {name: [] for name in stages}
     for turn in range(1, _ROUNDS + 1):
@@ -208,16 +198,7 @@ def _median_rates(stages: Mapping[str, Callable[[], float]], scans: Sequence[_Sc
             measured[name].append(rate)
             unit = "GFLOP/s" if name == "product" else "Mpx/s"
             progress.note(f"round {turn} of {_ROUNDS}: {name} {rate:.1f} {unit}")
-    medians = {name: statistics.median(found) for name, found in measured.items()}
-    return Rates(
-        decode=medians["decode"],
-        network=medians["network"],
-        end_to_end=medians["network pass"],
-        product=medians["product"],
-        first_pass=statistics.median(one.first_pass for one in scans),
-        guard_s=statistics.median(one.guard_s for one in scans),
-        answered=scans[-1].answered,
-    )
+    return {name: statistics.median(found) for name, found in measured.items()}
 
 
 def _warm_up(compute: Callable[[], float], progress: Viewer) -> None:

@@ -28,7 +28,7 @@ def info(
 
     ref = SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp)
     facts = slide_facts(ref)
-    if facts.measurable:
+    if facts.info is not None:
         facts = replace(facts, unmeasurable=_too_coarse(ref))
     print_slide(facts, slide)
     return NOT_COMPLETE if facts.unmeasurable else COMPLETE
@@ -38,17 +38,16 @@ def print_slide(facts: "SlideFacts", path: Path) -> None:
     """What the file tells, and whether it can be measured."""
     from nodescan.domain.naming import how_many
 
+    width_px, height_px = facts.sizes_px[0]
     rows = [
         ("format", f"{facts.format} (read by {facts.reader})"),
-        ("size", f"{facts.width_px} x {facts.height_px} px, {how_many(len(facts.sizes_px), 'level')}"),
+        ("size", f"{width_px} x {height_px} px, {how_many(len(facts.sizes_px), 'level')}"),
         ("objective", "unknown" if facts.objective_power is None else f"{facts.objective_power:g} x"),
     ]
-    spacing, bounds = facts.spacing, facts.bounds_um
-    if spacing is not None and facts.spacing_source is not None:
-        width_mm, height_mm = facts.width_px * spacing.x / 1000, facts.height_px * spacing.y / 1000
-        rows.append(("pixel size", spacing_words(spacing, facts.spacing_source)))
-        rows.append(("canvas", f"{width_mm:.2f} x {height_mm:.2f} mm"))
-    if bounds is not None:
+    if (info := facts.info) is not None:
+        bounds = info.bounds_um
+        rows.append(("pixel size", spacing_words(info.spacing, info.spacing_source)))
+        rows.append(("canvas", f"{info.width_um / 1000:.2f} x {info.height_um / 1000:.2f} mm"))
         size = f"{bounds.width / 1000:.2f} x {bounds.height / 1000:.2f} mm"
         rows.append(("scanned part", f"{size}, {bounds.left / 1000:.2f} mm right and {bounds.top / 1000:.2f} mm down"))
     rows.append(("can be measured", f"no: {facts.unmeasurable}" if facts.unmeasurable else "yes"))

@@ -117,11 +117,11 @@ def check_openslide(phantom: Phantom) -> Check:
     library, package = library_versions()
     found = f"OpenSlide {library}, openslide-python {package}"
     truth, facts = phantom.truth, slide_facts(phantom.ref)
-    spacing = facts.spacing
-    if (facts.width_px, facts.height_px) != (truth.width_px, truth.height_px) or spacing is None:
+    if facts.sizes_px[0] != (truth.width_px, truth.height_px) or facts.info is None:
         return Check(
             "openslide", State.FAIL, f"{found}: opens a phantom with another size or without a spacing", INSTALL
         )
+    spacing = facts.info.spacing
     if abs(spacing.x / truth.um_per_px - 1) > 0.001:
         wrong = f"{found}: reads {spacing.x:g} um/px where {truth.um_per_px:g} was written"
         return Check("openslide", State.FAIL, wrong, INSTALL)

@@ -1,7 +1,8 @@
 """The class of a deposit, by clinical-rules 1 (AJCC 8th edition, pN of the breast)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 
 from nodescan.domain.units import Micrometers
@@ -39,7 +40,42 @@ CLASS_OF: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 """The class that a word of reports and tables stands for."""
 
 
-def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncertainty: int = 0) -> Metastasis:
+@dataclass(frozen=True, slots=True)
+class CellCount:
+    """Tumour cells, and how far their number may be off: in a report None where that isn't told."""
+
+    number: int
+    uncertainty: int | None = None
+
+    @property
+    def least(self) -> int:
+        return self.number - (self.uncertainty or 0)
+
+    @property
+    def most(self) -> int:
+        return self.number + (self.uncertainty or 0)
+
+    @property
+    def above_limit(self) -> bool:
+        """Whether it is above the limit, less its uncertainty too."""
+        return self.least > ITC_CELL_LIMIT
+
+    @property
+    def near_limit(self) -> bool:
+        """Whether its interval holds the limit, so that the true number may lie on either side of it."""
+        return self.least <= ITC_CELL_LIMIT < self.most
+
+    def __str__(self) -> str:
+        return f"{self.number} ± {self.uncertainty or 0}"
+
+
+def total(counts: Iterable[CellCount]) -> CellCount:
+    """Of foci on one slide. Their uncertainties add up: they share one stain and one method."""
+    each = [(count.number, count.uncertainty or 0) for count in counts]
+    return CellCount(sum(number for number, _ in each), sum(uncertainty for _, uncertainty in each))
+
+
+def classify(diameter_um: Micrometers, *, cells: CellCount | None = None) -> Metastasis:
     """Class of one contiguous deposit by its greatest diameter and, where counted, its tumour cells.
 
     clinical-rules 1: macro above 2.0 mm; micro above 0.2 mm or more than 200 cells; else ITC. Size alone
@@ -50,7 +86,7 @@ def classify(diameter_um: Micrometers, *, cells: int | None = None, cells_uncert
         raise ValueError(f"a deposit has a positive diameter, not {diameter_um}")
     if diameter_um > MICRO_LIMIT_UM:
         return Metastasis.MACRO
-    if diameter_um > ITC_LIMIT_UM or (cells is not None and is_count_above_limit(cells, cells_uncertainty)):
+    if diameter_um > ITC_LIMIT_UM or (cells is not None and cells.above_limit):
         return Metastasis.MICRO
     return Metastasis.ITC
 
@@ -60,13 +96,3 @@ def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool
     return uncertainty_um > 0 and any(
         abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
     )
-
-
-def is_count_above_limit(cells: int, uncertainty: int) -> bool:
-    """Whether the count is above the limit, less its uncertainty too."""
-    return cells - uncertainty > ITC_CELL_LIMIT
-
-
-def is_count_near_limit(cells: int, uncertainty: int) -> bool:
-    """Whether the count's interval holds the limit, so that the true number may lie on either side of it."""
-    return cells - uncertainty <= ITC_CELL_LIMIT < cells + uncertainty

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify, is_borderline, is_count_near_limit
+from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis, classify, is_borderline
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
 
@@ -24,8 +24,8 @@ class Deposit:
 
     id counts from 1, the largest first. diameter_um is the maximum Feret diameter, corrected for the
     model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
-    that span it. probability_* is None for a deposit that was measured from a mask. cells and cells_uncertainty are
-    None where they were not counted. class_given: a reader gave the class, which then hangs on no size.
+    that span it. probability_* is None for a deposit that was measured from a mask. cells: None where they were not
+    counted. class_given: a reader gave the class, which then hangs on no size.
     cut_off: it ends where nobody looked, so it may be larger.
     """
 
@@ -39,15 +39,14 @@ class Deposit:
     outline: tuple[Polygon, ...]
     probability_mean: float | None = None
     probability_max: float | None = None
-    cells: int | None = None
-    cells_uncertainty: int | None = None
+    cells: CellCount | None = None
     class_given: bool = False
     cut_off: bool = False
 
     @property
     def class_measured(self) -> Metastasis:
         """By its size and its cells, whatever its class is said to be."""
-        return classify(self.diameter_um, cells=self.cells, cells_uncertainty=self.cells_uncertainty or 0)
+        return classify(self.diameter_um, cells=self.cells)
 
     @property
     def borderline(self) -> bool:
@@ -72,7 +71,7 @@ class Deposit:
         """Whether it may hold more than 200 cells, and its count is too uncertain to say; not where a reader said."""
         if self.cells is None or self.class_given or self.metastasis is not Metastasis.ITC:
             return False
-        return is_count_near_limit(self.cells, self.cells_uncertainty or 0)
+        return self.cells.near_limit
 
 
 def largest_class(deposits: Iterable[Deposit]) -> Metastasis:

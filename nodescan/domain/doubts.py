@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, CellCount, Metastasis, classify, total
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import max_feret
@@ -102,17 +102,14 @@ def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
     return ()
 
 
-def dispersed_count(deposits: Sequence[Deposit]) -> tuple[int, int] | None:
+def dispersed_count(deposits: Sequence[Deposit]) -> CellCount | None:
     """Tumour cells of a dispersed pattern's whole profile and their uncertainty (clinical-rules 1, 3).
 
     None where there is no such pattern or none of it was counted. Foci that were not counted count as none, so the
-    sum is then a lower bound. Uncertainties add up: the foci share one stain and one method.
+    sum is then a lower bound.
     """
-    counts = [(deposit.cells, deposit.cells_uncertainty or 0) for deposit in dispersed_foci(deposits)]
-    known = [(cells, uncertainty) for cells, uncertainty in counts if cells is not None]
-    if not known:
-        return None
-    return sum(cells for cells, _ in known), sum(uncertainty for _, uncertainty in known)
+    known = [deposit.cells for deposit in dispersed_foci(deposits) if deposit.cells is not None]
+    return total(known) if known else None
 
 
 def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:

@@ -3,14 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nodescan.domain.classification import (
-    ITC_CELL_LIMIT,
-    ITC_LIMIT_UM,
-    Metastasis,
-    classify,
-    is_count_above_limit,
-    is_count_near_limit,
-)
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify, total
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import Waist, Whole, dispersed_count, dispersed_foci
 from nodescan.domain.flags import Flag
@@ -206,10 +199,9 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         )
         flags.append(Flag("cell_count_decides", text))
     dispersed = dispersed_count(deposits)
-    if dispersed is not None and is_count_above_limit(*dispersed):
-        cells, uncertainty = dispersed
+    if dispersed is not None and dispersed.above_limit:
         text = (
-            f"{cells} ± {uncertainty} tumour cells were counted over the dispersed foci. More than {ITC_CELL_LIMIT} in "
+            f"{dispersed} tumour cells were counted over the dispersed foci. More than {ITC_CELL_LIMIT} in "
             "a section are a micrometastasis. Review the count."
         )
         flags.append(Flag("cell_count_dispersed", text))
@@ -227,10 +219,9 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
             f"{ITC_CELL_LIMIT} cells are a micrometastasis. Count the cells under the microscope."
         )
         flags.append(Flag("cell_count_near_limit", text))
-    if dispersed is not None and is_count_near_limit(*dispersed):
-        cells, uncertainty = dispersed
+    if dispersed is not None and dispersed.near_limit:
         text = (
-            f"{cells} ± {uncertainty} tumour cells were counted over the dispersed foci. That is within the "
+            f"{dispersed} tumour cells were counted over the dispersed foci. That is within the "
             f"uncertainty of {ITC_CELL_LIMIT}, and more than {ITC_CELL_LIMIT} are a micrometastasis. Count "
             "the cells under the microscope."
         )
@@ -240,17 +231,16 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     """Many small foci that are no dispersed pattern by their extent, but would pass the limit if they were one."""
-    counted = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
-    all_dispersed = len(dispersed_foci(deposits)) >= len(counted)  # then their count is told as the pattern's
-    small = [deposit for deposit in counted if not deposit.class_given]
-    most = sum((deposit.cells or 0) + (deposit.cells_uncertainty or 0) for deposit in small)
+    itc = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
+    all_dispersed = len(dispersed_foci(deposits)) >= len(itc)  # then their count is told as the pattern's
+    small = [deposit.cells for deposit in itc if deposit.cells is not None and not deposit.class_given]
+    counted = total(small)
     by_larger = largest_class(deposits) > Metastasis.ITC  # the slide's class hangs on none of them
-    if by_larger or all_dispersed or len(small) < MANY_FOCI or most <= ITC_CELL_LIMIT:
+    if by_larger or all_dispersed or len(small) < MANY_FOCI or counted.most <= ITC_CELL_LIMIT:
         return []
-    total = sum(deposit.cells or 0 for deposit in small)
     text = (
-        f"{total} tumour cells were counted over {len(small)} small foci. If the foci are one dispersed pattern, more "
-        f"than {ITC_CELL_LIMIT} cells are a micrometastasis. Review whether the foci belong together."
+        f"{counted.number} tumour cells were counted over {len(small)} small foci. If the foci are one dispersed "
+        f"pattern, more than {ITC_CELL_LIMIT} cells are a micrometastasis. Review whether the foci belong together."
     )
     return [Flag("cell_count_review", text)]
 
@@ -278,13 +268,8 @@ def _uncounted_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 def _class_by_dispersed_cells(deposits: Sequence[Deposit]) -> Metastasis:
     """MICRO where a dispersed pattern clearly holds more cells than the limit, else NONE (clinical-rules 3)."""
     counted = dispersed_count(deposits)
-    decide = counted is not None and is_count_above_limit(*counted)
-    return Metastasis.MICRO if decide else Metastasis.NONE
+    return Metastasis.MICRO if counted is not None and counted.above_limit else Metastasis.NONE
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:
-    said = [
-        f"no. {one.id} ({one.cells} ± {one.cells_uncertainty or 0} cells, {millimetres(one.diameter_um)} mm)"
-        for one in deposits
-    ]
-    return few(said, 5)
+    return few([f"no. {one.id} ({one.cells} cells, {millimetres(one.diameter_um)} mm)" for one in deposits], 5)

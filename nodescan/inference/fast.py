@@ -1,7 +1,6 @@
 """Fast ways through a network: cast to a narrower type, or compiled; and a trial of how far off they are."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from nodescan.errors import ModelError
+from nodescan.errors import DeviceError, ModelError, first_line
 from nodescan.inference.card import ModelCard, checked_weights
 from nodescan.inference.device import fast_dtype, int8_precision
 from nodescan.inference.fast_predictor import TOLERANCE
@@ -19,7 +18,7 @@ from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.torch_lanes import CpuLanes, CudaLanes
 from nodescan.interfaces import TilePredictor, predict
 
-TRIED_TILES, _TRIED_CELLS = 4, 8
+_TRIED_TILES, _TRIED_CELLS = 4, 8
 """Made-up tiles, and cells along their sides: half a second on two cores."""
 
 
@@ -41,7 +40,7 @@ def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8]
     """
     tile = reference.geometry
     if tiles is None:
-        tiles = made_tiles(TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
+        tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), predict(reference, tiles)
     off, most = float(np.abs(fast - true).max()), TOLERANCE[lanes.precision] / 2
     return "" if off <= most else f"{lanes.precision} was off by {off:.2g}, more than {most:g}"  # NaN isn't within
@@ -55,26 +54,44 @@ def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision
 
 
 def compiled_lanes(
-    card: ModelCard, folder: Path, reference: TilePredictor, device: torch.device, *, tell: Callable[[str], None]
-) -> Lanes | None:
+    card: ModelCard, folder: Path, reference: TilePredictor, device: torch.device
+) -> tuple[Lanes | None, str]:
     """The network compiled by OpenVINO: int8 where the processor has it and the card its ranges, else bfloat16.
 
     None where it isn't installed, the device isn't a CPU that is faster in either, or it answers too far from the
-    reference. tell: hears why, where it was tried.
+    reference; and why, "" where it wasn't tried.
     """
     if device.type != "cpu" or not installed():
-        return None
+        return None, ""
     eight_bits = None if card.int8_ranges is None else int8_precision(device)
     precision = eight_bits or ("bfloat16" if fast_dtype(device) is not None else None)
     if precision is None:
-        return None
+        return None, ""
     try:
         weights = checked_weights(card, folder)
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
         tiles = made_tiles(1, card.geometry().input_px)
         why = distrust(lanes, reference, tiles=tiles)
     except (ModelError, MemoryError) as error:  # then the network isn't compiled: slower, and as right
-        why = f"{precision} failed: {str(error).partition(' (')[0]}"  # what a library says may hold folders' names
-    if why:
-        tell(why)
-    return None if why else lanes
+        return None, f"{precision} failed: {str(error).partition(' (')[0]}"  # a library's words may hold folders' names
+    return (None if why else lanes), why
+
+
+def narrow_lanes(plain: nn.Module, reference: TilePredictor, device: torch.device) -> tuple[Lanes | None, str]:
+    """The network cast to the device's fast type; None where it has none, or fails in it or answers too far off; and
+    why, "" where it wasn't tried. Raises DeviceError where a GPU can't answer in float32 either."""
+    dtype = fast_dtype(device)
+    if dtype is None:
+        return None, ""
+    name = str(dtype).removeprefix("torch.")
+    # On a GPU tiles of a slide's size: others may be computed in another way there.
+    tiles = made_tiles(_TRIED_TILES, reference.geometry.input_px) if device.type == "cuda" else None
+    try:
+        narrow = cast(plain, dtype).to(device, memory_format=torch.channels_last)
+        lanes = lanes_on(narrow, device, batch_size=reference.batch_size, precision=name)
+        why = distrust(lanes, reference, tiles=tiles)
+    except (RuntimeError, DeviceError) as error:
+        lanes, why = None, f"{name} failed: {first_line(error)}"
+    if lanes is None and tiles is not None:  # now, not with a slide's first tile, another device can be taken
+        predict(reference, tiles)
+    return (None if why else lanes), why

@@ -41,7 +41,11 @@ def importable() -> bool:
 
 
 class OpenVinoLanes:
-    """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way."""
+    """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way.
+
+    Whoever asks hands the tiles over, one thread at a time: two threads that feed OpenVINO their first arrays at once
+    wait for each other for ever.
+    """
 
     def __init__(
         self, card: ModelCard, weights: bytes, *, threads: int, precision: str, tile: TileGeometry | None = None

@@ -1,7 +1,6 @@
 """The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.domain.geometry import TileGeometry
-from nodescan.errors import DeviceError, ModelError, first_line
+from nodescan.errors import ModelError
 from nodescan.inference.card import CARD_FILE, CardFacts, ModelCard, check_numbers, checked_weights, load_card
-from nodescan.inference.device import Device, choose_device, fast_dtype
-from nodescan.inference.fast import TRIED_TILES, cast, compiled_lanes, distrust, lanes_on
+from nodescan.inference.device import Device, choose_device
+from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
 from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
-from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import build
-from nodescan.interfaces import predict
 
 
 class TorchPredictor(CardFacts):
@@ -78,44 +75,17 @@ def open_predictor(
     reference = TorchPredictor(card, plain, place)
     if precision == "float32" and not rough:
         return reference
-    refused: list[str] = []
-    lanes = compiled_lanes(card, folder, reference, place.device, tell=refused.append) if compiled else None
-    lanes = lanes or _narrow_lanes(plain, reference, place, tell=refused.append)
+    lanes, uncompiled = compiled_lanes(card, folder, reference, place.device) if compiled else (None, "")
+    too_narrow = ""
+    if lanes is None:
+        lanes, too_narrow = narrow_lanes(plain, reference, place.device)
     if rough:
         return TorchPredictor(card, plain, place, lanes=lanes) if lanes else reference
     if lanes is None:
-        if refused:
-            reference.precision += f" ({'; '.join(refused)})"
+        if refused := "; ".join(filter(None, (uncompiled, too_narrow))):
+            reference.precision += f" ({refused})"
         return reference
     return FastPredictor(reference, reference.in_tiles(second_look_tile(card)), lanes)
-
-
-def _narrow_lanes(
-    plain: nn.Module, reference: TorchPredictor, place: Device, *, tell: Callable[[str], None]
-) -> Lanes | None:
-    """The network cast to the device's fast type; None where it has none, or fails in it or answers too far off.
-
-    tell: hears why, where it was tried. Raises DeviceError where a GPU can't answer in float32 either.
-    """
-    dtype = fast_dtype(place.device)
-    if dtype is None:
-        return None
-    name = str(dtype).removeprefix("torch.")
-    # On a GPU tiles of a slide's size: others may be computed in another way there.
-    tiles = made_tiles(TRIED_TILES, reference.geometry.input_px) if place.device.type == "cuda" else None
-    lanes = None
-    try:
-        narrow = cast(plain, dtype).to(place.device, memory_format=torch.channels_last)
-        lanes = lanes_on(narrow, place.device, batch_size=reference.batch_size, precision=name)
-        why = distrust(lanes, reference, tiles=tiles)
-    except (RuntimeError, DeviceError) as error:
-        lanes, why = None, f"{name} failed: {first_line(error)}"
-    if not why:
-        return lanes
-    tell(why)
-    if lanes is None and tiles is not None:  # now, not with a slide's first tile, another device can be taken
-        predict(reference, tiles)
-    return None
 
 
 def load_network(card: ModelCard, folder: Path) -> nn.Module:

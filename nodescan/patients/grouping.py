@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_count
 from nodescan.domain.flags import DOUBTS, Flag, reasons
@@ -86,8 +86,8 @@ def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
     by_foci = largest_class(report.deposits)
     if nodes == 1 or report.metastasis is None or report.metastasis is by_foci or report.reading is not None:
         return None
-    cells, uncertainty = dispersed_count(report.deposits) or (0, 0)
-    return None if cells - uncertainty > ITC_CELL_LIMIT * nodes else min(by_foci, report.metastasis)
+    cells = dispersed_count(report.deposits) or CellCount(0)
+    return None if cells.least > ITC_CELL_LIMIT * nodes else min(by_foci, report.metastasis)
 
 
 def _decisive(report: StoredReport) -> str:
@@ -113,8 +113,8 @@ def _foci(report: StoredReport) -> Foci | None:
     if report.reading is not None and not report.reading.foci_known:
         return None
     small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
-    cells, uncertainty = dispersed_count(small) or (0, 0)
-    if report.metastasis is not largest_class(report.deposits) or cells + uncertainty > ITC_CELL_LIMIT:
+    cells = dispersed_count(small) or CellCount(0)
+    if report.metastasis is not largest_class(report.deposits) or cells.most > ITC_CELL_LIMIT:
         return None
     measured = Counter(deposit.metastasis for deposit in report.deposits)
     highest = [(deposit.metastasis, _highest(deposit)) for deposit in report.deposits]

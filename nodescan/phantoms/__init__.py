@@ -12,7 +12,7 @@ from PIL import Image
 from shapely.geometry import Polygon
 from skimage.measure import points_in_poly
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
@@ -62,7 +62,7 @@ class PhantomTruth:
     @property
     def label(self) -> str:
         """negative, itc, micro or macro: the class of the largest deposit, by the rules a report uses."""
-        classes = (classify(Micrometers(d.diameter_um), cells=d.nuclei) for d in self.deposits)
+        classes = (classify(Micrometers(d.diameter_um), cells=CellCount(d.nuclei)) for d in self.deposits)
         return max(classes, default=Metastasis.NONE).word
 
     @property

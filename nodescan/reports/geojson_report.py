@@ -115,7 +115,7 @@ def _measurements(deposit: Deposit) -> dict[str, float]:
         "Area um^2": deposit.area_um2,
         "Probability mean": deposit.probability_mean,
         "Probability max": deposit.probability_max,
-        "Cells": deposit.cells,
+        "Cells": deposit.cells and deposit.cells.number,
         CUT_OFF: 1 if deposit.cut_off else None,
     }
     return {name: float(value) for name, value in measured.items() if value is not None}

@@ -69,8 +69,8 @@ def deposits_as_json(deposits: Sequence[Deposit], *, judged: bool = True) -> lis
             "cut_off": deposit.cut_off,
             "probability_mean": _number(deposit.probability_mean),
             "probability_max": _number(deposit.probability_max),
-            "cell_count": deposit.cells,
-            "cell_count_uncertainty": deposit.cells_uncertainty,
+            "cell_count": deposit.cells and deposit.cells.number,
+            "cell_count_uncertainty": deposit.cells and deposit.cells.uncertainty,
         }
         for deposit in deposits
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nodescan.domain.classification import CLASS_OF, Metastasis
+from nodescan.domain.classification import CLASS_OF, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag, codes_of
 from nodescan.domain.naming import SAFE_NAME
@@ -301,8 +301,12 @@ def _deposit(content: Mapping[str, Any]) -> Deposit:
         outline=(),
         probability_mean=known(content["probability_mean"], fraction),
         probability_max=known(content["probability_max"], fraction),
-        cells=known(content["cell_count"], whole),
-        cells_uncertainty=known(content["cell_count_uncertainty"], whole),
+        cells=_cells(content),
         cut_off=true_or_false(content["cut_off"]),
     )
     return deposit if found is not None else replace(deposit, metastasis=deposit.class_measured)
+
+
+def _cells(content: Mapping[str, Any]) -> CellCount | None:
+    number, uncertainty = known(content["cell_count"], whole), known(content["cell_count_uncertainty"], whole)
+    return None if number is None else CellCount(number, uncertainty)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
 from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, codes_of
@@ -263,8 +263,8 @@ def _by_cells(deposits: Sequence[Deposit]) -> str:
         return "0.2 mm or smaller, but with more than 200 tumour cells"
     if raised is not None:
         return f"0.2 mm or smaller, but deposit {raised.id} has more than 200 tumour cells"
-    cells, uncertainty = dispersed_count(deposits) or (0, 0)
-    return f"0.2 mm or smaller, but with {cells} ± {uncertainty} tumour cells over the dispersed foci"
+    cells = dispersed_count(deposits) or CellCount(0)
+    return f"0.2 mm or smaller, but with {cells} tumour cells over the dispersed foci"
 
 
 def _counting(report: SlideReport) -> tuple[str, ...]:

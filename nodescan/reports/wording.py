@@ -77,7 +77,7 @@ def cell_words(deposit: Deposit) -> str:
     """Tumour cells and uncertainty, e.g. "62 ± 22"; where they were not counted, why."""
     if deposit.cells is None:
         return NOT_COUNTED if deposit.diameter_um <= ITC_LIMIT_UM else NOT_NEEDED
-    return str(deposit.cells) if deposit.cells_uncertainty is None else f"{deposit.cells} ± {deposit.cells_uncertainty}"
+    return str(deposit.cells.number if deposit.cells.uncertainty is None else deposit.cells)
 
 
 def found_words(deposit: Deposit, report: SlideReport) -> str:

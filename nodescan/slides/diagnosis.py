@@ -9,7 +9,7 @@ from nodescan.errors import NotASlideError, SlideError
 from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
-from nodescan.slides.dicom_series import level_of, series_files
+from nodescan.slides.dicom_series import series_levels
 from nodescan.slides.files import MRXS_INDEX
 from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tiff_fault
 from nodescan.slides.tiff_images import scan_page
@@ -100,8 +100,7 @@ def _mrxs(path: Path, said: str) -> NotASlideError:
 
 
 def _declined_dicom(path: Path, said: str) -> NotASlideError:
-    levels = any(level_of(file) for file in series_files(path))
-    if not levels:
+    if not series_levels(path):
         remedy = "give a file of a series of VL Whole Slide Microscopy images, with the whole series in one folder"
     elif _PART_MISSING in said:
         remedy = "put the whole series into one folder"

@@ -23,7 +23,7 @@ from nodescan.slides.dicom_elements import (
     read_value,
     text,
 )
-from nodescan.slides.dicom_series import level_of, series_files
+from nodescan.slides.dicom_series import series_levels
 from nodescan.slides.jpeg_tiles import BadTileError, frame_of
 from nodescan.slides.tile_tables import TileTable
 
@@ -71,9 +71,8 @@ def checked_frames(path: Path, sizes_px: tuple[_Size, ...]) -> tuple[CheckedLeve
     NotASlideError where two frames of a level lie in one place, and OSError.
     """
     files: dict[_Size, dict[Path, str]] = {}
-    for file in series_files(path):
-        if (level := level_of(file)) is not None:
-            files.setdefault(level.size_px, {})[file] = level.instance or file.name
+    for file, level in series_levels(path).items():
+        files.setdefault(level.size_px, {})[file] = level.instance or file.name
     levels: list[CheckedLevel] = []
     for size_px in sizes_px:
         frames = {file: _frames_in(file) for file in files.get(size_px, {})}

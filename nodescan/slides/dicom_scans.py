@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.slide import AS_FINE
-from nodescan.slides.dicom_series import DicomLevel, level_of, series_files
+from nodescan.slides.dicom_series import DicomLevel, series_levels
 
 _SAME_EXTENT, _ROUNDED_PX = 0.01, 2
 """Levels of one scan show the same area, but for sides cut or padded to whole pixels, and rounded spacings."""
@@ -25,7 +25,7 @@ class SeveralScans:
 
 def several_scans(path: Path) -> SeveralScans | None:
     """Why the series of a DICOM file isn't one scan; None where it is, or the file isn't DICOM. Raises OSError."""
-    found = [level for file in series_files(path) if (level := level_of(file)) is not None]
+    found = tuple(series_levels(path).values())
     if said := _laid_over(found):
         return SeveralScans(said, _EXPORT_APART)
     levels = {level.concatenation or level.instance or str(index): level for index, level in enumerate(found)}

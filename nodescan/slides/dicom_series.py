@@ -60,6 +60,11 @@ def series_files(path: Path) -> tuple[Path, ...]:
     return tuple(file for file in path.parent.iterdir() if file.is_file() and series_uid(file) == uid)
 
 
+def series_levels(path: Path) -> dict[Path, DicomLevel]:
+    """Those of series_files() that are levels of its slide, by file. Raises OSError."""
+    return {file: level for file in series_files(path) if (level := level_of(file)) is not None}
+
+
 def level_of(path: Path) -> DicomLevel | None:
     """What a file is of a slide's pyramid; None where it is no level, or its header can't be followed.
 

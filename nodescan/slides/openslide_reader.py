@@ -40,11 +40,6 @@ def library_versions() -> tuple[str, str]:
     return openslide.__library_version__, openslide.__version__
 
 
-def recognises(path: Path) -> bool:
-    """Whether OpenSlide takes the file for one of its formats, by its contents."""
-    return openslide_format(path) is not None
-
-
 def openslide_format(path: Path) -> str | None:
     """The format that OpenSlide takes the file for, by its contents."""
     try:

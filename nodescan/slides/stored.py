@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
-from nodescan.domain.slide import LONGEST_SIDE_UM, BoundsUm, SlideInfo, SlideRef, SpacingSource
+from nodescan.domain.slide import LONGEST_SIDE_UM, BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
@@ -55,31 +55,17 @@ class StoredSlide:
 class SlideFacts:
     """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
 
-    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. spacing, spacing_source and bounds_um
-    are None where `unmeasurable` says why; it may say why not, too, where they are known. warnings: as in SlideInfo.
+    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. info: None where `unmeasurable` says
+    why; it may say why not, too, where that is known. warnings: as in SlideInfo.
     """
 
     format: str
     reader: str
     sizes_px: tuple[tuple[int, int], ...]
     objective_power: float | None
-    spacing: Spacing | None
-    spacing_source: SpacingSource | None
+    info: SlideInfo | None
     unmeasurable: str
-    bounds_um: BoundsUm | None
     warnings: tuple[Flag, ...]
-
-    @property
-    def width_px(self) -> int:
-        return self.sizes_px[0][0]
-
-    @property
-    def height_px(self) -> int:
-        return self.sizes_px[0][1]
-
-    @property
-    def measurable(self) -> bool:
-        return self.spacing is not None
 
 
 def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: ChosenSpacing) -> SlideInfo:
@@ -106,10 +92,10 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
 
 
 def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFacts:
-    """What the file tells, also where it can't be measured."""
-    chosen, unmeasurable = None, ""
+    """What the file tells, also where it can't be measured. Raises NotASlideError as slide_info does."""
+    info, unmeasurable = None, ""
     try:
-        chosen = stored.spacing(ref)
+        info = slide_info(stored, ref, reader=reader, chosen=stored.spacing(ref))
     except UnmeasurableError as error:
         unmeasurable = f"{error.reason}; {error.remedy}"
     return SlideFacts(
@@ -117,11 +103,9 @@ def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFact
         reader=reader,
         sizes_px=stored.sizes_px,
         objective_power=_objective_power(stored.properties),
-        spacing=chosen.spacing if chosen else None,
-        spacing_source=chosen.source if chosen else None,
+        info=info,
         unmeasurable=unmeasurable,
-        bounds_um=_bounds_um(stored.properties, stored.sizes_px[0], chosen.spacing) if chosen else None,
-        warnings=(*(chosen.warnings if chosen else ()), *_warnings(stored, ref.path)),
+        warnings=info.warnings if info else _warnings(stored, ref.path),
     )
 
 

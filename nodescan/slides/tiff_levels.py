@@ -53,12 +53,17 @@ class DeclinedError(Exception):
     """The file isn't one whose pixels can be read here exactly as OpenSlide reads them."""
 
 
-def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...]:
-    """The levels in OpenSlide's order. Raises DeclinedError, and OSError where the file can't be read."""
-    levels = _levels(path, stored, _level, lambda level: level.table)
-    if stored.format == "aperio" and not all(level.table.lengths.all() for level in levels):
-        raise DeclinedError("missing tiles, which OpenSlide paints from finer levels")
-    return levels
+def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...] | None:
+    """The levels in OpenSlide's order; None where not all pixels can be read here exactly as OpenSlide reads them.
+
+    Raises OSError where the file can't be read: OpenSlide wouldn't notice what is damaged.
+    """
+    try:
+        levels = _levels(path, stored, _level, lambda level: level.table)
+    except DeclinedError:
+        return None
+    whole = all(level.table.lengths.all() for level in levels)
+    return levels if whole or stored.format != "aperio" else None  # OpenSlide paints missing tiles from finer levels
 
 
 def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import NotASlideError, RegionUnreadableError
+from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.slides.diagnosis import rejection
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
-from nodescan.slides.tiff_levels import FORMATS, DeclinedError, TiledLevel, jpeg_levels
+from nodescan.slides.tiff_levels import FORMATS, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import KEPT_BYTES, TileCache
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTable, TileTables
@@ -29,29 +28,18 @@ _SHARED_BELOW = 1 / 8
 576 px for the released model. What is above it isn't asked for again once its row is read."""
 
 
-def recognises(path: Path) -> bool:
-    """Whether the file is one whose pixels come out here as OpenSlide gives them; all others are left to OpenSlide.
+def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide | None:
+    """None where the pixels wouldn't come out here as OpenSlide gives them: such a file is left to OpenSlide.
 
-    Raises OSError where the file can't be read: OpenSlide wouldn't notice what is damaged.
+    Raises NotASlideError where OpenSlide declines the file, UnmeasurableError without a spacing, and OSError.
     """
-    if openslide_format(path) not in FORMATS:
-        return False
-    try:
-        jpeg_levels(path, stored_slide(path))
-    except (DeclinedError, NotASlideError):
-        return False
-    return True
-
-
-def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
-    """Raises NotASlideError where the file isn't one that `recognises` takes, UnmeasurableError without a spacing,
-    and OSError."""
+    if openslide_format(ref.path) not in FORMATS:  # quicker told than to open one
+        return None
     stored = stored_slide(ref.path)
-    try:
-        tiled = jpeg_levels(ref.path, stored)
-        levels = JpegLevels(ref.path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
-    except DeclinedError as error:
-        raise rejection(ref.path, str(error)) from error
+    tiled = jpeg_levels(ref.path, stored)
+    if tiled is None:
+        return None
+    levels = JpegLevels(ref.path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
     coarseness = [level.coarseness for level in tiled]
     return FramedSlide(ref, stored, reader=READER_NAME, levels=levels, coarseness=coarseness)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.domain.classification import Metastasis, classify, is_borderline
+from nodescan.domain.classification import CellCount, Metastasis, classify, is_borderline
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,10 @@ def test_limits_are_exact(diameter_um, expected):
 @pytest.mark.parametrize(("cells", "expected"), [(200, Metastasis.ITC), (201, Metastasis.MICRO)])
 def test_more_than_200_cells_are_micro_however_small(cells, expected):
     """201 cells of a focus of 0.1 mm are a micrometastasis, 200 are not."""
-    assert classify(100.0, cells=cells) is expected
+    assert classify(100.0, cells=CellCount(cells)) is expected
 
 
-@given(diameter_um=st.floats(1e-3, 1e5), cells=st.none() | st.integers(0, 10**6))
+@given(diameter_um=st.floats(1e-3, 1e5), cells=st.none() | st.builds(CellCount, st.integers(0, 10**6)))
 @settings(deadline=None)
 def test_cells_never_downgrade(diameter_um, cells):
     """A cell count can raise the class that size gives, never lower it."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.domain.classification import Metastasis, classify, is_count_above_limit
+from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.doubts import dispersed_count, dispersed_foci
 from nodescan.domain.report import Status
@@ -23,9 +23,9 @@ def deposit(diameter_um: float, *, uncertainty_um: float = 5, cells: int | None 
         endpoints_um=((0, 0), (diameter_um, 0)),
         area_um2=SquareMicrometers(1),
         centre_um=(0, 0),
-        metastasis=classify(Micrometers(diameter_um), cells=cells),
+        metastasis=classify(Micrometers(diameter_um), cells=None if cells is None else CellCount(cells)),
         outline=(Polygon(np.zeros((3, 2))),),
-        cells=cells,
+        cells=None if cells is None else CellCount(cells),
     )
 
 
@@ -107,9 +107,9 @@ def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:
 
 
 def with_count(cells: int, uncertainty: int, *, diameter_um: float = 120, number: int = 1, at_um: float = 0) -> Deposit:
-    found = classify(Micrometers(diameter_um), cells=cells, cells_uncertainty=uncertainty)
+    found = classify(Micrometers(diameter_um), cells=CellCount(cells, uncertainty))
     ends = ((at_um, 0.0), (at_um + diameter_um, 0.0))
-    counted = replace(deposit(diameter_um, number=number), cells=cells, cells_uncertainty=uncertainty)
+    counted = replace(deposit(diameter_um, number=number), cells=CellCount(cells, uncertainty))
     return replace(counted, metastasis=found, endpoints_um=ends)
 
 
@@ -250,7 +250,7 @@ def test_a_class_hangs_on_a_size_as_leaving_each_deposit_out_in_turn_tells(found
     """One pass over all says what comes of working out the class of all others for each of them."""
     found = [replace(one, id=number) for number, one in enumerate(found, 1)]
     counted = dispersed_count(found)
-    together = Metastasis.MICRO if counted is not None and is_count_above_limit(*counted) else Metastasis.NONE
+    together = Metastasis.MICRO if counted is not None and counted.above_limit else Metastasis.NONE
     changing: list[int] = []
     for one in found:
         without, _ = class_range([other for other in found if other is not one])

@@ -47,7 +47,7 @@ def findings(folder: Path) -> dict[str, Any]:
                 "area_um2": deposit.area_um2,
                 "centre_um": list(deposit.centre_um),
                 "class": deposit.metastasis.word,
-                "cell_count": deposit.cells,
+                "cell_count": deposit.cells and deposit.cells.number,
             }
             for deposit in report.deposits
         ],

@@ -11,9 +11,10 @@ from skimage.measure import points_in_poly
 
 from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.config import load_config
+from nodescan.domain.classification import CellCount
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Spacing
-from nodescan.imaging.nuclei import NucleiCount, count_nuclei
+from nodescan.imaging.nuclei import count_nuclei
 from nodescan.phantoms import plan_phantom
 from nodescan.phantoms.canvas import PhantomCanvas
 
@@ -40,8 +41,8 @@ def test_planted_nuclei_are_counted_within_15_percent(spacing_um: float) -> None
     for seed, diameter_um in PLANTED:
         pixels, inside, truth = planted(diameter_um, spacing_um, seed)
         found = count_nuclei(pixels, inside, spacing=Spacing.square(spacing_um), settings=SETTINGS)
-        errors.append(abs(found.count - truth) / truth)
-        assert abs(found.count - truth) <= found.uncertainty + 1
+        errors.append(abs(found.number - truth) / truth)
+        assert abs(found.number - truth) <= found.uncertainty + 1
     assert np.median(errors) <= 0.15
 
 
@@ -49,7 +50,7 @@ def test_over_a_thousand_nuclei_are_counted_within_30_percent() -> None:
     """The range of counts goes on far above the limit of 200."""
     pixels, inside, truth = planted(700.0, 0.5, 11)
     assert truth > 1000
-    assert count_nuclei(pixels, inside, spacing=Spacing.square(0.5), settings=SETTINGS).count == pytest.approx(
+    assert count_nuclei(pixels, inside, spacing=Spacing.square(0.5), settings=SETTINGS).number == pytest.approx(
         truth, rel=0.3
     )
 
@@ -69,7 +70,7 @@ def test_real_tumour_is_counted_within_30_percent_of_the_eye(shared: Path, fixed
             pixels = np.asarray(image.convert("RGB"))
         inside = np.ones(pixels.shape[:2], dtype=np.bool_)
         found = count_nuclei(pixels, inside, spacing=Spacing.square(PATCH_SPACING_UM), settings=SETTINGS)
-        errors.append(abs(found.count / int(row["large_nuclei"]) - 1))
+        errors.append(abs(found.number / int(row["large_nuclei"]) - 1))
     assert np.median(errors) <= 0.30
 
 
@@ -79,7 +80,7 @@ def test_glass_and_eosin_hold_no_nuclei(colour: tuple[int, int, int]) -> None:
     noise = np.random.default_rng(0).normal(0, 2, (200, 200, 1))
     pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
     inside = np.ones((200, 200), dtype=np.bool_)
-    assert count_nuclei(pixels, inside, spacing=Spacing.square(0.5), settings=SETTINGS) == NucleiCount(0, 0)
+    assert count_nuclei(pixels, inside, spacing=Spacing.square(0.5), settings=SETTINGS) == CellCount(0, 0)
 
 
 def test_only_nuclei_inside_count() -> None:
@@ -88,11 +89,11 @@ def test_only_nuclei_inside_count() -> None:
     left = inside.copy()
     left[:, inside.shape[1] // 2 :] = False
     whole, one, other = (
-        count_nuclei(pixels, mask, spacing=Spacing.square(0.5), settings=SETTINGS).count
+        count_nuclei(pixels, mask, spacing=Spacing.square(0.5), settings=SETTINGS).number
         for mask in (inside, left, inside & ~left)
     )
     assert one + other == pytest.approx(whole, rel=0.05)
-    assert count_nuclei(pixels, np.zeros_like(inside), spacing=Spacing.square(0.5), settings=SETTINGS) == NucleiCount(
+    assert count_nuclei(pixels, np.zeros_like(inside), spacing=Spacing.square(0.5), settings=SETTINGS) == CellCount(
         0, 0
     )
 
@@ -102,6 +103,6 @@ def test_a_paler_stain_does_not_change_the_count() -> None:
     pixels, inside, _ = planted(200.0, 0.5, 7)
     pale = np.clip(255 * (pixels / 255.0) ** 0.6, 0, 255).astype(np.uint8)
     dark, light = (
-        count_nuclei(image, inside, spacing=Spacing.square(0.5), settings=SETTINGS).count for image in (pixels, pale)
+        count_nuclei(image, inside, spacing=Spacing.square(0.5), settings=SETTINGS).number for image in (pixels, pale)
     )
     assert light == pytest.approx(dark, rel=0.1)

@@ -144,7 +144,7 @@ def test_findings_in_bfloat16_are_those_of_float32(large: Path) -> None:
 def test_a_model_that_is_far_off_in_bfloat16_runs_in_float32(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried when it is opened: more than half of the tolerance, or no number, is too much."""
     save_card(load_card(folder).model_copy(update={"int8_ranges": None}), folder)
-    monkeypatch.setattr(predictor_module, "cast", broken)
+    monkeypatch.setattr(fast, "cast", broken)
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert not isinstance(predictor, FastPredictor)
     assert predictor.precision.startswith("float32 (")
@@ -199,8 +199,8 @@ def test_a_fast_way_that_is_refused_is_said(
     def lanes_on(net: nn.Module, device: torch.device, *, batch_size: int, precision: str = "float32") -> Lanes:
         return CpuLanes(net, precision="float32") if precision == "float32" else Off(reference, off, precision)
 
-    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
-    monkeypatch.setattr(predictor_module, "lanes_on", lanes_on)
+    monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.float16)
+    monkeypatch.setattr(fast, "lanes_on", lanes_on)
     predictor = open_predictor(folder, device="cpu", compiled=False)
     assert predictor.precision.startswith(f"float32 ({said}")
     slide = PaintedSlide(spotted(2))
@@ -235,8 +235,8 @@ def test_a_fast_way_that_fails_is_none(folder: Path, monkeypatch: pytest.MonkeyP
     def fail(*_: object, **__: object) -> str:
         raise error
 
-    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
-    monkeypatch.setattr(predictor_module, "distrust", fail)
+    monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(fast, "distrust", fail)
     assert open_predictor(folder, device="cpu", compiled=False).precision == f"float32 (bfloat16 failed: {error})"
 
 
@@ -254,8 +254,9 @@ def test_a_gpu_that_fails_in_float32_too_is_an_error_at_once(folder: Path, monke
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
     monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
-    monkeypatch.setattr(predictor_module, "lanes_on", lanes)
-    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
+    for module in (predictor_module, fast):
+        monkeypatch.setattr(module, "lanes_on", lanes)
+    monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.bfloat16)
     with pytest.raises(DeviceLostError, match="launch failure"):
         open_predictor(folder, device="cuda", compiled=False)
 
@@ -273,9 +274,10 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
     monkeypatch.setattr(predictor_module, "choose_device", lambda device: Device(torch.device(device), device))
-    monkeypatch.setattr(predictor_module, "lanes_on", lambda net, device, **_: CpuLanes(net, precision="float32"))
-    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: torch.bfloat16)
-    monkeypatch.setattr(predictor_module, "distrust", far)
+    for module in (predictor_module, fast):
+        monkeypatch.setattr(module, "lanes_on", lambda net, device, **_: CpuLanes(net, precision="float32"))
+    monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(fast, "distrust", far)
     open_predictor(folder, device=device, compiled=False)
     assert tried == [side_px]
 
@@ -283,7 +285,7 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
 def test_the_way_without_openvino_is_not_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """bench --what precision compares it beside the compiled one; where torch has no fast type there is none."""
     monkeypatch.setattr(predictor_module, "compiled_lanes", lambda *_: pytest.fail("it is compiled"))
-    monkeypatch.setattr(predictor_module, "fast_dtype", lambda device: None)
+    monkeypatch.setattr(fast, "fast_dtype", lambda device: None)
     assert open_predictor(folder, device="cpu", rough=True, compiled=False).precision == "float32"
 
 
@@ -334,10 +336,9 @@ def test_openvino_that_cannot_be_imported_stops_nothing(folder: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setattr(fast, "installed", lambda: True)
     monkeypatch.setattr(fast, "int8_precision", lambda _device: "int8-16")
-    refused: list[str] = []
     reference = open_predictor(folder, precision="float32")
-    assert fast.compiled_lanes(load_card(folder), folder, reference, CPU, tell=refused.append) is None
-    assert refused == ["int8-16 failed: OpenVINO: installed, but it can't be imported"]
+    lanes, why = fast.compiled_lanes(load_card(folder), folder, reference, CPU)
+    assert (lanes, why) == (None, "int8-16 failed: OpenVINO: installed, but it can't be imported")
     with pytest.raises(ModelError, match="can't be imported"):
         compiled(folder, "int8")
 
@@ -348,14 +349,13 @@ def test_what_answers_too_far_off_is_not_used(folder: Path, monkeypatch: pytest.
     monkeypatch.setattr(fast, "int8_precision", lambda _device: "int8-16")
     reference = open_predictor(folder, device="cpu", precision="float32")
     card = load_card(folder)
-    refused: list[str] = []
-    lanes = fast.compiled_lanes(card, folder, reference, CPU, tell=refused.append)
+    lanes, why = fast.compiled_lanes(card, folder, reference, CPU)
     assert isinstance(lanes, OpenVinoLanes)
     assert lanes.precision == "int8-16"
-    assert not refused
+    assert why == ""
     monkeypatch.setitem(TOLERANCE, "int8-16", 1e-6)
-    assert fast.compiled_lanes(card, folder, reference, CPU, tell=refused.append) is None
-    assert [why.partition(" by ")[0] for why in refused] == ["int8-16 was off"]
+    lanes, why = fast.compiled_lanes(card, folder, reference, CPU)
+    assert (lanes, why.partition(" by ")[0]) == (None, "int8-16 was off")
 
 
 @needs_openvino

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from nodescan.inference import fast
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.card import load_card, packed_models
 from nodescan.inference.device import fast_dtype
@@ -51,9 +52,10 @@ def opened(device: str, monkeypatch: pytest.MonkeyPatch) -> Opener:
     def open_(folder: Path, precision: Precision = "auto") -> TorchPredictor | FastPredictor:
         with monkeypatch.context() as patch:
             if device == STAND_IN:
-                patch.setattr(predictor_module, "lanes_on", partial(CudaLanes, precision="float32"))
+                for module in (predictor_module, fast):
+                    patch.setattr(module, "lanes_on", partial(CudaLanes, precision="float32"))
                 patch.setattr(predictor_module, "lane_count", lambda threads: 8)
-                patch.setattr(predictor_module, "fast_dtype", lambda device: torch.float16)
+                patch.setattr(fast, "fast_dtype", lambda device: torch.float16)
             return open_predictor(folder, device=device, precision=precision, compiled=False)
 
     return open_

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.deposits import Polygon
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
@@ -119,7 +119,7 @@ def test_cells_class_what_is_accepted_on_a_slide_that_was_not_judged(tmp_path: P
     """Clearly more than 200 cells in 0.1 mm are a micrometastasis, whether the reader measured it anew or not."""
     odd = report("e", (100.0,), status=Status.INCOMPLETE, flags=(Flag("not_he", "Brown."),))
     (deposit,) = odd.deposits
-    counted = replace(deposit, cells=250, cells_uncertainty=10)
+    counted = replace(deposit, cells=CellCount(250, 10))
     unclassed = replace(odd, metastasis=None, at_least=False, deposits=(counted,))
     slide = after(write_run(tmp_path / "run", [unclassed]), f"e,1,,,{action},Dr A")
     assert (slide.metastasis, slide.at_least) == (Metastasis.MICRO, True)
@@ -270,7 +270,7 @@ def test_what_was_said_of_deposits_as_found_is_said_to_be_of_then(tmp_path: Path
 def test_dispersed_cells_that_decide_are_said_whatever_single_foci_are_classed(tmp_path: Path, n_classed: int) -> None:
     """Twelve foci of 30 +- 12 cells are a micrometastasis together; that each is ITC doesn't settle that."""
     spread = report("n", [50.0 + number for number in range(12)])
-    counted = tuple(replace(one, cells=30, cells_uncertainty=12) for one in spread.deposits)
+    counted = tuple(replace(one, cells=CellCount(30, 12)) for one in spread.deposits)
     found = replace(spread, deposits=counted, metastasis=Metastasis.MICRO, flags=deposit_flags(counted))
     rows = [f"n,{number},,,class,itc,Dr A" for number in range(1, n_classed + 1)]
     slide = after(write_run(tmp_path / "run", [found]), *rows)
@@ -283,7 +283,7 @@ def test_what_a_reader_classed_itc_needs_no_count(tmp_path: Path) -> None:
     near = report("n", [150.0, 140.0, 130.0, 120.0, 110.0, 105.0])
     counts = (180, 60, 60, 60, 60, None)
     pairs = zip(near.deposits, counts, strict=True)
-    counted = tuple(replace(one, cells=cells, cells_uncertainty=cells and 40) for one, cells in pairs)
+    counted = tuple(replace(one, cells=cells and CellCount(cells, 40)) for one, cells in pairs)
     found = replace(near, deposits=counted, flags=deposit_flags(counted))
     run = write_run(tmp_path / "run", [found])
     open_ = ["cell_count_near_limit", "cell_count_review", "cell_count_review"]

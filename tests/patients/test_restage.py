@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import __version__
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
@@ -387,8 +387,7 @@ def test_a_dispersed_pattern_without_a_large_focus_is_staged(
     Each of three nodes may hold 200 cells or fewer, unless there are clearly more than 600 (67 - 16 a focus).
     """
     foci = tuple(
-        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=cells, cells_uncertainty=16)
-        for number in range(1, 13)
+        replace(disc(number, 50.0, (300.0 * number, 3000.0)), cells=CellCount(cells, 16)) for number in range(1, 13)
     )
     one = replace(report("d", (150.0,)), deposits=foci, metastasis=Metastasis.MICRO)
     folder = write_run(tmp_path / "run", [one])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
@@ -39,7 +39,7 @@ def dispersed(*sizes_um: float, cells: int) -> SlideReport:
     """Foci of these sizes and twelve of 0.05 mm with so many cells in all, 40 % unsure."""
     made = report("d", (*sizes_um, *[50.0] * 12))
     counted = [
-        replace(one, cells=cells // 12, cells_uncertainty=cells // 30) if one.diameter_um == 50.0 else one
+        replace(one, cells=CellCount(cells // 12, cells // 30)) if one.diameter_um == 50.0 else one
         for one in made.deposits
     ]
     return replace(made, deposits=tuple(counted))
@@ -184,11 +184,8 @@ def test_a_dispersed_pattern_may_lie_in_another_node_than_the_largest_focus(
 def test_foci_say_nothing_of_nodes_once_their_cells_may_be_a_micrometastasis(uncertainty: int, known: bool) -> None:
     """140 + 60 dispersed cells are 200, no micrometastasis; of one more, which node they lie in isn't known."""
     made = report("d", (500.0, *[50.0] * 12))
-    cells = [(None, None), (140, uncertainty), *[(0, 0)] * 11]
-    counted = [
-        replace(one, cells=count, cells_uncertainty=unsure)
-        for one, (count, unsure) in zip(made.deposits, cells, strict=True)
-    ]
+    cells = [None, CellCount(140, uncertainty), *[CellCount(0, 0)] * 11]
+    counted = [replace(one, cells=count) for one, count in zip(made.deposits, cells, strict=True)]
     found = shared(replace(made, deposits=tuple(counted)), 2)
     assert found.foci == (Foci(itc=12, micro=1) if known else None)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import shapely
 
+from nodescan.domain.classification import CellCount
 from nodescan.domain.report import SlideResult
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import read_deposit_shapes, write_geojson
@@ -245,3 +246,17 @@ def test_text_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "s" / "report.json").write_text('{"schema_version": 1, ')
     with pytest.raises(UsageError, match=r"s/report\.json: is no JSON"):
         read_reports(tmp_path)
+
+
+def test_a_count_whose_uncertainty_is_not_told_is_read_and_written_as_it_is(tmp_path: Path) -> None:
+    """As a count without one; what has no count has no uncertainty."""
+    result = VARIANTS["itc"]()
+    path = tmp_path / "report.json"
+    for cells in (CellCount(62, 25), CellCount(62), None):
+        (deposit,) = result.report.deposits
+        counted = (replace(deposit, cells=cells),)
+        write_json(SlideResult(replace(result.report, deposits=counted)), tmp_path)
+        (told,) = json.loads(path.read_text())["deposits"]
+        number, uncertainty = told["cell_count"], told["cell_count_uncertainty"]
+        assert (number, uncertainty) == ((None, None) if cells is None else (cells.number, cells.uncertainty))
+        assert [one.cells for one in read_report(path).deposits] == [cells]

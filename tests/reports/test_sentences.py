@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
@@ -205,8 +205,8 @@ def test_no_class_although_all_was_examined_has_its_reason() -> None:
 
 def counted(number: int, size_um: float, cells: int | None) -> Deposit:
     """A deposit of this size and count, which is sure to 20 cells."""
-    one = replace(ellipse(number, (5200.0, 4300.0), size_um), cells=cells, cells_uncertainty=cells and 20)
-    return replace(one, metastasis=classify(Micrometers(size_um), cells=cells, cells_uncertainty=one.cells_uncertainty))
+    one = replace(ellipse(number, (5200.0, 4300.0), size_um), cells=cells and CellCount(cells, 20))
+    return replace(one, metastasis=classify(Micrometers(size_um), cells=one.cells))
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_class_by_cells_says_no_distance_of_its_size_from_a_limit() -> None:
 def test_cells_of_dispersed_foci_that_make_the_class_are_told_with_their_number() -> None:
     """Ten foci of 30 cells over 4 mm."""
     foci = [
-        replace(counted(number, 40.0, 30), cells_uncertainty=9, endpoints_um=((400.0 * number, 0.0),) * 2)
+        replace(counted(number, 40.0, 30), cells=CellCount(30, 9), endpoints_um=((400.0 * number, 0.0),) * 2)
         for number in range(1, 11)
     ]
     report = replace(result(foci).report, metastasis=class_found(foci))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodescan.domain.classification import classify
+from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
@@ -23,6 +23,7 @@ from nodescan.reports.html_report import render
 from nodescan.reports.places import place
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
+    cell_words,
     class_words,
     flag_title,
     largest_words,
@@ -129,9 +130,9 @@ def test_what_could_change_the_class_comes_first() -> None:
 
 def counted(number: int, size_um: float, cells: int, unsure: int) -> Deposit:
     """A deposit of ITC's size whose cells were counted."""
-    found = classify(Micrometers(size_um), cells=cells, cells_uncertainty=unsure)
+    found = classify(Micrometers(size_um), cells=CellCount(cells, unsure))
     size, sure = Micrometers(size_um), Micrometers(4.0)
-    one = replace(ITC, id=number, diameter_um=size, diameter_uncertainty_um=sure, cells=cells, cells_uncertainty=unsure)
+    one = replace(ITC, id=number, diameter_um=size, diameter_uncertainty_um=sure, cells=CellCount(cells, unsure))
     return replace(one, metastasis=found)
 
 
@@ -488,8 +489,8 @@ def test_whose_cells_decide_is_said(largest: int, second: int | None, said: str 
     for number, cells in enumerate((largest, second), start=1):
         if cells is not None:
             size = Micrometers(200.0 - 10 * number)
-            kept = replace(ITC, id=number, diameter_um=size, cells=cells, cells_uncertainty=20)
-            deposits.append(replace(kept, metastasis=classify(size, cells=cells, cells_uncertainty=20)))
+            kept = replace(ITC, id=number, diameter_um=size, cells=CellCount(cells, 20))
+            deposits.append(replace(kept, metastasis=classify(size, cells=CellCount(cells, 20))))
     worst = max(deposit.metastasis for deposit in deposits)
     report = replace(result(deposits).report, deposits=tuple(deposits), metastasis=worst)
     answer = sentences.answer(report)
@@ -504,3 +505,11 @@ def test_whose_cells_decide_is_said(largest: int, second: int | None, said: str 
 def test_an_area_or_a_share_is_never_a_power_of_ten(value: float, text: str) -> None:
     """120 mm2 isn't 1.2e+02."""
     assert two_digits(value) == text
+
+
+def test_a_count_is_shown_with_its_uncertainty_where_that_is_told() -> None:
+    assert [cell_words(replace(ITC, cells=cells)) for cells in (CellCount(62, 25), CellCount(62), CellCount(0, 0))] == [
+        "62 ± 25",
+        "62",
+        "0 ± 0",
+    ]

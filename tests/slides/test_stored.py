@@ -51,9 +51,8 @@ def test_a_report_and_the_facts_name_the_same(ref: SlideRef) -> None:
     info, facts = info_of(slide, ref), slide_facts(slide, ref, reader="r")
     assert (info.format, info.reader, info.width_px, info.height_px) == ("x", "r", 800, 1200)
     assert (info.spacing, info.spacing_source) == (SPACING, "file")
-    assert (facts.format, facts.reader, facts.width_px, facts.height_px) == ("x", "r", 800, 1200)
-    assert (facts.spacing, facts.spacing_source, facts.measurable) == (SPACING, "file", True)
-    assert (facts.objective_power, facts.unmeasurable, facts.bounds_um) == (20.0, "", info.bounds_um)
+    assert (facts.format, facts.reader, facts.info) == ("x", "r", info)
+    assert (facts.objective_power, facts.unmeasurable) == (20.0, "")
     assert facts.sizes_px == ((800, 1200), (200, 300))
     assert info.warnings == facts.warnings == ()
 
@@ -61,8 +60,7 @@ def test_a_report_and_the_facts_name_the_same(ref: SlideRef) -> None:
 def test_without_a_spacing_there_are_no_sizes_in_um(ref: SlideRef) -> None:
     """And why is said, with what helps."""
     facts = slide_facts(stored(mpp_x="", vendor=""), ref, reader="r")
-    assert (facts.format, facts.spacing, facts.spacing_source, facts.bounds_um) == ("unknown", None, None, None)
-    assert not facts.measurable
+    assert (facts.format, facts.info) == ("unknown", None)
     reason, remedy = facts.unmeasurable.split("; ", 1)
     assert "how large its pixels are" in reason
     assert "--mpp UM" in remedy

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +18,11 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import Slide
-from nodescan.slides import READERS, slide_facts, tiff_reader
+from nodescan.slides import open_slide, slide_facts, tiff_reader
 from nodescan.slides.jpeg_tiles import decode_tile
-from nodescan.slides.openslide_reader import open_with_openslide
-from nodescan.slides.tiff_reader import open_tiff, recognises
+from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
+from nodescan.slides.stored import StoredSlide
+from nodescan.slides.tiff_reader import open_tiff
 from tests.slides.made_files import reduced, times_open
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tissue_like, write_jpegs
 
@@ -80,10 +82,19 @@ def _boxes(data: st.DataObject, width: int, height: int) -> PixelBox:
     return PixelBox(left, top, data.draw(st.integers(1, 700)), data.draw(st.integers(1, 700)))
 
 
-def test_what_is_read_directly_is_recognised_before_openslide(made: list[Path]):
-    """And OpenSlide would take each of them too."""
+def test_what_can_be_read_directly_is(made: list[Path], monkeypatch: pytest.MonkeyPatch):
+    """OpenSlide, which would take each of them too, is asked once what it is."""
+    opened: list[Path] = []
+
+    def told(path: Path) -> StoredSlide:
+        opened.append(path)
+        return stored_slide(path)
+
+    monkeypatch.setattr(tiff_reader, "stored_slide", told)
     for path in made:
-        assert [reader.name for reader in READERS if reader.recognises(path)] == ["tiff", "openslide"]
+        with closing(open_slide(SlideRef("s", path))) as slide:
+            assert slide.info.reader == "tiff"
+    assert opened == made
 
 
 def test_facts_are_openslides(made: list[Path], pairs: list[tuple[Slide, Slide]]):
@@ -93,11 +104,7 @@ def test_facts_are_openslides(made: list[Path], pairs: list[tuple[Slide, Slide]]
         assert direct.info.reader == "tiff"
         facts, info = slide_facts(SlideRef("s", path)), direct.info
         assert (facts.reader, facts.format, facts.warnings) == ("tiff", info.format, info.warnings)
-        assert (facts.sizes_px[0], facts.spacing, facts.bounds_um) == (
-            (info.width_px, info.height_px),
-            info.spacing,
-            info.bounds_um,
-        )
+        assert (facts.sizes_px[0], facts.info) == ((info.width_px, info.height_px), info)
         assert direct.fingerprint() == openslide.fingerprint()
         for finest, coarsest in ((0.45, 0.55), (0.9, 1.0), (1.4, 1.6)):
             spacing = direct.frame_spacing(finest, coarsest)
@@ -300,7 +307,6 @@ def test_without_a_spacing_nothing_stays_open(tmp_path: Path):
     """An unmeasurable slide is refused as by OpenSlide; with a spacing given it opens."""
     path = write_jpegs(tmp_path / "s.tif", [tissue_like(300, 200)], Coding())
     set_tag(path, 296, 1)  # the resolution has no unit
-    assert recognises(path)
     with pytest.raises(UnmeasurableError, match="--mpp UM"):
         open_tiff(SlideRef("s", path))
     assert times_open(path) == 0
