@@ -215,9 +215,16 @@ def _points_at(grid: _FineGrid, level: float, region: NDArray[np.bool_], *, with
         parts, count = components(inside)
         if count > 1:
             inside = np.isin(parts, np.unique(parts[region & inside]))
-    fine[(fine > level) & ~inside] = level - 1
-    contours = cast("list[Floats]", find_contours(fine, level, fully_connected="high"))
-    return grid.to_um(np.concatenate([np.empty((0, 2)), *contours]))
+    crossings: list[Floats] = []
+    for axis in (0, 1):
+        one, other = np.moveaxis(fine, axis, 0)[:-1], np.moveaxis(fine, axis, 0)[1:]
+        flips = np.moveaxis(inside, axis, 0)
+        along, across = np.nonzero((flips[:-1] != flips[1:]) & ((one > level) != (other > level)))
+        low, high = one[along, across], other[along, across]
+        position = along + (level - low) / (high - low)
+        pair = (position, across.astype(np.float64))
+        crossings.append(np.column_stack(pair if axis == 0 else pair[::-1]))
+    return grid.to_um(np.concatenate(crossings))
 
 
 def _just_below(threshold: float) -> float:
