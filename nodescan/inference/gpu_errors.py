@@ -18,7 +18,10 @@ _OUT_OF_MEMORY = (
     "nvml_success ==",
 )
 """What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'; and,
-on a slice of a GPU (MIG), what its allocator trips over as it asks the driver who holds the memory (pytorch 112377)."""
+on a slice of a GPU (MIG), what its allocator trips over as it asks the driver who holds the memory (pytorch 112377).
+
+cuDNN finds no way on a GPU that fails as it looks for one, either, and doesn't say why: torch.cuda.synchronize() then
+raises what happened, and nothing where memory alone was wanting."""
 
 _LOST = ("CUDA error", "CUDA driver error", "cuDNN error", "HIP error")
 """How what torch says of all else begins. After most of them every later call of the process fails, too."""
