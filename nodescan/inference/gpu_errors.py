@@ -38,7 +38,7 @@ def is_lost(error: RuntimeError) -> bool:
 
 def lost(error: RuntimeError) -> DeviceLostError:
     """What is raised for an error of which is_lost() is true."""
-    return DeviceLostError(f"the GPU failed ({first_line(error)}); {DeviceLostError.remedy}")
+    return DeviceLostError(f"the GPU failed ({first_line(error)})")
 
 
 @contextmanager
