@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import DeviceError, first_line
+from nodescan.inference.gpu_errors import is_out_of_memory, no_room
 from nodescan.machine import eight_bit_precision
 
 _VOLTA = (7, 0)
@@ -166,7 +167,7 @@ def _cpu(note: str = "") -> Device:
 
 
 def _gpu(index: int) -> Device:
-    """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
+    """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or it is full."""
     device, name = torch.device("cuda", index), f"cuda:{index}"
     _compute_in_whole_float32()
     try:
@@ -174,6 +175,8 @@ def _gpu(index: int) -> Device:
         _try_out(device)
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         reason = first_line(error)
+        if is_out_of_memory(error):
+            raise no_room("a network", reason, gpu=name) from error
         raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
     return Device(device, name)
 
@@ -192,6 +195,9 @@ def _compute_in_whole_float32() -> None:
 
 
 def _try_out(device: torch.device) -> None:
-    """Raises RuntimeError where the device can't do what a network asks of it."""
+    """Raises RuntimeError where the GPU can't do what a network asks of it."""
     ones = torch.ones((1, 1, 3, 3), device=device)
-    torch.nn.functional.conv2d(ones, ones).item()
+    try:
+        torch.nn.functional.conv2d(ones, ones).item()
+    finally:
+        torch.cuda.synchronize(device)  # raises what happened where cuDNN says only that it found no way

@@ -99,7 +99,7 @@ class CudaLanes:
             torch.cuda.empty_cache()
         computed = self._slots_of
         if computed == 1:
-            raise no_room("one tile", why.partition(". ")[0])
+            raise no_room("one tile", why)
         self._resize(computed // 2)
         return self.start(tiles)
 

@@ -189,7 +189,7 @@ def test_an_older_torch_is_told_by_its_one_flag(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "error",
     [
-        RuntimeError("CUDA error: out of memory\nCompile with X"),
+        RuntimeError("CUDA error: system not yet initialized\nCompile with X"),
         AssertionError("Invalid device id"),
         torch.cuda.DeferredCudaCallError("CUDA call failed lazily\n\nCUDA call was originally invoked at"),
     ],
@@ -210,6 +210,53 @@ def test_a_gpu_that_cannot_say_its_name_does_not_compute(monkeypatch: pytest.Mon
     assert choose_device("auto").description.endswith(f" threads; device cuda:0 doesn't compute ({reason}))")
     with pytest.raises(DeviceError, match="but there is 1 CUDA device; use"):
         choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 139 GiB."),
+            "CUDA out of memory",
+        ),
+        (RuntimeError("CUDA error: out of memory\nCompile with X"), "CUDA error: out of memory"),
+        (
+            torch.cuda.DeferredCudaCallError("CUDA call failed lazily with error: CUDA error: out of memory\n\nCUDA"),
+            "CUDA call failed lazily with error: CUDA error: out of memory",
+        ),
+    ],
+    ids=str,
+)
+def test_a_full_gpu_has_no_room(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+    """It would compute, once other programs on it have ended: in few words, for a run and for who asked for the GPU."""
+
+    def full(device: torch.device) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", full)
+    told = f"cuda:0 (gpu) has no room for a network ({said})"
+    with pytest.raises(DeviceError) as raised:
+        choose_device("cuda")
+    assert str(raised.value) == f"{told}; end other programs on it, or use --device cpu"
+    assert choose_device("auto").description.endswith(f" threads; {told})")
+
+
+def test_a_gpu_that_fails_as_it_is_tried_out_is_not_called_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN says the same of both; only the GPU's next call tells."""
+
+    def found_no_way(*_: object) -> None:
+        raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+    def fail(device: torch.device) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", found_no_way)
+    monkeypatch.setattr(torch.cuda, "synchronize", fail)
+    with pytest.raises(RuntimeError, match="launch failure"):
+        device_module._try_out(torch.device("cpu"))
 
 
 @pytest.fixture
