@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,19 +78,14 @@ def choose_device(request: str) -> Device:
     """
     if request == "auto":
         return _first_that_computes()
-    try:
-        device = torch.device(request)
-    except RuntimeError as error:
-        raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cpu" and device.index is None:
+    if request == "cpu":
         return _cpu()
-    if device.type != "cuda":
-        raise DeviceError(f"device {request!r} is not supported; use auto, cpu, cuda or cuda:N")
-    count = gpu_count()
-    index = device.index or 0
-    if index >= count:
-        raise DeviceError(f"device {request!r} was asked for but {_there(count)}; use --device auto or cpu")
-    return _gpu(index)
+    if not re.fullmatch(r"cuda(:[0-9]+)?", request):
+        raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N")
+    gpus, name = _gpus(), "cuda:0" if request == "cuda" else request
+    if name not in gpus:
+        raise DeviceError(f"device {request!r} was asked for but {_there(len(gpus))}; use --device auto or cpu")
+    return _gpu(gpus.index(name))
 
 
 def cpu_instead(error: DeviceError) -> Device:
@@ -109,8 +105,12 @@ def hidden_by() -> str:
 
 def devices_for(request: str) -> list[str]:
     """What several workers share: every GPU where there are any and none was named, else what was asked for."""
-    gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
-    return gpus or [request]
+    return (_gpus() if request in ("auto", "cuda") else []) or [request]
+
+
+def _gpus() -> list[str]:
+    """Their names. A number that a user gives is never made a torch.device: it has 8 bits there, and 256 is 0."""
+    return [f"cuda:{index}" for index in range(gpu_count())]
 
 
 def _there(count: int) -> str:

@@ -118,11 +118,24 @@ def test_a_decision_survives_the_card(folder: Path) -> None:
     assert open_predictor(folder).decision == decision.rule()
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps", "cpu:3"])
-def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
+@pytest.mark.parametrize("device", ["tpu", "mps", "cpu:3", "cuda:", "cuda:x", "cuda:-1", "cuda:0\n", "CUDA", ""])
+def test_a_device_of_no_known_name_is_an_error(device: str) -> None:
     """An explicit device is never replaced in silence."""
-    with pytest.raises(DeviceError, match=device):
+    with pytest.raises(DeviceError) as raised:
         choose_device(device)
+    assert str(raised.value) == f"device {device!r} is not known; use auto, cpu, cuda or cuda:N"
+
+
+@pytest.mark.parametrize("number", ["2", "99", "128", "255", "256", "257", "4294967296", "9" * 30])
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    """Whatever torch, which keeps a number in 8 bits, takes it for: 128 for none, and 256 for the first."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", lambda device: None)
+    with pytest.raises(DeviceError, match=rf"^device 'cuda:{number}' was asked for but there are 2 CUDA devices"):
+        choose_device(f"cuda:{number}")
+    assert choose_device("cuda:1").device == torch.device("cuda", 1)
 
 
 @pytest.mark.parametrize(("broken", "taken"), [({0}, "cuda:1 (gpu)"), ({0, 1}, "cpu (")])
