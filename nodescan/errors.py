@@ -126,13 +126,20 @@ class DeviceError(NodescanError):
 
 
 class DeviceLostError(DeviceError):
-    """A GPU failed at its work. This process can't use it any more; another one may. Its text ends with the remedy."""
+    """A GPU failed at its work. This process can't use it any more; another one may.
 
-    remedy: ClassVar[str] = "look at it with nvidia-smi and run again, or use --device cpu"
+    reason: what the GPU failed with. remedy: what the user can do, of a scan unless another is given.
+    """
 
-    @property
-    def reason(self) -> str:
-        return str(self).removesuffix(f"; {self.remedy}")
+    remedy: str = "look at it with nvidia-smi and run again, or use --device cpu"
+
+    def __init__(self, reason: str, remedy: str = remedy) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}"
 
 
 class WorkerError(NodescanError):

@@ -17,9 +17,9 @@ _PROGRAM = "python -m training"
 def main(arguments: list[str]) -> int:
     """fit and validate are LightningCLI's own; every other command is training.commands.app's.
 
-    Exit code: 0 done, 1 the training, a download, a slide or its outlines failed, or a file can't be written, 2 what
-    was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all but 0
-    told in one line.
+    Exit code: 0 done, 1 the training, a GPU, a download, a slide or its outlines failed, or a file can't be written,
+    2 what was asked for can't be done (wrong usage, a model or a file that can't be used), 130 stopped by a signal; all
+    but 0 told in one line.
     """
     make_usable()
     with ended_like_ctrl_c():

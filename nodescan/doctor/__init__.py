@@ -152,6 +152,7 @@ def check_device(asked: str) -> Check:
     """Where and in which precision the network will run, and why."""
     from nodescan.inference.capabilities import capabilities, precision_words
     from nodescan.inference.device import choose_device, hidden_by
+    from nodescan.inference.gpu_errors import NO_ROOM
 
     able = capabilities()
     chosen = choose_device(asked)
@@ -172,7 +173,8 @@ def check_device(asked: str) -> Check:
             remedy = f"{hidden}: ask for a GPU where this job was started (SLURM: --gres=gpu:1), or unset the variable"
         return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
     if asked == "auto" and able.cuda_devices and chosen.device.type == "cpu":
-        return Check("device", State.WARN, found, "install a torch built for it, or accept the slower CPU")
+        remedy = "end other programs on it" if NO_ROOM in chosen.description else "install a torch built for it"
+        return Check("device", State.WARN, found, f"{remedy}, or accept the slower CPU")
     return Check("device", State.OK, found)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 
 from nodescan.errors import DeviceError, first_line
+from nodescan.inference.gpu_errors import is_out_of_memory, no_room
 from nodescan.machine import eight_bit_precision
 
 _VOLTA = (7, 0)
@@ -76,19 +78,14 @@ def choose_device(request: str) -> Device:
     """
     if request == "auto":
         return _first_that_computes()
-    try:
-        device = torch.device(request)
-    except RuntimeError as error:
-        raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N") from error
-    if device.type == "cpu" and device.index is None:
+    if request == "cpu":
         return _cpu()
-    if device.type != "cuda":
-        raise DeviceError(f"device {request!r} is not supported; use auto, cpu, cuda or cuda:N")
-    count = gpu_count()
-    index = device.index or 0
-    if index >= count:
-        raise DeviceError(f"device {request!r} was asked for but {_there(count)}; use --device auto or cpu")
-    return _gpu(index)
+    if not re.fullmatch(r"cuda(:[0-9]+)?", request):
+        raise DeviceError(f"device {request!r} is not known; use auto, cpu, cuda or cuda:N")
+    gpus, name = _gpus(), "cuda:0" if request == "cuda" else request
+    if name not in gpus:
+        raise DeviceError(f"device {request!r} was asked for but {_there(len(gpus))}; use --device auto or cpu")
+    return _gpu(gpus.index(name))
 
 
 def cpu_instead(error: DeviceError) -> Device:
@@ -108,8 +105,12 @@ def hidden_by() -> str:
 
 def devices_for(request: str) -> list[str]:
     """What several workers share: every GPU where there are any and none was named, else what was asked for."""
-    gpus = [f"cuda:{index}" for index in range(gpu_count())] if request in ("auto", "cuda") else []
-    return gpus or [request]
+    return (_gpus() if request in ("auto", "cuda") else []) or [request]
+
+
+def _gpus() -> list[str]:
+    """Their names. A number that a user gives is never made a torch.device: it has 8 bits there, and 256 is 0."""
+    return [f"cuda:{index}" for index in range(gpu_count())]
 
 
 def _there(count: int) -> str:
@@ -166,7 +167,7 @@ def _cpu(note: str = "") -> Device:
 
 
 def _gpu(index: int) -> Device:
-    """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or another has it."""
+    """Raises DeviceError where nothing can be computed on it: this torch has no code for it, say, or it is full."""
     device, name = torch.device("cuda", index), f"cuda:{index}"
     _compute_in_whole_float32()
     try:
@@ -174,6 +175,8 @@ def _gpu(index: int) -> Device:
         _try_out(device)
     except (RuntimeError, AssertionError, torch.cuda.DeferredCudaCallError) as error:
         reason = first_line(error)
+        if is_out_of_memory(error):
+            raise no_room("a network", reason, gpu=name) from error
         raise DeviceError(f"device {name} doesn't compute ({reason}); use another, or --device cpu") from error
     return Device(device, name)
 
@@ -192,6 +195,9 @@ def _compute_in_whole_float32() -> None:
 
 
 def _try_out(device: torch.device) -> None:
-    """Raises RuntimeError where the device can't do what a network asks of it."""
+    """Raises RuntimeError where the GPU can't do what a network asks of it."""
     ones = torch.ones((1, 1, 3, 3), device=device)
-    torch.nn.functional.conv2d(ones, ones).item()
+    try:
+        torch.nn.functional.conv2d(ones, ones).item()
+    finally:
+        torch.cuda.synchronize(device)  # raises what happened where cuDNN says only that it found no way

@@ -18,13 +18,19 @@ _OUT_OF_MEMORY = (
     "nvml_success ==",
 )
 """What torch says where memory is wanting, in small letters: its own, CUDA's, cuDNN's (no way has room), cuBLAS'; and,
-on a slice of a GPU (MIG), what its allocator trips over as it asks the driver who holds the memory (pytorch 112377)."""
+on a slice of a GPU (MIG), what its allocator trips over as it asks the driver who holds the memory (pytorch 112377).
+
+cuDNN finds no way on a GPU that fails as it looks for one, either, and doesn't say why: torch.cuda.synchronize() then
+raises what happened, and nothing where memory alone was wanting."""
 
 _LOST = ("CUDA error", "CUDA driver error", "cuDNN error", "HIP error")
 """How what torch says of all else begins. After most of them every later call of the process fails, too."""
 
+NO_ROOM = "has no room for"
+"""Stands in the text of no_room(), and in the description of the CPU that is taken instead."""
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+
+def is_out_of_memory(error: Exception) -> bool:
     return any(words in first_line(error).lower() for words in _OUT_OF_MEMORY)
 
 
@@ -35,7 +41,7 @@ def is_lost(error: RuntimeError) -> bool:
 
 def lost(error: RuntimeError) -> DeviceLostError:
     """What is raised for an error of which is_lost() is true."""
-    return DeviceLostError(f"the GPU failed ({first_line(error)}); {DeviceLostError.remedy}")
+    return DeviceLostError(f"the GPU failed ({first_line(error)})")
 
 
 @contextmanager
@@ -48,10 +54,10 @@ def gpu_errors(doing: str) -> Iterator[None]:
             raise lost(error) from error
         if not is_out_of_memory(error):
             raise
-        said = first_line(error).partition(". ")[0]
-        raise no_room(doing, said) from error
+        raise no_room(doing, first_line(error)) from error
 
 
-def no_room(what: str, said: str) -> DeviceError:
-    """said: by whoever had no memory left for it."""
-    return DeviceError(f"the GPU has no room for {what} ({said}); end other programs on it, or use --device cpu")
+def no_room(what: str, said: str, *, gpu: str = "the GPU") -> DeviceError:
+    """said: the line of whoever had no memory left for it; only its first sentence is told, others count bytes."""
+    why = said.partition(". ")[0]
+    return DeviceError(f"{gpu} {NO_ROOM} {what} ({why}); end other programs on it, or use --device cpu")

@@ -94,10 +94,12 @@ class CudaLanes:
             self._good += 1
             return answer
         # Not while the error is handled: it holds on to the tensors of the batch that didn't fit.
+        with gpu_errors("one tile"):
+            torch.cuda.synchronize(self._device)
+            torch.cuda.empty_cache()
         computed = self._slots_of
         if computed == 1:
-            raise no_room("one tile", why.partition(". ")[0])
-        torch.cuda.empty_cache()
+            raise no_room("one tile", why)
         self._resize(computed // 2)
         return self.start(tiles)
 

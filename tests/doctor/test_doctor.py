@@ -354,11 +354,29 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
         full()
 
 
-def test_a_gpu_that_torch_sees_and_cannot_use_was_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "helps"),
+    [
+        (RuntimeError("CUDA error: no kernel image"), "install a torch built for it, or accept the slower CPU"),
+        (RuntimeError("CUDA error: out of memory"), "end other programs on it, or accept the slower CPU"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_torch_sees_and_cannot_use_was_not_chosen(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError, helps: str
+) -> None:
     """The device's line doesn't say that the CPU is a GPU that computes, and says what helps."""
+
+    def try_out(_: torch.device) -> None:
+        raise error
+
     monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities("CUDA 13.0", 1, "AVX2"))
-    monkeypatch.setattr(device, "choose_device", lambda asked: CPU)  # a machine with a GPU that computes has it chosen
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device, "_try_out", try_out)
     found = doctor.check_device("auto")
+    assert found.remedy == helps
     assert found.state is State.WARN
     assert found.found.startswith("cpu")
     assert "; torch sees a GPU, but can't use it; " in found.found

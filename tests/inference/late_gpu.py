@@ -29,6 +29,7 @@ class LateGpu:
         monkeypatch.setattr(torch.cuda, "Event", lambda **_: LateEvent(self))
         monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: self.current)
         monkeypatch.setattr(torch.cuda, "stream", self._on)
+        monkeypatch.setattr(torch.cuda, "synchronize", self._work_off)
         monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
         monkeypatch.setattr(torch.Tensor, "to", self._sent(torch.Tensor.to))
         monkeypatch.setattr(torch.Tensor, "copy_", self._fetched(torch.Tensor.copy_))
@@ -45,6 +46,10 @@ class LateGpu:
     def work_until(self, reached: Callable[[], bool]) -> None:
         while not reached():
             assert self._step(), "what is waited for never comes"
+
+    def _work_off(self, _device: torch.device) -> None:
+        all_reached = [stream.reached() for stream in self.streams]
+        self.work_until(lambda: all(reached() for reached in all_reached))
 
     def _step(self) -> bool:
         able = [stream for stream in self.streams if stream.able]

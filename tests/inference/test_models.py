@@ -118,11 +118,24 @@ def test_a_decision_survives_the_card(folder: Path) -> None:
     assert open_predictor(folder).decision == decision.rule()
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "tpu", "mps", "cpu:3"])
-def test_a_device_that_is_not_there_is_an_error(device: str) -> None:
+@pytest.mark.parametrize("device", ["tpu", "mps", "cpu:3", "cuda:", "cuda:x", "cuda:-1", "cuda:0\n", "CUDA", ""])
+def test_a_device_of_no_known_name_is_an_error(device: str) -> None:
     """An explicit device is never replaced in silence."""
-    with pytest.raises(DeviceError, match=device):
+    with pytest.raises(DeviceError) as raised:
         choose_device(device)
+    assert str(raised.value) == f"device {device!r} is not known; use auto, cpu, cuda or cuda:N"
+
+
+@pytest.mark.parametrize("number", ["2", "99", "128", "255", "256", "257", "4294967296", "9" * 30])
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch, number: str) -> None:
+    """Whatever torch, which keeps a number in 8 bits, takes it for: 128 for none, and 256 for the first."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", lambda device: None)
+    with pytest.raises(DeviceError, match=rf"^device 'cuda:{number}' was asked for but there are 2 CUDA devices"):
+        choose_device(f"cuda:{number}")
+    assert choose_device("cuda:1").device == torch.device("cuda", 1)
 
 
 @pytest.mark.parametrize(("broken", "taken"), [({0}, "cuda:1 (gpu)"), ({0, 1}, "cpu (")])
@@ -189,7 +202,7 @@ def test_an_older_torch_is_told_by_its_one_flag(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "error",
     [
-        RuntimeError("CUDA error: out of memory\nCompile with X"),
+        RuntimeError("CUDA error: system not yet initialized\nCompile with X"),
         AssertionError("Invalid device id"),
         torch.cuda.DeferredCudaCallError("CUDA call failed lazily\n\nCUDA call was originally invoked at"),
     ],
@@ -210,6 +223,53 @@ def test_a_gpu_that_cannot_say_its_name_does_not_compute(monkeypatch: pytest.Mon
     assert choose_device("auto").description.endswith(f" threads; device cuda:0 doesn't compute ({reason}))")
     with pytest.raises(DeviceError, match="but there is 1 CUDA device; use"):
         choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has 139 GiB."),
+            "CUDA out of memory",
+        ),
+        (RuntimeError("CUDA error: out of memory\nCompile with X"), "CUDA error: out of memory"),
+        (
+            torch.cuda.DeferredCudaCallError("CUDA call failed lazily with error: CUDA error: out of memory\n\nCUDA"),
+            "CUDA call failed lazily with error: CUDA error: out of memory",
+        ),
+    ],
+    ids=str,
+)
+def test_a_full_gpu_has_no_room(monkeypatch: pytest.MonkeyPatch, error: Exception, said: str) -> None:
+    """It would compute, once other programs on it have ended: in few words, for a run and for who asked for the GPU."""
+
+    def full(device: torch.device) -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", full)
+    told = f"cuda:0 (gpu) has no room for a network ({said})"
+    with pytest.raises(DeviceError) as raised:
+        choose_device("cuda")
+    assert str(raised.value) == f"{told}; end other programs on it, or use --device cpu"
+    assert choose_device("auto").description.endswith(f" threads; {told})")
+
+
+def test_a_gpu_that_fails_as_it_is_tried_out_is_not_called_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuDNN says the same of both; only the GPU's next call tells."""
+
+    def found_no_way(*_: object) -> None:
+        raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+    def fail(device: torch.device) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", found_no_way)
+    monkeypatch.setattr(torch.cuda, "synchronize", fail)
+    with pytest.raises(RuntimeError, match="launch failure"):
+        device_module._try_out(torch.device("cpu"))
 
 
 @pytest.fixture

@@ -235,6 +235,27 @@ def test_a_gpu_that_fails_later_is_told_as_such_where_it_is_waited_for(
 
 
 @pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize("error", LOST, ids=str)
+def test_a_gpu_that_fails_while_cudnn_looks_for_a_way_is_not_taken_for_a_full_one(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError, count: int
+) -> None:
+    """cuDNN says the same of both; the next call tells of the failure, and no smaller batch is tried."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    net = Means(room=0, error=RuntimeError("GET was unable to find an engine to execute this computation"))
+    lanes = CudaLanes(net, CPU, batch_size=4, precision="float32")
+    for name in ("synchronize", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, fail)
+    with pytest.raises(DeviceLostError) as raised:
+        lanes.start(made_tiles(count, 32))
+    assert net.computed == [count]
+    assert raised.value.reason == f"the GPU failed ({first_line(error)})"
+
+
+@pytest.mark.usefixtures("no_gpu")
 def test_errors_that_are_not_the_gpus_are_passed_on() -> None:
     """What torch says of wrong shapes is a defect, and says so."""
     net = Means(room=0, error=RuntimeError("Expected 3D or 4D input to conv2d"))

@@ -9,6 +9,7 @@ import typer
 from nodescan.commands.options import NOT_COMPLETE, WRONG_USAGE
 from nodescan.errors import (
     AnnotationError,
+    DeviceLostError,
     NodescanError,
     OutputError,
     SlideError,
@@ -34,7 +35,7 @@ def seed_range(text: str) -> range:
     return seeds
 
 
-_FAILED = (SlideError, AnnotationError, OutputError, WorkerError, DownloadError, FloatingPointError)
+_FAILED = (SlideError, AnnotationError, DeviceLostError, OutputError, WorkerError, DownloadError, FloatingPointError)
 """What isn't the command's fault."""
 
 

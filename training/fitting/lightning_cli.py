@@ -1,6 +1,5 @@
 """LightningCLI over our module, with either kind of data: patches (PatchData) or slides (SlideData)."""
 
-import re
 from argparse import ArgumentError
 from pathlib import Path
 from shlex import quote
@@ -16,19 +15,25 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_info
 
-from nodescan import errors
-from nodescan.errors import DeviceError, NodescanError, OutputError, SlideError, StoppedError, UsageError
+from nodescan.errors import NodescanError, OutputError, StoppedError, UsageError
 from nodescan.inference.device import fast_dtype
-from nodescan.inference.gpu_errors import is_out_of_memory
 from nodescan.interrupts import STOPPED
 from nodescan.whole_files import remove_parts
 from training.configurations import configuration_text, configurations_of
+from training.fitting.broken_runs import (
+    gpu_failure,
+    how_to_go_on,
+    how_to_start_again,
+    met_by_worker,
+    what_failed,
+    with_less_at_once,
+)
 from training.fitting.checkpoint_writing import ValidatedFirst, WholeCheckpoints, WholeSteps
-from training.fitting.checkpoints import are_sound, read_checkpoint, steps_of
+from training.fitting.checkpoints import read_checkpoint, steps_of
 from training.fitting.module import TumourModule
 from training.fitting.monitors import check_monitors, scores_of_validation
 from training.fitting.quiet import leave_out_no_news
-from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint, written_ns
+from training.fitting.resume import SameFolder, check_same_settings, last_checkpoint
 from training.fitting.rivals import RIVALS
 from training.fitting.run_length import SameLength, ValidatedOnce, why_stopped_early
 from training.fitting.same_data import SameData
@@ -39,8 +44,6 @@ _ROOT = "--trainer.default_root_dir"
 
 _STOPPED = (KeyboardInterrupt, SystemExit)
 """How Lightning ends on a signal: it makes an exit of code 0 or 1 of it, without a word."""
-
-_TOLD_BY_WORKER = re.compile(r"^nodescan\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 
 def fit(arguments: list[str]) -> LightningCLI:
@@ -173,26 +176,26 @@ class TrainingCLI(LightningCLI):
         try:
             self.trainer.fit(**arguments)
         except _STOPPED as end:
-            raise StoppedError(f"{STOPPED}; {_how_to_go_on(self.trainer)}") from end
+            raise StoppedError(f"{STOPPED}; {how_to_go_on(self.trainer)}") from end
         except FloatingPointError as error:
-            raise FloatingPointError(f"{error}; {_how_to_start_again(self.trainer)}") from error
+            raise FloatingPointError(f"{error}; {how_to_start_again(self.trainer)}") from error
         except OutputError as error:
             what = str(error).rpartition("; ")[0]  # its remedy ends with "run again", which would begin anew
-            raise OutputError(f"{what}; fix that, then {_how_to_go_on(self.trainer)}") from error
+            raise OutputError(f"{what}; fix that, then {how_to_go_on(self.trainer)}") from error
         except (NodescanError, RuntimeError) as error:
-            told = _TOLD_BY_WORKER.findall(str(error))
-            if told:
-                raise _met_by_worker(*told[-1]) from error
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise DeviceError(f"the GPU's memory is full: {_with_less_at_once(self.trainer)}") from error
-            raise
+            met = met_by_worker(error) or gpu_failure(
+                error, self.trainer, full=with_less_at_once(self.trainer), again=how_to_go_on(self.trainer)
+            )
+            if met is None:
+                raise
+            raise met from error
         except ValueError as error:
             refused = interval_refused(error, self.trainer)
             if refused is None:
                 raise
             raise refused from error
         except OSError as error:
-            raise OutputError(f"{_what_failed(error, self.trainer)}, then {_how_to_go_on(self.trainer)}") from error
+            raise OutputError(f"{what_failed(error, self.trainer)}, then {how_to_go_on(self.trainer)}") from error
 
     def before_validate(self) -> None:
         """Raises UsageError where the network was never trained, or is to be shown nothing: its score says nothing;
@@ -216,12 +219,15 @@ class TrainingCLI(LightningCLI):
         except _STOPPED as end:
             raise StoppedError(STOPPED) from end
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            or_on_cpu = "or use --trainer.accelerator cpu"
+            met = gpu_failure(
+                error, self.trainer, full=f"end other programs on it, {or_on_cpu}", again=f"validate again, {or_on_cpu}"
+            )
+            if met is None:
                 raise
-            other = "end other programs on it, or use --trainer.accelerator cpu"
-            raise DeviceError(f"the GPU's memory is full: {other}") from error
+            raise met from error
         except OSError as error:
-            raise OutputError(_what_failed(error, self.trainer)) from error
+            raise OutputError(what_failed(error, self.trainer)) from error
 
     def after_fit(self) -> None:
         """Says why the run ended early, where it did, and where the best checkpoint is."""
@@ -234,12 +240,6 @@ class TrainingCLI(LightningCLI):
                 print(f"best checkpoint, {monitor} {score:.4f}: {best}")
                 if self.model.hparams["architecture"] not in RIVALS:
                     print(f"make a model of it: python -m training export {quote(best)} --to models/NAME")
-
-
-def _what_failed(error: OSError, trainer: lightning.Trainer) -> str:
-    where = error.filename or trainer.default_root_dir
-    why = error.strerror or str(error).splitlines()[-1]  # a worker's error holds its traceback
-    return f"{where}: {why}; fix that"
 
 
 def _slow_in_bfloat16(accelerator: str) -> bool:
@@ -271,43 +271,3 @@ def _progress_in_words(checkpoint: Path) -> str:
         return f"step {done}"
     over = "; that run is complete: leave out --ckpt_path to start a new one" if done >= planned else ""
     return f"step {done} of {planned}{over}"
-
-
-def _how_to_start_again(trainer: lightning.Trainer) -> str:
-    """What can be done after the loss blew up: which of its checkpoints can be started from, the newest first."""
-    slower = "with a lower --model.learning_rate"
-    there = _checkpoints_left(trainer)
-    if not there:
-        return f"no checkpoint was written yet; start again {slower}"
-    good = next((path for path in there if are_sound(read_checkpoint(path)[1])), None)
-    if good is None:
-        return f"no checkpoint in {there[0].parent} holds weights that can be used; start again {slower}"
-    return f"{good} is good; start from it: --model.init_from {quote(str(good))}, {slower}"
-
-
-def _met_by_worker(kind: str, text: str) -> NodescanError:
-    """The error of that class: a slide's is made of its name and the rest."""
-    error = getattr(errors, kind)
-    return error(*text.split(": ", 1)) if issubclass(error, SlideError) else error(text)
-
-
-def _how_to_go_on(trainer: lightning.Trainer) -> str:
-    """What can be done after the run broke: whether there is a checkpoint to go on from."""
-    there = _checkpoints_left(trainer)
-    return f"resume with --ckpt_path {quote(str(there[0]))}" if there else "start again, no checkpoint was written yet"
-
-
-def _with_less_at_once(trainer: lightning.Trainer) -> str:
-    """What can be done after a step had no room: epochs of fewer patches are of more batches, and not gone on with."""
-    there = _checkpoints_left(trainer)
-    if not there:
-        return "show it less at once (plan.patches, plan.tiles), then start again, no checkpoint was written yet"
-    anew = f"with fewer plan.patches start from its weights, --model.init_from {quote(str(there[0]))}"
-    return f"use fewer plan.tiles and {_how_to_go_on(trainer)}; {anew}"
-
-
-def _checkpoints_left(trainer: lightning.Trainer) -> list[Path]:
-    """The checkpoints that are left of a run, the newest first."""
-    names = ("last_model_path", "best_model_path")
-    kept = [getattr(callback, name, "") for name in names for callback in reversed(trainer.checkpoint_callbacks)]
-    return sorted((Path(path) for path in kept if path and Path(path).is_file()), key=written_ns, reverse=True)

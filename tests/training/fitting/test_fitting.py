@@ -23,9 +23,10 @@ from tests.training.made_patches import write_patches
 from tests.training.made_runs import CONFIG, be_killed, made_checkpoint, small, small_config
 from training.__main__ import main
 from training.fitting.averaging import average
+from training.fitting.broken_runs import how_to_start_again
 from training.fitting.checkpoint_writing import WholeCheckpoints
 from training.fitting.checkpoints import STEPS, read_checkpoint
-from training.fitting.lightning_cli import _how_to_start_again, _progress_in_words, fit
+from training.fitting.lightning_cli import _progress_in_words, fit
 from training.fitting.module import TumourModule
 from training.fitting.resume import last_checkpoint
 from training.patches.numbered_batches import Batch
@@ -347,9 +348,9 @@ def test_only_a_checkpoint_whose_weights_are_sound_is_called_good(index: Path, t
         )
         os.utime(path, (number, number))
         callback.last_model_path = str(path)  # pyright: ignore[reportAttributeAccessIssue]
-    assert _how_to_start_again(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
+    assert how_to_start_again(trainer).startswith(f"{tmp_path / '0.ckpt'} is good; start from it: --model.init_from")
     (tmp_path / "0.ckpt").unlink()
-    assert "holds weights that can be used; start again with a lower" in _how_to_start_again(trainer)
+    assert "holds weights that can be used; start again with a lower" in how_to_start_again(trainer)
 
 
 @pytest.mark.parametrize("spoilt", [float("nan"), float("-inf"), 1e6])
@@ -464,6 +465,37 @@ def test_a_full_gpu_is_told_with_what_to_do(
     last = str(last_checkpoint(finished.parent))
     line = said_of(["--config", str(finished), "--ckpt_path", last], capsys, command="validate")
     assert line.startswith("error: the GPU's memory is full: end other programs on it")
+
+
+def test_a_gpu_that_fails_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, with the checkpoint to go on from, and going on from it works; in a validation, too."""
+    config, step, steps = on_patches(tmp_path), TumourModule.training_step, itertools.count(1)
+    words = ["--config", str(config)]
+
+    def fails_at_last(module: TumourModule, batch: Batch, number: int) -> object:
+        if next(steps) == 10:
+            raise RuntimeError("CUDA error: unspecified launch failure\nSearch for `cudaErrorLaunchFailure' in ...")
+        return step(module, batch, number)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TumourModule, "training_step", fails_at_last)
+        line = said_of(words, capsys, code=1)
+        last = last_checkpoint(tmp_path)
+        assert line == (
+            "error: the GPU failed (CUDA error: unspecified launch failure); look at it with nvidia-smi, then resume "
+            f"with --ckpt_path {last}"
+        )
+        patch.setattr(TumourModule, "validation_step", fails)
+        assert said_of([*words, "--ckpt_path", str(last)], capsys, code=1, command="validate") == (
+            "error: the GPU failed (cuDNN error: CUDNN_STATUS_EXECUTION_FAILED); look at it with nvidia-smi, then "
+            "validate again, or use --trainer.accelerator cpu"
+        )
+    assert main(["fit", *words, "--ckpt_path", str(last)]) == 0
 
 
 def test_what_a_full_gpu_advises_can_be_done(
