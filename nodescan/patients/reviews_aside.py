@@ -35,7 +35,8 @@ def _noted(result: PatientResult, places: Mapping[str, Sequence[str]]) -> Patien
     if not slides:
         return result
     names = {name for slide_id in slides for name in places[slide_id]}
-    folders = few(sorted(names, key=lambda name: (len(name), name)), 5)
+    in_order: list[str] = sorted(names, key=lambda name: (len(name), name))
+    folders = few(in_order, 5)
     of_slides = f"slide{'s' * (len(slides) > 1)} {few(slides, 5)}"
     text = (
         f"A reader's corrections of {of_slides} have no part in this stage. They lie in {folders}. Repeat nodescan "
