@@ -15,7 +15,6 @@ from nodescan.domain.slide import SlideRef
 
 if TYPE_CHECKING:
     from nodescan.batch.progress import Viewer
-    from nodescan.domain.report import SlideReport
     from nodescan.interfaces import TilePredictor
 
 Message = Mapping[str, Any]
@@ -111,12 +110,13 @@ def show_news(message: Message, viewer: "Viewer") -> None:
             viewer.error(message["text"])
 
 
-def packed(report: "SlideReport") -> str:
-    """The report as text. It is unpacked only by the process that started the worker, so pickle is safe here."""
-    return base64.b64encode(pickle.dumps(report)).decode("ascii")
+def packed(value: object) -> str:
+    """What a worker found, as text. It is unpacked only by the process that started the worker, over a pipe that no
+    other can write to, so pickle is safe here."""
+    return base64.b64encode(pickle.dumps(value)).decode("ascii")
 
 
-def unpacked(text: str) -> "SlideReport":
+def unpacked(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))
 
 

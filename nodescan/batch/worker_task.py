@@ -23,6 +23,7 @@ from nodescan.batch.worker_messages import (
     packed,
     slide_of,
 )
+from nodescan.batch.workers import Opened
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
@@ -87,13 +88,8 @@ def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) ->
         out.tell("refused", kind=type(error).__name__, text=str(error))
         return
     predictor = tools.predictor
-    out.tell(
-        "ready",
-        device=predictor.device,
-        precision=predictor.precision,
-        batch_size=predictor.batch_size,
-        parallel=parallel,
-    )
+    opened = Opened(predictor.model, predictor.device, predictor.precision, predictor.batch_size, parallel)
+    out.tell("ready", opened=packed(opened))
     turns = Turns()
     # The same threads for all slides: libraries keep what they compute with for each thread that calls them.
     threads = ThreadPoolExecutor(SLIDES_AT_ONCE, thread_name_prefix="slide")

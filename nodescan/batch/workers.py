@@ -40,7 +40,7 @@ from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
     from nodescan.batch.progress import Viewer
-    from nodescan.domain.report import SlideReport
+    from nodescan.domain.report import ModelIdentity, SlideReport
     from nodescan.domain.slide import SlideRef
 
 _POLL_S, _ENDING_S = 0.5, 10.0
@@ -57,8 +57,12 @@ _LAST_WORDS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a worker says when its model is open. parallel: slots that this machine has devices for."""
+    """What a worker says when its model is open: an interfaces.PredictorFacts.
 
+    parallel: slots that this machine has devices for.
+    """
+
+    model: "ModelIdentity"
     device: str
     precision: str
     batch_size: int
@@ -125,7 +129,7 @@ class Worker:
         if message["event"] == "refused":
             self.end()
             raise _error_of(message)
-        return Opened(message["device"], message["precision"], message["batch_size"], message["parallel"])
+        return unpacked(message["opened"])
 
     def scan(self, ref: "SlideRef", viewer: "Viewer", *, stall_s: float) -> "SlideReport":
         """Have it scan a slide, and tell the viewer what it tells.

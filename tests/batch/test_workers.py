@@ -22,10 +22,9 @@ from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
 from nodescan.batch.slide_task import SlideTools, lost_slide
-from nodescan.batch.tools import in_processes, in_this_process
-from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, slide_line
+from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, packed, slide_line
 from nodescan.batch.worker_task import work
-from nodescan.batch.workers import Worker, share_of_cores
+from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.config import load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
@@ -33,6 +32,7 @@ from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedErr
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
 from tests.batch import worker_fakes
+from tests.batch.run_tools import in_processes, in_this_process
 from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.faults.accounting import rows
@@ -51,7 +51,7 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        return scan_all(refs, in_processes(executor, given, load_config(), ColourPredictor()), PlainViewer(), kept={})
+        return scan_all(refs, in_processes(executor, given), PlainViewer(), kept={})
 
 
 def ref(path: Path) -> SlideRef:
@@ -306,7 +306,7 @@ def test_worker_that_is_killed_in_the_middle_of_a_line_costs_its_slide(
 ) -> None:
     """Half a message is none: the slide is tried again, and the batch doesn't end."""
     script = tmp_path / "worker"
-    ready = {"event": "ready", "device": "cpu", "precision": "float32", "batch_size": 4, "parallel": 1}
+    ready = {"event": "ready", "opened": packed(Opened(ColourPredictor.model, "cpu", "float32", 4, 1))}
     half = '{"event": "slide_finished", "rep'
     script.write_text(f"#!/bin/sh\necho '{json.dumps(ready)}'\nread job\nread slide\nprintf '{half}'\nkill -9 $$\n")
     script.chmod(0o755)
