@@ -1,5 +1,6 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,14 +19,12 @@ from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
-from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.manifest_notes import reported_twice, same_file_notes, same_file_told, treatment_notes
 from nodescan.patients.slide_rows import (
     ANOTHER_FILE,
     check_names,
-    check_patients,
     check_renamed,
-    check_slides,
     copies_told,
     set_apart,
 )
@@ -109,15 +108,13 @@ def stage_reports(
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review.
 
     The manifest is of read_slide_rows; earlier: the corrections of stages that were made before. Raises UsageError
-    where a row names no patient, or no certain slide, and what apply_corrections does.
+    where a row, or a correction, means no certain slide, and what apply_corrections does.
     """
     if not manifest.names_patients:
         why = "staging needs to know whose slide each is"
         raise UsageError(f"{manifest.name}: no row has a patient_id, and {why}; fill in that column")
     by_slide = {report.slide_id: report for report in reports}
-    check_patients(manifest)
     rows = manifest.rows
-    check_slides(rows)
     check_names(rows, by_slide)
     apart = set_apart(rows, by_slide)
     copies = copies_told(rows, by_slide, apart)
@@ -128,8 +125,9 @@ def stage_reports(
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
     final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
+    of_group = _by_group(rows, table)
     results = [
-        _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
+        _result(result, before if corrections else None, applied, of_group[result.specimen.names], by_slide)
         for result, before in zip(final, own, strict=True)
     ]
     twice, facts = reported_twice(rows, by_slide), [row.facts for row in rows]
@@ -167,6 +165,15 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
         for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
     )
     return Staging(table=table, source=labels.name, patients=results)
+
+
+def _by_group(rows: Sequence[ManifestRow], table: StagingTable) -> defaultdict[tuple[str, str, str], list[ManifestRow]]:
+    """Specimen.names -> the rows of it that have a slide."""
+    groups: defaultdict[tuple[str, str, str], list[ManifestRow]] = defaultdict(list)
+    for row in rows:
+        if row.has_slide:
+            groups[group_names(row.facts, table)].append(row)
+    return groups
 
 
 def _staged(
@@ -278,17 +285,4 @@ def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:
         Flag("slide_left_out", f"Slide {row.slide_id} ({row.stain}) is not H&E, so it was left to the pathologist.")
         for row in rows
         if not row.is_he
-    ]
-
-
-def _rows_of(staged: Staged, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """The rows of this patient's specimen and side that have a slide; by CAMELYON17's table all of the patient's."""
-    one = staged.specimen
-    return [
-        row
-        for row in rows
-        if row.has_slide
-        and row.facts.patient_id == one.patient_id
-        and one.specimen_id in ("", row.facts.specimen_id)
-        and one.laterality in ("", row.facts.laterality)
     ]

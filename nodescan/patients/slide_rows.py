@@ -18,12 +18,18 @@ ANOTHER_FILE = "the report of that name is of another file: scan this one"
 
 def read_slide_rows(path: Path) -> Manifest:
     """The manifest at `path`, with a slide_id in each row that has a slide: as given, else what a run would call the
-    file. Paths are whole, for the working directory may be gone later. Raises UsageError."""
+    file. Paths are whole, for the working directory may be gone later.
+
+    Raises UsageError, also where only some rows name a patient, and where two rows mean one slide.
+    """
     manifest = read_manifest(path)
     rows = [row if row.path is None else replace(row, path=row.path.absolute()) for row in manifest.rows]
     made = iter(slide_ids([row.path for row in rows if not row.slide_id and row.path is not None]))
     named = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in rows)
-    return replace(manifest, rows=tuple(named))
+    read = replace(manifest, rows=tuple(named))
+    _check_patients(read)
+    _check_slides(read.rows)
+    return read
 
 
 def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest) -> None:
@@ -48,7 +54,7 @@ def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest)
         )
 
 
-def check_patients(manifest: Manifest) -> None:
+def _check_patients(manifest: Manifest) -> None:
     """Raise UsageError where a row names no patient and another does: one that none does is a list of slides."""
     some_named = manifest.names_patients
     for row in manifest.rows:
@@ -56,7 +62,7 @@ def check_patients(manifest: Manifest) -> None:
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
 
 
-def check_slides(rows: Sequence[ManifestRow]) -> None:
+def _check_slides(rows: Sequence[ManifestRow]) -> None:
     """Raise UsageError where two identified rows mean one slide: it could count for two patients.
 
     Ids are compared as disks that don't tell case apart do, files by where they really lie.
