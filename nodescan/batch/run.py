@@ -31,9 +31,9 @@ from nodescan.patients.earlier_stages import remove_unreviewed, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import replace_stages
 from nodescan.patients.redone_slides import move_back, move_outdated
-from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import Staging
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.json_report import REPORT_JSON

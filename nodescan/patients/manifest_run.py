@@ -10,8 +10,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.reviews_aside import with_reviews_aside
+from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 

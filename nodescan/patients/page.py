@@ -12,7 +12,7 @@ from nodescan.domain.naming import how_many
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
-from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
+from nodescan.patients.staging import DETECTION_LIMIT, PatientResult, Staging
 from nodescan.patients.synoptic import doubt_words, largest_words, n_borderline, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment

@@ -24,7 +24,7 @@ from nodescan.patients.earlier_stages import (
     set_aside_before,
 )
 from nodescan.patients.page import class_word, render
-from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML

@@ -25,8 +25,8 @@ from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import stage_reports
 from nodescan.reports import CHOICES
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.reports.report_reader import read_reports

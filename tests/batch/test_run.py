@@ -33,8 +33,8 @@ from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import stage_reports
 from nodescan.reports import report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide

@@ -15,9 +15,9 @@ from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import PatientResult, Staging, stage_reports
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import PatientResult, Staging, stage_reports
 from nodescan.patients.synoptic import NOT_MEASURED, largest_words
 from nodescan.reports.report_reader import read_reports
 from nodescan.reports.summary_page import write_summary_page
