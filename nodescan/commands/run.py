@@ -126,7 +126,7 @@ StallMinutes = Annotated[
         rich_help_panel=groups.LARGE,
     ),
 ]
-Stage = Annotated[
+CopyTo = Annotated[
     Path | None,
     typer.Option(
         "--stage",
@@ -175,7 +175,7 @@ def run(
     precision: Precision = "auto",
     force: Force = False,
     max_unread: MaxUnread = MAX_UNREAD_PERCENT,
-    stage: Stage = None,
+    stage: CopyTo = None,
     scheduler: Scheduler = None,
     tasks_at_once: TasksAtOnce = None,
     quiet: Quiet = False,
