@@ -208,7 +208,7 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, largest_words, stage_words
+    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, patient_size_words, stage_words
 
     words, unsure = result.staged.words, borderline_words(result.staged)
     if unsure:
@@ -217,7 +217,7 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
         words += f" (software alone: {stage_words(result.software)})"
     specimen = result.staged.specimen
     some_sized = any(section.largest_um is not None for section in specimen.sections)
-    size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")
+    size = patient_size_words(result.staged) or (NOT_MEASURED if some_sized else "")
     return _name(result), words, f"{specimen.n_examined} of {result.staged.n_nodes}", size
 
 

@@ -13,7 +13,7 @@ from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.staging import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import doubt_words, largest_words, n_borderline, stage_words, synoptic
+from nodescan.patients.synoptic import doubt_words, n_borderline, patient_size_words, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -242,7 +242,7 @@ def class_or_more_words(found: Metastasis, *, at_least: bool) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = largest_words(staged), staged.specimen.unclassed_um
+    size, unclassed = patient_size_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
     if unclassed is not None:
