@@ -11,7 +11,6 @@ from nodescan.batch.lock import held
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import scan_all
 from nodescan.batch.slide_task import SlideTools
-from nodescan.batch.tools import in_this_process
 from nodescan.batch.viewers import JsonLog
 from nodescan.batch.workers import Worker
 from nodescan.config import load_config
@@ -20,6 +19,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
+from tests.batch.run_tools import in_this_process
 from tests.batch.test_workers import job, scanned
 from tests.fakes import ColourPredictor, paint_slide
 

@@ -9,7 +9,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
@@ -36,14 +35,6 @@ LOCK_FILE = "lock"
 
 _OWN_FOLDER = re.compile(r"\.nodescan-copies-\d+-[0-9a-f]{12}")
 """Hidden, so that copies inside a folder of slides are never taken for slides; the process is named for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyFolder:
-    """A folder of this machine to copy slides to ahead of use; stall_s: see local_copies.LocalCopies."""
-
-    path: Path
-    stall_s: float
 
 
 def prepare_copy_folder(folder: Path) -> None:

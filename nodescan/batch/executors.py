@@ -1,4 +1,7 @@
-"""Where slides run: in this process, or in worker processes, one a slot, behind the interface of concurrent.futures."""
+"""Where slides run, behind the interface of concurrent.futures: worker processes of this machine, one a slot.
+
+This process itself: tools.ThisProcess; a cluster: cluster/executor.py.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +28,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
+from nodescan.interfaces import PredictorFacts
 from nodescan.threads import thread_errors
 
 Item = TypeVar("Item")
@@ -34,28 +38,27 @@ P = ParamSpec("P")
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
 
 
-class InProcess(Executor):
-    """Runs a call when it is submitted and returns its Future done.
-
-    What the call raises leaves submit() itself: an interrupt stops the batch at once, and the work handed in
-    by the batch turns every failure of a slide into a result.
-    """
-
-    def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
-        future: Future[Result] = Future()
-        future.set_running_or_notify_cancel()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
 class SlideExecutor(Executor, ABC):
-    """Has other processes scan slides, a thread here for each that runs.
+    """What a run's slides are scanned by.
 
-    opened: what one of them said of its device. pending: how many slides it is good to hand in at a time.
+    opened: what is known of the network it has open. pending: how many slides it is good to hand in at a time.
     """
 
-    opened: Opened
+    opened: PredictorFacts
     pending: int
+
+    @abstractmethod
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        """Have a slide scanned and its reports written; called by what was submitted.
+
+        Raises WorkerDiedError where the slide is to be tried once more, alone, when the others are done; any other
+        SlideError where it isn't; what else is raised ends the run.
+        """
+
+
+class ProcessExecutor(SlideExecutor):
+    """Has other processes scan slides, a thread here for each that runs."""
+
     _threads: ThreadPoolExecutor
 
     def submit(self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs) -> Future[Result]:
@@ -78,16 +81,8 @@ class SlideExecutor(Executor, ABC):
     def stop(self) -> None:
         """Have nothing more done for this run, in the middle of slides too."""
 
-    @abstractmethod
-    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
-        """Have a slide scanned and its reports written; called by what was submitted.
 
-        Raises WorkerDiedError where the slide is to be tried once more, alone, when the others are done; any other
-        SlideError where it isn't; what else is raised ends the run.
-        """
-
-
-class LocalSlots(SlideExecutor):
+class LocalSlots(ProcessExecutor):
     """Worker processes of this machine, and a thread here for each slide that is in one.
 
     slots: how many at most, None for one, or one for each GPU where there are several; those that no slide is left for
@@ -107,9 +102,9 @@ class LocalSlots(SlideExecutor):
         self._died: set[str] = set()
         with ExitStack() as on_error:
             on_error.callback(self.stop)
-            self.opened = self._open_one()
+            self.opened = opened = self._open_one()
             if slots is None:
-                self._slots += map(slot, range(1, self.opened.parallel))
+                self._slots += map(slot, range(1, opened.parallel))
             on_error.pop_all()
         self._working = list(self._slots)
         self._lost: NodescanError | None = None

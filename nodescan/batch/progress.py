@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TextIO
 
 from nodescan.domain.report import SlideReport
-from nodescan.reports.wording import largest_words
+from nodescan.reports.wording import slide_size_words
 from nodescan.streams import one_line
 
 PLAIN_EVERY_S = 10.0
@@ -168,7 +168,7 @@ def outcome(report: SlideReport) -> str:
     if report.metastasis is not None:
         words.append(report.class_word)
     if report.largest_deposit_um is not None:
-        words.append(largest_words(report))
+        words.append(slide_size_words(report))
     return ", ".join(words)
 
 

@@ -1,7 +1,6 @@
 """Many slides: checks what was asked for, runs each slide, and keeps a row for every one, whatever happens."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from nodescan.batch.copy_folder import prepare_copy_folder
-from nodescan.batch.executors import finished
+from nodescan.batch.executors import SlideExecutor, finished
 from nodescan.batch.kept_slides import report_kept_slides
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
@@ -32,9 +31,9 @@ from nodescan.patients.earlier_stages import remove_unreviewed, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
 from nodescan.patients.patient_files import replace_stages
 from nodescan.patients.redone_slides import move_back, move_outdated
-from nodescan.patients.restage import Staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import Staging
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.json_report import REPORT_JSON
@@ -212,7 +211,7 @@ def scan_all(
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
         with _scanning(waiting, tools, viewer) as (executor, scan):
-            for report in finished(executor, scan, waiting, lost=lost, pending=tools.pending):
+            for report in finished(executor, scan, waiting, lost=lost, pending=executor.pending):
                 files.done[report.slide.slide_id] = report
                 files.put_rows()
         state = "finished"
@@ -263,15 +262,14 @@ def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]
 @contextmanager
 def _scanning(
     refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
-) -> Iterator[tuple[Executor, Callable[[SlideRef], SlideReport]]]:
+) -> Iterator[tuple[SlideExecutor, Callable[[SlideRef], SlideReport]]]:
     """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
-    scan = partial(tools.scan, viewer=viewer)
-    folder = tools.copy_folder
-    if folder is None:
+    scan = partial(tools.executor.scan, viewer=viewer)
+    if tools.copy_to is None:
         with tools.executor as executor:
             yield executor, scan
         return
-    copies = local_copies(refs, folder.path, viewer.note, stall_s=folder.stall_s)
+    copies = local_copies(refs, tools.copy_to, viewer.note, stall_s=tools.stall_s)
     with copies, tools.executor as executor:
         try:
             yield executor, partial(copies.scan, scan=scan)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nodescan.overwrite_checks import BRAND, begins_with, check_ours, not_ours
 from nodescan.reports import FILES
-from nodescan.reports.csv_report import DETECTIONS_COLUMNS, DETECTIONS_CSV
+from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 

@@ -4,15 +4,14 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-from nodescan.batch.copy_folder import CopyFolder
+from nodescan.batch.executors import SlideExecutor
+from nodescan.batch.limits import STALL_MINUTES
 from nodescan.batch.lock import NO_RULES, RunRules
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
@@ -73,25 +72,17 @@ class SlideTools(ReportTools):
         return ScanTools(self.open_slide, self.predictor, self.config.settings)
 
 
-class ScanOne(Protocol):
-    """Scans one slide and writes its reports. Raises SlideError where its process is lost: see SlideExecutor."""
-
-    def __call__(self, ref: SlideRef, viewer: Viewer) -> SlideReport: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunTools(ReportTools):
     """What holds for every slide of a run, in whichever process it is scanned.
 
-    copy_folder: where slides are copied to ahead of use; None: they are read where they lie. executor: where `scan` is
-    called. pending: how many slides are handed to it at a time.
+    copy_to: where slides are copied to ahead of use; None: they are read where they lie. stall_s: see LocalCopies.
     """
 
+    executor: SlideExecutor
     command: tuple[str, ...] = ()
-    copy_folder: CopyFolder | None = None
-    executor: Executor
-    pending: int
-    scan: ScanOne
+    copy_to: Path | None = None
+    stall_s: float = STALL_MINUTES * 60
 
 
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | None = None) -> SlideReport:

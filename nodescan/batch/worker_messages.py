@@ -5,7 +5,7 @@ import json
 import pickle
 import pkgutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from nodescan.domain.slide import SlideRef
 
 if TYPE_CHECKING:
     from nodescan.batch.progress import Viewer
-    from nodescan.domain.report import SlideReport
     from nodescan.interfaces import TilePredictor
 
 Message = Mapping[str, Any]
@@ -70,32 +69,16 @@ class ScanJob:
 
 
 def job_line(job: ScanJob, slot: int) -> bytes:
-    """The first thing a worker is told. slot: its number, from 0 on, which chooses its GPU where there are several."""
-    content = asdict(job) | {"folder": str(job.folder), "model": str(job.model)}
-    return line_of({"ask": "open", "job": content, "slot": slot})
+    """The first thing a worker is told. slot: its number, from 0 on, which chooses its GPU where there are several.
 
-
-def made_with_of(message: Message) -> tuple[str, int] | None:
-    """The job's `made_with`, whatever else this version doesn't know of the job."""
-    said = message["job"].get("made_with")
-    return None if said is None else (str(said[0]), int(said[1]))
-
-
-def job_of(message: Message) -> tuple[ScanJob, int]:
-    job, made_with = ScanJob(**message["job"]), made_with_of(message)
-    places = {"folder": Path(job.folder), "model": Path(job.model)}
-    job = replace(job, **places, reports=tuple(job.reports), made_with=made_with)
-    return job, int(message["slot"])
+    made_with stands beside the job, which a worker of another version may not be able to unpack.
+    """
+    return line_of({"ask": "open", "made_with": job.made_with, "job": packed(job), "slot": slot})
 
 
 def slide_line(ref: SlideRef, number: int) -> bytes:
     """A slide to scan. number: all that is told of it bears it."""
-    return line_of({"ask": "scan", "number": number, "slide": asdict(ref) | {"path": str(ref.path)}})
-
-
-def slide_of(message: Message) -> tuple[SlideRef, int]:
-    ref = SlideRef(**message["slide"])
-    return replace(ref, path=Path(ref.path)), int(message["number"])
+    return line_of({"ask": "scan", "number": number, "slide": packed(ref)})
 
 
 def show_news(message: Message, viewer: "Viewer") -> None:
@@ -111,12 +94,16 @@ def show_news(message: Message, viewer: "Viewer") -> None:
             viewer.error(message["text"])
 
 
-def packed(report: "SlideReport") -> str:
-    """The report as text. It is unpacked only by the process that started the worker, so pickle is safe here."""
-    return base64.b64encode(pickle.dumps(report)).decode("ascii")
+def packed(value: object) -> str:
+    """A job, a slide, a report or an error as text.
+
+    What is unpacked comes over the pipes between a run and a process that it started itself, which no other can write
+    to, so pickle is safe here.
+    """
+    return base64.b64encode(pickle.dumps(value)).decode("ascii")
 
 
-def unpacked(text: str) -> "SlideReport":
+def unpacked(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))
 
 

@@ -6,6 +6,7 @@ Two at most, which is up to whoever tells: each in a thread of its own, while th
 import json
 import queue
 import traceback
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import IO
@@ -17,12 +18,11 @@ from nodescan.batch.worker_messages import (
     SLIDES_AT_ONCE,
     Message,
     ScanJob,
-    job_of,
     line_of,
-    made_with_of,
     packed,
-    slide_of,
+    unpacked,
 )
+from nodescan.batch.workers import Opened
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
@@ -81,19 +81,14 @@ def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) ->
     out = Out(stdout)
     asked = _first(heard)
     try:
-        _check_version(made_with_of(asked))
-        tools, parallel = _open(*job_of(asked))
+        _check_version(asked["made_with"])
+        tools, parallel = _open(unpacked(asked["job"]), asked["slot"])
     except NodescanError as error:
-        out.tell("refused", kind=type(error).__name__, text=str(error))
+        out.tell("raised", error=packed(error))
         return
     predictor = tools.predictor
-    out.tell(
-        "ready",
-        device=predictor.device,
-        precision=predictor.precision,
-        batch_size=predictor.batch_size,
-        parallel=parallel,
-    )
+    opened = Opened(predictor.model, predictor.device, predictor.precision, predictor.batch_size, parallel)
+    out.tell("ready", opened=packed(opened))
     turns = Turns()
     # The same threads for all slides: libraries keep what they compute with for each thread that calls them.
     threads = ThreadPoolExecutor(SLIDES_AT_ONCE, thread_name_prefix="slide")
@@ -103,9 +98,10 @@ def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) ->
             if not news.result():
                 return
             continue
-        ref, number = slide_of(json.loads(news))
+        asked = json.loads(news)
+        ref, telling = unpacked(asked["slide"]), Telling(out, asked["number"])
         with thread_errors():
-            ended = threads.submit(_scan, ref, tools, turns.arrive(), Telling(out, number))
+            ended = threads.submit(_scan, ref, tools, turns.arrive(), telling)
         ended.add_done_callback(heard.put)
 
 
@@ -116,18 +112,16 @@ def _scan(ref: SlideRef, tools: SlideTools, turn: Turn, viewer: Telling) -> bool
         report = scan_one(ref, viewer, tools=tools, turn=turn)
         if spoils_its_process(report):
             return False
-    except LockLostError as error:
-        viewer.tell("lock_lost", text=str(error))
-        return False
-    except DeviceLostError as error:
-        traceback.print_exception(error)  # for the log
-        viewer.tell("device_lost", reason=error.reason)
+    except (LockLostError, DeviceLostError) as error:
+        if isinstance(error, DeviceLostError):
+            traceback.print_exception(error)  # for the log
+        viewer.tell("raised", error=packed(error), spoilt=True)
         return False
     except CrowdedError as error:
-        crowded = error.reason
+        crowded = packed(error)  # without its traceback, which holds the slide's memory
     turn.leave()
     if crowded:  # told once its memory and its turn are free: it is tried again at once
-        viewer.tell("crowded", reason=crowded)
+        viewer.tell("raised", error=crowded)
     return True
 
 
@@ -137,9 +131,9 @@ def _first(heard: "queue.SimpleQueue[bytes | Future[bool]]") -> Message:
     return json.loads(line)
 
 
-def _check_version(made_with: tuple[str, int] | None) -> None:
+def _check_version(made_with: Sequence[object] | None) -> None:
     """Raises WorkerError where this process is of another nodescan than the run: it would find by other rules."""
-    if made_with not in (None, MADE_WITH):
+    if made_with is not None and tuple(made_with) != MADE_WITH:
         (ours, results), (theirs, their_results) = MADE_WITH, made_with
         raise WorkerError(
             f"nodescan was changed during the run: a new process uses {ours} (result version {results}), but the run "

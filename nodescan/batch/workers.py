@@ -22,14 +22,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import IO, TYPE_CHECKING
 
-from nodescan import errors
 from nodescan.batch.worker_messages import Message, ScanJob, job_line, show_news, slide_line, unpacked
 from nodescan.errors import (
-    CrowdedError,
     DeviceLostError,
     DisplacedError,
-    LockLostError,
-    NodescanError,
     SlideError,
     StalledError,
     WorkerDiedError,
@@ -40,7 +36,7 @@ from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
     from nodescan.batch.progress import Viewer
-    from nodescan.domain.report import SlideReport
+    from nodescan.domain.report import ModelIdentity, SlideReport
     from nodescan.domain.slide import SlideRef
 
 _POLL_S, _ENDING_S = 0.5, 10.0
@@ -57,8 +53,12 @@ _LAST_WORDS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a worker says when its model is open. parallel: slots that this machine has devices for."""
+    """What a worker says when its model is open: an interfaces.PredictorFacts.
 
+    parallel: slots that this machine has devices for.
+    """
+
+    model: "ModelIdentity"
     device: str
     precision: str
     batch_size: int
@@ -122,10 +122,10 @@ class Worker:
             raise WorkerError("a worker process did not get as far as opening the model; see nodescan doctor") from None
         if message is None:
             raise WorkerError(f"a worker process can't start: it {self.ending()} ({_last_line(self.last_words())})")
-        if message["event"] == "refused":
+        if message["event"] == "raised":
             self.end()
-            raise _error_of(message)
-        return Opened(message["device"], message["precision"], message["batch_size"], message["parallel"])
+            raise unpacked(message["error"])
+        return unpacked(message["opened"])
 
     def scan(self, ref: "SlideRef", viewer: "Viewer", *, stall_s: float) -> "SlideReport":
         """Have it scan a slide, and tell the viewer what it tells.
@@ -174,12 +174,11 @@ class Worker:
                     self.end()
                 viewer.slide_finished(report, message["seconds"])
                 return report
-            case "lock_lost":
-                raise LockLostError(message["text"])
-            case "device_lost":
-                raise WorkerDiedError(name, message["reason"], DeviceLostError.remedy)
-            case "crowded":
-                raise CrowdedError(name, message["reason"])
+            case "raised":
+                error = unpacked(message["error"])
+                if isinstance(error, DeviceLostError):
+                    raise WorkerDiedError(name, error.reason, error.remedy)
+                raise error
         show_news(message, viewer)
         return None
 
@@ -252,7 +251,7 @@ class Worker:
 
     def _route(self, message: Message) -> None:
         """What is told of a slide goes to who scans it; of one that is given up, nowhere."""
-        if message["event"] in ("lock_lost", "device_lost") or message.get("spoilt"):
+        if message.get("spoilt"):
             self._displaced = True  # it ends now, or is ended
         number = message.get("number")
         with self._lock:
@@ -290,12 +289,6 @@ def share_of_cores(slots: int | None) -> int | None:
     if slots is None or slots < 2:
         return None if cores == visible_cores() else cores
     return max(1, cores // slots)
-
-
-def _error_of(message: Message) -> NodescanError:
-    """The error that a worker met on opening, as it would have been met here."""
-    kind = getattr(errors, message["kind"], WorkerError)
-    return kind(message["text"])
 
 
 def _environment(threads: int | None) -> dict[str, str]:

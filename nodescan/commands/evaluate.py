@@ -176,7 +176,7 @@ def _write_challenge(
 ) -> tuple[str, ...]:
     """Slides without a result get no file, for an empty one would say that nothing was found; nor do those whose
     detections.csv wasn't written. A sentence on each kind."""
-    from nodescan.evaluation.detections import write_challenge_files
+    from nodescan.evaluation.challenge_files import write_challenge_files
     from nodescan.evaluation.subjects import few_ids
     from nodescan.overwrite_checks import check_inputs
 

@@ -126,7 +126,7 @@ StallMinutes = Annotated[
         rich_help_panel=groups.LARGE,
     ),
 ]
-Stage = Annotated[
+CopyTo = Annotated[
     Path | None,
     typer.Option(
         "--stage",
@@ -175,7 +175,7 @@ def run(
     precision: Precision = "auto",
     force: Force = False,
     max_unread: MaxUnread = MAX_UNREAD_PERCENT,
-    stage: Stage = None,
+    stage: CopyTo = None,
     scheduler: Scheduler = None,
     tasks_at_once: TasksAtOnce = None,
     quiet: Quiet = False,
@@ -230,14 +230,14 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     from nodescan.domain.flags import each_code
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.other_reports import other_words
-    from nodescan.reports.wording import causes_fixed, largest_words
+    from nodescan.reports.wording import causes_fixed, slide_size_words
 
     rows = [
         (
             report.slide.slide_id,
             report.status.value,
             report.class_word,
-            largest_words(report),
+            slide_size_words(report),
             ", ".join(each_code(report.flags)),
         )
         for report in result.reports

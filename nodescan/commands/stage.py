@@ -15,7 +15,7 @@ from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.domain.staging import StagingTable
-    from nodescan.patients.restage import PatientResult, Staging
+    from nodescan.patients.staging import PatientResult, Staging
 
 Out = Annotated[Path | None, typer.Argument(metavar="OUT", help="Results folder of a run whose reports are staged.")]
 ManifestFile = Annotated[
@@ -83,10 +83,10 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.correction_rows import corrections_file, read_corrections
     from nodescan.patients.earlier_stages import earlier_corrections
     from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
-    from nodescan.patients.restage import MADE_ALIKE, stage_reports
     from nodescan.patients.reviews_aside import with_reviews_aside
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
+    from nodescan.patients.staging import MADE_ALIKE, stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
 
@@ -126,7 +126,7 @@ def _stage_labels(labels: Path, mode: str | None, *, as_json: bool) -> int:
     from nodescan.evaluation.agreement import kappa_of_words
     from nodescan.labels import read_labels
     from nodescan.patients.patient_files import staging_as_json
-    from nodescan.patients.restage import stage_labels
+    from nodescan.patients.staging import stage_labels
 
     read = read_labels(labels)
     staging = replace(stage_labels(read, _table(mode, default=read.table.name)), staged_at=datetime.now(UTC))
@@ -208,7 +208,7 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, largest_words, stage_words
+    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, patient_size_words, stage_words
 
     words, unsure = result.staged.words, borderline_words(result.staged)
     if unsure:
@@ -217,7 +217,7 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
         words += f" (software alone: {stage_words(result.software)})"
     specimen = result.staged.specimen
     some_sized = any(section.largest_um is not None for section in specimen.sections)
-    size = largest_words(result.staged) or (NOT_MEASURED if some_sized else "")
+    size = patient_size_words(result.staged) or (NOT_MEASURED if some_sized else "")
     return _name(result), words, f"{specimen.n_examined} of {result.staged.n_nodes}", size
 
 

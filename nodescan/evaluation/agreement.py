@@ -1,22 +1,12 @@
 """Agreement of two readings: of classes (confusion, quadratic kappa) and of sizes (Bland-Altman)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 LIMITS_SD = 1.96
 """Limits of agreement hold 95 % of differences that are normally distributed (Bland and Altman 1986)."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlandAltman:
-    """Differences, measured less true, in um. bias: their mean; lower, upper: the limits of agreement."""
-
-    bias_um: float
-    lower_um: float
-    upper_um: float
 
 
 def confusion(
@@ -63,10 +53,13 @@ def kappa_of_words(pairs: Sequence[tuple[str, str]], order: Sequence[str]) -> fl
     return value if np.isfinite(value) else None
 
 
-def bland_altman(true_um: NDArray[np.float64], measured_um: NDArray[np.float64]) -> BlandAltman | None:
-    """Bias and limits of agreement, None for fewer than two pairs. Both : float64 (n,), in um, paired."""
+def bland_altman(true_um: NDArray[np.float64], measured_um: NDArray[np.float64]) -> tuple[float, float, float] | None:
+    """Bias, lower and upper limit of agreement of the differences, measured less true, in um; None for fewer than two.
+
+    Both : float64 (n,), in um, paired.
+    """
     if len(true_um) < 2:
         return None
     apart = measured_um - true_um
     bias, spread = float(apart.mean()), float(apart.std(ddof=1))
-    return BlandAltman(bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread)
+    return bias, bias - LIMITS_SD * spread, bias + LIMITS_SD * spread

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 RESAMPLES = 1000
 """As the CAMELYON16 evaluation asks for."""
@@ -15,9 +15,6 @@ SEED = 20161116
 """Fixed, so that a figure and its interval can be made again."""
 
 LEVEL = 0.95
-
-_NORMAL = NormalDist().inv_cdf((1 + LEVEL) / 2)
-"""Half the width of that interval of a normal distribution, in standard deviations: 1.96."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +49,8 @@ def share_of(hits: int, n: int) -> Estimate:
     """
     if n == 0:
         return Estimate(None, None, None, 0)
-    share, spread = hits / n, _NORMAL**2 / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    low = 0.0 if hits == 0 else float(middle - half)
-    high = 1.0 if hits == n else float(middle + half)
-    return Estimate(share, low, high, n)
+    interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+    return Estimate(hits / n, float(interval.low), float(interval.high), n)
 
 
 def estimate(units: int, statistic: Callable[[NDArray[np.intp]], float], *, seed: int = SEED) -> Estimate:

@@ -8,7 +8,6 @@ import numpy as np
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FrocMode, SlideHits, judge
 from nodescan.evaluation.lesions import (
     CORNER_BIAS_PX,
@@ -24,6 +23,7 @@ from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
 from nodescan.evaluation.subjects import Subject, by_slide_key, few_ids, made_alike, refuse_endings, refuse_gaps
+from nodescan.reports.detections import DetectionList
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport

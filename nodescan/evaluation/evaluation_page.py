@@ -18,7 +18,7 @@ from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import FOUND_AS, MERGED, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
-from nodescan.reports.csv_report import DETECTIONS_CSV
+from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import WITH_TUMOUR

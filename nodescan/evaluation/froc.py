@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.lesions import LEVEL_PX, LesionMap
+from nodescan.reports.detections import DetectionList
 
 FALSE_POSITIVES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives a slide at which the score reads the sensitivity (CAMELYON16)."""

@@ -11,7 +11,7 @@ from nodescan.evaluation.reference import Reference
 from nodescan.evaluation.subjects import Subject
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
-from nodescan.patients.restage import stage_labels
+from nodescan.patients.staging import stage_labels
 from nodescan.slides.slide_ids import slide_key
 
 

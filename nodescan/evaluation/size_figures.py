@@ -108,7 +108,7 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
         if found is None:
             return np.full(4, np.nan)
         error = np.median(np.abs(pairs[:, 1] / pairs[:, 0] - 1))
-        return np.array([found.bias_um, found.lower_um, found.upper_um, error])
+        return np.array([*found, error])
 
     return SizeAgreement(*estimates(len(pairs_um), statistic))
 

@@ -8,8 +8,9 @@ from nodescan.csv_rows import read_lines
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import Status
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList, read_folder, read_of_report
-from nodescan.reports.csv_report import DETECTIONS_CSV, SUMMARY_COLUMNS, SUMMARY_CSV
+from nodescan.evaluation.challenge_files import read_folder
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
+from nodescan.reports.detections import DETECTIONS_CSV, DetectionList, read_of_report
 from nodescan.reports.made_with import MadeWith, differences
 from nodescan.reports.report_reader import StoredReport, read_reports
 from nodescan.slides.discovery import SUFFIXES

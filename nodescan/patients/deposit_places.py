@@ -8,7 +8,7 @@ import shapely
 from nodescan.csv_rows import CsvRow
 from nodescan.domain.deposits import Deposit
 from nodescan.patients.correction_rows import Correction, Place
-from nodescan.reports.csv_report import read_detection_places
+from nodescan.reports.detections import read_detection_places
 from nodescan.reports.geojson_report import read_deposit_shapes
 from nodescan.reports.places import scanned_from_um
 from nodescan.reports.report_reader import StoredReport

@@ -13,7 +13,7 @@ from nodescan.domain.naming import few
 from nodescan.errors import OutputError
 from nodescan.overwrite_checks import BRAND, not_ours
 from nodescan.patients.applied import Applied
-from nodescan.patients.restage import Staging
+from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
 from nodescan.whole_files import output_errors, refuse_link, write_beside

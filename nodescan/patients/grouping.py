@@ -38,8 +38,7 @@ def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingT
     """
     groups: dict[tuple[str, str, str], _Group] = {}
     for facts, slide_id, section in rows:
-        key = (facts.patient_id, "", "") if table is CAMELYON17 else facts.specimen
-        found = groups.setdefault(key, _Group())
+        found = groups.setdefault(group_names(facts, table), _Group())
         found.facts.append(facts)
         if slide_id or facts.node_id:
             slide = "" if facts.node_id else slide_id
@@ -47,6 +46,11 @@ def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingT
             name = f"{side} {facts.node_id}".strip() if facts.node_id else ""
             found.nodes.setdefault((name, slide), []).append((facts, section))
     return tuple(_specimen(key, groups[key]) for key in sorted(groups))
+
+
+def group_names(facts: NodeFacts, table: StagingTable) -> tuple[str, str, str]:
+    """`Specimen.names` of the group that a row belongs to."""
+    return (facts.patient_id, "", "") if table is CAMELYON17 else facts.specimen
 
 
 def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:

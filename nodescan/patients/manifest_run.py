@@ -10,9 +10,8 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
 from nodescan.manifest import Manifest, ManifestRow
-from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.reviews_aside import with_reviews_aside
-from nodescan.patients.slide_rows import check_patients, check_slides
+from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports.report_reader import as_stored
 from nodescan.slides.slide_ids import RESERVED, safe_name
 
@@ -23,13 +22,10 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
     """The H&E slides of a manifest in its order; a file that isn't there fails later, in its own row.
 
     The manifest is of read_slide_rows. A row's own mpp stands before `mpp_um`; `override_mpp` speaks of the latter
-    alone. Raises UsageError, naming the line, for a row that can't be scanned or staged, and where two rows mean one
-    slide or one name.
+    alone. Raises UsageError, naming the line, for a row that can't be scanned.
     """
     rows = manifest.rows
-    check_patients(manifest)
     _check_names([row for row in rows if row.has_slide])
-    check_slides(rows)
     refs: list[SlideRef] = []
     for row in rows:
         if not row.has_slide or not row.is_he:

@@ -12,8 +12,8 @@ from nodescan.domain.naming import how_many
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
-from nodescan.patients.restage import DETECTION_LIMIT, PatientResult, Staging
-from nodescan.patients.synoptic import doubt_words, largest_words, n_borderline, stage_words, synoptic
+from nodescan.patients.staging import DETECTION_LIMIT, PatientResult, Staging
+from nodescan.patients.synoptic import doubt_words, n_borderline, patient_size_words, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -242,7 +242,7 @@ def class_or_more_words(found: Metastasis, *, at_least: bool) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = largest_words(staged), staged.specimen.unclassed_um
+    size, unclassed = patient_size_words(staged), staged.specimen.unclassed_um
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
     if unclassed is not None:
@@ -273,7 +273,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
-        tone=class_word(node.largest_class, complete=node.complete) or "none",
+        tone=word_if_known(node.largest_class, complete=node.complete) or "none",
         class_words=class_or_more_words(node.largest_class, at_least=node.class_at_least),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
@@ -290,7 +290,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     return SectionRow(
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
-        tone=class_word(found, complete=section.complete) or "none",
+        tone=word_if_known(found, complete=section.complete) or "none",
         class_words=class_or_more_words(found, at_least=section.class_at_least),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
@@ -299,7 +299,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     )
 
 
-def class_word(found: Metastasis, *, complete: bool) -> str | None:
+def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
     """A node's or slide's class in one word; one that was not read whole is never negative."""
     return found.word if complete or found else None
 

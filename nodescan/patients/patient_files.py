@@ -23,8 +23,8 @@ from nodescan.patients.earlier_stages import (
     page_names,
     set_aside_before,
 )
-from nodescan.patients.page import class_word, render
-from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.page import render, word_if_known
+from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
@@ -210,7 +210,7 @@ def _patient(result: PatientResult) -> Json:
 def _node(node: Node) -> Json:
     return {
         "node_id": node.node_id,
-        "metastasis": class_word(node.largest_class, complete=node.complete),
+        "metastasis": word_if_known(node.largest_class, complete=node.complete),
         "complete": node.complete,
         "nodes_on_slide": node.n_nodes,
         "sentinel": node.sentinel,

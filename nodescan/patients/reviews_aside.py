@@ -7,7 +7,7 @@ from pathlib import Path
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
 from nodescan.patients.earlier_stages import all_corrections_in, next_aside, places_aside, stages_in
-from nodescan.patients.restage import PatientResult, Staging
+from nodescan.patients.staging import PatientResult, Staging
 
 
 def with_reviews_aside(staging: Staging, folder: Path) -> Staging:

@@ -1,29 +1,31 @@
-"""Which report belongs to which row of a manifest, and what is refused because it could be of another slide."""
+"""The rows of a manifest and the names of their slides, and what is refused because it could mean another slide."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from nodescan.domain.slide import SlideInfo
 from nodescan.manifest import Manifest, ManifestRow, read_manifest
-from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
-from nodescan.slides.files import fingerprint_here
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
 from nodescan.slides.spacing import agrees
-
-ANOTHER_FILE = "the report of that name is of another file: scan this one"
 
 
 def read_slide_rows(path: Path) -> Manifest:
     """The manifest at `path`, with a slide_id in each row that has a slide: as given, else what a run would call the
-    file. Paths are whole, for the working directory may be gone later. Raises UsageError."""
+    file. Paths are whole, for the working directory may be gone later.
+
+    Raises UsageError, also where only some rows name a patient, and where two rows mean one slide.
+    """
     manifest = read_manifest(path)
     rows = [row if row.path is None else replace(row, path=row.path.absolute()) for row in manifest.rows]
     made = iter(slide_ids([row.path for row in rows if not row.slide_id and row.path is not None]))
     named = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in rows)
-    return replace(manifest, rows=tuple(named))
+    read = replace(manifest, rows=tuple(named))
+    _check_patients(read)
+    _check_slides(read.rows)
+    return read
 
 
 def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest) -> None:
@@ -48,7 +50,7 @@ def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest)
         )
 
 
-def check_patients(manifest: Manifest) -> None:
+def _check_patients(manifest: Manifest) -> None:
     """Raise UsageError where a row names no patient and another does: one that none does is a list of slides."""
     some_named = manifest.names_patients
     for row in manifest.rows:
@@ -56,7 +58,7 @@ def check_patients(manifest: Manifest) -> None:
             raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
 
 
-def check_slides(rows: Sequence[ManifestRow]) -> None:
+def _check_slides(rows: Sequence[ManifestRow]) -> None:
     """Raise UsageError where two identified rows mean one slide: it could count for two patients.
 
     Ids are compared as disks that don't tell case apart do, files by where they really lie.
@@ -89,89 +91,3 @@ def _key(slide_id: str) -> str:
     named = Path(slide_id)
     key = slide_key(named.stem if named.suffix.lower() in SUFFIXES else slide_id)
     return key.lstrip("0") if key.isdigit() else key
-
-
-def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
-    """Whether the file that the row names is there, and isn't the one that was reported: names such as 1.svs recur."""
-    if row.path is None or report is None or not report.fingerprint:
-        return False
-    return fingerprint_here(row.path) not in (None, report.fingerprint)
-
-
-def set_apart(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
-    """Slides whose reports may not count, and why: of another file, or of one that stands for another node, too."""
-    another = {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
-    copies: dict[str, str] = {}
-    for group in _copies(rows, reports, another):
-        for row in group:
-            others = (other for other in group if _node(other) != _node(row))
-            copies[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
-    return another | copies
-
-
-def copies_told(
-    rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport], apart: Mapping[str, str]
-) -> tuple[str, ...]:
-    """Which slides of several patients are copies of one file: for a terminal alone, where their names may meet.
-
-    apart: of `set_apart`.
-    """
-    another = {slide_id for slide_id, why in apart.items() if why == ANOTHER_FILE}
-    return tuple(
-        f"copies of one file: {'; '.join(map(_whose, group))}"
-        for group in _copies(rows, reports, another)
-        if len({row.facts.patient_id for row in group}) > 1
-    )
-
-
-def _copies(
-    rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport], another: Container[str]
-) -> list[list[ManifestRow]]:
-    """Rows of several nodes whose reports are of copies of one file. another: slides whose reports aren't theirs."""
-    alike: dict[tuple[str, float], list[ManifestRow]] = {}
-    for row in rows:
-        report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
-        if report is None or not report.fingerprint or not report.tissue_area_mm2 or row.slide_id in another:
-            continue
-        alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
-    return [group for group in alike.values() if len(set(map(_node, group))) > 1]
-
-
-def _node(row: ManifestRow) -> tuple[str, ...]:
-    facts = row.facts
-    return (*facts.specimen, facts.node_id or f"\0{row.slide_id}")
-
-
-def _copy_words(row: ManifestRow, other: ManifestRow) -> str:
-    """A patient's page may be handed on alone, so it names nobody else: `copies_told` does."""
-    whose = _whose(other) if other.facts.patient_id == row.facts.patient_id else "another patient's slide"
-    return (
-        f"its file is a copy of that of {whose}, so one of the two is "
-        "the wrong file: put the right one there and run it"
-    )
-
-
-def _whose(row: ManifestRow) -> str:
-    node = f"node {row.facts.node_id} of " if row.facts.node_id else ""
-    return f"slide {row.slide_id}, {node}patient {row.facts.patient_id}"
-
-
-def check_renamed(
-    corrections: Sequence[Correction], rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
-) -> None:
-    """Raise UsageError where a correction names a slide that no row lists, by the report of a file that one does.
-
-    So it is where another slide of its name joined the manifest: both are called otherwise then, and the correction
-    would change an old report that nobody is staged by.
-    """
-    listed = {row.slide_id for row in rows if row.has_slide}
-    for correction in corrections:
-        old = reports.get(correction.slide_id) if correction.slide_id not in listed else None
-        if old is None or not old.fingerprint:
-            continue
-        now = sorted(name for name in listed & reports.keys() if reports[name].fingerprint == old.fingerprint)
-        if now:
-            raise correction.where.error(
-                f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now[0]!r} there: "
-                "write that name instead, and make sure that it means the same deposit"
-            )

@@ -47,7 +47,7 @@ def count_words(count: CountRange, staged: Staged) -> str:
     return count.words if count.exact else f"{UNDETERMINED} ({count.words})"
 
 
-def largest_words(staged: Staged) -> str:
+def patient_size_words(staged: Staged) -> str:
     """Greatest diameter over all nodes and its uncertainty, "at least ..." for a lower bound; "" where not known."""
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
@@ -107,7 +107,7 @@ def _status(staged: Staged) -> str:
 
 
 def _size(staged: Staged) -> str:
-    size = largest_words(staged)
+    size = patient_size_words(staged)
     if size:
         return size
     if staged.not_removed or (staged.complete and staged.specimen.largest_class is Metastasis.NONE):
@@ -118,7 +118,7 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    if not largest_words(staged):
+    if not patient_size_words(staged):
         return ""
     unclassed = staged.specimen.unclassed_um
     left = "" if unclassed is None else f"; a deposit of {size_in_mm(unclassed, None)} that has no class is left out"

@@ -12,7 +12,7 @@ from pathlib import Path
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError, UsageError
 from nodescan.interfaces import ReportWriter
-from nodescan.reports.csv_report import DETECTIONS_CSV, write_detections
+from nodescan.reports.detections import DETECTIONS_CSV, write_detections
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, write_geojson
 from nodescan.reports.html_report import REPORT_HTML, write_html
 from nodescan.reports.json_report import REPORT_JSON, write_json

@@ -1,20 +1,17 @@
-"""detections.csv of one slide and summary.csv of a run."""
+"""summary.csv of a run."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from nodescan.csv_rows import csv_line, csv_text, plain_cell
+from nodescan.csv_rows import csv_line, plain_cell
 from nodescan.domain.flags import each_code, reasons
-from nodescan.domain.report import SlideReport, SlideResult, Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import UsageError
-from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
-DETECTIONS_CSV, SUMMARY_CSV = "detections.csv", "summary.csv"
-DETECTIONS_COLUMNS = ("confidence", "x", "y")
+SUMMARY_CSV = "summary.csv"
 SUMMARY_COLUMNS = (
     "slide_id",
     "status",
@@ -32,42 +29,6 @@ SUMMARY_COLUMNS = (
     "patient_id",
     "node_id",
 )
-
-
-def write_detections(result: SlideResult, folder: Path) -> None:
-    """Write detections.csv: confidence and place in level-0 pixels of the full canvas, the likeliest first.
-
-    A slide that was never looked at gets none: an empty list would read as "nothing there".
-    """
-    info = result.report.info
-    if info is None or not result.report.looked_at:
-        return
-    found = sorted(result.report.detections, key=lambda detection: -detection.confidence)
-    rows = (
-        (
-            f"{detection.confidence:.6g}",
-            f"{detection.x_um / info.spacing.x:.2f}",
-            f"{detection.y_um / info.spacing.y:.2f}",
-        )
-        for detection in found
-    )
-    write_beside(folder / DETECTIONS_CSV, text_bytes(csv_text(DETECTIONS_COLUMNS, rows)))
-
-
-def read_detection_places(report: StoredReport) -> tuple[tuple[float, float], ...]:
-    """x and y of each detection in um from the canvas' top left; none where detections.csv was not written.
-
-    Raises UsageError where the file is damaged.
-    """
-    path, info = report.folder / DETECTIONS_CSV, report.info
-    if info is None or not path.is_file():
-        return ()
-    try:
-        _, *lines = path.read_text(encoding="utf-8").splitlines()
-        rows = [[float(cell) for cell in line.split(",")] for line in lines]
-        return tuple((x_px * info.spacing.x, y_px * info.spacing.y) for _, x_px, y_px in rows)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({error}); run the slide again") from error
 
 
 class SummaryTable:

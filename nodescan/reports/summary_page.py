@@ -33,8 +33,8 @@ from nodescan.reports.wording import (
     causes_fixed,
     class_words,
     flag_title,
-    largest_words,
     minute_words,
+    slide_size_words,
     without_paths,
 )
 from nodescan.whole_files import text_bytes, write_beside
@@ -227,7 +227,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=report.class_at_least,
         doubt="; ".join(class_doubts(report)),
-        size=largest_words(report),
+        size=slide_size_words(report),
         size_um=report.largest_deposit_um,
         foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,
         n_foci=report.known_foci,

@@ -143,7 +143,7 @@ def untuned_words(report: SlideReport) -> str:
     return next((flag.message for flag in report.flags if flag.code == "model_not_tuned"), "")
 
 
-def largest_words(report: SlideReport) -> str:
+def slide_size_words(report: SlideReport) -> str:
     """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
     if report.not_judged:
         return NOT_JUDGED_WORDS

@@ -3,11 +3,19 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from nodescan.batch.executors import InProcess, died_twice, finished
+from nodescan.batch.executors import died_twice, finished
+from nodescan.batch.slide_task import SlideTools
+from nodescan.batch.tools import ThisProcess
+from nodescan.config import load_config
 from nodescan.errors import DiedTwiceError, SlideError, StalledError, WorkerDiedError
+from nodescan.slides import open_slide
+from tests.fakes import ColourPredictor
+
+HERE = ThisProcess(SlideTools(Path("unused"), ColourPredictor(), load_config(), (), open_slide))
 
 
 def square(number: int) -> int:
@@ -18,7 +26,7 @@ def never(number: int, error: SlideError) -> int:
     raise AssertionError(number, error)
 
 
-@pytest.mark.parametrize("executor", [InProcess(), ThreadPoolExecutor(2)])
+@pytest.mark.parametrize("executor", [HERE, ThreadPoolExecutor(2)])
 @pytest.mark.parametrize("pending", [1, 3, 50])
 def test_every_item_is_answered_once(executor: Executor, pending: int) -> None:
     """Whatever runs the work, and however much of it waits, each item comes back once."""
@@ -35,7 +43,7 @@ def test_results_are_seen_while_others_wait() -> None:
             taken.append(number)
             yield number
 
-    results = finished(InProcess(), square, items(), lost=never)
+    results = finished(HERE, square, items(), lost=never)
     assert next(results) == 0
     assert taken == [0]
 
@@ -47,7 +55,7 @@ def test_interrupt_leaves_at_once() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(finished(InProcess(), stop, range(3), lost=never))
+        list(finished(HERE, stop, range(3), lost=never))
 
 
 def test_item_whose_process_dies_is_tried_once_more_after_the_others_and_alone() -> None:

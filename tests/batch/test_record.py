@@ -10,7 +10,7 @@ import torch
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
 from nodescan.batch.slide_task import SlideTools, scan_one
-from nodescan.batch.tools import RemotePredictor
+from nodescan.batch.workers import Opened
 from nodescan.config import load_config
 from nodescan.domain.report import Provenance, SlideReport, Status
 from nodescan.domain.slide import SlideRef
@@ -57,7 +57,7 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
     for name in ("Jane Doe", "run", "out"):
         Path(name).mkdir()
     command = ("nodescan", "run", "Jane Doe", "Jan*", "*.svs", "--out", "out")
-    facts = RemotePredictor(ColourPredictor().model, "cpu", "float32", 1)
+    facts = Opened(ColourPredictor.model, "cpu", "float32", 1, 1)
     RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write(
         "running", (), ()
     )
@@ -115,7 +115,7 @@ def test_a_run_says_what_the_gpus_of_its_workers_compute_with(tmp_path: Path) ->
         provenance = Provenance(said, "c" * 64, "f" * 64, "cuda:0", "float16", "2026-11-29T20:00:00+00:00", 3.0)
         return SlideReport(SlideRef(slide_id, Path("s.tif")), Status.FAILED, None, False, provenance=provenance)
 
-    facts = RemotePredictor(ColourPredictor().model, "cuda:0 (NVIDIA H200)", "float16", 32)
+    facts = Opened(ColourPredictor.model, "cuda:0 (NVIDIA H200)", "float16", 32, 1)
     record = RunRecord(tmp_path, ("nodescan",), load_config(), facts, ("json",))
     record.write(
         "finished", ["a", "b", "kept"], [report("a", "550"), report("b", "570"), report("kept", "470")], kept={"kept"}

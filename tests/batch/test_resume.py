@@ -19,20 +19,20 @@ from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume
 from nodescan.batch.run import BatchResult, run_batch, scan_all
-from nodescan.batch.tools import in_processes
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import stage_reports
 from nodescan.reports import CHOICES
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
+from tests.batch.run_tools import in_processes
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
 
@@ -659,7 +659,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         opener = "tests.batch.worker_fakes:open_robbing"
         job = ScanJob(out, tmp_path / "model", "cpu", config.name, config.text, ("json",), opener, run_id=ticket.run_id)
         with LocalSlots(job, slots=1, stall_s=120) as executor:
-            tools = in_processes(executor, job, config, ColourPredictor())
+            tools = in_processes(executor, job)
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
                 scan_all(refs, tools, Listener(), kept={})
     assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json", "summary.csv"]  # as it began

@@ -20,7 +20,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest, check_no_table
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
 from nodescan.batch.slide_task import RunTools, SlideTools
-from nodescan.batch.tools import in_this_process
+from nodescan.batch.tools import ThisProcess
 from nodescan.batch.viewers import JsonLog
 from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, SlideResult, Status
@@ -33,12 +33,13 @@ from nodescan.interfaces import OpenSlideFile, Slide
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.manifest_run import manifest_slides
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import stage_reports
 from nodescan.reports import report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
+from tests.batch.run_tools import in_this_process
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
 
@@ -51,6 +52,16 @@ def tools(
     names: tuple[str, ...] = ("json", "html"),
 ) -> RunTools:
     return in_this_process(SlideTools(folder, predictor or ColourPredictor(), load_config(), names, opening))
+
+
+class Instead(ThisProcess):
+    """Scans a slide as `instead` does."""
+
+    def __init__(self, instead: Callable[[SlideRef, Viewer], SlideReport]) -> None:
+        self._instead = instead
+
+    def scan(self, ref: SlideRef, viewer: Viewer) -> SlideReport:
+        return self._instead(ref, viewer)
 
 
 def slides(*paths: Path) -> tuple[SlideRef, ...]:
@@ -119,12 +130,12 @@ def test_report_that_was_finished_unheard_has_its_row(tmp_path: Path, out: Path)
     made = tools(out)
 
     def cut_off(ref: SlideRef, viewer: Viewer) -> SlideReport:
-        made.scan(ref, viewer)
+        made.executor.scan(ref, viewer)
         raise ClusterError("the scheduler stopped")
 
     paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(ClusterError):
-        scan_all(slides(*paths), replace(made, scan=cut_off), Listener(), kept={})
+        scan_all(slides(*paths), replace(made, executor=Instead(cut_off)), Listener(), kept={})
     assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [
         ("a", "complete", "micro"),
         ("b", "failed", ""),
@@ -137,12 +148,12 @@ def test_slide_whose_report_is_whole_when_the_user_stops_the_run_has_its_row(tmp
     made = tools(out)
 
     def stopped(ref: SlideRef, viewer: Viewer) -> SlideReport:
-        made.scan(ref, viewer)
+        made.executor.scan(ref, viewer)
         raise KeyboardInterrupt
 
     paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(*paths), replace(made, scan=stopped), Listener(), kept={})
+        scan_all(slides(*paths), replace(made, executor=Instead(stopped)), Listener(), kept={})
     assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [("a", "complete", "micro")]
     record = json.loads((out / "run.json").read_text())
     assert (record["state"], record["slides"]["complete"]) == ("interrupted", 1)
@@ -436,10 +447,10 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
     def reviewed(ref: SlideRef, viewer: Viewer) -> SlideReport:
         if ref.slide_id == "b":
             write_staging(stage_reports(read_reports(out), table, AJCC8, corrections=read_corrections(review)), out)
-        return given.scan(ref, viewer)
+        return given.executor.scan(ref, viewer)
 
     refs = manifest_slides(table, mpp_um=None, override_mpp=False)
-    scan_manifest(table, refs, replace(given, scan=reviewed), viewer=told, kept={})
+    scan_manifest(table, refs, replace(given, executor=Instead(reviewed)), viewer=told, kept={})
     (aside,) = out.glob("patients-before-*")
     assert "Dr A" in (aside / "patients.json").read_text()
     assert [text for text in told.notes if "the reviewed stages were moved to patients-before-1" in text]
@@ -454,7 +465,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
             monkeypatch.setattr(Path, "rename", refuse)
         return report
 
-    result = scan_manifest(table, refs, replace(given, scan=locked), viewer=Listener(), kept={})
+    result = scan_manifest(table, refs, replace(given, executor=Instead(locked)), viewer=Listener(), kept={})
     assert [line for line in result.unwritten if "get write permission" in line]
     assert "Dr A" in (out / "patients.json").read_text()
 

@@ -21,8 +21,9 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
+from tests.fakes import ColourPredictor
 
-READY = Opened("cpu", "float32", 4, 1)
+READY = Opened(ColourPredictor.model, "cpu", "float32", 4, 1)
 
 
 class FakeWorker:

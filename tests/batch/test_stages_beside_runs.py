@@ -12,8 +12,8 @@ from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.staging import AJCC8
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import stage_reports
 from nodescan.reports.report_reader import read_reports
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.patients.made_reports import write_csv

@@ -22,10 +22,9 @@ from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
 from nodescan.batch.slide_task import SlideTools, lost_slide
-from nodescan.batch.tools import in_processes, in_this_process
-from nodescan.batch.worker_messages import ScanJob, job_line, job_of, line_of, slide_line
+from nodescan.batch.worker_messages import ScanJob, job_line, line_of, packed, slide_line, unpacked
 from nodescan.batch.worker_task import work
-from nodescan.batch.workers import Worker, share_of_cores
+from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.config import load_config
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
@@ -33,6 +32,7 @@ from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedErr
 from nodescan.inference.card import find_model
 from nodescan.slides import open_slide
 from tests.batch import worker_fakes
+from tests.batch.run_tools import in_processes, in_this_process
 from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.faults.accounting import rows
@@ -51,7 +51,7 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        return scan_all(refs, in_processes(executor, given, load_config(), ColourPredictor()), PlainViewer(), kept={})
+        return scan_all(refs, in_processes(executor, given), PlainViewer(), kept={})
 
 
 def ref(path: Path) -> SlideRef:
@@ -243,7 +243,8 @@ def test_worker_of_another_nodescan_than_the_runs_refuses(tmp_path: Path, made_w
 def test_worker_of_the_runs_nodescan_opens(tmp_path: Path) -> None:
     """What it is compared with comes through the message whole."""
     same = replace(job(tmp_path, "open_deadly"), made_with=(__version__, RESULT_VERSION))
-    assert job_of(json.loads(job_line(same, 0))) == (same, 0)
+    said = json.loads(job_line(same, 0))
+    assert (unpacked(said["job"]), tuple(said["made_with"])) == (same, same.made_with)
     slides = [ref(paint_slide(tmp_path / "b.tif"))]
     assert scanned(same, slides, slots=1).complete
 
@@ -252,11 +253,12 @@ def test_worker_that_knows_less_of_a_job_than_the_run_says_why(tmp_path: Path) -
     """A newer run tells more of a job: the version is compared before that is taken apart."""
     message = json.loads(job_line(replace(job(tmp_path, "open_deadly"), made_with=("99", 1)), 0))
     heard, out = queue.SimpleQueue[bytes](), io.BytesIO()
-    heard.put(line_of(message | {"job": message["job"] | {"of_tomorrow": 1}}))
+    heard.put(line_of(message | {"job": "of tomorrow"}))
     work(heard, out)
     said = json.loads(out.getvalue())
-    assert (said["event"], said["kind"]) == ("refused", "WorkerError")
-    assert f"a new process uses {__version__} (result version {RESULT_VERSION}), but the run uses 99" in said["text"]
+    error = unpacked(said["error"])
+    assert (said["event"], type(error)) == ("raised", WorkerError)
+    assert f"a new process uses {__version__} (result version {RESULT_VERSION}), but the run uses 99" in str(error)
 
 
 def test_worker_answers_in_lines_and_ends_with_its_stdin(tmp_path: Path) -> None:
@@ -306,7 +308,7 @@ def test_worker_that_is_killed_in_the_middle_of_a_line_costs_its_slide(
 ) -> None:
     """Half a message is none: the slide is tried again, and the batch doesn't end."""
     script = tmp_path / "worker"
-    ready = {"event": "ready", "device": "cpu", "precision": "float32", "batch_size": 4, "parallel": 1}
+    ready = {"event": "ready", "opened": packed(Opened(ColourPredictor.model, "cpu", "float32", 4, 1))}
     half = '{"event": "slide_finished", "rep'
     script.write_text(f"#!/bin/sh\necho '{json.dumps(ready)}'\nread job\nread slide\nprintf '{half}'\nkill -9 $$\n")
     script.chmod(0o755)

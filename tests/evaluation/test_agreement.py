@@ -81,9 +81,10 @@ def test_bland_altman_by_hand() -> None:
     """Differences 10, -10, 30, 10: bias 10, standard deviation sqrt(800/3)."""
     found = bland_altman(np.array([100.0, 200, 300, 400]), np.array([110.0, 190, 330, 410]))
     assert found is not None
-    assert found.bias_um == 10.0
-    assert found.upper_um - found.bias_um == pytest.approx(1.96 * (800 / 3) ** 0.5)
-    assert found.lower_um == pytest.approx(2 * found.bias_um - found.upper_um)
+    bias_um, lower_um, upper_um = found
+    assert bias_um == 10.0
+    assert upper_um - bias_um == pytest.approx(1.96 * (800 / 3) ** 0.5)
+    assert lower_um == pytest.approx(2 * bias_um - upper_um)
     assert bland_altman(np.array([1.0]), np.array([1.0])) is None
 
 

@@ -17,8 +17,8 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.challenge_files import write_challenge_files
 from nodescan.evaluation.compare import Comparison, compare
-from nodescan.evaluation.detections import write_challenge_files
 from nodescan.evaluation.evaluation_files import evaluation_as_json, write_evaluation
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode

@@ -12,13 +12,13 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Status
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
-from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.evaluation_files import write_evaluation
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FrocCurve, FrocMode
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.evaluation.subjects import Subject
+from nodescan.reports.detections import DetectionList
 from tests.patients.made_reports import report
 
 LINE = np.array([0.0, 1.0])

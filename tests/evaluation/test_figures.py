@@ -13,12 +13,12 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
-from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.figures import Figures, figures
 from nodescan.evaluation.froc import FrocMode, SlideHits
 from nodescan.evaluation.patient_outcomes import PatientOutcome
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.subjects import Subject
+from nodescan.reports.detections import DetectionList
 from tests.patients.made_reports import report
 
 NONE, ITC, MICRO, MACRO = Metastasis

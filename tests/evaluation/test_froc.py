@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList
 from nodescan.evaluation.froc import FALSE_POSITIVES, Froc, FrocMode, SlideHits, judge
 from nodescan.evaluation.lesions import LesionMap
+from nodescan.reports.detections import DetectionList
 
 OFFICIAL, EVERY = FrocMode.OFFICIAL, FrocMode.EVERY_SLIDE
 

@@ -15,9 +15,9 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.staging import AJCC8, StagingTable
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.patients.correction_rows import COLUMNS, Correction, read_corrections
-from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.reports.csv_report import write_detections
+from nodescan.patients.staging import Staging, stage_reports
+from nodescan.reports.detections import write_detections
 from nodescan.reports.geojson_report import write_geojson
 from nodescan.reports.json_report import report_as_json, write_json
 from nodescan.reports.report_reader import read_reports

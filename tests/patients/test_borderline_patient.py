@@ -21,7 +21,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging
+from nodescan.patients.staging import Staging
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, staged_by, write_run

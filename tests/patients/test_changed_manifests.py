@@ -12,7 +12,7 @@ from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.earlier_stages import lost_patients, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_labels
+from nodescan.patients.staging import Staging, stage_labels
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
 
 ADDED = "neg1,,1000,1000,add,2600,Dr A"

@@ -14,7 +14,7 @@ from nodescan.errors import OutputError
 from nodescan.patients import earlier_stages
 from nodescan.patients.earlier_stages import put_back, remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging
+from nodescan.patients.staging import Staging
 from nodescan.whole_files import write_beside
 from tests.patients.made_reports import report, staged_by, write_csv, write_run
 

@@ -13,10 +13,10 @@ from nodescan.domain.staging import CAMELYON17
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import corrections_file
 from nodescan.patients.patient_files import staging_as_json, write_staging
-from nodescan.patients.restage import stage_labels
+from nodescan.patients.staging import stage_labels
 from nodescan.whole_files import json_text
 from tests.patients.made_reports import write_csv
-from tests.patients.test_restage import staged
+from tests.patients.test_staging import staged
 from tests.schemas import PATIENTS, schema_of
 
 HEADER = "slide_id,patient_id,node_id,sentinel,neoadjuvant,nodes_removed,laterality"

@@ -11,7 +11,7 @@ import pytest
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging
+from nodescan.patients.staging import Staging
 from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT
 from tests.patients.made_reports import report, staged_by, write_run
 

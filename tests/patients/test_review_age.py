@@ -11,7 +11,7 @@ from nodescan.domain.staging import AJCC8
 from nodescan.manifest import read_manifest
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import stage_reports
+from nodescan.patients.staging import stage_reports
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, review_of, scanned, write_csv, write_run
 

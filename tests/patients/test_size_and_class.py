@@ -11,8 +11,8 @@ from nodescan.errors import UsageError
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import Staging, stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, review_of, staged_by, write_csv, write_run
 from tests.patients.test_review_age import reviewed_run

@@ -11,7 +11,7 @@ from nodescan.cli import main
 from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.slide_rows import ANOTHER_FILE
+from nodescan.patients.same_files import ANOTHER_FILE
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run

@@ -15,10 +15,10 @@ from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.restage import PatientResult, Staging, stage_reports
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.patients.synoptic import NOT_MEASURED, largest_words
+from nodescan.patients.staging import PatientResult, Staging, stage_reports
+from nodescan.patients.synoptic import NOT_MEASURED, patient_size_words
 from nodescan.reports.report_reader import read_reports
 from nodescan.reports.summary_page import write_summary_page
 from tests.patients.made_reports import report, review_of, staged_by, write_csv, write_run
@@ -167,7 +167,7 @@ def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
 ) -> None:
     """On a slide that it saw in part there may be a larger one of that class."""
     (patient,) = staged(tmp_path, report("m", sizes_um, status=status), f"m,,,,read,{word},R").patients
-    assert largest_words(patient.staged) == size
+    assert patient_size_words(patient.staged) == size
 
 
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_pat
     slide = report("m", (1500.0,))
     slide = replace(slide, deposits=(replace(slide.deposits[0], cut_off=True),), at_least=True)
     (patient,) = staged(tmp_path, slide, "m,,,,read,micro,R").patients
-    assert (patient.staged.words, largest_words(patient.staged)) == ("pN1mi", "at least 1.500 ± 0.004 mm")
+    assert (patient.staged.words, patient_size_words(patient.staged)) == ("pN1mi", "at least 1.500 ± 0.004 mm")
 
 
 @pytest.mark.parametrize(("word", "told"), [("negative", True), ("itc", True), ("micro", False), ("macro", False)])

@@ -11,7 +11,8 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.reports import csv_report
-from nodescan.reports.csv_report import SUMMARY_COLUMNS, SummaryTable, summary_row, write_detections
+from nodescan.reports.csv_report import SUMMARY_COLUMNS, SummaryTable, summary_row
+from nodescan.reports.detections import write_detections
 from tests.reports.factory import FOLDER, SPACING, VARIANTS
 
 

@@ -26,10 +26,10 @@ from nodescan.reports.wording import (
     cell_words,
     class_words,
     flag_title,
-    largest_words,
     left_out_words,
     percent,
     size_words,
+    slide_size_words,
     without_paths,
 )
 from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, result
@@ -192,10 +192,10 @@ def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_who
     for report, size, note in ((part, "0.64 ± 0.02 mm", ""), (cut, "2.62 ± 0.04 mm", "cut off")):
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
         assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}; as measured, larger ")
-        assert largest_words(report) == f"at least {size[:4]} mm"
+        assert slide_size_words(report) == f"at least {size[:4]} mm"
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
     assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
-    assert largest_words(whole) == "2.62 mm"
+    assert slide_size_words(whole) == "2.62 mm"
 
 
 def test_what_is_cut_off_says_so_beside_its_size() -> None:

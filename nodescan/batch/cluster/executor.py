@@ -31,7 +31,7 @@ from nodescan.batch.cluster.connection import (
 )
 from nodescan.batch.cluster.processes import ClusterJob
 from nodescan.batch.cluster.task import MACHINE_LOST, Attempt, Told, answered, open_here, scan_here, topic_of
-from nodescan.batch.executors import TRIED_ONCE_MORE, SlideExecutor
+from nodescan.batch.executors import TRIED_ONCE_MORE, ProcessExecutor
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import keep_in_log
 from nodescan.batch.worker_messages import ScanJob, show_news
@@ -75,7 +75,7 @@ def on_cluster(job: ScanJob, cluster: Cluster, viewer: Viewer) -> Iterator["Clus
             executor.stop()
 
 
-class ClusterExecutor(SlideExecutor):
+class ClusterExecutor(ProcessExecutor):
     """A thread here for each slide that the cluster has."""
 
     def __init__(self, client: distributed.Client, job: ClusterJob, cluster: Cluster, viewer: Viewer) -> None:

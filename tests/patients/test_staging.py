@@ -27,8 +27,8 @@ from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import answer, class_or_more_words
 from nodescan.patients.patient_files import staging_as_json, write_staging
-from nodescan.patients.restage import Staging, stage_labels, stage_reports
 from nodescan.patients.slide_rows import read_slide_rows
+from nodescan.patients.staging import Staging, stage_labels, stage_reports
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint

@@ -1,5 +1,6 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
+from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,17 +19,19 @@ from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
-from nodescan.patients.grouping import group, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.manifest_notes import reported_twice, same_file_notes, same_file_told, treatment_notes
-from nodescan.patients.slide_rows import (
+from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.patients.same_files import (
     ANOTHER_FILE,
-    check_names,
-    check_patients,
     check_renamed,
-    check_slides,
+    copies,
     copies_told,
-    set_apart,
+    copy_reasons,
+    of_another_file,
+    reported_twice,
+    same_file_notes,
+    same_file_told,
 )
+from nodescan.patients.slide_rows import check_names
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
@@ -109,30 +112,30 @@ def stage_reports(
     """The stage of every patient of the manifest, as reviewed, beside the software's own where there was a review.
 
     The manifest is of read_slide_rows; earlier: the corrections of stages that were made before. Raises UsageError
-    where a row names no patient, or no certain slide, and what apply_corrections does.
+    where a row, or a correction, means no certain slide, and what apply_corrections does.
     """
     if not manifest.names_patients:
         why = "staging needs to know whose slide each is"
         raise UsageError(f"{manifest.name}: no row has a patient_id, and {why}; fill in that column")
     by_slide = {report.slide_id: report for report in reports}
-    check_patients(manifest)
     rows = manifest.rows
-    check_slides(rows)
     check_names(rows, by_slide)
-    apart = set_apart(rows, by_slide)
-    copies = copies_told(rows, by_slide, apart)
-    by_slide = {slide_id: report for slide_id, report in by_slide.items() if apart.get(slide_id) != ANOTHER_FILE}
-    check_renamed(corrections, rows, by_slide)
+    another = of_another_file(rows, by_slide)
+    by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
+    copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
+    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied)
+    check_renamed(corrections, twice)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
     final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
+    of_group = _by_group(rows, table)
     results = [
-        _result(result, before if corrections else None, applied, _rows_of(result, rows), by_slide)
+        _result(result, before if corrections else None, applied, of_group[result.specimen.names], by_slide)
         for result, before in zip(final, own, strict=True)
     ]
-    twice, facts = reported_twice(rows, by_slide), [row.facts for row in rows]
+    facts = [row.facts for row in rows]
     results = [_with_notes(result, facts, twice) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
@@ -148,7 +151,7 @@ def stage_reports(
         mixed=_mixed(staged),
         older=_older(staged),
         reports=tuple(by_slide.values()),
-        copies=(*copies, *same_file_told(twice)),
+        copies=(*copies_told(copied), *same_file_told(twice)),
     )
 
 
@@ -161,12 +164,21 @@ def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
             stated=labels.stages.get(staged.specimen.patient_id),
             notes=(
                 *without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
-                *treatment_notes(staged, facts),
+                *_treatment_notes(staged, facts),
             ),
         )
         for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
     )
     return Staging(table=table, source=labels.name, patients=results)
+
+
+def _by_group(rows: Sequence[ManifestRow], table: StagingTable) -> defaultdict[tuple[str, str, str], list[ManifestRow]]:
+    """Specimen.names -> the rows of it that have a slide."""
+    groups: defaultdict[tuple[str, str, str], list[ManifestRow]] = defaultdict(list)
+    for row in rows:
+        if row.has_slide:
+            groups[group_names(row.facts, table)].append(row)
+    return groups
 
 
 def _staged(
@@ -218,8 +230,25 @@ def _result(
 
 def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str]) -> PatientResult:
     """With what other rows than the patient's own, and other reports, tell of it."""
-    told = (*same_file_notes(result.staged, twice), *treatment_notes(result.staged, facts))
+    told = (*same_file_notes(result.staged, twice), *_treatment_notes(result.staged, facts))
     return replace(result, notes=(*told, *result.notes))
+
+
+def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:
+    """That nothing is said of treatment here, but of the patient's other side or specimen; "no" is something.
+
+    facts: of all rows. A spreadsheet's cell that was joined over both sides leaves the second one's empty.
+    """
+    one = staged.specimen
+    here = [fact.neoadjuvant for fact in facts if fact.specimen == one.names]
+    elsewhere = [fact.neoadjuvant for fact in facts if fact.patient_id == one.patient_id and fact.specimen != one.names]
+    if not staged.table.with_modifiers or not one.nodes or set(here) != {None} or True not in elsewhere:
+        return ()
+    text = (
+        "According to the table, another specimen or side of this patient was removed after neoadjuvant treatment. For "
+        "this one it says nothing, so the stage has no y. Fill in neoadjuvant here, too."
+    )
+    return (Flag("neoadjuvant_not_stated", text),)
 
 
 def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
@@ -278,17 +307,4 @@ def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:
         Flag("slide_left_out", f"Slide {row.slide_id} ({row.stain}) is not H&E, so it was left to the pathologist.")
         for row in rows
         if not row.is_he
-    ]
-
-
-def _rows_of(staged: Staged, rows: Sequence[ManifestRow]) -> list[ManifestRow]:
-    """The rows of this patient's specimen and side that have a slide; by CAMELYON17's table all of the patient's."""
-    one = staged.specimen
-    return [
-        row
-        for row in rows
-        if row.has_slide
-        and row.facts.patient_id == one.patient_id
-        and one.specimen_id in ("", row.facts.specimen_id)
-        and one.laterality in ("", row.facts.laterality)
     ]

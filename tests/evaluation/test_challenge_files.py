@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nodescan.errors import UsageError
-from nodescan.evaluation.detections import DetectionList, read_detections, read_folder, write_challenge_files
+from nodescan.evaluation.challenge_files import read_folder, write_challenge_files
+from nodescan.reports.detections import DetectionList, read_detections
 
 
 def test_with_and_without_header_and_empty(tmp_path: Path) -> None:

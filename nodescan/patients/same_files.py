@@ -1,0 +1,135 @@
+"""Reports and the files that they are of: another file than the row's, one file in two nodes, or under two names."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.naming import few
+from nodescan.domain.patient import Staged
+from nodescan.manifest import ManifestRow
+from nodescan.patients.correction_rows import Correction
+from nodescan.reports.report_reader import StoredReport
+from nodescan.slides.files import fingerprint_here
+
+ANOTHER_FILE = "the report of that name is of another file: scan this one"
+
+_NAMED = 5
+"""So many names stand in a note."""
+
+
+def of_another_file(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> set[str]:
+    """Slides whose file is there, and isn't the one that was reported: names such as 1.svs recur."""
+    return {row.slide_id for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
+
+
+def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
+    if row.path is None or report is None or not report.fingerprint:
+        return False
+    return fingerprint_here(row.path) not in (None, report.fingerprint)
+
+
+def copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> list[list[ManifestRow]]:
+    """Rows of several nodes whose reports are of copies of one file. reports: by slide, of the rows' own files."""
+    alike: dict[tuple[str, float], list[ManifestRow]] = {}
+    for row in rows:
+        report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
+        if report is not None and report.fingerprint and report.tissue_area_mm2:
+            alike.setdefault((report.fingerprint, report.tissue_area_mm2), []).append(row)
+    return [group for group in alike.values() if len(set(map(_node, group))) > 1]
+
+
+def copy_reasons(copied: Iterable[Sequence[ManifestRow]]) -> dict[str, str]:
+    """Slide -> why its report may not count. copied: of copies()."""
+    reasons: dict[str, str] = {}
+    for group in copied:
+        for row in group:
+            others = (other for other in group if _node(other) != _node(row))
+            reasons[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
+    return reasons
+
+
+def copies_told(copied: Iterable[Sequence[ManifestRow]]) -> tuple[str, ...]:
+    """Which slides of several patients are copies of one file: for a terminal alone, where their names may meet.
+
+    copied: of copies().
+    """
+    return tuple(
+        f"copies of one file: {'; '.join(map(_whose, group))}"
+        for group in copied
+        if len({row.facts.patient_id for row in group}) > 1
+    )
+
+
+def _node(row: ManifestRow) -> tuple[str, ...]:
+    facts = row.facts
+    return (*facts.specimen, facts.node_id or f"\0{row.slide_id}")
+
+
+def _copy_words(row: ManifestRow, other: ManifestRow) -> str:
+    """A patient's page may be handed on alone, so it names nobody else: `copies_told` does."""
+    whose = _whose(other) if other.facts.patient_id == row.facts.patient_id else "another patient's slide"
+    return (
+        f"its file is a copy of that of {whose}, so one of the two is "
+        "the wrong file: put the right one there and run it"
+    )
+
+
+def _whose(row: ManifestRow) -> str:
+    node = f"node {row.facts.node_id} of " if row.facts.node_id else ""
+    return f"slide {row.slide_id}, {node}patient {row.facts.patient_id}"
+
+
+def reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> Mapping[str, Sequence[str]]:
+    """The slides that rows list, sorted -> the names of reports of the same file that none does.
+
+    It may be another patient's of an earlier manifest, so that one file counts for two. But a slide that was renamed
+    leaves its old report there, too, so nothing is refused.
+    """
+    listed = {row.slide_id for row in rows if row.has_slide}
+    unlisted: dict[str, list[str]] = {}
+    for slide_id in sorted(reports.keys() - listed):
+        unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
+    prints = {slide_id: reports[slide_id].fingerprint for slide_id in sorted(listed & reports.keys())}
+    return {slide_id: unlisted[of] for slide_id, of in prints.items() if of and of in unlisted}
+
+
+def same_file_told(twice: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names that `same_file_notes` keeps from pages, which may be handed on alone: for the terminal.
+
+    twice: of reported_twice.
+    """
+    return tuple(
+        f"one file under several names: the file of slide {slide_id} was also reported as {few(names, _NAMED)}"
+        for slide_id, names in twice.items()
+    )
+
+
+def same_file_notes(staged: Staged, twice: Container[str]) -> tuple[Flag, ...]:
+    """Slides of a patient of which the folder holds a second report, by a name that no row lists.
+
+    twice: of reported_twice.
+    """
+    return tuple(
+        Flag(
+            "same_file_unlisted",
+            f"Slide {section.slide_id}: the folder also holds a report of the same file under a name that this "
+            "manifest doesn't list. If that name is another patient's slide, one of the two is the wrong file. If this "
+            "slide was renamed, move the old report out of the folder.",
+        )
+        for section in staged.specimen.sections
+        if section.slide_id in twice
+    )
+
+
+def check_renamed(corrections: Sequence[Correction], twice: Mapping[str, Sequence[str]]) -> None:
+    """Raise UsageError where a correction names a slide that no row lists, by the report of a file that one does.
+
+    So it is where another slide of its name joined the manifest: both are called otherwise then, and the correction
+    would change an old report that nobody is staged by. twice: of reported_twice.
+    """
+    for correction in corrections:
+        now = next((slide_id for slide_id, names in twice.items() if correction.slide_id in names), None)
+        if now is not None:
+            raise correction.where.error(
+                f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now!r} there: "
+                "write that name instead, and make sure that it means the same deposit"
+            )
