@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.staging import Staging
@@ -64,7 +64,7 @@ def test_a_class_that_no_size_tells_is_the_readers(
 def test_a_micrometastasis_by_the_readers_word_is_the_readers(tmp_path: Path) -> None:
     """Of a deposit up to 0.2 mm; but not where another node's deposit is one by its size, or by counted cells."""
     small = report("a", (150.0,))
-    counted = replace(small.deposits[0], cells=400, cells_uncertainty=50, metastasis=Metastasis.MICRO)
+    counted = replace(small.deposits[0], cells=CellCount(400, 50), metastasis=Metastasis.MICRO)
     by_cells = replace(
         report("b", (150.0,), flags=(Flag("cell_count_decides", "400 cells."),)),
         deposits=(counted,),
