@@ -15,11 +15,11 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, SlideError, TooLargeError, UnmeasurableError
-from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.imaging.unscanned import beside_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.machine import free_memory_bytes
+from nodescan.reading_in_parts import read_in_parts
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
