@@ -11,6 +11,7 @@ from pathlib import Path
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.naming import how_many
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
+from nodescan.stain_names import names_he
 
 COLUMNS = (
     "path",
@@ -27,26 +28,6 @@ COLUMNS = (
     "stain",
     "mpp",
 )
-
-_HE = ("he", "hes")
-"""Haematoxylin and eosin, with saffron too: what the software reads."""
-
-_HE_LETTERS = (("h(?:ae|e|a)matox[yi]lin(?:[ae](?!osin))?", "h"), ("eosin[ae]?", "e"), ("saff?r[ao]n", "s"))
-
-_BESIDE = re.compile("and|und|et|y|stain(?:ed|ing)?|slide|section|levels?|l|(?:re)?cut|deeper|initial")
-"""Words that may stand in its name: "and", and which of several slides it is."""
-
-_OTHER_STAIN = re.compile(
-    "(?:ihc|ihk|if|dab|aec|dapi|d?dish|[cs]?ish|fish|marker|osna|special|unstained|blank"
-    "|p?ck|panck|ae|cam|mnf|oscar|lu|be|ber|epcam|moc|er|pr|pgr|ar|her|ki|mib|gata|trps|mammaglobin|gcdfp|e?cadherin"
-    "|catenin|ema|cea|muc|actin|sma|desmin|calponin|vimentin|cd|p|s|d|sox|hmb|melana?|mart|ttf|pax|synaptophysin"
-    "|chromogranin|podoplanin|pdl?|egfr"
-    "|pasd?|dpas|abpas|alcian|giemsa|gram|masson|trichrome|gieson|evg|elastica?|reticulin|silver|gomori|gms|grocott|hps"
-    "|congo|iron|prussian|perls|ziehl|afb|toluidine|methylene|papanicolaou|pap|mgg|wright|feulgen|phloxine)[0-9]*"
-    "|immun.*|fluor.*|.*keratin.*"
-)
-"""Stains, antibodies and methods that are for the pathologist alone. What is neither is an error: taken for another
-stain, an H&E spelt in a new way would drop its slide from the stage."""
 
 _LEADING_ZEROS = re.compile(r"(?<![0-9.])0+(?=[0-9])")
 
@@ -112,7 +93,7 @@ class ManifestRow:
 
     @property
     def is_he(self) -> bool:
-        return not self.stain or _is_he(self.stain) is True
+        return not self.stain or names_he(self.stain) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +203,7 @@ def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
     if mpp is not None and not FINEST_UM <= mpp <= COARSEST_UM:
         raise row.error(f"mpp is {mpp:g}; write um per pixel at level 0, from {FINEST_UM} to {COARSEST_UM}")
     stain = row.text("stain")
-    if stain and _is_he(stain) is None:
+    if stain and names_he(stain) is None:
         raise row.error(
             f"stain is {stain!r}, which is not known; write H&E, or IHC for what the pathologist alone reads"
         )
@@ -246,18 +227,6 @@ def _path(row: CsvRow, folder: Path) -> Path | None:
             "set a UTF-8 locale, such as LC_ALL=C.UTF-8"
         ) from None
     return folder / text if text else None
-
-
-def _is_he(stain: str) -> bool | None:
-    """Whether a cell names haematoxylin and eosin, or another stain; None where it names neither, or both."""
-    plain = unicodedata.normalize("NFKD", stain).encode("ascii", "ignore").decode().casefold()
-    for name, letter in _HE_LETTERS:
-        plain = re.sub(name, letter, plain)
-    words = re.findall("[a-z0-9]+", plain)
-    others = [word for word in words if word != "s" and _OTHER_STAIN.fullmatch(word)]
-    names = [word.rstrip("0123456789") for word in words if word not in others]
-    is_he = "".join(name for name in names if not _BESIDE.fullmatch(name)) in _HE
-    return None if is_he == bool(others) else is_he
 
 
 def _check_all_or_none(facts: Iterable[tuple[tuple[str, ...], NodeFacts]], column: str, result: str) -> None:

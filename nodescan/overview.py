@@ -15,11 +15,11 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError, SlideError, TooLargeError, UnmeasurableError
-from nodescan.examination.damaged_tiles import read_in_parts
 from nodescan.imaging.tissue import find_tissue
 from nodescan.imaging.unscanned import beside_tissue
 from nodescan.interfaces import OpenSlideFile, Progress, Slide
 from nodescan.machine import free_memory_bytes
+from nodescan.reading_in_parts import read_in_parts
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
@@ -82,7 +82,7 @@ def view_whole(
     """
     spacing = slide.frame_spacing(settings.finest_um, settings.coarsest_um)
     width, height = slide.frame_size(spacing)
-    _check_memory(slide.ref, (width, height), spacing)
+    _check_memory(slide, spacing, needed_bytes=overview_bytes(slide, settings))
     picture = Picture(np.full((height, width, 3), 255, dtype=np.uint8), 0.0, 0.0, spacing)
     view = _View(slide, picture, progress, analysed_um)
     for top in range(0, height, _BLOCK_PX):
@@ -100,14 +100,14 @@ def overview_bytes(slide: Slide, settings: OverviewSettings) -> int:
     return width * height * _BYTES_A_PIXEL
 
 
-def _check_memory(ref: SlideRef, size_px: tuple[int, int], spacing: Spacing) -> None:
-    needed, free = size_px[0] * size_px[1] * _BYTES_A_PIXEL, free_memory_bytes()
-    if free is not None and needed > free:
-        side_mm = (f"{side * um / 1000:.0f}" for side, um in zip(size_px, (spacing.x, spacing.y), strict=True))
+def _check_memory(slide: Slide, spacing: Spacing, *, needed_bytes: int) -> None:
+    free = free_memory_bytes()
+    if free is not None and needed_bytes > free:
+        sides = zip(slide.frame_size(spacing), (spacing.x, spacing.y), strict=True)
+        side_mm = " x ".join(f"{side * um / 1000:.0f}" for side, um in sides)
         raise TooLargeError(
-            ref.path.name,
-            f"a slide of {' x '.join(side_mm)} mm takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are "
-            "free",
+            slide.ref.path.name,
+            f"a slide of {side_mm} mm takes {needed_bytes / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free",
             "use fewer --slots, end other programs, or run it on a machine with more memory",
         )
 

@@ -605,7 +605,7 @@ def test_bench_says_what_it_reckoned_and_how_fast_a_whole_slide_is(
     """A product in eight bits isn't measured; from file to report is slower than the network's pass."""
     measured = speed.Speed(
         "cpu", "int8", "int8", "tiff", 9, 0.33, 100.0, 5.0, 4.0, 0.36, 0.8333, 0.91, 0.05,
-        limits=speed.Limits(100.0, 400.0, "4 x float32"), file_to_report_mpx_s=3.14,
+        limits=speed.Arithmetic(100.0, 400.0, "4 x float32"), file_to_report_mpx_s=3.14,
     )  # fmt: skip
     monkeypatch.setattr(speed, "measure_speed", lambda slide, *, model, device, progress: measured)
     assert main(["bench"]) == 0

@@ -39,7 +39,7 @@ _ROUNDS, _MOST_WARM_UPS, _ENOUGH_BATCHES = 3, 6, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Arithmetic:
     """What the network asks for, and what the machine does at best: 1e9 operations for each megapixel, and a second.
 
     reckoned: how the second follows from what was measured, "" where it was measured itself.
@@ -76,7 +76,7 @@ class Speed:
     efficiency: float
     first_pass_efficiency: float
     guard_s: float
-    limits: Limits | None = None
+    limits: Arithmetic | None = None
     command: ScanRun | None = None
     file_to_report_mpx_s: float | None = None
 
@@ -125,7 +125,7 @@ def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, pro
     seconds = command.slides[0].seconds
     return replace(
         speed,
-        limits=Limits(needed, best, reckoned),
+        limits=Arithmetic(needed, best, reckoned),
         command=command,
         file_to_report_mpx_s=speed.tissue_megapixels / seconds,
     )

@@ -6,7 +6,7 @@ from typing import Protocol
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.section import Section, with_largest
-from nodescan.domain.staging import Foci, NodeCounts, StageRule, StagingTable, count_nodes
+from nodescan.domain.staging import FociCounts, NodeCounts, StageRule, StagingTable, count_nodes
 from nodescan.domain.units import Micrometers
 
 UNDETERMINED = "cannot be determined"
@@ -80,10 +80,10 @@ class Node(_Evidence):
         return self.n_nodes - (self.n_shown if all(section.complete for section in self.sections) else 0)
 
     @property
-    def foci(self) -> Foci | None:
+    def foci(self) -> FociCounts | None:
         """On all its sections, None where they weren't counted on each."""
         counted = [section.foci for section in self.sections if section.foci is not None]
-        return sum(counted, Foci()) if len(counted) == len(self.sections) else None
+        return sum(counted, FociCounts()) if len(counted) == len(self.sections) else None
 
     @property
     def classes(self) -> tuple[Metastasis, ...]:
@@ -132,7 +132,7 @@ class Node(_Evidence):
         """No more of its nodes are positive, with each size anywhere within its uncertainty."""
         return self._counts(self.classes[-1], self.foci).positive.highest
 
-    def _counts(self, largest: Metastasis, foci: Foci | None) -> NodeCounts:
+    def _counts(self, largest: Metastasis, foci: FociCounts | None) -> NodeCounts:
         whole = self.complete and not any(section.may_rise for section in self.sections)
         return count_nodes(largest, nodes=self.n_nodes, complete=whole, foci=foci, certain=self.certain_class)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
-from nodescan.domain.staging import Foci
+from nodescan.domain.staging import FociCounts
 from nodescan.domain.units import Micrometers
 
 
@@ -47,7 +47,7 @@ class Section:
     status: Status
     metastasis: Metastasis | None
     largest_um: Micrometers | None = None
-    foci: Foci | None = None
+    foci: FociCounts | None = None
     nodes_on_slide: int = 1
     reason: str = ""
     doubts: tuple[Flag, ...] = ()

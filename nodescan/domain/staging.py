@@ -119,7 +119,7 @@ class NodeCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Foci:
+class FociCounts:
     """How many foci of each class a slide shows; to_micro, to_macro: how many more of them may be of that class."""
 
     itc: int = 0
@@ -133,16 +133,16 @@ class Foci:
         return self.itc + self.micro + self.macro
 
     @property
-    def as_measured(self) -> "Foci":
+    def as_measured(self) -> "FociCounts":
         """Each of the class that its size has, whatever the uncertainty."""
         return replace(self, to_micro=0, to_macro=0)
 
-    def __add__(self, other: "Foci") -> "Foci":
-        return Foci(*map(add, astuple(self), astuple(other)))
+    def __add__(self, other: "FociCounts") -> "FociCounts":
+        return FociCounts(*map(add, astuple(self), astuple(other)))
 
 
 def count_nodes(
-    largest: Metastasis, *, nodes: int, complete: bool, foci: Foci | None, certain: Metastasis | None = None
+    largest: Metastasis, *, nodes: int, complete: bool, foci: FociCounts | None, certain: Metastasis | None = None
 ) -> NodeCounts:
     """What `nodes` nodes that share their slides can be, when the largest deposit seen on them is `largest`.
 
@@ -172,9 +172,9 @@ def count_nodes(
     )
 
 
-def _most_foci(largest: Metastasis, nodes: int) -> Foci:
+def _most_foci(largest: Metastasis, nodes: int) -> FociCounts:
     """As many foci of each class up to the largest as could matter."""
-    return Foci(
+    return FociCounts(
         itc=nodes if largest >= Metastasis.ITC else 0,
         micro=nodes if largest >= Metastasis.MICRO else 0,
         macro=nodes if largest is Metastasis.MACRO else 0,

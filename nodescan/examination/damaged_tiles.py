@@ -1,7 +1,5 @@
-"""What can't be read whole is read in parts: what is left of a tile then, and which cells saw the damage."""
+"""Tiles that can't be read whole: what of them can be read in parts, and which cells see the damage."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +8,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox, TileGeometry
 from nodescan.domain.units import Spacing
-from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
+from nodescan.reading_in_parts import read_in_parts
 
 _PART_PX = 64
 """Damage is told in squares of so many pixels. Few files have smaller tiles, and each read that fails has its price."""
@@ -54,31 +52,3 @@ def read_damaged(slide: Slide, box: PixelBox, spacing: Spacing) -> DamagedTile:
         else:
             pixels[part.within(box)] = seen
     return DamagedTile(pixels, damaged)
-
-
-def read_in_parts(
-    slide: Slide, box: PixelBox, spacing: Spacing, *, smallest_px: int, worth_it: Callable[[], bool]
-) -> Iterator[tuple[PixelBox, NDArray[np.uint8] | None]]:
-    """The parts of a box of the frame with their pixels, uint8 (height, width, 3) RGB at `spacing`; None for those of
-    smallest_px or less that can't be read.
-
-    worth_it: asked after each read that failed, whether to go on narrowing down what can't be read.
-    """
-    pixels = None
-    with suppress(RegionUnreadableError):
-        pixels = slide.read(box, spacing)
-    if pixels is not None or not worth_it() or max(box.width, box.height) <= smallest_px:
-        yield box, pixels
-        return
-    for part in _quarters(box, smallest_px):
-        yield from read_in_parts(slide, part, spacing, smallest_px=smallest_px, worth_it=worth_it)
-
-
-def _quarters(box: PixelBox, smallest_px: int) -> Iterator[PixelBox]:
-    """The box in parts of half its longer side, rounded up to the smallest part times a power of two."""
-    side = smallest_px
-    while 2 * side < max(box.width, box.height):
-        side *= 2
-    for top in range(box.top, box.bottom, side):
-        for left in range(box.left, box.right, side):
-            yield PixelBox(left, top, min(side, box.right - left), min(side, box.bottom - top))

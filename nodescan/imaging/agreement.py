@@ -12,8 +12,9 @@ from nodescan.domain.maps import CodedBytes, Picture, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.components import components
 from nodescan.imaging.coverage import coverage
+from nodescan.imaging.density import white_in
 from nodescan.imaging.morphology import large
-from nodescan.imaging.paleness import PaleSettings, white_in
+from nodescan.imaging.paleness import PaleSettings
 
 _STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
 """A cell with at least the first two of its pixels stained and dark is tissue: their mean is too dark for glass at any

@@ -5,8 +5,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.domain.maps import Glass
+
 DENSEST = 2.4
 """The optical density of level 1 of 255."""
+
+WHITE_LEVEL = 245.0
+"""Density is taken over this level where a slide shows no glass, or lighter glass."""
+
+
+def white_in(channel: int, glass: Glass) -> float:
+    """The grey level of a channel (0 red, 1 green, 2 blue) over which a slide's density is taken."""
+    return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[channel])
 
 
 def optical_density(channels: Iterable[NDArray[np.uint8]], glass: Sequence[float]) -> NDArray[np.float32]:

@@ -8,13 +8,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Limits, Spacing, check_limits
-from nodescan.imaging.density import DENSEST
-from nodescan.imaging.squares import Squares, share_of_cells
-
-WHITE_LEVEL = 245.0
-"""Density is taken over this level where a slide shows no glass, or lighter glass."""
-
-_STEP_PX = 2  # every second pixel is counted: nuclei are several wide
+from nodescan.imaging.density import DENSEST, white_in
+from nodescan.imaging.squares import Squares, share_of_cells, step_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +47,6 @@ def stain_shares(core: NDArray[np.uint8], stride_px: int, settings: PaleSettings
     cells = len(core) // stride_px
     densities = (settings.stained_density, settings.dark_density)
     return np.stack([share_of_cells(green <= white * 10**-density, cells) for density in densities], axis=-1)
-
-
-def white_in(channel: int, glass: Glass) -> float:
-    """The grey level of a channel (0 red, 1 green, 2 blue) over which a slide's density is taken."""
-    return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[channel])
-
-
-def step_px(stride_px: int) -> int:
-    """Of a cell's pixels every second one is counted, each way, where its side is even; else all."""
-    return _STEP_PX if stride_px % _STEP_PX == 0 else 1
 
 
 def pale_cells(

@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Limits, Spacing, check_limits
-from nodescan.imaging.paleness import WHITE_LEVEL, step_px
-from nodescan.imaging.squares import Squares, share_of_cells
+from nodescan.imaging.density import white_in
+from nodescan.imaging.squares import Squares, share_of_cells, step_px
 
 _EVERY_PX = 4  # so many pixels lie between those that are compared: a stuck line is as much alike far off
 _BESIDE = np.ones((3, 3), np.bool_)
@@ -71,7 +71,7 @@ def light_share(core: NDArray[np.uint8], stride_px: int, settings: FaultSettings
     step = step_px(stride_px)
     seen = core[::step, ::step]
     lightest = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
-    white = WHITE_LEVEL if glass is None else min(WHITE_LEVEL, max(glass))
+    white = max(white_in(channel, glass) for channel in range(3))
     return share_of_cells(lightest > settings.light_level * white, len(core) // stride_px)
 
 

@@ -14,6 +14,13 @@ SMALLEST_SQUARE_MM2 = 0.054
 """A single square of 250 um, whose side is an odd number of cells, is 0.055 to 0.07 mm2: at the spacings that the
 released model takes, 15 cells of 15.63 to 16 um or 17 of 14.4 to 15.62."""
 
+_STEP_PX = 2  # every second pixel is counted: nuclei are several wide
+
+
+def step_px(stride_px: int) -> int:
+    """Of a cell's pixels every second one is counted, each way, where its side is even; else all."""
+    return _STEP_PX if stride_px % _STEP_PX == 0 else 1
+
 
 def share_of_cells(there: NDArray[np.bool_], cells: int) -> NDArray[np.float16]:
     """float16 (cells, cells) in [0, 1]: how much of each cell is `there`, bool (side, side)."""

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from nodescan.domain.maps import Glass
 from nodescan.domain.units import Spacing
-from nodescan.imaging.paleness import step_px, white_in
-from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, Squares, share_of_cells
+from nodescan.imaging.density import white_in
+from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, Squares, share_of_cells, step_px
 
 _RED, _BLUE = 0, 2
 """Channels that tell. Eosin and haematoxylin take up green most: of real squares some hold next to no light of it."""

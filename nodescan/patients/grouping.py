@@ -13,7 +13,7 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
+from nodescan.domain.staging import CAMELYON17, FociCounts, StagingTable
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
 from nodescan.labels import LabelTable
@@ -107,7 +107,7 @@ def _decisive(report: StoredReport) -> str:
     return named if report.info is None else f"{named}: {place(first.centre_um, report)}"
 
 
-def _foci(report: StoredReport) -> Foci | None:
+def _foci(report: StoredReport) -> FociCounts | None:
     """The slide's foci by class, None where foci alone don't say how many nodes are positive.
 
     So it is where no focus has the slide's class, where a reader read what the software did not find, and where a
@@ -122,7 +122,7 @@ def _foci(report: StoredReport) -> Foci | None:
         return None
     measured = Counter(deposit.metastasis for deposit in report.deposits)
     highest = [(deposit.metastasis, _highest(deposit)) for deposit in report.deposits]
-    return Foci(
+    return FociCounts(
         measured[Metastasis.ITC],
         measured[Metastasis.MICRO],
         measured[Metastasis.MACRO],

@@ -18,7 +18,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
-from nodescan.phantoms.pyramid import TILE_PX, Level, software_of, tiles_of, write_pyramid
+from nodescan.phantoms.pyramid import TILE_PX, PyramidLevel, software_of, tiles_of, write_pyramid
 from nodescan.whole_files import text_bytes, write_beside, written_beside
 
 TRUTH_ENDING = ".truth.json"
@@ -109,7 +109,7 @@ def is_phantom(path: Path) -> bool:
     return software_of(path) == _SOFTWARE
 
 
-def _levels(canvas: PhantomCanvas) -> Iterator[Level]:
+def _levels(canvas: PhantomCanvas) -> Iterator[PyramidLevel]:
     """Level 0 strip by strip, each next level from the means of 2 x 2 pixels of the one before."""
     sizes = [(canvas.height_px, canvas.width_px)]
     while max(sizes[-1]) > 2 * TILE_PX and len(sizes) < 9:
@@ -117,7 +117,7 @@ def _levels(canvas: PhantomCanvas) -> Iterator[Level]:
     half = np.empty((*sizes[min(1, len(sizes) - 1)], 3), dtype=np.uint8)
     for level, size in enumerate(sizes):
         tiles = _level_0(canvas, half, reduce=len(sizes) > 1) if level == 0 else tiles_of(half)
-        yield Level(tiles, size, canvas.plan.spacing_um * 2**level)
+        yield PyramidLevel(tiles, size, canvas.plan.spacing_um * 2**level)
         if 0 < level < len(sizes) - 1:
             half = _halved(half)
 

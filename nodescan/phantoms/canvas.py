@@ -10,10 +10,11 @@ from PIL import Image
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.errors import UsageError
+from nodescan.phantoms.look import Look
 from nodescan.phantoms.node import plan_node, scene_of
 from nodescan.phantoms.outlines import Shape
 from nodescan.phantoms.pyramid import TILE_PX
-from nodescan.phantoms.texture import Look, draw, scan_noise
+from nodescan.phantoms.texture import draw, scan_noise
 from nodescan.phantoms.tiles import COARSEST_DRAWN_UM, block_mean
 
 SMALLEST_DIAMETERS_UM = {Shape.ROUND: 40.0, Shape.PAIR: 40.0, Shape.ELONGATED: 100.0, Shape.CRESCENT: 150.0}

@@ -13,7 +13,7 @@ TILE_PX = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class PyramidLevel:
     """tiles: row by row, uint8 (TILE_PX, TILE_PX, 3), made as they are written; shape: height and width in px."""
 
     tiles: Iterator[NDArray[np.uint8]]
@@ -21,7 +21,7 @@ class Level:
     spacing_um: float
 
 
-def write_pyramid(path: Path, levels: Iterable[Level], *, quality: int, software: str | None = None) -> None:
+def write_pyramid(path: Path, levels: Iterable[PyramidLevel], *, quality: int, software: str | None = None) -> None:
     """A BigTIFF of JPEG tiles, the finest level first; each is asked for when the one before is written."""
     with tifffile.TiffWriter(path, bigtiff=True) as out:
         for number, level in enumerate(levels):

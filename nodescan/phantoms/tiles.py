@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from nodescan.phantoms.look import Look
 from nodescan.phantoms.stamps import ANGLES, margin_px, textures_of
-from nodescan.phantoms.texture import Look, Region, Scene, draw
+from nodescan.phantoms.texture import Region, Scene, draw
 
 COARSEST_DRAWN_UM = 0.5
 """Texture is drawn at this spacing or finer: a lymphocyte is then 14 px wide and its chromatin still shows."""

@@ -24,7 +24,7 @@ from nodescan.slides.dicom_elements import (
     text,
 )
 from nodescan.slides.dicom_series import series_levels
-from nodescan.slides.jpeg_tiles import BadTileError, frame_of
+from nodescan.slides.jpeg_tiles import BadTileError, header_of
 from nodescan.slides.tile_tables import TileTable
 
 _JPEG, _JPEG_2000 = "1.2.840.10008.1.2.4.50", ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -127,7 +127,7 @@ def _is_checkable(file: Path, frames: _Frames) -> bool:
         for start in frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist():
             stream.seek(start + _ITEM_HEAD_BYTES)
             try:
-                return frame_of(stream.read(_HEADER_BYTES)).checkable
+                return header_of(stream.read(_HEADER_BYTES)).checkable
             except BadTileError:
                 continue
     return True

@@ -57,7 +57,7 @@ class BadTileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class JpegHeader:
     """What a tile's header says. sampling: (across, down) of each component."""
 
     width_px: int
@@ -81,11 +81,11 @@ def shared_tables(tables: bytes) -> bytes:
     return b"".join(segment for marker, segment in _segments(tables) if marker in (_QUANTISATION, _HUFFMAN))
 
 
-def frame_of(tile: bytes) -> Frame:
+def header_of(tile: bytes) -> JpegHeader:
     """The tile's header; the tile may be cut off after it. Raises BadTileError."""
     for marker, segment in _segments(tile):
         if marker in _FRAMES:
-            return _frame(segment)
+            return _header(segment)
     raise BadTileError("its JPEG has no frame that can be read")
 
 
@@ -110,8 +110,8 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
     height) that the tile must have. Raises BadTileError, also where libjpeg only warns: a decoder that goes on after
     a warning makes pixels up; and MemoryError.
     """
-    frames, whole = _put_together(tile, tables, ycbcr=ycbcr, size_px=size_px)
-    if not all(frame.plain for frame in frames):
+    headers, whole = _put_together(tile, tables, ycbcr=ycbcr, size_px=size_px)
+    if not all(header.plain for header in headers):
         raise BadTileError("a tile of another depth, number of channels or subsampling")
     pixels = _decoded(whole, "RGB")
     pixels.setflags(write=False)
@@ -141,19 +141,19 @@ def _decoded(jpeg: bytes, colours: str, **smaller: float) -> NDArray[np.uint8]:
 
 def _put_together(
     tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, int]
-) -> tuple[tuple[Frame, ...], bytes]:
+) -> tuple[tuple[JpegHeader, ...], bytes]:
     """The tile's headers, and a JPEG of its own with the shared tables. Raises BadTileError."""
     segments = [(marker, segment) for marker, segment in _segments(tile) if marker in _KEPT]
-    frames = tuple(_frame(segment) for marker, segment in segments if marker in _FRAMES)
-    for frame in frames:
-        if (frame.width_px, frame.height_px) != size_px:  # asked before a damaged size costs memory
-            raise BadTileError(f"a tile of {frame.width_px} x {frame.height_px} px, not {size_px[0]} x {size_px[1]}")
+    headers = tuple(_header(segment) for marker, segment in segments if marker in _FRAMES)
+    for header in headers:
+        if (header.width_px, header.height_px) != size_px:  # asked before a damaged size costs memory
+            raise BadTileError(f"a tile of {header.width_px} x {header.height_px} px, not {size_px[0]} x {size_px[1]}")
     if not segments or segments[-1][0] != _SCAN:
         raise BadTileError("its JPEG ends within the header")
     whole = b"".join([b"\xff\xd8", _ADOBE[ycbcr], tables, *(segment for _, segment in segments)])
     if bytes(_LOST_BYTES) in segments[-1][1] and _zeros_are_details(whole):
         raise BadTileError("a part of its JPEG was lost")
-    return frames, whole
+    return headers, whole
 
 
 def _zeros_are_details(jpeg: bytes) -> bool:
@@ -205,10 +205,10 @@ def _first_table(segment: bytes) -> tuple[int, ...]:
     return ()
 
 
-def _frame(segment: bytes) -> Frame:
+def _header(segment: bytes) -> JpegHeader:
     try:
         bits, height, width, components = struct.unpack_from(">BHHB", segment, 4)
         pairs = [segment[11 + 3 * index] for index in range(components)]
     except (struct.error, IndexError):
         raise BadTileError("its JPEG header is damaged") from None
-    return Frame(width, height, bits, tuple((pair >> 4, pair & 15) for pair in pairs))
+    return JpegHeader(width, height, bits, tuple((pair >> 4, pair & 15) for pair in pairs))

@@ -10,7 +10,7 @@ from nodescan.errors import NotASlideError
 from nodescan.ome_xml import has_pixels_elsewhere, scans_px
 from nodescan.slides.conversion import alone, apart, tiled_copy
 from nodescan.slides.stored import StoredSlide, listed
-from nodescan.slides.tiff_pictures import Picture, pictures
+from nodescan.slides.tiff_pictures import TiffPicture, pictures
 
 _FULL_SIZE = 0.75
 """Share of a slide's sides that only its finest level exceeds in both: no other level, and no picture of a label."""
@@ -67,7 +67,7 @@ def scan_page(path: Path) -> int:
     return whole.page
 
 
-def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
+def _check_others(path: Path, whole: TiffPicture, found: Sequence[TiffPicture]) -> None:
     """Raises NotASlideError where an image beside the whole is another scan, or the file tells of one it doesn't hold.
 
     found: all pictures of the file.
@@ -93,7 +93,7 @@ def _check_others(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
         raise NotASlideError(path.name, reason, remedy)
 
 
-def _check_masks(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
+def _check_masks(path: Path, whole: TiffPicture, found: Sequence[TiffPicture]) -> None:
     """Raises NotASlideError where a mask is as large as the whole, or reduced: OpenSlide takes that for a level."""
     masks = [picture for picture in found if picture.mask and picture.tiled]
     if any(mask.reduced or _is_large(mask, whole) for mask in masks):
@@ -101,7 +101,7 @@ def _check_masks(path: Path, whole: Picture, found: Sequence[Picture]) -> None:
         raise NotASlideError(path.name, reason, f"keep the picture alone: {tiled_copy(path, whole.page)}")
 
 
-def _is_large(other: Picture, whole: Picture) -> bool:
+def _is_large(other: TiffPicture, whole: TiffPicture) -> bool:
     return all(_FULL_SIZE * a < b for a, b in zip(whole.size_px, other.size_px, strict=True))
 
 

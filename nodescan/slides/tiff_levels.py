@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, deflate_check, jpeg_check
 from nodescan.slides.compression import coarseness
-from nodescan.slides.jpeg_tiles import BadTileError, frame_of, luma_steps, shared_tables
+from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 from nodescan.slides.tiff_pictures import is_reduced
@@ -191,9 +191,9 @@ def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets:
         tables = _tables(stream, directory)
     except DeclinedError:
         return NOTHING_TOLD
-    header = _header_of_sample(stream, table, offsets)
+    start = _start_of_sample(stream, table, offsets)
     size_px = (table.tile_width_px, table.tile_height_px)
-    return jpeg_check(tables, size_px) if header is None or frame_of(header).checkable else NOTHING_TOLD
+    return jpeg_check(tables, size_px) if start is None or header_of(start).checkable else NOTHING_TOLD
 
 
 def _tile_bytes(stream: BinaryIO, directory: Directory, table: TileTable) -> int:
@@ -212,14 +212,14 @@ def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
             raise DeclinedError("another number of tiles than its size needs")
     tables = _tables(stream, directory)
     offsets = directory.numbers(stream, Tag.TILE_OFFSETS)
-    header = _header_of_sample(stream, table, offsets)
-    if header is None:
+    start = _start_of_sample(stream, table, offsets)
+    if start is None:
         raise DeclinedError("no tile with a JPEG's header")
-    if not frame_of(header).plain:
+    if not header_of(start).plain:
         raise DeclinedError("a JPEG of another depth, number of channels or subsampling")
     coarse: float | None = None
     with suppress(BadTileError):  # behind its frame
-        coarse = coarseness(luma_steps(header, tables))
+        coarse = coarseness(luma_steps(start, tables))
     return TiledLevel(table, offsets, tables, ycbcr, coarse)
 
 
@@ -251,16 +251,16 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
     return photometric == _YCBCR
 
 
-def _header_of_sample(stream: BinaryIO, table: TileTable, offsets: NDArray[np.uint64]) -> bytes | None:
-    """One JPEG tile's, whose coding tells of all; one that is damaged tells nothing, and is asked for in its own time.
+def _start_of_sample(stream: BinaryIO, table: TileTable, offsets: NDArray[np.uint64]) -> bytes | None:
+    """The first bytes of one JPEG tile, whose header tells of all. A damaged tile tells nothing: it is asked for later.
 
-    None where no tile of a sample has a frame that can be read.
+    None where no tile of a sample has a header that can be read.
     """
     end = stream.seek(0, 2)
     for tile in table.sample():
         stream.seek(min(int(offsets[tile]), end))
-        header = stream.read(min(int(table.lengths[tile]), _HEADER_BYTES))
+        start = stream.read(min(int(table.lengths[tile]), _HEADER_BYTES))
         with suppress(BadTileError):
-            frame_of(header)
-            return header
+            header_of(start)
+            return start
     return None

@@ -11,7 +11,7 @@ _REDUCED, _MASK = 1, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TiffPicture:
     """One directory. page: its number, from 0 on; size_px: width and height; samples: a pixel; mask: whether it tells
     which pixels of another are to be shown; description: b"" of all but the first."""
 
@@ -29,7 +29,7 @@ class Picture:
         return self.tiled and (self.page == 0 or self.reduced)
 
 
-def pictures(path: Path) -> tuple[Picture, ...]:
+def pictures(path: Path) -> tuple[TiffPicture, ...]:
     """In the file's order; none of what is no TIFF, or ends before its directories. Raises OSError."""
     try:
         return tuple(_picture(stream, page, each) for page, (stream, each) in enumerate(directories_of(path)))
@@ -42,8 +42,8 @@ def is_reduced(stream: BinaryIO, directory: Directory) -> bool:
     return bool(directory.number(stream, Tag.SUBFILE_TYPE, 0) & _REDUCED)
 
 
-def _picture(stream: BinaryIO, page: int, directory: Directory) -> Picture:
-    return Picture(
+def _picture(stream: BinaryIO, page: int, directory: Directory) -> TiffPicture:
+    return TiffPicture(
         page,
         (directory.number(stream, Tag.WIDTH, 0), directory.number(stream, Tag.HEIGHT, 0)),
         samples=directory.number(stream, Tag.SAMPLES, 1),

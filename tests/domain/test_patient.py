@@ -12,7 +12,7 @@ from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
+from nodescan.domain.staging import AJCC8, CAMELYON17, FociCounts
 from nodescan.domain.units import Micrometers
 
 NONE, ITC, MICRO, MACRO = Metastasis
@@ -180,8 +180,8 @@ def test_pnx_is_only_ever_taken_from_the_manifest() -> None:
 
 def test_several_nodes_on_a_slide_leave_what_holds_whatever_the_split() -> None:
     """Two foci of 3 mm on a slide of five nodes: one or two positive nodes, pN1a either way; four foci: at least."""
-    two = Section("s", COMPLETE, MACRO, foci=Foci(0, 0, 2), nodes_on_slide=5)
-    four = replace(two, foci=Foci(0, 0, 4))
+    two = Section("s", COMPLETE, MACRO, foci=FociCounts(0, 0, 2), nodes_on_slide=5)
+    four = replace(two, foci=FociCounts(0, 0, 4))
     assert words(two) == "pN1a(sn)"
     assert words(four) == "at least pN1a(sn)"
     assert words(read(NONE, nodes=5)) == "pN0(sn)"
@@ -328,7 +328,7 @@ def test_pnx_is_of_nobody_with_slides() -> None:
 
 def test_the_split_of_shared_slides_says_how_many_nodes_may_be_positive() -> None:
     """Two foci of 3 mm on a slide of two nodes: one or both."""
-    section = Section("s", COMPLETE, MACRO, Micrometers(3000.0), Foci(macro=2), nodes_on_slide=2)
+    section = Section("s", COMPLETE, MACRO, Micrometers(3000.0), FociCounts(macro=2), nodes_on_slide=2)
     staged = stage(Specimen("P1", (Node("1", (section,), True),), nodes_removed=2), AJCC8)
     (note,) = (note for note in staged.notes if note.code == "nodes_share_slides")
     assert "(positive nodes: 1 to 2)" in note.message

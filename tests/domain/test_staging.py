@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, Foci, StagingTable, count_nodes
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, FociCounts, StagingTable, count_nodes
 
 NONE, ITC, MICRO, MACRO = Metastasis
 
@@ -81,8 +81,11 @@ def test_a_partly_read_node_may_turn_out_to_be_anything_higher(found: Metastasis
 
 
 @pytest.mark.parametrize("nodes", [2, 3])
-@pytest.mark.parametrize("foci", [Foci(), Foci(1), Foci(2, 1), Foci(0, 2), Foci(0, 1, 1), Foci(3, 0, 2), Foci(0, 0, 4)])
-def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -> None:
+@pytest.mark.parametrize(
+    "foci",
+    [FociCounts(*each) for each in ((), (1,), (2, 1), (0, 2), (0, 1, 1), (3, 0, 2), (0, 0, 4))],
+)
+def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: FociCounts) -> None:
     """Every way to put the foci into the nodes was tried: the range is just what occurs."""
     kinds = [ITC] * foci.itc + [MICRO] * foci.micro + [MACRO] * foci.macro
     seen: dict[str, set[int]] = {"macro": set(), "micro": set(), "itc": set(), "positive": set()}
@@ -103,16 +106,16 @@ def test_shared_slides_give_the_range_over_every_split(nodes: int, foci: Foci) -
 @pytest.mark.parametrize(
     ("largest", "nodes", "foci", "positive"),
     [
-        (MACRO, 4, Foci(1, 2, 1, to_micro=1), CountRange(1, 4)),
-        (MACRO, 3, Foci(1, 1, 1, to_micro=1), CountRange(1, 3)),
-        (MICRO, 4, Foci(2, 1, 0, to_micro=2), CountRange(1, 3)),
-        (ITC, 4, Foci(2, to_micro=1), CountRange(0, 0)),
-        (MACRO, 1, Foci(1, 0, 1, to_micro=1), CountRange(1, 1)),
-        (MACRO, 3, Foci(0, 1, 1, to_macro=1), CountRange(1, 2)),  # the same focus, positive as one or the other
+        (MACRO, 4, FociCounts(1, 2, 1, to_micro=1), CountRange(1, 4)),
+        (MACRO, 3, FociCounts(1, 1, 1, to_micro=1), CountRange(1, 3)),
+        (MICRO, 4, FociCounts(2, 1, 0, to_micro=2), CountRange(1, 3)),
+        (ITC, 4, FociCounts(2, to_micro=1), CountRange(0, 0)),
+        (MACRO, 1, FociCounts(1, 0, 1, to_micro=1), CountRange(1, 1)),
+        (MACRO, 3, FociCounts(0, 1, 1, to_macro=1), CountRange(1, 2)),  # the same focus, positive as one or the other
     ],
 )
 def test_a_focus_that_may_be_positive_counts_for_the_upper_end(
-    largest: Metastasis, nodes: int, foci: Foci, positive: CountRange
+    largest: Metastasis, nodes: int, foci: FociCounts, positive: CountRange
 ) -> None:
     """Where nodes share a slide it may lie in another one than the largest; never beyond the class of the whole."""
     assert count_nodes(largest, nodes=nodes, complete=True, foci=foci).positive == positive
@@ -120,9 +123,9 @@ def test_a_focus_that_may_be_positive_counts_for_the_upper_end(
 
 def test_a_focus_that_may_be_a_macrometastasis_may_make_a_second_node_one() -> None:
     """Beside one that is; by itself it is a micrometastasis, and the node is called borderline."""
-    foci = Foci(0, 1, 1, to_macro=1)
+    foci = FociCounts(0, 1, 1, to_macro=1)
     assert count_nodes(MACRO, nodes=2, complete=True, foci=foci).macro == CountRange(1, 2)
-    assert count_nodes(MICRO, nodes=2, complete=True, foci=Foci(0, 2, 0, to_macro=1)).macro == CountRange(0, 0)
+    assert count_nodes(MICRO, nodes=2, complete=True, foci=FociCounts(0, 2, 0, to_macro=1)).macro == CountRange(0, 0)
 
 
 def test_a_count_is_never_upside_down() -> None:

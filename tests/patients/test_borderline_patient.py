@@ -19,8 +19,8 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.units import Micrometers
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import answer
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.sentences import answer
 from nodescan.patients.staging import Staging
 from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT
 from nodescan.reports.report_reader import read_reports

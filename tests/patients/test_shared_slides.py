@@ -14,7 +14,7 @@ from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import AJCC8, CountRange, Foci
+from nodescan.domain.staging import AJCC8, CountRange, FociCounts
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags
 from nodescan.patients.grouping import section_of
@@ -187,13 +187,13 @@ def test_foci_say_nothing_of_nodes_once_their_cells_may_be_a_micrometastasis(unc
     cells = [None, CellCount(140, uncertainty), *[CellCount(0, 0)] * 11]
     counted = [replace(one, cells=count) for one, count in zip(made.deposits, cells, strict=True)]
     found = shared(replace(made, deposits=tuple(counted)), 2)
-    assert found.foci == (Foci(itc=12, micro=1) if known else None)
+    assert found.foci == (FociCounts(itc=12, micro=1) if known else None)
 
 
 def test_a_slide_without_a_class_counts_no_foci() -> None:
     """That none were found on it says nothing: it wasn't seen."""
     assert shared(report("s", status=Status.FAILED), 2).foci is None
-    assert shared(report("s"), 2).foci == Foci()
+    assert shared(report("s"), 2).foci == FociCounts()
 
 
 def test_a_deposit_whose_class_a_reader_gave_hangs_on_no_edge_of_the_scan() -> None:

@@ -25,8 +25,9 @@ from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import answer, class_or_more_words
+from nodescan.patients.page import class_or_more_words
 from nodescan.patients.patient_files import staging_as_json, write_staging
+from nodescan.patients.sentences import answer
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import Staging, stage_labels, stage_reports
 from nodescan.patients.synoptic import synoptic

@@ -7,7 +7,7 @@ from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import AJCC8, CAMELYON17, Foci
+from nodescan.domain.staging import AJCC8, CAMELYON17, FociCounts
 from nodescan.domain.units import Micrometers
 from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT, n_borderline, synoptic
 
@@ -194,7 +194,7 @@ def test_the_condition_of_sn_is_told_where_nobody_says_how_many_were_removed(
 
 def test_shared_slides_give_ranges() -> None:
     """Two macrometastases on a slide of three nodes: one node or two."""
-    section = Section("s", Status.COMPLETE, MACRO, Micrometers(2600.0), Foci(0, 0, 2), nodes_on_slide=3)
+    section = Section("s", Status.COMPLETE, MACRO, Micrometers(2600.0), FociCounts(0, 0, 2), nodes_on_slide=3)
     found = filled(Specimen("P", (Node("1-3", (section,), True),), nodes_removed=3))
     assert found[MACRO_ELEMENT] == "cannot be determined (1 to 2)"
     assert found["pN Category (node component only)"] == "pN1a(sn)"

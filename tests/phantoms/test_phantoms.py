@@ -22,9 +22,10 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms import PhantomTruth, PlantedDeposit, make_phantom, plan_phantom
 from nodescan.phantoms.canvas import PhantomCanvas, PhantomPlan
+from nodescan.phantoms.look import Look
 from nodescan.phantoms.node import DEPOSIT_GAP_UM, plan_node, scene_of
 from nodescan.phantoms.outlines import PlacedOutline, Shape, outline_of, tumour_pixels
-from nodescan.phantoms.texture import Look, draw
+from nodescan.phantoms.texture import draw
 from nodescan.phantoms.tiles import phantom_tile
 
 ROUND_AND_PAIR = PhantomPlan("small", (150.0, 90.0), (Shape.ROUND, Shape.PAIR), 0.5, 3)

@@ -14,7 +14,7 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_frames import checked_frames
-from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, frame_of, is_whole, shared_tables
+from nodescan.slides.jpeg_tiles import BadTileError, decode_tile, header_of, is_whole, shared_tables
 from tests.slides.made_dicom import EXPLICIT, JPEG, JPEG_2000, Level, write_level
 from tests.slides.made_files import lose_bytes
 from tests.slides.made_jpegs import APERIO, Coding, set_tag, tile_place, tissue_like, write_jpegs
@@ -192,5 +192,5 @@ def test_a_real_scanners_tiles_are_whole(shared: Path) -> None:
         places = zip(page.dataoffsets, page.databytecounts, strict=True)
         tiles = [data[offset : offset + length] for offset, length in places]
     assert len(tiles) == 130
-    assert all(frame_of(tile).checkable for tile in tiles)
+    assert all(header_of(tile).checkable for tile in tiles)
     assert all(is_whole(tile, tables, size_px=(240, 240)) for tile in tiles)

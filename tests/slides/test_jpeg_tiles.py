@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodescan.slides.jpeg_tiles import BadTileError, Frame, decode_tile, frame_of, is_whole, luma_steps, shared_tables
+from nodescan.slides.jpeg_tiles import (
+    BadTileError,
+    JpegHeader,
+    decode_tile,
+    header_of,
+    is_whole,
+    luma_steps,
+    shared_tables,
+)
 from tests.slides.made_jpegs import tissue_like
 
 START, END = b"\xff\xd8", b"\xff\xd9"
@@ -49,8 +57,8 @@ def test_a_frame_tells_its_size_depth_and_subsampling(
     """Behind any other segment and fill bytes. Of more than 8 bits nothing is decoded."""
     for bits in (8, 12):
         tile = START + segment(0xE0, b"JFIF") + b"\xff\xff" + frame(*sampling, marker=marker, bits=bits)
-        found = frame_of(tile)
-        assert found == Frame(300, 200, bits, sampling)
+        found = header_of(tile)
+        assert found == JpegHeader(300, 200, bits, sampling)
         assert (found.plain, found.checkable) == (plain and bits == 8, checkable and bits == 8)
 
 
@@ -58,14 +66,14 @@ def test_a_frame_tells_its_size_depth_and_subsampling(
 def test_a_frame_of_another_coding_is_none(marker: int) -> None:
     """Lossless, hierarchical, arithmetic."""
     with pytest.raises(BadTileError, match="no frame that can be read"):
-        frame_of(START + frame(FULL, marker=marker) + segment(0xDA, b""))
+        header_of(START + frame(FULL, marker=marker) + segment(0xDA, b""))
 
 
 @pytest.mark.parametrize("marker", [0x01, 0xD0, 0xD7, 0xD9])
 def test_a_marker_without_a_length_ends_the_header(marker: int) -> None:
     """Restarts and the end: what follows is none."""
     with pytest.raises(BadTileError, match="no frame that can be read"):
-        frame_of(START + bytes((0xFF, marker)) + frame(FULL))
+        header_of(START + bytes((0xFF, marker)) + frame(FULL))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +93,7 @@ def test_a_marker_without_a_length_ends_the_header(marker: int) -> None:
 )
 def test_a_damaged_header_is_a_bad_tile(header: bytes, said: str) -> None:
     with pytest.raises(BadTileError, match=said):
-        frame_of(header)
+        header_of(header)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def test_a_tile_without_a_scan_is_bad(tile: bytes) -> None:
 
 def test_the_shortest_segments_are_passed_over() -> None:
     """A length counts itself."""
-    assert frame_of(START + segment(0xFE, b"") + frame(FULL)) == Frame(300, 200, 8, (FULL,))
+    assert header_of(START + segment(0xFE, b"") + frame(FULL)) == JpegHeader(300, 200, 8, (FULL,))
 
 
 def test_a_tiff_shares_its_quantisation_and_huffman_tables_alone() -> None:

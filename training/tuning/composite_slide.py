@@ -15,7 +15,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.phantoms import truth_file
 from nodescan.phantoms.outlines import Shape, outline_of
-from nodescan.phantoms.pyramid import TILE_PX, Level, tiles_of, write_pyramid
+from nodescan.phantoms.pyramid import TILE_PX, PyramidLevel, tiles_of, write_pyramid
 from nodescan.whole_files import write_beside, written_beside
 from training.patches.labelled import PATCH_SPACING_UM
 from training.patches.mosaics import NORMAL_PX, TUMOUR_PX, MosaicMaker, laid_out
@@ -100,13 +100,13 @@ def _places(diameters_um: Sequence[float], rng: np.random.Generator) -> list[tup
     return placed
 
 
-def _levels(pixels: NDArray[np.uint8]) -> Iterator[Level]:
+def _levels(pixels: NDArray[np.uint8]) -> Iterator[PyramidLevel]:
     """Level 0 is `pixels` enlarged, strip by strip; the next is `pixels`, and each further one half the last."""
     height, width = (side * _ZOOM for side in pixels.shape[:2])
-    yield Level(_enlarged(pixels), (height, width), PATCH_SPACING_UM / _ZOOM)
+    yield PyramidLevel(_enlarged(pixels), (height, width), PATCH_SPACING_UM / _ZOOM)
     level, spacing_um = pixels, PATCH_SPACING_UM
     while True:
-        yield Level(tiles_of(level), level.shape[:2], spacing_um)
+        yield PyramidLevel(tiles_of(level), level.shape[:2], spacing_um)
         if min(level.shape[:2]) < _SMALLEST_LEVEL_PX:
             return
         level, spacing_um = np.asarray(Image.fromarray(level).reduce(2)), 2 * spacing_um

@@ -1,0 +1,133 @@
+"""What the page of a patient says in sentences: the stage, what it rests on, and where to see that first."""
+
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
+from nodescan.domain.flags import codes_of
+from nodescan.domain.naming import how_many
+from nodescan.domain.patient import Node, Staged
+from nodescan.reports.wording import CLASS_WORDS
+
+_BY_CLASS = {
+    Metastasis.NONE: "No tumour was found in the sections examined.",
+    Metastasis.ITC: "Isolated tumour cells only, in the sections examined.",
+    Metastasis.MICRO: "Micrometastases, none larger than 2 mm, in the sections examined.",
+    Metastasis.MACRO: "At least one deposit larger than 2 mm in the sections examined.",
+}
+
+_AT_LEAST = {
+    Metastasis.ITC: "Isolated tumour cells, in the sections examined.",
+    Metastasis.MICRO: "Micrometastases, in the sections examined.",
+}
+"""What is said of them where there may be larger ones."""
+
+_BY_READER = {
+    Metastasis.ITC: "Isolated tumour cells in the sections examined, by the reader's class.",
+    Metastasis.MICRO: "Micrometastases in the sections examined; by the reader's class, none is a macrometastasis.",
+    Metastasis.MACRO: "At least one macrometastasis in the sections examined, by the reader's class.",
+}
+"""What is said of them where the largest size has another class."""
+
+_MICRO_BY_READER = "Micrometastases in the sections examined, by the reader's class."
+
+_BY_CELLS = frozenset({"cell_count_decides", "cell_count_dispersed"})
+"""Notes on a micrometastasis up to 0.2 mm that needs no reader's word."""
+
+_BY_SPLIT = (
+    "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
+    f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
+)
+
+_NODES = 3
+"""So many nodes are named under "Look here first": it is for the first minute."""
+
+_ABOVE = {
+    Metastasis.ITC: "0.2 mm between isolated tumour cells and a micrometastasis",
+    Metastasis.MICRO: "2 mm between a micro- and a macrometastasis",
+}
+"""The limits above these classes."""
+
+
+def headline(staged: Staged) -> str:
+    """The stage, or that there is none."""
+    return staged.words[:1].upper() + staged.words[1:] if staged.category is None or staged.at_least else staged.words
+
+
+def answer(staged: Staged) -> str:
+    """The sentence under the headline."""
+    if staged.not_removed:
+        return "No regional lymph nodes were removed for study, as the manifest states."
+    if not staged.specimen.nodes:
+        return "No lymph node was examined, so this is not a negative result."
+    found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
+    split = staged.specimen.certain_class is not found
+    larger = _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
+    said = _by_size(staged) or told
+    if not staged.n_unread and not cut_off:
+        return said
+    verb = "was" if staged.n_unread == 1 else "were"
+    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not fully read"
+    if cut_off:
+        cut = "a deposit is cut off"
+        missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
+    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class. Review it. "
+    if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
+        return f"{seen}This is not a negative result."
+    return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _what_else(staged: Staged) -> str:
+    """Which other categories a stage leaves possible that does not rest on every node read whole."""
+    if staged.may_rise:
+        return (
+            f", so the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
+        )
+    other, lower = ("higher", "; it may be lower because of the borderline size") if staged.may_fall else ("other", "")
+    nodes = how_many(staged.n_nodes, "node")
+    return f", but no {other} category than {staged.category} is possible with {nodes}{lower}"
+
+
+def _by_size(staged: Staged) -> str:
+    """Which limits a size reaches, where that leaves the largest class open; "" where it doesn't."""
+    classes = [node.classes for node in staged.specimen.nodes]  # there are some: see `answer`
+    lowest, highest = max(low for low, *_ in classes), max(found[-1] for found in classes)
+    if lowest is highest:
+        return ""
+    limits = [words for found, words in _ABOVE.items() if lowest <= found < highest]
+    largest = staged.specimen.largest
+    foci = None if largest is None else largest.foci
+    alone = foci is not None and foci.total == 1  # then its slide's classes are its own
+    alone &= staged.specimen.unclassed_um is None
+    whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
+    return (
+        f"Within its uncertainty, the size of {whose} deposit in the sections examined reaches the limit of "
+        f"{' and that of '.join(limits)}."
+    )
+
+
+def _by_reader(staged: Staged) -> str:
+    """Whose class it is where the largest size has another one; "" where it has this one, or no reader said so."""
+    found, largest = staged.specimen.largest_class, staged.specimen.largest
+    longest_um = None if largest is None else largest.largest_um
+    by_size = None if longest_um is None else classify(longest_um)
+    if by_size is found or not staged.class_by_reader:
+        return ""
+    if (by_size, found) == (Metastasis.ITC, Metastasis.MICRO):
+        return _MICRO_BY_READER if not codes_of(staged.notes) & _BY_CELLS else ""
+    return _BY_READER.get(found, "")
+
+
+def decisive(staged: Staged) -> list[str]:
+    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first."""
+    least = min(staged.specimen.largest_class, Metastasis.MICRO)
+    nodes = [node for node in staged.specimen.nodes if node.largest_class >= max(least, Metastasis.ITC)]
+    nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
+    said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
+    more = len(nodes) - _NODES
+    return [*said, f"{how_many(more, 'more node')} with tumour, in the table of nodes."] if more > 0 else said
+
+
+def _evidence(node: Node) -> str:
+    """The slide that gives the node its class, and its deposit."""
+    own = [section for section in node.sections if section.metastasis is node.largest_class]
+    section = max(own, key=lambda section: section.largest_um or 0.0)
+    return f"slide {section.slide_id}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}"
