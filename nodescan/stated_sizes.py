@@ -35,12 +35,15 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
     """
     tree = shapely.STRtree(in_pixels(deposits, spacing))
     found: list[tuple[StatedSize, list[Deposit]]] = []
+    whole: list[bool] = []
     for size in sizes:
         parts = shapely.get_parts(size.outline)
         of_part, near = tree.query(parts, predicate="intersects")
         shared = shapely.area(shapely.intersection(parts[of_part], tree.geometries[near]))
-        found.append((size, [deposits[index] for index in np.unique(near[shared > 0])]))  # 0: they touch at a corner
-    told = _told(found)
+        own = np.unique(near[shared > 0])  # 0: they touch at a corner
+        found.append((size, [deposits[index] for index in own]))
+        whole.append(shared.sum() >= (1 - _SAME_SHARE) * shapely.area(tree.geometries[own]).sum())
+    told = _told(found, whole)
     by_size, by_name = (
         [f"{name}: {note}" for name, (size, own) in zip(told, found, strict=True) if (note := say(size, own))]
         for say in (partial(_note, spacing=spacing), _name_note)
@@ -56,14 +59,14 @@ def in_pixels(deposits: Sequence[Deposit], spacing: Spacing) -> list[shapely.Geo
     return [affinity.scale(to_shape(one.outline), 1 / spacing.x, 1 / spacing.y, origin=(0, 0)) for one in deposits]
 
 
-def _told(found: Sequence[tuple[StatedSize, Sequence[Deposit]]]) -> list[str]:
+def _told(found: Sequence[tuple[StatedSize, Sequence[Deposit]]], whole: Sequence[bool]) -> list[str]:
     """What each outline is called in notes: by its row in the table of deposits; by its place in the file, too, where
-    it is no deposit by itself."""
+    it is no deposit by itself. whole: whether it covers the deposits that it is part of."""
     shares = Counter(deposit.id for _, measured in found for deposit in measured)
     names: list[str] = []
-    for size, measured in found:
+    for (size, measured), covers in zip(found, whole, strict=True):
         ids = ", ".join(str(deposit.id) for deposit in measured)
-        alone = len(measured) == 1 and shares[measured[0].id] == 1
+        alone = covers and len(measured) == 1 and shares[measured[0].id] == 1
         names.append(f"deposit {ids}" if alone else f"{size.name} (deposit{'s' * (len(measured) > 1)} {ids})")
     return names
 

@@ -509,6 +509,9 @@ def test_an_outline_is_called_by_its_row_in_every_note(tmp_path):
     touching = [feature([closed(square(left, 50))], "micro") for left in (0, 50)]
     found = measured(geojson(tmp_path / "b.geojson", touching), mpp=Spacing.square(0.5))
     assert [note.partition(": ")[0] for note in found.notes[:2]] == ["feature 0 (deposit 1)", "feature 1 (deposit 1)"]
+    beside_unnamed = [feature([closed(square(50, 5000))], "Tumor"), touching[0]]
+    found = measured(geojson(tmp_path / "c.geojson", beside_unnamed), mpp=Spacing.square(0.5))
+    assert any(note.startswith("feature 1 (deposit 1): the file calls it micro") for note in found.notes)
 
 
 def test_a_stated_uncertainty_goes_with_its_deposit_where_x_and_y_differ(tmp_path):

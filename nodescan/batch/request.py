@@ -87,7 +87,7 @@ def check_no_table(refs: Sequence[SlideRef]) -> None:
 def _is_table(path: Path) -> bool:
     """Whether it is a text that is called a table, or whose first line is the name of a slide file."""
     suffix = path.suffix.lower()
-    if suffix not in (*_TABLES, _LIST):
+    if suffix not in (*_TABLES, _LIST) or not path.is_file():  # a pipe may have no writer
         return False
     try:
         with path.open("rb") as stream:

@@ -94,7 +94,7 @@ class _Source:
     def error(self, reason: str, remedy: str = "", *, line: int | None = None) -> UsageError:
         if self.own:
             at = "" if line is None else f"line {line}: "
-            return UsageError(f"{self.name}: is damaged ({at}{reason}); run the slide again")
+            return UsageError(f"{self.name}: is damaged ({at}{reason}); run the slide again with --force")
         at = "" if line is None else f", line {line}"
         return UsageError(f"{self.name}{at}: {reason}{remedy and f'; {remedy}'}")
 

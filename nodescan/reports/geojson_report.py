@@ -73,7 +73,8 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
         return dict(zip(_numbers_of(features, report), shapes, strict=True))
     except (OSError, *DAMAGE) as error:
         said = error if isinstance(error, OSError | ValueError) else "not every feature has a name and an outline"
-        raise UsageError(f"{path.parent.name}/{path.name}: is damaged ({said}); run the slide again") from error
+        name = f"{path.parent.name}/{path.name}"
+        raise UsageError(f"{name}: is damaged ({said}); run the slide again with --force") from error
 
 
 def deposit_shape(deposit: Deposit) -> shapely.MultiPolygon:

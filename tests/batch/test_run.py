@@ -510,12 +510,14 @@ def test_a_table_that_is_named_as_a_slide_is_refused_before_anything_is_written(
 
 def test_a_table_or_a_note_beside_slides_fails_in_its_own_row(tmp_path: Path) -> None:
     """A glob may find it; the slides are scanned all the same. A note that names no slide first is no list."""
-    table, note = tmp_path / "list.csv", tmp_path / "note.txt"
+    table, note, pipe = tmp_path / "list.csv", tmp_path / "note.txt", tmp_path / "pipe.csv"
     table.write_text("path\na.tif\n")
     note.write_text("not a slide\n")
     paint_slide(tmp_path / "a.tif")
     check_no_table(slides(table, tmp_path / "a.tif"))
     check_no_table(slides(note))
+    os.mkfifo(pipe)  # nobody will ever write to it
+    check_no_table((replace(slides(note)[0], path=pipe),))
 
 
 def test_log_hears_of_patients_that_cannot_be_written(

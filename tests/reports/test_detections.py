@@ -34,7 +34,7 @@ def test_a_run_makes_its_own_file_anew_and_a_user_mends_theirs(tmp_path: Path, t
     path.write_text(text)
     with pytest.raises(UsageError) as caught:
         read_of_report(tmp_path)
-    assert str(caught.value) == f"{tmp_path.name}/detections.csv: is damaged ({own}); run the slide again"
+    assert str(caught.value) == f"{tmp_path.name}/detections.csv: is damaged ({own}); run the slide again with --force"
     with pytest.raises(UsageError) as caught:
         read_detections(path)
     assert str(caught.value) == f"detections.csv{users}"
@@ -44,7 +44,7 @@ def test_a_file_of_a_run_that_was_cut_off_before_its_header_is_damaged(tmp_path:
     """An empty one would read as "nothing there"; with its header alone it says that."""
     path = tmp_path / DETECTIONS_CSV
     path.write_text("")
-    with pytest.raises(UsageError, match=r"is damaged \(it lacks its header\); run the slide again"):
+    with pytest.raises(UsageError, match=r"is damaged \(it lacks its header\); run the slide again with --force"):
         read_of_report(tmp_path)
     path.write_text("confidence,x,y\n")
     found = read_of_report(tmp_path)

@@ -22,7 +22,15 @@ from nodescan.batch.worker_messages import Message
 from nodescan.batch.workers import Opened
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import ClusterError, LockLostError, NodescanError, SlideError, StalledError, WorkerDiedError
+from nodescan.errors import (
+    ClusterError,
+    DeviceLostError,
+    LockLostError,
+    NodescanError,
+    SlideError,
+    StalledError,
+    WorkerDiedError,
+)
 from nodescan.slides.files import fingerprint_here
 
 Answer = TypeVar("Answer")
@@ -261,5 +269,7 @@ def _check_seen(job: ClusterJob) -> None:
 
 def _named(error: Exception, host: str) -> NodescanError:
     """The same error, saying on which machine."""
+    if isinstance(error, DeviceLostError):
+        return DeviceLostError(f"the worker on {host}: {error.reason}", error.remedy)
     kind = type(error) if isinstance(error, NodescanError) and not isinstance(error, SlideError) else ClusterError
     return kind(f"the worker on {host}: {error}")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -28,7 +29,7 @@ from nodescan.batch.run import run_batch
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import ClusterError, NodescanError, StalledError, UsageError
+from nodescan.errors import ClusterError, DeviceLostError, NodescanError, StalledError, UsageError
 from nodescan.slides.files import fingerprint_here
 from tests.batch.cluster.fakes import REPOSITORY, Farm, kill, marks
 from tests.batch.cluster.runs import Run, opener, request, rows, slides
@@ -248,6 +249,18 @@ def test_without_dask_the_command_to_install_it_is_said(tmp_path: Path, monkeypa
     asked = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), tmp_path / "out", scheduler="tcp://localhost:1")
     with pytest.raises(UsageError, match=r"Dask is not installed .* pip install '\.\[cluster\]' in the checkout"):
         run_batch(asked, PlainViewer(io.StringIO()))
+
+
+def test_a_gpu_that_fails_on_a_machine_is_told_with_its_remedy_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error ends in the remedy by itself."""
+
+    def lost(_job: task.ClusterJob) -> None:
+        raise DeviceLostError("the GPU failed (it fell off the bus)", "look at it")
+
+    monkeypatch.setattr(task, "check_here", lost)
+    monkeypatch.setattr(task.socket, "gethostname", lambda: "node7")
+    said = task.look(cast("task.ClusterJob", None))
+    assert said == "the worker on node7: the GPU failed (it fell off the bus); look at it"
 
 
 def test_dask_is_imported_only_where_a_scheduler_is_named() -> None:
