@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch import kept_slides
 from nodescan.batch.request import BatchRequest
+from nodescan.batch.resume import set_report_aside
 from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.staging import AJCC8
 from nodescan.patients.correction_rows import read_corrections
@@ -161,3 +163,29 @@ def test_a_run_over_the_manifest_tells_the_patient_whose_review_lies_aside(
     for found in (stopped, noted()):
         assert [note.startswith(text) for note in found["A"]] == [True]
         assert found["B"] == []
+
+
+@pytest.mark.parametrize("header", ["path", MANIFEST[0]])
+def test_no_stage_stands_once_a_report_it_was_made_of_is_kept_aside(
+    header: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slides can't be read now and other settings are asked for; the run is stopped after the first report."""
+    cohort = Cohort(tmp_path, monkeypatch)
+    for name in ("a", "b"):
+        (cohort.slides / f"{name}.tif").unlink()
+    rows = MANIFEST[1:] if header == MANIFEST[0] else [row.split(",")[0] for row in MANIFEST[1:]]
+    moved: list[str] = []
+
+    def stopped(folder: Path, slide_id: str) -> Path:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(slide_id)
+        return set_report_aside(folder, slide_id)
+
+    monkeypatch.setattr(kept_slides, "set_report_aside", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cohort.run(inputs=(), manifest=write_csv(tmp_path / "list.csv", header, *rows), max_unread_percent=1.0)
+    assert (moved, (cohort.out / "a").exists()) == (["a"], False)
+    stages = json.loads(cohort.stages().get("patients.json", b'{"patients": []}'))
+    assert [one for one in stages["patients"] if "no tumour found" in one["stage"] or one["category"]] == []
+    assert "Dr A" in (cohort.out / "patients-before-1" / "patients.json").read_text()
