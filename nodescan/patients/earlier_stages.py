@@ -263,8 +263,9 @@ def _said(row: dict[str, Any]) -> tuple[str, ...]:
     """A correction as its reader made it, the slide first; the same whether it is of patients.json or of now.
 
     An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
-    software's word.
+    software's word, and the size of a deposit that got a class may be that of another row.
     """
     which = "centre_um" if row.get("centre_um") else "deposit_id"
-    words = tuple(str(row.get(key)) for key in ("slide_id", "action", "after", "by", "comment"))
-    return (*words, json.dumps(row.get(which)))
+    slide_id, action, after, by, comment = (str(row.get(k)) for k in ("slide_id", "action", "after", "by", "comment"))
+    value = after.partition(", ")[0] if action == "class" else after
+    return slide_id, action, value, by, comment, json.dumps(row.get(which))
