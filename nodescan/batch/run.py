@@ -153,12 +153,14 @@ def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, ea
     """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned."""
     tools.rules.may_write()
     waiting = [ref.slide_id for ref in refs if ref.slide_id not in earlier.kept]
+    put = partial(put_or_tell, tools=tools, viewer=viewer)
     outdated = move_outdated(tools.folder, waiting, viewer.note)
+    put(partial(tell_patients, tools.folder))  # else summary.html has stages and links of pages that are gone
     set_lost_aside(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
     if outdated is None:
         return result
-    stuck = put_or_tell(partial(move_back, tools.folder, outdated, viewer.note), tools=tools, viewer=viewer)
+    stuck = put(partial(move_back, tools.folder, outdated, viewer.note))
     return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
@@ -178,6 +180,7 @@ def scan_manifest(
     put = partial(put_or_tell, tools=tools, viewer=viewer)
     if put(partial(replace_stages, unread, tools.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
+    put(partial(tell_patients, tools.folder))
     set_lost_aside(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
     staging = stage_run(result.reports, manifest, tools.folder, at=datetime.now(UTC))
