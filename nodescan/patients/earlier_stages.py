@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.domain.naming import few
+from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.overwrite_checks import BRAND, not_ours
 from nodescan.patients.applied import Applied
@@ -98,6 +99,17 @@ def set_aside(folder: Path) -> Path | None:
 def next_aside(folder: Path) -> Path:
     """Where `set_aside` would move the stages that stand there."""
     return next(place for n in count(1) if not (place := folder / f"{_ASIDE}{n}").exists())
+
+
+def missing_aside(aside: Path) -> list[str]:
+    """Names of the files that belong to the stages in `aside` and aren't there.
+
+    A run that was stopped while it moved stages leaves some of them elsewhere.
+    """
+    stages = stages_in(aside) or {}
+    tables = [name for name in _TABLES if name != SUBMISSION_CSV or stages.get("mode") == CAMELYON17.name]
+    names = [*tables, *(f"{PAGES}/{page}" for page in page_names(patients_of(stages)))]
+    return [name for name in names if not (aside / name).is_file()]
 
 
 def put_back(folder: Path, aside: Path) -> None:
@@ -216,6 +228,11 @@ def all_corrections_in(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
 def dicts(rows: object) -> list[dict[str, Any]]:
     """Those of a list of a JSON file that are what nodescan writes there."""
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def words(value: object) -> list[str]:
+    """Those of a list of a JSON file, as text."""
+    return [str(word) for word in value] if isinstance(value, list) else []
 
 
 def _pages_there(folder: Path) -> list[str]:
