@@ -1,12 +1,11 @@
 """What an earlier run did as this one would, so that it is kept, and what the user is told of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from nodescan.batch.progress import Viewer
-from nodescan.batch.resume import Recipe, plan_resume, set_report_aside
+from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume, set_report_aside
 from nodescan.batch.slide_task import RunTools
 from nodescan.domain.naming import few
-from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.manifest import Manifest
 from nodescan.patients.slide_rows import check_spacings
@@ -14,9 +13,9 @@ from nodescan.patients.slide_rows import check_spacings
 
 def report_kept_slides(
     manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, precision: str
-) -> tuple[Mapping[str, SlideReport], tuple[str, ...]]:
-    """The slides that an earlier run did as this one would, and which of them are kept against the size given now; of
-    the others that it did, why they are redone is told.
+) -> ResumeOutcome:
+    """The slides that an earlier run did as this one would, and those that are redone; why is told of each, but for
+    those that are lost, see set_lost_aside. Nothing is moved or written.
 
     Raises UsageError where a manifest's row contradicts one that would be kept: its size isn't the row's.
     """
@@ -28,13 +27,6 @@ def report_kept_slides(
         check_spacings({slide_id: report.info for slide_id, report in found.kept.items()}, manifest)
     for slide_id, why in found.redone:
         viewer.note(f"{slide_id}: redone: {why}")
-    for slide_id, why in found.lost:
-        tools.rules.may_write()
-        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
-        viewer.note(
-            f"{slide_id}: its file can't be read now, so its report is kept in {place}, although it is not as asked "
-            f"for ({why})"
-        )
     same = len(found.kept) - len(found.contradicted) - len(found.given_before)
     if same:
         count = f"{same} of {len(refs)}"
@@ -48,4 +40,18 @@ def report_kept_slides(
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
         viewer.note(f"{said}: {few(found.given_before, 5)}")
-    return found.kept, tuple(found.contradicted)
+    return found
+
+
+def set_lost_aside(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
+    """Keep each report that this run would lose, in a folder beside its own, and tell where.
+
+    This comes once no stage stands that was made of them. Raises LockLostError and OutputError.
+    """
+    for slide_id, why in found.lost:
+        tools.rules.may_write()
+        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+        viewer.note(
+            f"{slide_id}: its file can't be read now, so its report is kept in {place}, although it is not as asked "
+            f"for ({why})"
+        )

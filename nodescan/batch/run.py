@@ -9,13 +9,13 @@ from pathlib import Path
 
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import SlideExecutor, finished
-from nodescan.batch.kept_slides import report_kept_slides
+from nodescan.batch.kept_slides import report_kept_slides, set_lost_aside
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
-from nodescan.batch.resume import finished_unheard
+from nodescan.batch.resume import ResumeOutcome, finished_unheard
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
@@ -133,45 +133,46 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             untuned = f"; {why}: no slide will be complete" if why else ""
             wide = "" if predictor.model.uncertainty_measured else '; its "±" was not measured'
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}{wide}")
-            kept, contradicted = (
-                ({}, ()) if request.force else report_kept_slides(manifest, refs, tools, viewer, request.precision)
+            earlier = (
+                ResumeOutcome()
+                if request.force
+                else report_kept_slides(manifest, refs, tools, viewer, request.precision)
             )
             left = () if manifest is None else other_stains(manifest)
             if left:
                 viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
             if staged is None:
-                result = scan_inputs(refs, tools, viewer, kept=kept)
+                result = scan_inputs(refs, tools, viewer, earlier=earlier)
             else:
-                result = scan_manifest(staged, refs, tools, viewer=viewer, kept=kept)
-            return replace(result, contradicted=contradicted, manifest="" if manifest is None else manifest.name)
+                result = scan_manifest(staged, refs, tools, viewer=viewer, earlier=earlier)
+            name = "" if manifest is None else manifest.name
+            return replace(result, contradicted=tuple(earlier.contradicted), manifest=name)
 
 
-def scan_inputs(
-    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
-) -> BatchResult:
-    """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned.
-
-    kept: see scan_all.
-    """
+def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, earlier: ResumeOutcome) -> BatchResult:
+    """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned."""
     tools.rules.may_write()
-    waiting = [ref.slide_id for ref in refs if ref.slide_id not in kept]
+    waiting = [ref.slide_id for ref in refs if ref.slide_id not in earlier.kept]
+    put = partial(put_or_tell, tools=tools, viewer=viewer)
     outdated = move_outdated(tools.folder, waiting, viewer.note)
-    result = scan_all(refs, tools, viewer, kept=kept)
+    put(partial(tell_patients, tools.folder))  # else summary.html has stages and links of pages that are gone
+    set_lost_aside(earlier, tools, viewer)
+    result = scan_all(refs, tools, viewer, kept=earlier.kept)
     if outdated is None:
         return result
-    stuck = put_or_tell(partial(move_back, tools.folder, outdated, viewer.note), tools=tools, viewer=viewer)
+    stuck = put(partial(move_back, tools.folder, outdated, viewer.note))
     return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
 def scan_manifest(
-    manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, kept: Mapping[str, SlideReport]
+    manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, earlier: ResumeOutcome
 ) -> BatchResult:
-    """Scan `refs`, the slides of `manifest`, and stage its patients, whom it names. kept: see scan_all.
+    """Scan `refs`, the slides of `manifest`, and stage its patients, whom it names.
 
     The patients' files are there from the start, with every slide unread that isn't kept: a run that is killed
     leaves no stage of an earlier run behind.
     """
-    unread = stage_run(in_order(refs, kept), manifest, tools.folder, at=datetime.now(UTC))
+    unread = stage_run(in_order(refs, earlier.kept), manifest, tools.folder, at=datetime.now(UTC))
     tools.rules.may_write()
     moved = set_aside_before(unread, tools.folder)
     if moved:
@@ -179,7 +180,9 @@ def scan_manifest(
     put = partial(put_or_tell, tools=tools, viewer=viewer)
     if put(partial(replace_stages, unread, tools.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
-    result = scan_all(refs, tools, viewer, kept=kept)
+    put(partial(tell_patients, tools.folder))
+    set_lost_aside(earlier, tools, viewer)
+    result = scan_all(refs, tools, viewer, kept=earlier.kept)
     staging = stage_run(result.reports, manifest, tools.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
     unwritten = put(partial(replace_stages, staging, tools.folder, viewer.note))

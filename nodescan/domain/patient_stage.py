@@ -182,7 +182,8 @@ def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
 def _doubt_notes(specimen: Specimen) -> list[Flag]:
     """What could change the class of a slide, where that could change its node's.
 
-    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class.
+    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class; beside a
+    macrometastasis, too, where several nodes share the slides, for another of them may be positive.
     """
     return [
         Flag(doubt.code, f"Node {node.node_id}, slide {section.slide_id}: {doubt.message}")
@@ -190,7 +191,7 @@ def _doubt_notes(specimen: Specimen) -> list[Flag]:
         for section in node.sections
         for doubt in section.doubts
         if section.metastasis in (None, node.largest_class)
-        or (doubt.code in LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
+        or (doubt.code in LEAPING_DOUBTS and (node.largest_class is not Metastasis.MACRO or node.n_nodes > 1))
     ]
 
 

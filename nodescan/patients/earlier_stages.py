@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nodescan.domain.naming import few
+from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.overwrite_checks import BRAND, not_ours
 from nodescan.patients.applied import Applied
@@ -98,6 +99,17 @@ def set_aside(folder: Path) -> Path | None:
 def next_aside(folder: Path) -> Path:
     """Where `set_aside` would move the stages that stand there."""
     return next(place for n in count(1) if not (place := folder / f"{_ASIDE}{n}").exists())
+
+
+def missing_aside(aside: Path) -> list[str]:
+    """Names of the files that belong to the stages in `aside` and aren't there.
+
+    A run that was stopped while it moved stages leaves some of them elsewhere.
+    """
+    stages = stages_in(aside) or {}
+    tables = [name for name in _TABLES if name != SUBMISSION_CSV or stages.get("mode") == CAMELYON17.name]
+    names = [*tables, *(f"{PAGES}/{page}" for page in page_names(patients_of(stages)))]
+    return [name for name in names if not (aside / name).is_file()]
 
 
 def put_back(folder: Path, aside: Path) -> None:
@@ -218,6 +230,11 @@ def dicts(rows: object) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
+def words(value: object) -> list[str]:
+    """Those of a list of a JSON file, as text."""
+    return [str(word) for word in value] if isinstance(value, list) else []
+
+
 def _pages_there(folder: Path) -> list[str]:
     """Names of the pages that nodescan wrote: by patients.json, or, where that is damaged, by what stands in them.
 
@@ -263,8 +280,9 @@ def _said(row: dict[str, Any]) -> tuple[str, ...]:
     """A correction as its reader made it, the slide first; the same whether it is of patients.json or of now.
 
     An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
-    software's word.
+    software's word, and the size of a deposit that got a class may be that of another row.
     """
     which = "centre_um" if row.get("centre_um") else "deposit_id"
-    words = tuple(str(row.get(key)) for key in ("slide_id", "action", "after", "by", "comment"))
-    return (*words, json.dumps(row.get(which)))
+    slide_id, action, after, by, comment = (str(row.get(k)) for k in ("slide_id", "action", "after", "by", "comment"))
+    value = after.partition(", ")[0] if action == "class" else after
+    return slide_id, action, value, by, comment, json.dumps(row.get(which))

@@ -1,6 +1,6 @@
 """The stages that stand in a folder when a run without a manifest scans slides of their patients."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,12 @@ from nodescan.patients.earlier_stages import (
     PATIENTS_JSON,
     all_corrections_in,
     dicts,
+    missing_aside,
+    places_aside,
     put_back,
     set_aside,
     stages_in,
+    words,
 )
 from nodescan.patients.grouping import section_of
 from nodescan.patients.run_page import tell_patients
@@ -26,7 +29,7 @@ from nodescan.reports.report_reader import StoredReport, read_report
 class Outdated:
     """Stages that were moved to `aside`. failed: the reports on which they rest and which the run makes again.
 
-    None where one of those is no failure's: then the stages can't be moved back.
+    None where one of those is no failure's, or is newer than the stages: then they can't be moved back.
     """
 
     aside: Path
@@ -56,14 +59,16 @@ def move_outdated(folder: Path, scanned: Iterable[str], tell: Callable[[str], No
         tell(f"the reviewed stages were moved to {aside.name}, {why}; {remedy}")
     else:
         tell(f"stages of earlier reports were moved to {aside.name}, {why}; run nodescan stage to make new ones")
+    not_run = {slide_id.casefold() for slide_id in words(stages.get("slides_not_run"))}
     failed = tuple(report for report in before if report is not None and _is_plain_failure(report))
-    return Outdated(aside, failed if len(failed) == len(again) else None)
+    held = len(failed) == len(again) and not_run.isdisjoint(slide_id.casefold() for slide_id in again)
+    return Outdated(aside, failed if held else None)
 
 
 def move_back(folder: Path, outdated: Outdated, tell: Callable[[str], None]) -> None:
     """Once the slides are scanned, move the stages back where every slide failed again as before: they still hold.
 
-    Raises OutputError.
+    Stages that aren't whole stay where they are, and why is told. Raises OutputError.
     """
     if outdated.failed is None:
         return
@@ -71,12 +76,29 @@ def move_back(folder: Path, outdated: Outdated, tell: Callable[[str], None]) -> 
         after = _report(folder, before.slide_id)
         if after is None or not _is_plain_failure(after) or _said(after) != _said(before):
             return
+    missing = missing_aside(outdated.aside)
+    if missing:
+        tell(_not_whole(folder, outdated.aside, missing))
+        return
     put_back(folder, outdated.aside)
     slides = few([report.slide_id for report in outdated.failed], 5)
     tell(
         f"the stages were moved back from {outdated.aside.name}, because these slides failed again as before: {slides}"
     )
     tell_patients(folder)
+
+
+def _not_whole(folder: Path, aside: Path, missing: Sequence[str]) -> str:
+    """Why the stages in `aside` aren't moved back, and which other folder holds what they lack."""
+    others = [place for place in reversed(places_aside(folder)) if place != aside]
+    holding = [next((place.name for place in others if (place / name).is_file()), "") for name in missing]
+    found = few(list(dict.fromkeys(filter(None, holding))), 5)
+    where = f"look for them in {found}" if found else "they are in no other folder of earlier stages"
+    return (
+        f"the stages stay in {aside.name}, for not all of their files are there: {few(missing, 5)}; a run that was "
+        f"stopped while it moved stages leaves some of them elsewhere: {where}, or make the stages anew with "
+        "nodescan stage"
+    )
 
 
 def _slides_of(stages: Mapping[str, Any]) -> set[str] | None:

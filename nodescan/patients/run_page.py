@@ -13,7 +13,7 @@ from markupsafe import Markup
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.staging import may_be_words
 from nodescan.overwrite_checks import BRAND
-from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in
+from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in, words
 from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
@@ -126,8 +126,8 @@ def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> Pat
 
 def _borderline(categories: object, *, at_least: bool) -> str:
     """What a stage may be by its sizes; categories: of a JSON file."""
-    words = may_be_words(_words(categories), at_least=at_least)
-    return f"borderline: {words}" if words else ""
+    said = may_be_words(words(categories), at_least=at_least)
+    return f"borderline: {said}" if said else ""
 
 
 def _with_doubt(stage: str, may_be: str) -> str:
@@ -140,13 +140,8 @@ def _left_out(stages: Mapping[str, Any]) -> list[str]:
         ("slides_of_other_stains", "with another stain than H&E, left to the pathologist"),
         ("slides_not_run", "in the manifest but not run, so their nodes count as unread"),
     )
-    named = [(_words(stages.get(key)), why) for key, why in reasons]
+    named = [(words(stages.get(key)), why) for key, why in reasons]
     return [f"{how_many(len(ids), 'slide')} {why}: {few(ids, MOST_NAMED)}." for ids, why in named if ids]
-
-
-def _words(value: object) -> list[str]:
-    """Of a list of a JSON file."""
-    return [str(word) for word in value] if isinstance(value, list) else []
 
 
 def _filled(name: str, filled: Mapping[str, str]) -> str:

@@ -51,7 +51,7 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
     word = WholeReading(
         by=reading.by,
         software=software_words(original),
-        size_at_least=_is_lower_bound(kept, original, vouched),
+        size_at_least=_is_lower_bound(kept, original),
         foci_known=original.status is Status.COMPLETE and len(kept) == len(changed.deposits),
     )
     return replace(
@@ -76,12 +76,20 @@ def _is_of_sizes(flag: Flag, kept: Sequence[Deposit]) -> bool:
     return flag.code == "nuclei_out_of_scale" and any(one.diameter_uncertainty_um > 0 for one in kept)
 
 
-def _is_lower_bound(kept: Sequence[Deposit], original: StoredReport, vouched: Set[int]) -> bool:
-    """Whether there may be a larger deposit, or more of one: where the software looked, it saw a part."""
+def _is_lower_bound(kept: Sequence[Deposit], original: StoredReport) -> bool:
+    """Whether there may be a larger deposit, or more of one: where the software looked, it saw a part.
+
+    A reader who accepts a deposit, or gives its class, doesn't say that its size is whole.
+    """
     if not kept:
         return False
     largest = max(kept, key=lambda deposit: deposit.diameter_um)
-    in_part = original.status is not Status.COMPLETE and largest.id not in vouched
+    by_software = any(
+        (one.id, one.diameter_um, one.diameter_uncertainty_um)
+        == (largest.id, largest.diameter_um, largest.diameter_uncertainty_um)
+        for one in original.deposits
+    )
+    in_part = original.status is not Status.COMPLETE and by_software
     return in_part or any(deposit.cut_off for deposit in kept)
 
 

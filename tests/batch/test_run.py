@@ -18,6 +18,7 @@ from nodescan.batch import run as batch
 from nodescan.batch import slide_task
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest, check_no_table
+from nodescan.batch.resume import ResumeOutcome
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
 from nodescan.batch.slide_task import RunTools, SlideTools
 from nodescan.batch.tools import ThisProcess
@@ -346,7 +347,7 @@ def test_unknown_report_is_refused_before_any_work() -> None:
 def scan_table(path: Path, given: RunTools) -> batch.BatchResult:
     manifest = read_slide_rows(path)
     refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
-    return scan_manifest(manifest, refs, given, viewer=Listener(), kept={})
+    return scan_manifest(manifest, refs, given, viewer=Listener(), earlier=ResumeOutcome())
 
 
 def stages(folder: Path) -> dict[str, str]:
@@ -450,7 +451,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
         return given.executor.scan(ref, viewer)
 
     refs = manifest_slides(table, mpp_um=None, override_mpp=False)
-    scan_manifest(table, refs, replace(given, executor=Instead(reviewed)), viewer=told, kept={})
+    scan_manifest(table, refs, replace(given, executor=Instead(reviewed)), viewer=told, earlier=ResumeOutcome())
     (aside,) = out.glob("patients-before-*")
     assert "Dr A" in (aside / "patients.json").read_text()
     assert [text for text in told.notes if "the reviewed stages were moved to patients-before-1" in text]
@@ -465,7 +466,9 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
             monkeypatch.setattr(Path, "rename", refuse)
         return report
 
-    result = scan_manifest(table, refs, replace(given, executor=Instead(locked)), viewer=Listener(), kept={})
+    result = scan_manifest(
+        table, refs, replace(given, executor=Instead(locked)), viewer=Listener(), earlier=ResumeOutcome()
+    )
     assert [line for line in result.unwritten if "get write permission" in line]
     assert "Dr A" in (out / "patients.json").read_text()
 

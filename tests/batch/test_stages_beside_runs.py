@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.batch import kept_slides
+from nodescan.batch import run as batch
 from nodescan.batch.request import BatchRequest
+from nodescan.batch.resume import set_report_aside
 from nodescan.batch.run import BatchResult, run_batch
 from nodescan.domain.staging import AJCC8
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import stage_reports
 from nodescan.reports.report_reader import read_reports
@@ -161,3 +165,68 @@ def test_a_run_over_the_manifest_tells_the_patient_whose_review_lies_aside(
     for found in (stopped, noted()):
         assert [note.startswith(text) for note in found["A"]] == [True]
         assert found["B"] == []
+
+
+@pytest.mark.parametrize("header", ["path", MANIFEST[0]])
+def test_no_stage_stands_once_a_report_it_was_made_of_is_kept_aside(
+    header: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slides can't be read now and other settings are asked for; the run is stopped after the first report."""
+    cohort = Cohort(tmp_path, monkeypatch)
+    for name in ("a", "b"):
+        (cohort.slides / f"{name}.tif").unlink()
+    rows = MANIFEST[1:] if header == MANIFEST[0] else [row.split(",")[0] for row in MANIFEST[1:]]
+    moved: list[str] = []
+
+    def stopped(folder: Path, slide_id: str) -> Path:
+        if moved:
+            raise KeyboardInterrupt
+        moved.append(slide_id)
+        return set_report_aside(folder, slide_id)
+
+    monkeypatch.setattr(kept_slides, "set_report_aside", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cohort.run(inputs=(), manifest=write_csv(tmp_path / "list.csv", header, *rows), max_unread_percent=1.0)
+    assert (moved, (cohort.out / "a").exists()) == (["a"], False)
+    stages = json.loads(cohort.stages().get("patients.json", b'{"patients": []}'))
+    assert [one for one in stages["patients"] if "no tumour found" in one["stage"] or one["category"]] == []
+    assert "Dr A" in (cohort.out / "patients-before-1" / "patients.json").read_text()
+
+
+def stopped_before_scanning(cohort: Cohort, patch: pytest.MonkeyPatch, **asked: object) -> None:
+    """As a run that is killed between its work on the stages and its first slide."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with patch.context() as here:
+        here.setattr(batch, "scan_all", stop)
+        with pytest.raises(KeyboardInterrupt):
+            cohort.run(**asked)
+
+
+def test_stages_that_were_made_without_a_slide_are_not_moved_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They call it not run, and it has failed, before and now."""
+    cohort = Cohort(tmp_path, monkeypatch)
+    stopped_before_scanning(cohort, monkeypatch, inputs=(), manifest=cohort.manifest)
+    assert json.loads(cohort.stages()["patients.json"])["slides_not_run"] == ["bad"]
+    cohort.run()
+    assert cohort.stages() == {}
+    assert not [text for text in cohort.told() if "moved back" in text]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_summary_html_shows_no_stage_that_was_moved(
+    listed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a link to its page, in a run that is killed before its first slide."""
+    cohort = Cohort(tmp_path, monkeypatch)
+    page, reviewed = cohort.out / "summary.html", "cannot be determined (no tumour found, but 1 of 2 nodes"
+    tell_patients(cohort.out)
+    assert reviewed in page.read_text()
+    os.utime(cohort.slides / "a.tif")
+    stopped_before_scanning(cohort, monkeypatch, **({"inputs": (), "manifest": cohort.manifest} if listed else {}))
+    assert reviewed not in page.read_text()
+    assert ("patients/A.html" in page.read_text()) == listed == ("patients/A.html" in cohort.stages())

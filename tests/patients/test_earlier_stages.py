@@ -182,6 +182,16 @@ def test_a_review_that_repeats_all_corrections_takes_the_earlier_ones_place(tmp_
     assert not set_aside_before(staged(tmp_path, "a2,2,,,reject,,Dr C,", *reversed(rows)), folder)
 
 
+def test_a_class_is_repeated_whatever_size_another_row_gives_its_deposit(tmp_path: Path) -> None:
+    """The size is the other row's word, and without that row its own is lost."""
+    folder, class_, size = tmp_path / "out", "a2,1,,,class,macro,Dr A,", "a2,1,,,resize,2500,Dr A,"
+    write_staging(staged(tmp_path, class_), folder)
+    both = staged(tmp_path, class_, size)
+    assert not set_aside_before(both, folder)
+    write_staging(both, folder)
+    assert "some of its corrections of a2" in set_aside_before(staged(tmp_path, class_), folder)
+
+
 def test_corrections_without_effect_are_kept_too(tmp_path: Path) -> None:
     """Their slide was in no patient when they were made: they are a reader's work all the same."""
     folder = tmp_path / "out"

@@ -143,7 +143,7 @@ def test_readings_that_say_no_one_thing_are_refused(tmp_path: Path, rows: tuple[
         (("m,,,,read,negative,R", "m,1,,,reject,,R", "m,2,,,reject,,R"), "pN0"),
         (("m,,,,read,itc,R", "m,1,,,resize,180,R"), "pN0(i+)"),
         (("m,,,,read,macro,R", "m,,9,9,add,2500,R"), "pN1a"),
-        (("m,,,,read,micro,R", "m,1,,,accept,,R"), "pN1mi"),
+        (("m,,,,read,micro,R", "m,1,,,resize,610,R"), "pN1mi"),
     ],
 )
 def test_deposits_that_fit_the_reading_are_no_contradiction(tmp_path: Path, rows: tuple[str, ...], stage: str) -> None:
@@ -170,6 +170,14 @@ def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
     assert patient_size_words(patient.staged) == size
 
 
+@pytest.mark.parametrize("row", ["m,1,,,accept,,R", "m,1,,,class,micro,R"])
+def test_a_reader_who_confirms_a_deposit_does_not_say_that_its_size_is_whole(tmp_path: Path, row: str) -> None:
+    """The software saw a part of the slide: tumour beside it may be of the same deposit."""
+    slide = report("m", (610.0,), status=Status.INCOMPLETE)
+    (patient,) = staged(tmp_path, slide, "m,,,,read,micro,R", row).patients
+    assert (patient.staged.words, patient_size_words(patient.staged)) == ("pN1mi", "at least 0.610 ± 0.004 mm")
+
+
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
     """The reader read the glass beyond the scan, and gave the class."""
     slide = report("m", (1500.0,))
@@ -192,6 +200,17 @@ def test_a_higher_class_of_the_software_is_told_until_it_is_rejected(tmp_path: P
         )
     (patient,) = staged(tmp_path / "2", slide, f"m,,,,read,{word},Dr A", "m,1,,,reject,,Dr A").patients
     assert "read_against_software" not in codes(patient)
+
+
+@pytest.mark.parametrize(("nodes", "told"), [(1, False), (4, True)])
+def test_a_higher_class_of_the_software_is_told_beside_a_macrometastasis_of_a_shared_slide(
+    tmp_path: Path, nodes: int, told: bool
+) -> None:
+    """It may be another node's; of a single node a macrometastasis says all."""
+    run = write_run(tmp_path / "run", [report("m", (900.0,)), report("n", (2600.0,))])
+    rows = [f"{name},A,1,{nodes}" for name in ("m", "n")]
+    (patient,) = staged_by(run, f"{HEADER},nodes_on_slide", *rows, review=["m,,,,read,negative,Dr A"]).patients
+    assert ("read_against_software" in codes(patient)) == told
 
 
 def test_a_mark_on_a_slide_that_the_network_cannot_judge_contradicts_nobody(tmp_path: Path) -> None:
