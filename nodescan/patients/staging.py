@@ -256,11 +256,11 @@ def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
 
     So it is for pN0 and pN0(i+). Missed micrometastases make no other stage of pN1mi; of pN1a they do where there are
     nodes enough, because nodes with micrometastases count as positive (clinical-rules 5). Of slides that a reader read
-    whole, the models' limits say nothing.
+    whole, the models' limits say nothing but in how many of several nodes tumour lies.
     """
-    read = {section.slide_id for section in staged.specimen.sections if section.reading is not None}
+    looked = {section.slide_id for section in staged.specimen.sections if _by_software(section)}
     found_from_um = max(
-        (one.found_from_um for one in reports if one.found_from_um and one.slide_id not in read), default=None
+        (one.found_from_um for one in reports if one.found_from_um and one.slide_id in looked), default=None
     )
     if found_from_um is None or staged.category is None or staged.lowest is None:
         return []
@@ -274,9 +274,18 @@ def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
 def _most_positive(staged: Staged) -> int:
     """How many nodes are positive if the software missed a deposit in each that no reader read whole."""
     return sum(
-        node.n_nodes if any(section.reading is None for section in node.sections) else node.counts.positive.highest
+        node.n_nodes if any(map(_by_software, node.sections)) else node.counts.positive.highest
         for node in staged.specimen.nodes
     )
+
+
+def _by_software(section: Section) -> bool:
+    """Whether it is the software's word which nodes on the slide are free of tumour: a reader's is of the slide."""
+    reading = section.reading
+    if reading is None:
+        return True
+    positive = section.metastasis is not None and section.metastasis >= Metastasis.MICRO
+    return reading.foci_known and section.nodes_on_slide > 1 and positive
 
 
 def _mixed(reports: Sequence[StoredReport]) -> str:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import DOUBTS, Flag
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.report import Status
 from nodescan.domain.section import WholeReading
-from nodescan.domain.verdict import class_found
+from nodescan.domain.verdict import class_found, deposit_flags, highest_class
 from nodescan.patients.correction_rows import Correction
 from nodescan.patients.reviewed_flags import contradictions, kept_flags
 from nodescan.reports.report_reader import StoredReport
@@ -46,13 +46,14 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
     classless = original.metastasis is None
     stated = [one for one in changed.deposits if not classless or one.id in vouched]
     fitting = [one for one in stated if one.metastasis <= read]
-    kept = fitting if class_found(fitting) is read else []
+    kept = [_settled(one, read) for one in fitting] if class_found(fitting) is read else []
     flags = [flag for flag in kept_flags(changed) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
+    near = [flag for flag in deposit_flags(kept) if flag.code in OF_OTHER_NODES]
     word = WholeReading(
         by=reading.by,
         software=software_words(original),
         size_at_least=_is_lower_bound(kept, original, vouched),
-        foci_known=original.status is Status.COMPLETE and len(kept) == len(changed.deposits),
+        foci_known=_foci_known(kept, changed, original, read=read),
     )
     return replace(
         changed,
@@ -60,8 +61,8 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
         before_review=original.status,
         metastasis=read,
         at_least=False,
-        deposits=tuple(replace(one, class_given=True) for one in kept),
-        flags=(*_told(changed, reading), *contradictions(fitting), *flags),
+        deposits=tuple(kept),
+        flags=(*_told(changed, reading), *contradictions(fitting), *flags, *near),
         reading=word,
     )
 
@@ -71,9 +72,25 @@ def _class_of(reading: Correction) -> Metastasis:
     return reading.label
 
 
+def _settled(deposit: Deposit, read: Metastasis) -> Deposit:
+    """The deposit, its class settled where that is the one that was read, or could pass it, or a scan cut it off.
+
+    Any other leaves the slide's class alone, whatever its size and cells may be. But several nodes may share the slide,
+    and it may be the largest of one of them.
+    """
+    settles = deposit.metastasis is read or highest_class(deposit) > read or deposit.cut_off
+    return replace(deposit, class_given=True) if settles else deposit
+
+
 def _is_of_sizes(flag: Flag, kept: Sequence[Deposit]) -> bool:
     """Whether a doubt is of every size that the software measured, and one of these counts."""
     return flag.code == "nuclei_out_of_scale" and any(one.diameter_uncertainty_um > 0 for one in kept)
+
+
+def _foci_known(kept: Sequence[Deposit], changed: StoredReport, original: StoredReport, *, read: Metastasis) -> bool:
+    """Whether the software saw the whole slide, all it found stands, and no smaller one may go on beyond the scan."""
+    grows = any(one.cut_off and one.metastasis < read for one in kept)
+    return original.status is Status.COMPLETE and len(kept) == len(changed.deposits) and not grows
 
 
 def _is_lower_bound(kept: Sequence[Deposit], original: StoredReport, vouched: Set[int]) -> bool:

@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8
+from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
@@ -270,3 +272,52 @@ def test_the_row_of_summary_html_says_what_was_read_and_names_nobody(tmp_path: P
     text = read_aloud((run / "summary.html").read_text())
     assert "read whole by a reader as negative: the patient's stage is as corrected" in text
     assert "Dr A" not in text
+
+
+def unsure(slide: SlideReport, uncertainty_um: float) -> SlideReport:
+    """With this "±" of every size."""
+    deposits = tuple(replace(one, diameter_uncertainty_um=Micrometers(uncertainty_um)) for one in slide.deposits)
+    return replace(slide, deposits=deposits, flags=deposit_flags(deposits))
+
+
+def beside_positive_nodes(folder: Path, slide: SlideReport, *review: str, others_um: Sequence[float]) -> PatientResult:
+    """A patient whose first two nodes share this slide, with a node more for each of the others."""
+    others = [report(f"n{number}", (um,) if um else ()) for number, um in enumerate(others_um)]
+    models = [replace(one, model=slide.model) for one in others]
+    rows = ["m,A,1,2", *(f"{one.slide.slide_id},A,{number},1" for number, one in enumerate(models, 2))]
+    run = write_run(folder / "run", [slide, *models])
+    return staged_by(run, f"{HEADER},nodes_on_slide", *rows, review=review).patients[0]
+
+
+@pytest.mark.parametrize("rows", [(), ("m,,,,read,macro,Dr A",)])
+def test_a_borderline_size_may_be_that_of_another_node_on_a_slide_that_was_read(
+    tmp_path: Path, rows: tuple[str, ...]
+) -> None:
+    """The reader's macrometastasis is of one node; the other is positive if the smaller deposit passes 0.2 mm."""
+    slide = unsure(report("m", (3000.0, 190.0)), 30.0)
+    patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
+    assert patient.staged.words == "at least pN1a"
+    assert "size_near_limit" in codes(patient)
+
+
+def test_a_smaller_deposit_that_is_cut_off_may_be_larger_in_another_node_on_a_slide_that_was_read(
+    tmp_path: Path,
+) -> None:
+    """Up to the reader's class: so the number of positive nodes is open, and the class of the slide isn't."""
+    slide = report("m", (3000.0, 150.0))
+    slide = replace(slide, deposits=(slide.deposits[0], replace(slide.deposits[1], cut_off=True)))
+    staged_ = beside_positive_nodes(tmp_path / "2", slide, "m,,,,read,macro,R", others_um=(2600.0, 900.0)).staged
+    assert (staged_.words, staged_.counts.positive.words) == ("at least pN1a", "3 to 4")
+    assert staged(tmp_path / "1", slide, "m,,,,read,macro,R").patients[0].staged.words == "pN1a"
+
+
+@pytest.mark.parametrize("rows", [(), ("m,,,,read,macro,R", "n0,,,,read,macro,R", "n1,,,,read,micro,R")])
+def test_the_detection_limit_is_told_of_nodes_that_share_a_slide_with_a_reading(
+    tmp_path: Path, rows: tuple[str, ...]
+) -> None:
+    """The reader said which class the slide has, and the software alone that the second node has no tumour."""
+    slide = report("m", (3000.0,))
+    assert slide.model is not None
+    slide = replace(slide, model=replace(slide.model, found_from_um=400.0))
+    patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
+    assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN1a", True)
