@@ -39,14 +39,16 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
     """The slide as a reader read it whole: examined, of the reader's class, without the software's doubts about it.
 
     changed: as the rows of single deposits leave it; vouched: those that they name and don't reject. Of deposits that
-    the software found, and of their sizes, those count that give the slide the reader's class; where none do, the size
-    is not known. A higher class that the software found and nobody rejected is told, and doesn't count.
+    the software found, and of their sizes, those count that give the slide the reader's class; where none do, or a
+    deposit of a higher class stands, the size is not known. A higher class that the software found and nobody rejected
+    is told, and doesn't count.
     """
     read = _class_of(reading)
     classless = original.metastasis is None
     stated = [one for one in changed.deposits if not classless or one.id in vouched]
     fitting = [one for one in stated if one.metastasis <= read]
-    kept = [_settled(one, read) for one in fitting] if class_found(fitting) is read else []
+    known = class_found(fitting) is read and not _higher(changed, read)
+    kept = [_settled(one, read) for one in fitting] if known else []
     flags = [flag for flag in kept_flags(changed) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
     near = [flag for flag in deposit_flags(kept) if flag.code in OF_OTHER_NODES]
     word = WholeReading(
@@ -70,6 +72,11 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
 def _class_of(reading: Correction) -> Metastasis:
     assert reading.label is not None
     return reading.label
+
+
+def _higher(changed: StoredReport, read: Metastasis) -> list[Deposit]:
+    """Deposits of a higher class than was read that no row rejects; a mark on what can't be judged is none."""
+    return [] if changed.not_judged else [one for one in changed.deposits if one.metastasis > read]
 
 
 def _settled(deposit: Deposit, read: Metastasis) -> Deposit:
@@ -107,10 +114,8 @@ def _told(changed: StoredReport, reading: Correction) -> tuple[Flag, ...]:
     found, read = class_found(changed.deposits), _class_of(reading)
     if found <= read or changed.not_judged:
         return ()
-    higher = [deposit for deposit in changed.deposits if deposit.metastasis > read]
-    named = [
-        f"deposit {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um or None)})" for one in higher[:1]
-    ]
+    higher = _higher(changed, read)[:1]
+    named = [f"deposit {one.id} ({size_in_mm(one.diameter_um, one.diameter_uncertainty_um or None)})" for one in higher]
     which = named[0] if named else "the cells of dispersed foci together"
     text = (
         f"{reading.by} read the whole slide as {read.word}, but the software found {found.word}: {which}. The reader's "

@@ -162,12 +162,15 @@ def test_deposits_that_fit_the_reading_are_no_contradiction(tmp_path: Path, rows
         (Status.INCOMPLETE, (610.0,), "micro", "at least 0.610 ± 0.004 mm"),
         (Status.INCOMPLETE, (150.0,), "micro", ""),
         (Status.COMPLETE, (2600.0,), "micro", ""),
+        (Status.COMPLETE, (2050.0, 300.0), "micro", ""),
+        (Status.INCOMPLETE, (210.0, 150.0), "itc", ""),
     ],
 )
 def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
     tmp_path: Path, status: Status, sizes_um: tuple[float, ...], word: str, size: str
 ) -> None:
-    """On a slide that it saw in part there may be a larger one of that class."""
+    """On a slide that it saw in part there may be a larger one of that class, as may be one of a higher class that
+    nobody rejected: then the size is not known."""
     (patient,) = staged(tmp_path, report("m", sizes_um, status=status), f"m,,,,read,{word},R").patients
     assert patient_size_words(patient.staged) == size
 
