@@ -5,20 +5,19 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
-from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
+from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.same_files import (
     ANOTHER_FILE,
@@ -31,13 +30,9 @@ from nodescan.patients.same_files import (
     same_file_notes,
     same_file_told,
 )
-from nodescan.patients.slide_rows import check_names
+from nodescan.patients.slide_rows import check_counted, check_names
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
-from nodescan.reports.wording import limit_words
-
-DETECTION_LIMIT = "detection_limit"
-"""Code of the note on what a pN0 does not exclude."""
 
 MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, which redoes those that differ."
 """The way out where reports were made with different models, settings or result versions."""
@@ -125,6 +120,7 @@ def stage_reports(
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
     apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied)
     check_renamed(corrections, twice)
+    check_counted(corrections, rows, dict.fromkeys(another, ANOTHER_FILE), reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
@@ -222,7 +218,7 @@ def _result(
             *_made_notes(known),
             *_left_out_notes(rows),
             *without_node_ids([row.facts for row in rows]),
-            *_limit_notes(staged, known),
+            *limit_notes(staged, known),
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
     )
@@ -249,43 +245,6 @@ def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, 
         "this one it says nothing, so the stage has no y. Fill in neoadjuvant here, too."
     )
     return (Flag("neoadjuvant_not_stated", text),)
-
-
-def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
-    """What a stage doesn't exclude, where deposits as small as the models' cards leave out would make another of it.
-
-    So it is for pN0 and pN0(i+). Missed micrometastases make no other stage of pN1mi; of pN1a they do where there are
-    nodes enough, because nodes with micrometastases count as positive (clinical-rules 5). Of slides that a reader read
-    whole, the models' limits say nothing but in how many of several nodes tumour lies.
-    """
-    looked = {section.slide_id for section in staged.specimen.sections if _by_software(section)}
-    found_from_um = max(
-        (one.found_from_um for one in reports if one.found_from_um and one.slide_id in looked), default=None
-    )
-    if found_from_um is None or staged.category is None or staged.lowest is None:
-        return []
-    missed, least = classify(Micrometers(found_from_um)), staged.lowest
-    positive = _most_positive(staged) if missed >= Metastasis.MICRO else staged.counts.positive.lowest
-    if staged.table.rule_for(max(least.largest, missed), positive) == least:
-        return []
-    return [Flag(DETECTION_LIMIT, limit_words(found_from_um))]
-
-
-def _most_positive(staged: Staged) -> int:
-    """How many nodes are positive if the software missed a deposit in each that no reader read whole."""
-    return sum(
-        node.n_nodes if any(map(_by_software, node.sections)) else node.counts.positive.highest
-        for node in staged.specimen.nodes
-    )
-
-
-def _by_software(section: Section) -> bool:
-    """Whether it is the software's word which nodes on the slide are free of tumour: a reader's is of the slide."""
-    reading = section.reading
-    if reading is None:
-        return True
-    positive = section.metastasis is not None and section.metastasis >= Metastasis.MICRO
-    return reading.foci_known and section.nodes_on_slide > 1 and positive
 
 
 def _mixed(reports: Sequence[StoredReport]) -> str:

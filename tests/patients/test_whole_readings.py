@@ -324,3 +324,20 @@ def test_the_detection_limit_is_told_of_nodes_that_share_a_slide_with_a_reading(
     slide = replace(slide, model=replace(slide.model, found_from_um=400.0))
     patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
     assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN1a", True)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("i,,,,read,macro,Dr A", "by line 3 of the manifest its stain is IHC, and only H&E is staged: leave this "),
+        ("i,1,,,accept,,Dr A", "by line 3 of the manifest its stain is IHC"),
+        ("y,,,,read,macro,Dr A", "it is in the manifest, but was not run: run it first"),
+    ],
+)
+def test_a_word_on_a_listed_slide_that_has_no_part_in_the_stage_is_refused(tmp_path: Path, row: str, why: str) -> None:
+    """The reader's macrometastasis would be lost, and the stage be called determined without it."""
+    run = write_run(tmp_path / "run", [report("m"), report("i", (900.0,))])
+    rows = ("m,A,1,", "i,A,1,IHC", "y,A,2,")
+    with pytest.raises(UsageError, match=r"review\.csv, line 2: slide '[iy]' has no part in the stage: ") as caught:
+        staged_by(run, f"{HEADER},stain", *rows, review=[row])
+    assert why in str(caught.value)
