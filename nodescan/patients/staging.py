@@ -64,10 +64,10 @@ class Staging:
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
-    another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
-    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, what
-    copies_told() and same_file_told() say. staged_at, corrections_file: when the stages were made, and of which review;
-    whoever writes them says so, so that the same stages are the same page.
+    another result version than this program's, "" where they aren't. unused: corrections without effect, of slides in
+    no patient and of copies. reports: all that are there, but those of another file than the manifest's.
+    copies: for the terminal, what copies_told() and same_file_told() say. staged_at, corrections_file: when the stages
+    were made, and of which review; whoever writes them says so, so that the same stages are the same page.
     """
 
     table: StagingTable
@@ -118,7 +118,7 @@ def stage_reports(
     another = of_another_file(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied)
+    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied, {one.slide_id for one in corrections})
     check_renamed(corrections, twice)
     check_counted(corrections, rows, dict.fromkeys(another, ANOTHER_FILE), reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
@@ -127,8 +127,9 @@ def stage_reports(
     final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
     of_group = _by_group(rows, table)
+    counted = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in apart}
     results = [
-        _result(result, before if corrections else None, applied, of_group[result.specimen.names], by_slide)
+        _result(result, before if corrections else None, applied, of_group[result.specimen.names], counted)
         for result, before in zip(final, own, strict=True)
     ]
     facts = [row.facts for row in rows]
@@ -206,7 +207,7 @@ def _result(
     rows: Sequence[ManifestRow],
     reports: Mapping[str, StoredReport],
 ) -> PatientResult:
-    """reports: by slide, without those of another file; a correction of such a one is of no patient."""
+    """reports: by slide, without those of another file and of copies: a correction of such a one has no effect."""
     slides = {section.slide_id for section in staged.specimen.sections}
     known = [reports[slide_id] for slide_id in sorted(slides & reports.keys())]
     own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nodescan.commands.stage import print_staging
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8
@@ -23,7 +24,7 @@ from nodescan.patients.staging import PatientResult, Staging, stage_reports
 from nodescan.patients.synoptic import NOT_MEASURED, patient_size_words
 from nodescan.reports.report_reader import read_reports
 from nodescan.reports.summary_page import write_summary_page
-from tests.patients.made_reports import report, review_of, staged_by, write_csv, write_run
+from tests.patients.made_reports import report, review_of, scanned, staged_by, write_csv, write_run
 from tests.patients.test_review_age import reviewed_run
 from tests.reports.factory import RUN, read_aloud
 from tests.schemas import PATIENTS, schema_of
@@ -341,3 +342,22 @@ def test_a_word_on_a_listed_slide_that_has_no_part_in_the_stage_is_refused(tmp_p
     with pytest.raises(UsageError, match=r"review\.csv, line 2: slide '[iy]' has no part in the stage: ") as caught:
         staged_by(run, f"{HEADER},stain", *rows, review=[row])
     assert why in str(caught.value)
+
+
+def test_nothing_claims_a_reading_of_a_copy_that_counts_for_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the patient, nor the page, nor summary.html; why it had no effect is told there and on the terminal."""
+    copies = [replace(report(name, (900.0,)), provenance=scanned("ff" * 32)) for name in ("x", "y")]
+    run = write_run(tmp_path / "run", copies)
+    write_summary_page(copies, run, asked=2, run=RUN)
+    found = staged_by(run, HEADER, "x,A,1", "y,A,2", review=["x,,,,read,macro,Dr A"])
+    patient, text = patient_in(found, run)
+    tell_patients(run)
+    assert (patient["corrections"], patient["software_stage"]) == ([], None)
+    assert [one.slide_id for one in found.unused] == ["x"]
+    assert "put the right one there and run it; until then its corrections have no effect" in text
+    assert "read whole" not in text
+    assert "read whole" not in (run / "summary.html").read_text()
+    print_staging(found)
+    assert "1 correction without effect, because copies of one file count for no patient: x" in capsys.readouterr().out
