@@ -13,7 +13,7 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17, Foci, StagingTable
+from nodescan.domain.staging import CAMELYON17, Foci, StagingTable, most_foci
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range, highest_class
 from nodescan.labels import LabelTable
@@ -68,7 +68,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         unclassed_um=None if report.not_judged else report.unclassed_um if said else largest_um,
         uncertainty_um=uncertainty_um or None,
         class_range=_class_range(report),
-        foci=_foci(report),
+        foci=_foci(report, nodes_on_slide),
         nodes_on_slide=nodes_on_slide,
         reason=" ".join(reasons(report.flags)),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
@@ -114,15 +114,16 @@ def _decisive(report: StoredReport) -> str:
     return named if report.info is None else f"{named}: {place(first.centre_um, report)}"
 
 
-def _foci(report: StoredReport) -> Foci | None:
+def _foci(report: StoredReport, nodes: int) -> Foci | None:
     """The slide's foci by class, None where foci alone don't say how many nodes are positive.
 
-    So it is where no focus has the slide's class, where a reader read what the software did not find, and where a
-    dispersed pattern may by its cells be a micrometastasis: that is of no single focus, and which of its small foci lie
-    in one node is not known.
+    So it is where no focus has the slide's class, and where a dispersed pattern may by its cells be a micrometastasis:
+    that is of no single focus, and which of its small foci lie in one node is not known. Where a reader read what the
+    software did not find, each node on the slide may have a focus of the reader's class, and none a larger one.
     """
-    if report.reading is not None and not report.reading.foci_known:
-        return None
+    read = report.metastasis if report.reading is not None else None
+    if report.reading is not None and read is not None and (read < Metastasis.MICRO or not report.reading.foci_known):
+        return most_foci(read, nodes)
     small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
     cells = dispersed_count(small) or CellCount(0)
     if report.metastasis is not largest_class(report.deposits) or cells.most > ITC_CELL_LIMIT:

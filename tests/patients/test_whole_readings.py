@@ -361,3 +361,25 @@ def test_nothing_claims_a_reading_of_a_copy_that_counts_for_nobody(
     assert "read whole" not in (run / "summary.html").read_text()
     print_staging(found)
     assert "1 correction without effect, because copies of one file count for no patient: x" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("read", "word", "positive", "stage"),
+    [
+        (failed("m"), "negative", "1", "pN1a"),
+        (failed("m"), "itc", "1", "pN1a"),
+        (failed("m"), "micro", "1 to 3", "at least pN1a"),
+        (report("m", (900.0,)), "negative", "1", "pN1a"),
+        (report("m", (900.0,), status=Status.INCOMPLETE), "itc", "1", "pN1a"),
+    ],
+)
+def test_no_more_nodes_are_positive_than_the_readers_class_of_a_shared_slide_allows(
+    tmp_path: Path, read: SlideReport, word: str, positive: str, stage: str
+) -> None:
+    """Three nodes have two slides: one with a macrometastasis, and one that a reader read."""
+    others = [report("n", (2600.0,)), report("x", (2600.0,)), report("y", (2600.0,))]
+    run = write_run(tmp_path / "run", [read, *others])
+    rows = ("m,A,1,3", "n,A,1,3", "x,A,2,1", "y,A,3,1")
+    (patient,) = staged_by(run, f"{HEADER},nodes_on_slide", *rows, review=[f"m,,,,read,{word},R"]).patients
+    assert patient.staged.specimen.nodes[0].counts.positive.words == positive
+    assert patient.staged.words == stage
