@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.report import Status
@@ -47,7 +47,7 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
     classless = original.metastasis is None
     stated = [one for one in changed.deposits if not classless or one.id in vouched]
     fitting = [one for one in stated if one.metastasis <= read]
-    known = class_found(fitting) is read and not _higher(changed, read)
+    known = read in (class_found(fitting), largest_class(fitting)) and not _higher(changed, read)
     kept = [_settled(one, read) for one in fitting] if known else []
     flags = [flag for flag in kept_flags(changed) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
     near = [flag for flag in deposit_flags(kept) if flag.code in OF_OTHER_NODES]

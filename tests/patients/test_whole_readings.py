@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from nodescan.commands.stage import print_staging
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import deposit_flags
+from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
 from nodescan.patients.patient_files import write_staging
@@ -276,6 +277,21 @@ def test_the_row_of_summary_html_says_what_was_read_and_names_nobody(tmp_path: P
     text = read_aloud((run / "summary.html").read_text())
     assert "read whole by a reader as negative: the patient's stage is as corrected" in text
     assert "Dr A" not in text
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize(("rows", "size"), [((), "0.100 ± 0.004 mm"), (("m,1,,,resize,180,R",), "0.18 mm")])
+def test_dispersed_foci_have_their_sizes_where_a_reader_read_itc(
+    tmp_path: Path, rows: tuple[str, ...], size: str, nodes: int
+) -> None:
+    """By their cells together they would be a micrometastasis; each by itself has the reader's class."""
+    slide = report("m", [100.0] * 12)
+    deposits = tuple(replace(one, cells=CellCount(25, 1)) for one in slide.deposits)
+    slide = replace(slide, deposits=deposits, metastasis=class_found(deposits))
+    assert slide.metastasis is Metastasis.MICRO
+    (patient,) = staged(tmp_path, slide, "m,,,,read,itc,R", *rows, nodes=nodes).patients
+    assert (patient.staged.words, patient_size_words(patient.staged)) == ("pN0(i+)", size)
+    assert "read_against_software" in codes(patient)
 
 
 def unsure(slide: SlideReport, uncertainty_um: float) -> SlideReport:
