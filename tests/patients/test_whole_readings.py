@@ -1,6 +1,8 @@
 """A reader's word on a whole slide gives it its class; the software's result stays beside it and is told."""
 
+import csv
 import html
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +20,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
-from nodescan.patients.patient_files import write_staging
+from nodescan.patients.patient_files import staging_as_csv, write_staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import PatientResult, Staging, stage_reports
@@ -175,6 +177,25 @@ def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
     nobody rejected: then the size is not known."""
     (patient,) = staged(tmp_path, report("m", sizes_um, status=status), f"m,,,,read,{word},R").patients
     assert patient_size_words(patient.staged) == size
+
+
+@pytest.mark.parametrize(
+    ("status", "sizes_um", "said"),
+    [
+        (Status.INCOMPLETE, (610.0,), ("610.0", "true")),
+        (Status.COMPLETE, (610.0,), ("610.0", "false")),
+        (Status.INCOMPLETE, (), ("", "")),
+    ],
+)
+def test_tables_and_json_say_that_a_size_is_a_lower_bound(
+    tmp_path: Path, status: Status, sizes_um: tuple[float, ...], said: tuple[str, str]
+) -> None:
+    """As the page does: of the patient, and of the node."""
+    found = staged(tmp_path, report("m", sizes_um, status=status), "m,,,,read,micro,R")
+    (row,) = csv.DictReader(io.StringIO(staging_as_csv(found)))
+    assert (row["largest_deposit_um"], row["size_at_least"]) == said
+    patient, _ = patient_in(found, tmp_path / "out")
+    assert [patient["size_at_least"], patient["nodes"][0]["size_at_least"]] == [said[1] == "true"] * 2
 
 
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
