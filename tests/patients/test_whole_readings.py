@@ -198,6 +198,24 @@ def test_tables_and_json_say_that_a_size_is_a_lower_bound(
     assert [patient["size_at_least"], patient["nodes"][0]["size_at_least"]] == [said[1] == "true"] * 2
 
 
+@pytest.mark.parametrize(
+    ("word", "other_um", "size"),
+    [
+        ("itc", 3000.0, "3.000 ± 0.004 mm"),
+        ("micro", 3000.0, "3.000 ± 0.004 mm"),
+        ("micro", 900.0, "at least 0.900 ± 0.004 mm"),
+    ],
+)
+def test_a_slide_that_was_read_holds_no_deposit_beyond_the_readers_class(
+    tmp_path: Path, word: str, other_um: float, size: str
+) -> None:
+    """So another node's larger size is exact, although the software saw only a part of the slide."""
+    part = report("m", (150.0,) if word == "itc" else (300.0,), status=Status.INCOMPLETE)
+    run = write_run(tmp_path / "run", [part, report("k", (other_um,))])
+    (patient,) = staged_by(run, HEADER, "m,A,1", "k,A,2", review=[f"m,,,,read,{word},R"]).patients
+    assert patient_size_words(patient.staged) == size
+
+
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
     """The reader read the glass beyond the scan, and gave the class."""
     slide = report("m", (1500.0,))
