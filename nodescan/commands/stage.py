@@ -176,15 +176,23 @@ def print_staging(staging: "Staging") -> None:
     ):
         if slides:
             tell(f"{how_many(len(slides), 'slide')} {what}: {', '.join(slides)}")
-    if staging.unused:
-        slides = sorted({correction.slide_id for correction in staging.unused})
-        unused = how_many(len(staging.unused), "correction")
-        tell(f"{unused} without effect, because the slides belong to no patient: {', '.join(slides)}")
+    _tell_unused(staging)
     determined = [result.staged for result in staging.patients if result.staged.determined]
     borderline = borderline_of_them(sum(staged.borderline for staged in determined))
     count = f"{len(determined)} of {len(staging.patients)} determined{borderline}"
     tell(f"{count}. pN (node component only), in the sections examined.")
     tell(NOT_FOR_CLINICAL_USE)
+
+
+def _tell_unused(staging: "Staging") -> None:
+    from nodescan.domain.naming import how_many
+
+    unlisted = set(staging.not_listed)
+    for listed, why in ((False, "the slides belong to no patient"), (True, "copies of one file count for no patient")):
+        slides = [one.slide_id for one in staging.unused if (one.slide_id not in unlisted) == listed]
+        if slides:
+            count = how_many(len(slides), "correction")
+            tell(f"{count} without effect, because {why}: {', '.join(sorted({*slides}))}")
 
 
 def _tell_copies(staging: "Staging") -> None:

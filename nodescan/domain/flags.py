@@ -148,6 +148,9 @@ LEAPING_DOUBTS = frozenset(code for code, kind in FLAGS.items() if kind.doubt is
 DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 """Flags of a slide that could change its class, the most important first."""
 
+OF_OTHER_NODES = frozenset({"size_near_limit", "cell_count_near_limit"})
+"""Flags of deposits smaller than a slide's class, which say something of other nodes where several share the slide."""
+
 TOLD_FIRST = tuple(code for code, kind in FLAGS.items() if kind.doubt or kind.note_first)
 """Notes of a patient that a reader acts on, the most important first. The others are listed below them."""
 

@@ -116,7 +116,7 @@ class Node(_Evidence):
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size is a lower bound."""
-        return not self.complete or any(section.size_at_least for section in self.sections)
+        return not self.complete or any(section.may_exceed(self.largest_um) for section in self.sections)
 
     @property
     def largest_um(self) -> Micrometers | None:
@@ -236,7 +236,9 @@ class Staged:
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size is a lower bound: a node was not read or measured whole, or a deposit is cut off."""
-        return not self.complete or any(section.size_at_least for section in self.specimen.sections)
+        largest = self.specimen.largest
+        largest_um = None if largest is None else largest.largest_um
+        return not self.complete or any(section.may_exceed(largest_um) for section in self.specimen.sections)
 
     @property
     def determined(self) -> bool:

@@ -87,6 +87,16 @@ class Section:
         """Whether the largest size is a lower bound."""
         return not self.complete or self.cut_off or (self.reading is not None and self.reading.size_at_least)
 
+    def may_exceed(self, length_um: Micrometers | None) -> bool:
+        """Whether it may hold a larger deposit than any measured, where the largest has this length; None: not known.
+
+        A slide that was read whole holds none beyond the reader's class, unless that goes against a size.
+        """
+        longest_um = (self.metastasis or Metastasis.NONE).longest_um
+        fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
+        settled = self.reading is not None and fits
+        return self.size_at_least and not (settled and self.complete)
+
     @property
     def class_without_size(self) -> bool:
         """Whether a reader's class of it does not follow from the size of a deposit."""

@@ -161,7 +161,7 @@ def count_nodes(
             itc=CountRange(0, nodes - positive_seen),
             positive=CountRange(positive_seen, nodes),
         )
-    seen = _most_foci(largest, nodes) if foci is None or nodes == 1 else foci
+    seen = most_foci(largest, nodes) if foci is None or nodes == 1 else foci
     macro = seen.macro + (seen.to_macro if macro_seen else 0)
     micro = seen.micro + (seen.to_micro if micro_seen else 0)
     return NodeCounts(
@@ -172,7 +172,7 @@ def count_nodes(
     )
 
 
-def _most_foci(largest: Metastasis, nodes: int) -> FociCounts:
+def most_foci(largest: Metastasis, nodes: int) -> FociCounts:
     """As many foci of each class up to the largest as could matter."""
     return FociCounts(
         itc=nodes if largest >= Metastasis.ITC else 0,

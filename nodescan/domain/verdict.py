@@ -91,6 +91,12 @@ def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
     return max(lowest), max(highest)
 
 
+def highest_class(deposit: Deposit) -> Metastasis:
+    """The highest class that it can be of, by its size and its cells."""
+    by_cells = Metastasis.MICRO if deposit.count_near_limit else deposit.metastasis
+    return max(by_cells, _own_class_range(deposit)[1])
+
+
 def _own_class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of a deposit, with its size anywhere within its uncertainty."""
     if not deposit.borderline:

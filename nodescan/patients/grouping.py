@@ -2,20 +2,20 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis
-from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, Flag, reasons
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
-from nodescan.domain.staging import CAMELYON17, FociCounts, StagingTable
+from nodescan.domain.staging import CAMELYON17, FociCounts, StagingTable, most_foci
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_range
+from nodescan.domain.verdict import class_range, highest_class
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.places import place
@@ -57,7 +57,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     """What a stored report says of its node."""
     said = report.metastasis is not None
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
-    doubts = {*DOUBTS, "size_near_limit"} if nodes_on_slide > 1 else DOUBTS  # the focus may be another node's class
+    doubts = _doubts(report, nodes_on_slide)
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
     return Section(
@@ -68,7 +68,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         unclassed_um=None if report.not_judged else report.unclassed_um if said else largest_um,
         uncertainty_um=uncertainty_um or None,
         class_range=_class_range(report),
-        foci=_foci(report),
+        foci=_foci(report, nodes_on_slide),
         nodes_on_slide=nodes_on_slide,
         reason=" ".join(reasons(report.flags)),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
@@ -79,6 +79,13 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         certain=_certain(report, nodes_on_slide),
         reading=report.reading,
     )
+
+
+def _doubts(report: StoredReport, nodes: int) -> Set[str]:
+    """Codes of the flags that could change the class of a node on the slide; a focus may be another node's largest."""
+    if nodes > 1:
+        return {*DOUBTS, *OF_OTHER_NODES}
+    return set(DOUBTS) if report.reading is None else set(DOUBTS) - OF_OTHER_NODES
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
@@ -107,21 +114,22 @@ def _decisive(report: StoredReport) -> str:
     return named if report.info is None else f"{named}: {place(first.centre_um, report)}"
 
 
-def _foci(report: StoredReport) -> FociCounts | None:
+def _foci(report: StoredReport, nodes: int) -> FociCounts | None:
     """The slide's foci by class, None where foci alone don't say how many nodes are positive.
 
-    So it is where no focus has the slide's class, where a reader read what the software did not find, and where a
-    dispersed pattern may by its cells be a micrometastasis: that is of no single focus, and which of its small foci lie
-    in one node is not known.
+    So it is where no focus has the slide's class, and where a dispersed pattern may by its cells be a micrometastasis:
+    that is of no single focus, and which of its small foci lie in one node is not known. Where a reader read what the
+    software did not find, each node on the slide may have a focus of the reader's class, and none a larger one.
     """
-    if report.reading is not None and not report.reading.foci_known:
-        return None
+    read = report.metastasis if report.reading is not None else None
+    if report.reading is not None and read is not None and (read < Metastasis.MICRO or not report.reading.foci_known):
+        return most_foci(read, nodes)
     small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
     cells = dispersed_count(small) or CellCount(0)
     if report.metastasis is not largest_class(report.deposits) or cells.most > ITC_CELL_LIMIT:
         return None
     measured = Counter(deposit.metastasis for deposit in report.deposits)
-    highest = [(deposit.metastasis, _highest(deposit)) for deposit in report.deposits]
+    highest = [(deposit.metastasis, highest_class(deposit)) for deposit in report.deposits]
     return FociCounts(
         measured[Metastasis.ITC],
         measured[Metastasis.MICRO],
@@ -129,12 +137,6 @@ def _foci(report: StoredReport) -> FociCounts | None:
         to_micro=sum(found < Metastasis.MICRO <= most for found, most in highest),
         to_macro=sum(found < Metastasis.MACRO <= most for found, most in highest),
     )
-
-
-def _highest(deposit: Deposit) -> Metastasis:
-    """The highest class that it can be of, by its size and its cells."""
-    by_cells = Metastasis.MICRO if deposit.count_near_limit else deposit.metastasis
-    return max(by_cells, class_range([deposit])[1])
 
 
 def _class_range(report: StoredReport) -> tuple[Metastasis, Metastasis] | None:

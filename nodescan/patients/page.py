@@ -11,8 +11,9 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.patients.detection_limit import DETECTION_LIMIT
 from nodescan.patients.sentences import answer, decisive, headline
-from nodescan.patients.staging import DETECTION_LIMIT, PatientResult, Staging
+from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import doubt_words, n_borderline, patient_size_words, stage_words, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
@@ -56,7 +57,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     """The page as text, nothing loaded from anywhere. pages: the slides that have a page of their own to link to."""
     staged = result.staged
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
-    limits = [note.message for note in result.all_notes if note.code == DETECTION_LIMIT]
+    limits = (note.message for note in result.all_notes if note.code == DETECTION_LIMIT)
     first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
     page = environment("nodescan.patients").get_template("patient.html")
     return page.render(
@@ -152,9 +153,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
-        sections=tuple(
-            _section_row(section, staging, pages, reviewed=section.slide_id in reviewed) for section in node.sections
-        ),
+        sections=tuple(_section_row(one, staging, pages, reviewed=one.slide_id in reviewed) for one in node.sections),
     )
 
 

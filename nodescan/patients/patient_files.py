@@ -46,6 +46,7 @@ CSV_COLUMNS = (
     "software_stage",
     "largest_deposit_um",
     "largest_deposit_uncertainty_um",
+    "size_at_least",
     "nodes",
     "nodes_macro",
     "nodes_micro",
@@ -152,6 +153,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
+        "" if largest is None else "true" if staged.size_at_least else "false",
         str(staged.specimen.n_nodes),
         *(count.words for count in (counts.macro, counts.micro, counts.itc)),
         str(n_borderline(staged)),
@@ -192,6 +194,7 @@ def _patient(result: PatientResult) -> Json:
         "software_may_be": [] if result.software is None else _may_be(result.software),
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
+        "size_at_least": staged.size_at_least,
         "n_nodes": staged.specimen.n_nodes,
         "n_nodes_macro": asdict(counts.macro),
         "n_nodes_micro": asdict(counts.micro),
@@ -217,6 +220,7 @@ def _node(node: Node) -> Json:
         "borderline": node.borderline,
         "cut_off": node.cut_off,
         **_lengths(node.largest),
+        "size_at_least": node.size_at_least,
         "slides": [_section(section) for section in node.sections],
     }
 

@@ -37,13 +37,14 @@ def copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> 
     return [group for group in alike.values() if len(set(map(_node, group))) > 1]
 
 
-def copy_reasons(copied: Iterable[Sequence[ManifestRow]]) -> dict[str, str]:
-    """Slide -> why its report may not count. copied: of copies()."""
+def copy_reasons(copied: Iterable[Sequence[ManifestRow]], corrected: Container[str]) -> dict[str, str]:
+    """Slide -> why its report may not count. copied: of copies(); corrected: slides with a reader's corrections."""
     reasons: dict[str, str] = {}
     for group in copied:
         for row in group:
             others = (other for other in group if _node(other) != _node(row))
-            reasons[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id))
+            lost = "; until then its corrections have no effect" if row.slide_id in corrected else ""
+            reasons[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id)) + lost
     return reasons
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nodescan.domain.slide import SlideInfo
 from nodescan.manifest import Manifest, ManifestRow, read_manifest
+from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import real_path, slide_ids, slide_key
@@ -84,6 +85,30 @@ def check_names(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
         meant = near.get(_key(row.slide_id)) if row.has_slide and row.slide_id not in reports else None
         if meant is not None:
             raise row.facts.where.error(f"there is no report of slide {row.slide_id!r}; did you mean {meant!r}?")
+
+
+def check_counted(
+    corrections: Sequence[Correction],
+    rows: Sequence[ManifestRow],
+    another: Mapping[str, str],
+    *,
+    reports: Mapping[str, StoredReport],
+) -> None:
+    """Raise UsageError where a correction is of a listed slide that has no part in the stage: it would be lost.
+
+    another: slides whose report is of another file, and why; reports: of the others, by slide.
+    """
+    listed = {row.slide_id: row for row in rows if row.has_slide}
+    for correction in corrections:
+        row = listed.get(correction.slide_id)
+        why = "" if row is None else another.get(row.slide_id, "")
+        if row is not None and not row.is_he:
+            stain = f"by line {row.facts.where.line} of the manifest its stain is {row.stain}, and only H&E is staged"
+            why = f"{stain}: leave this correction out, or correct the stain"
+        elif row is not None and row.slide_id not in reports and not why:
+            why = "it is in the manifest, but was not run: run it first (a report that says failed will do)"
+        if why:
+            raise correction.where.error(f"slide {correction.slide_id!r} has no part in the stage: {why}")
 
 
 def _key(slide_id: str) -> str:

@@ -5,20 +5,19 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
-from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.labels import LabelTable
 from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
+from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.same_files import (
     ANOTHER_FILE,
@@ -31,13 +30,9 @@ from nodescan.patients.same_files import (
     same_file_notes,
     same_file_told,
 )
-from nodescan.patients.slide_rows import check_names
+from nodescan.patients.slide_rows import check_counted, check_names
 from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
-from nodescan.reports.wording import limit_words
-
-DETECTION_LIMIT = "detection_limit"
-"""Code of the note on what a pN0 does not exclude."""
 
 MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, which redoes those that differ."
 """The way out where reports were made with different models, settings or result versions."""
@@ -69,10 +64,10 @@ class Staging:
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
-    another result version than this program's, "" where they aren't. unused: corrections of slides in no patient.
-    reports: all that are there, but those of another file than the manifest's. copies: for the terminal, what
-    copies_told() and same_file_told() say. staged_at, corrections_file: when the stages were made, and of which review;
-    whoever writes them says so, so that the same stages are the same page.
+    another result version than this program's, "" where they aren't. unused: corrections without effect, of slides in
+    no patient and of copies. reports: all that are there, but those of another file than the manifest's.
+    copies: for the terminal, what copies_told() and same_file_told() say. staged_at, corrections_file: when the stages
+    were made, and of which review; whoever writes them says so, so that the same stages are the same page.
     """
 
     table: StagingTable
@@ -123,16 +118,18 @@ def stage_reports(
     another = of_another_file(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied)
+    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied, {one.slide_id for one in corrections})
     check_renamed(corrections, twice)
+    check_counted(corrections, rows, dict.fromkeys(another, ANOTHER_FILE), reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
     final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
     of_group = _by_group(rows, table)
+    counted = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in apart}
     results = [
-        _result(result, before if corrections else None, applied, of_group[result.specimen.names], by_slide)
+        _result(result, before if corrections else None, applied, of_group[result.specimen.names], counted)
         for result, before in zip(final, own, strict=True)
     ]
     facts = [row.facts for row in rows]
@@ -210,7 +207,7 @@ def _result(
     rows: Sequence[ManifestRow],
     reports: Mapping[str, StoredReport],
 ) -> PatientResult:
-    """reports: by slide, without those of another file; a correction of such a one is of no patient."""
+    """reports: by slide, without those of another file and of copies: a correction of such a one has no effect."""
     slides = {section.slide_id for section in staged.specimen.sections}
     known = [reports[slide_id] for slide_id in sorted(slides & reports.keys())]
     own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
@@ -222,7 +219,7 @@ def _result(
             *_made_notes(known),
             *_left_out_notes(rows),
             *without_node_ids([row.facts for row in rows]),
-            *_limit_notes(staged, known),
+            *limit_notes(staged, known),
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
     )
@@ -249,34 +246,6 @@ def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, 
         "this one it says nothing, so the stage has no y. Fill in neoadjuvant here, too."
     )
     return (Flag("neoadjuvant_not_stated", text),)
-
-
-def _limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:
-    """What a stage doesn't exclude, where deposits as small as the models' cards leave out would make another of it.
-
-    So it is for pN0 and pN0(i+). Missed micrometastases make no other stage of pN1mi; of pN1a they do where there are
-    nodes enough, because nodes with micrometastases count as positive (clinical-rules 5). Of slides that a reader read
-    whole, the models' limits say nothing.
-    """
-    read = {section.slide_id for section in staged.specimen.sections if section.reading is not None}
-    found_from_um = max(
-        (one.found_from_um for one in reports if one.found_from_um and one.slide_id not in read), default=None
-    )
-    if found_from_um is None or staged.category is None or staged.lowest is None:
-        return []
-    missed, least = classify(Micrometers(found_from_um)), staged.lowest
-    positive = _most_positive(staged) if missed >= Metastasis.MICRO else staged.counts.positive.lowest
-    if staged.table.rule_for(max(least.largest, missed), positive) == least:
-        return []
-    return [Flag(DETECTION_LIMIT, limit_words(found_from_um))]
-
-
-def _most_positive(staged: Staged) -> int:
-    """How many nodes are positive if the software missed a deposit in each that no reader read whole."""
-    return sum(
-        node.n_nodes if any(section.reading is None for section in node.sections) else node.counts.positive.highest
-        for node in staged.specimen.nodes
-    )
 
 
 def _mixed(reports: Sequence[StoredReport]) -> str:

@@ -576,12 +576,12 @@ def test_a_report_of_another_file_of_that_name_stages_nobody(tmp_path: Path) -> 
     made = scanned("ab" * 32)
     reports = [replace(named, provenance=made)]
     manifest = read_slide_rows(write_csv(tmp_path / "m.csv", "path,patient_id", "1.svs,A"))
-    found = stage_reports(reports, manifest, AJCC8, corrections=review_of(tmp_path, "1,1,,,accept,,Dr A"))
-    (patient,) = found.patients
-    assert (patient.corrections, patient.software, [one.by for one in found.unused]) == ((), None, ["Dr A"])
+    (patient,) = stage_reports(reports, manifest, AJCC8).patients
     assert patient.staged.words.startswith("cannot be determined")
     (section,) = patient.staged.specimen.nodes[0].sections
     assert section.reason == "the report of that name is of another file: scan this one"
+    with pytest.raises(UsageError, match=r"line 2: slide '1' has no part .*: the report of that name is of another fi"):
+        stage_reports(reports, manifest, AJCC8, corrections=review_of(tmp_path, "1,1,,,accept,,Dr A"))
     same = replace(named, provenance=replace(made, slide_fingerprint=fingerprint(tmp_path / "1.svs")))
     assert stage_reports([same], manifest, AJCC8).patients[0].staged.complete
 

@@ -1,27 +1,33 @@
 """A reader's word on a whole slide gives it its class; the software's result stays beside it and is told."""
 
+import csv
 import html
+import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodescan.commands.stage import print_staging
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.staging import AJCC8
-from nodescan.domain.verdict import deposit_flags
+from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside_before
-from nodescan.patients.patient_files import write_staging
+from nodescan.patients.patient_files import staging_as_csv, write_staging
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import PatientResult, Staging, stage_reports
 from nodescan.patients.synoptic import NOT_MEASURED, patient_size_words
 from nodescan.reports.report_reader import read_reports
 from nodescan.reports.summary_page import write_summary_page
-from tests.patients.made_reports import report, review_of, staged_by, write_csv, write_run
+from tests.patients.made_reports import report, review_of, scanned, staged_by, write_csv, write_run
 from tests.patients.test_review_age import reviewed_run
 from tests.reports.factory import RUN, read_aloud
 from tests.schemas import PATIENTS, schema_of
@@ -160,12 +166,15 @@ def test_deposits_that_fit_the_reading_are_no_contradiction(tmp_path: Path, rows
         (Status.INCOMPLETE, (610.0,), "micro", "at least 0.610 ± 0.004 mm"),
         (Status.INCOMPLETE, (150.0,), "micro", ""),
         (Status.COMPLETE, (2600.0,), "micro", ""),
+        (Status.COMPLETE, (2050.0, 300.0), "micro", ""),
+        (Status.INCOMPLETE, (210.0, 150.0), "itc", ""),
     ],
 )
 def test_a_size_of_the_software_counts_where_it_has_the_readers_class(
     tmp_path: Path, status: Status, sizes_um: tuple[float, ...], word: str, size: str
 ) -> None:
-    """On a slide that it saw in part there may be a larger one of that class."""
+    """On a slide that it saw in part there may be a larger one of that class, as may be one of a higher class that
+    nobody rejected: then the size is not known."""
     (patient,) = staged(tmp_path, report("m", sizes_um, status=status), f"m,,,,read,{word},R").patients
     assert patient_size_words(patient.staged) == size
 
@@ -176,6 +185,43 @@ def test_a_reader_who_confirms_a_deposit_does_not_say_that_its_size_is_whole(tmp
     slide = report("m", (610.0,), status=Status.INCOMPLETE)
     (patient,) = staged(tmp_path, slide, "m,,,,read,micro,R", row).patients
     assert (patient.staged.words, patient_size_words(patient.staged)) == ("pN1mi", "at least 0.610 ± 0.004 mm")
+
+
+@pytest.mark.parametrize(
+    ("status", "sizes_um", "said"),
+    [
+        (Status.INCOMPLETE, (610.0,), ("610.0", "true")),
+        (Status.COMPLETE, (610.0,), ("610.0", "false")),
+        (Status.INCOMPLETE, (), ("", "")),
+    ],
+)
+def test_tables_and_json_say_that_a_size_is_a_lower_bound(
+    tmp_path: Path, status: Status, sizes_um: tuple[float, ...], said: tuple[str, str]
+) -> None:
+    """As the page does: of the patient, and of the node."""
+    found = staged(tmp_path, report("m", sizes_um, status=status), "m,,,,read,micro,R")
+    (row,) = csv.DictReader(io.StringIO(staging_as_csv(found)))
+    assert (row["largest_deposit_um"], row["size_at_least"]) == said
+    patient, _ = patient_in(found, tmp_path / "out")
+    assert [patient["size_at_least"], patient["nodes"][0]["size_at_least"]] == [said[1] == "true"] * 2
+
+
+@pytest.mark.parametrize(
+    ("word", "other_um", "size"),
+    [
+        ("itc", 3000.0, "3.000 ± 0.004 mm"),
+        ("micro", 3000.0, "3.000 ± 0.004 mm"),
+        ("micro", 900.0, "at least 0.900 ± 0.004 mm"),
+    ],
+)
+def test_a_slide_that_was_read_holds_no_deposit_beyond_the_readers_class(
+    tmp_path: Path, word: str, other_um: float, size: str
+) -> None:
+    """So another node's larger size is exact, although the software saw only a part of the slide."""
+    part = report("m", (150.0,) if word == "itc" else (300.0,), status=Status.INCOMPLETE)
+    run = write_run(tmp_path / "run", [part, report("k", (other_um,))])
+    (patient,) = staged_by(run, HEADER, "m,A,1", "k,A,2", review=[f"m,,,,read,{word},R"]).patients
+    assert patient_size_words(patient.staged) == size
 
 
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:
@@ -289,3 +335,125 @@ def test_the_row_of_summary_html_says_what_was_read_and_names_nobody(tmp_path: P
     text = read_aloud((run / "summary.html").read_text())
     assert "read whole by a reader as negative: the patient's stage is as corrected" in text
     assert "Dr A" not in text
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+@pytest.mark.parametrize(("rows", "size"), [((), "0.100 ± 0.004 mm"), (("m,1,,,resize,180,R",), "0.18 mm")])
+def test_dispersed_foci_have_their_sizes_where_a_reader_read_itc(
+    tmp_path: Path, rows: tuple[str, ...], size: str, nodes: int
+) -> None:
+    """By their cells together they would be a micrometastasis; each by itself has the reader's class."""
+    slide = report("m", [100.0] * 12)
+    deposits = tuple(replace(one, cells=CellCount(25, 1)) for one in slide.deposits)
+    slide = replace(slide, deposits=deposits, metastasis=class_found(deposits))
+    assert slide.metastasis is Metastasis.MICRO
+    (patient,) = staged(tmp_path, slide, "m,,,,read,itc,R", *rows, nodes=nodes).patients
+    assert (patient.staged.words, patient_size_words(patient.staged)) == ("pN0(i+)", size)
+    assert "read_against_software" in codes(patient)
+
+
+def unsure(slide: SlideReport, uncertainty_um: float) -> SlideReport:
+    """With this "±" of every size."""
+    deposits = tuple(replace(one, diameter_uncertainty_um=Micrometers(uncertainty_um)) for one in slide.deposits)
+    return replace(slide, deposits=deposits, flags=deposit_flags(deposits))
+
+
+def beside_positive_nodes(folder: Path, slide: SlideReport, *review: str, others_um: Sequence[float]) -> PatientResult:
+    """A patient whose first two nodes share this slide, with a node more for each of the others."""
+    others = [report(f"n{number}", (um,) if um else ()) for number, um in enumerate(others_um)]
+    models = [replace(one, model=slide.model) for one in others]
+    rows = ["m,A,1,2", *(f"{one.slide.slide_id},A,{number},1" for number, one in enumerate(models, 2))]
+    run = write_run(folder / "run", [slide, *models])
+    return staged_by(run, f"{HEADER},nodes_on_slide", *rows, review=review).patients[0]
+
+
+@pytest.mark.parametrize("rows", [(), ("m,,,,read,macro,Dr A",)])
+def test_a_borderline_size_may_be_that_of_another_node_on_a_slide_that_was_read(
+    tmp_path: Path, rows: tuple[str, ...]
+) -> None:
+    """The reader's macrometastasis is of one node; the other is positive if the smaller deposit passes 0.2 mm."""
+    slide = unsure(report("m", (3000.0, 190.0)), 30.0)
+    patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
+    assert patient.staged.words == "at least pN1a"
+    assert "size_near_limit" in codes(patient)
+
+
+def test_a_smaller_deposit_that_is_cut_off_may_be_larger_in_another_node_on_a_slide_that_was_read(
+    tmp_path: Path,
+) -> None:
+    """Up to the reader's class: so the number of positive nodes is open, and the class of the slide isn't."""
+    slide = report("m", (3000.0, 150.0))
+    slide = replace(slide, deposits=(slide.deposits[0], replace(slide.deposits[1], cut_off=True)))
+    staged_ = beside_positive_nodes(tmp_path / "2", slide, "m,,,,read,macro,R", others_um=(2600.0, 900.0)).staged
+    assert (staged_.words, staged_.counts.positive.words) == ("at least pN1a", "3 to 4")
+    assert staged(tmp_path / "1", slide, "m,,,,read,macro,R").patients[0].staged.words == "pN1a"
+
+
+@pytest.mark.parametrize("rows", [(), ("m,,,,read,macro,R", "n0,,,,read,macro,R", "n1,,,,read,micro,R")])
+def test_the_detection_limit_is_told_of_nodes_that_share_a_slide_with_a_reading(
+    tmp_path: Path, rows: tuple[str, ...]
+) -> None:
+    """The reader said which class the slide has, and the software alone that the second node has no tumour."""
+    slide = report("m", (3000.0,))
+    assert slide.model is not None
+    slide = replace(slide, model=replace(slide.model, found_from_um=400.0))
+    patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
+    assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN1a", True)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("i,,,,read,macro,Dr A", "by line 3 of the manifest its stain is IHC, and only H&E is staged: leave this "),
+        ("i,1,,,accept,,Dr A", "by line 3 of the manifest its stain is IHC"),
+        ("y,,,,read,macro,Dr A", "it is in the manifest, but was not run: run it first"),
+    ],
+)
+def test_a_word_on_a_listed_slide_that_has_no_part_in_the_stage_is_refused(tmp_path: Path, row: str, why: str) -> None:
+    """The reader's macrometastasis would be lost, and the stage be called determined without it."""
+    run = write_run(tmp_path / "run", [report("m"), report("i", (900.0,))])
+    rows = ("m,A,1,", "i,A,1,IHC", "y,A,2,")
+    with pytest.raises(UsageError, match=r"review\.csv, line 2: slide '[iy]' has no part in the stage: ") as caught:
+        staged_by(run, f"{HEADER},stain", *rows, review=[row])
+    assert why in str(caught.value)
+
+
+def test_nothing_claims_a_reading_of_a_copy_that_counts_for_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the patient, nor the page, nor summary.html; why it had no effect is told there and on the terminal."""
+    copies = [replace(report(name, (900.0,)), provenance=scanned("ff" * 32)) for name in ("x", "y")]
+    run = write_run(tmp_path / "run", copies)
+    write_summary_page(copies, run, asked=2, run=RUN)
+    found = staged_by(run, HEADER, "x,A,1", "y,A,2", review=["x,,,,read,macro,Dr A"])
+    patient, text = patient_in(found, run)
+    tell_patients(run)
+    assert (patient["corrections"], patient["software_stage"]) == ([], None)
+    assert [one.slide_id for one in found.unused] == ["x"]
+    assert "put the right one there and run it; until then its corrections have no effect" in text
+    assert "read whole" not in text
+    assert "read whole" not in (run / "summary.html").read_text()
+    print_staging(found)
+    assert "1 correction without effect, because copies of one file count for no patient: x" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("read", "word", "positive", "stage"),
+    [
+        (failed("m"), "negative", "1", "pN1a"),
+        (failed("m"), "itc", "1", "pN1a"),
+        (failed("m"), "micro", "1 to 3", "at least pN1a"),
+        (report("m", (900.0,)), "negative", "1", "pN1a"),
+        (report("m", (900.0,), status=Status.INCOMPLETE), "itc", "1", "pN1a"),
+    ],
+)
+def test_no_more_nodes_are_positive_than_the_readers_class_of_a_shared_slide_allows(
+    tmp_path: Path, read: SlideReport, word: str, positive: str, stage: str
+) -> None:
+    """Three nodes have two slides: one with a macrometastasis, and one that a reader read."""
+    others = [report("n", (2600.0,)), report("x", (2600.0,)), report("y", (2600.0,))]
+    run = write_run(tmp_path / "run", [read, *others])
+    rows = ("m,A,1,3", "n,A,1,3", "x,A,2,1", "y,A,3,1")
+    (patient,) = staged_by(run, f"{HEADER},nodes_on_slide", *rows, review=[f"m,,,,read,{word},R"]).patients
+    assert patient.staged.specimen.nodes[0].counts.positive.words == positive
+    assert patient.staged.words == stage
