@@ -77,13 +77,13 @@ def read_outlines(path: Path) -> Outlines:
 
     Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full.
     """
-    readers = {ASAP_XML: read_asap, GEOJSON: read_geojson, None: None}
-    reader = readers[outline_format(path)]
-    if reader is None:
+    readers = {ASAP_XML: read_asap, GEOJSON: read_geojson}
+    kind = outline_format(path)
+    if kind is None:
         raise AnnotationError(
             f"{path.name}: outlines are read from .xml (ASAP) or .geojson (QuPath), not {path.suffix!r}"
         )
-    return reader(path)
+    return readers[kind](path)
 
 
 def read_asap(path: Path) -> Outlines:

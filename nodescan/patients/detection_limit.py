@@ -11,7 +11,7 @@ from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.wording import limit_words
 
 DETECTION_LIMIT = "detection_limit"
-"""Code of the note on what a pN0 does not exclude."""
+"""Code of the note on what a stage doesn't exclude."""
 
 
 def limit_notes(staged: Staged, reports: Sequence[StoredReport]) -> list[Flag]:

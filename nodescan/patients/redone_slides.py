@@ -1,4 +1,4 @@
-"""The stages that stand in a folder when a run without a manifest scans slides of their patients."""
+"""The stages that stand in a folder when a run that makes none scans slides of their patients."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -16,9 +16,9 @@ _NAMED = 5
 """So many names stand in a note."""
 
 
-def of_another_file(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> set[str]:
-    """Slides whose file is there, and isn't the one that was reported: names such as 1.svs recur."""
-    return {row.slide_id for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
+def of_another_file(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
+    """Slides whose file is there, and isn't the one that was reported, and why: names such as 1.svs recur."""
+    return {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
 
 
 def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:

@@ -20,7 +20,6 @@ from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.same_files import (
-    ANOTHER_FILE,
     check_renamed,
     copies,
     copies_told,
@@ -118,9 +117,9 @@ def stage_reports(
     another = of_another_file(rows, by_slide)
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = dict.fromkeys(another, ANOTHER_FILE) | copy_reasons(copied, {one.slide_id for one in corrections})
+    apart = another | copy_reasons(copied, {one.slide_id for one in corrections})
     check_renamed(corrections, twice)
-    check_counted(corrections, rows, dict.fromkeys(another, ANOTHER_FILE), reports=by_slide)
+    check_counted(corrections, rows, another, reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
     after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
