@@ -62,8 +62,8 @@ def trace_foci(
 ) -> tuple[Focus, ...]:
     """Every contiguous component of `smoothed` at or above the rule's threshold that reaches its seed threshold.
 
-    smoothed : float32 (H, W) in [0, 1], 0 where not examined, on the cells of `probability`. grid_um: the map is
-    interpolated to this spacing or finer.
+    smoothed : float32 (H, W), 0 where not examined, on the cells of `probability`; a bound on what is in [0, 1] may lie
+    somewhat outside. grid_um: the map is interpolated to this spacing or finer.
 
     Between cell centres the map is interpolated bilinearly. A bilinear patch is never higher than its corners, so no
     component appears or joins that the cells don't show, and cells that meet at a corner are one component only where
@@ -174,12 +174,13 @@ def _held_to_the_edge(values: Floats, examined: NDArray[np.bool_], spacing: Spac
     """
     rows, columns = np.mgrid[-1:2, -1:2]
     distances = np.hypot(rows * spacing.y, columns * spacing.x)
-    known = np.where(examined, values, -1.0)
+    unknown = -np.inf
+    known = np.where(examined, values, unknown)
     held = known
     for distance in np.unique(distances)[1:]:
-        nearest = ndimage.maximum_filter(known, footprint=distances == distance, mode="constant", cval=-1.0)
-        held = np.where(held < 0, nearest, held)
-    return np.maximum(held, 0)
+        nearest = ndimage.maximum_filter(known, footprint=distances == distance, mode="constant", cval=unknown)
+        held = np.where(held == unknown, nearest, held)
+    return np.where(held == unknown, 0.0, held)
 
 
 def _interpolated(values: Floats, factors: list[int]) -> Floats:

@@ -262,6 +262,45 @@ def test_a_piece_beside_a_certain_deposit_is_one_of_its_own_only_if_it_is_in_tru
     assert len(find_deposits(mixed, rule, SETTINGS)) == deposits
 
 
+BORDERED = DecisionRule(0.0, 0.6, 0.8, (), 8.0)
+
+
+def piece_along_the_border(piece: float, bridge: float) -> NDArray[np.float32]:
+    """A bar of 1.2 mm, and a piece in the map's first row that hangs on it by a bridge of one cell."""
+    values = np.zeros((22, 92), dtype=np.float32)
+    values[6:16, 5:85] = 1.0
+    values[1:6, 45] = bridge
+    values[0, 43:48] = piece
+    return values
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("beyond", [0, 3])
+def test_a_piece_along_the_border_that_may_be_a_deposit_of_its_own_leaves_nothing_certain(
+    turns: int, beyond: int
+) -> None:
+    """Whichever border of the map it lies along, or whether some cells there were not examined."""
+    for piece, certain in ((0.0, 1), (0.9, 0)):
+        values = piece_along_the_border(piece, bridge=0.6 if piece else 0.0)
+        values = np.rot90(np.pad(values, ((beyond, 0), (0, 0))), turns).copy()
+        examined = np.ones(values.shape, np.bool_)
+        np.rot90(examined, -turns)[:beyond] = False
+        assert len(certainty(all_fast(ProbabilityMap(values, examined, SQUARE), BORDERED, TOLERANCE)).places) == certain
+
+
+def test_a_deposit_along_the_border_parts_as_the_exact_map_says() -> None:
+    """Where fast answers say 0.61 of a bridge and exact ones 0.59, there are two deposits."""
+    values = piece_along_the_border(0.9, bridge=0.59)
+    true = ProbabilityMap(values, np.ones(values.shape, np.bool_), SQUARE)
+    fast = replace(true, values=piece_along_the_border(0.9, bridge=0.61))
+    known, exact, certain = without_doubts(true, fast, BORDERED, TOLERANCE)
+    exact |= decisive_cells(known, certain=certain)
+    mixed = replace(fast, values=np.where(exact, true.values, fast.values))
+    found, expected = (find_deposits(map_, BORDERED, SETTINGS) for map_ in (mixed, true))
+    assert len(expected) == 2
+    assert [deposit.metastasis for deposit in found] == [deposit.metastasis for deposit in expected]
+
+
 @pytest.mark.parametrize("half_width_cells", [22.9, 23.1, 23.2, 23.4])
 @pytest.mark.parametrize("off_by", [-0.02997, 0.02997])
 def test_whether_a_deposit_may_be_two_foci_is_told_by_exact_values(half_width_cells: float, off_by: float) -> None:
