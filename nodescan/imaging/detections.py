@@ -80,12 +80,11 @@ def _is_near(place: Detection, outlines: shapely.STRtree) -> bool:
 
 def _one_a_plateau(candidates: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """(rows, columns) of one cell for each 8-connected group of candidates: the one nearest to the group's centroid."""
-    labels, count = components(candidates)
+    labels, _ = components(candidates)
     row, column = np.nonzero(labels)
     group = labels[row, column] - 1
-    size = np.bincount(group, minlength=count)
-    centre_row = np.bincount(group, weights=row, minlength=count) / np.maximum(size, 1)
-    centre_column = np.bincount(group, weights=column, minlength=count) / np.maximum(size, 1)
+    size = np.bincount(group)
+    centre_row, centre_column = (np.bincount(group, weights=along) / size for along in (row, column))
     distance = (row - centre_row[group]) ** 2 + (column - centre_column[group]) ** 2
     order = np.lexsort((column, row, distance, group))
     first = order[np.flatnonzero(np.diff(group[order], prepend=-1))]

@@ -102,8 +102,8 @@ def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh
     """
     rule, tolerance, probability = known.rule, known.tolerance, known.probability
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
-    low_seed, high_seed = rule.seed_threshold - tolerance, rule.seed_threshold + tolerance
-    if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > low_seed or high_seed >= 1:
+    low_seed = rule.seed_threshold - tolerance
+    if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > low_seed:
         return None
     foci = foci_on(known.highest, probability, rule, settings)
     highs = foci.deposits()
@@ -246,7 +246,7 @@ def _certain(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> _
 
 def _near_limit(low: Deposit, high: Deposit, by_um: float) -> int:
     """How many of the two are borderline if by_um is their uncertainty."""
-    return sum(by_um > 0 and is_borderline(one.diameter_um, Micrometers(by_um)) for one in (low, high))
+    return sum(is_borderline(one.diameter_um, Micrometers(by_um)) for one in (low, high))
 
 
 def _parts(deposit: Deposit) -> list[Metastasis]:

@@ -118,7 +118,7 @@ def _joined_near(labels: NDArray[np.int32], joined: NDArray[np.int32], seeds: ND
     for index in np.unique(labels[seeds]).tolist():
         rows, columns = where[index - 1]
         own = joined[rows, columns][labels[rows, columns] == index][0]
-        around = _grown(rows, seeds.shape[0]), _grown(columns, seeds.shape[1])
+        around = _grown(rows, PAD), _grown(columns, PAD)
         near[around] |= joined[around] == own
     return near
 
@@ -148,11 +148,10 @@ def _of_one(
 def _around(places: Sequence[PlaceUm], probability: ProbabilityMap, cells: int) -> NDArray[np.bool_]:
     """bool (H, W): what lies within so many cells of a place, to each side."""
     near = np.zeros_like(probability.examined)
-    high, wide = near.shape
     for row, column in (cell_at(place, probability) for place in places):
-        near[_grown(slice(row, row + 1), high, cells), _grown(slice(column, column + 1), wide, cells)] = True
+        near[_grown(slice(row, row + 1), cells), _grown(slice(column, column + 1), cells)] = True
     return near
 
 
-def _grown(span: slice, limit: int, cells: int = PAD) -> slice:
-    return slice(max(0, span.start - cells), min(limit, span.stop + cells))
+def _grown(span: slice, cells: int) -> slice:
+    return slice(max(0, span.start - cells), span.stop + cells)

@@ -62,9 +62,9 @@ def fast_map(probability: ProbabilityMap, rule: DecisionRule, tolerance: float, 
 def within_reach(
     values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = TRUNCATE
 ) -> NDArray[_Value]:
-    """The largest value that a cell bears on, within so many standard deviations of smoothing. values >= 0 : (H, W)."""
+    """The largest value that a cell bears on, within so many standard deviations of smoothing. values : (H, W)."""
     reach = [2 * int(deviations * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
-    return ndimage.maximum_filter(values, size=reach, mode="constant", cval=0)
+    return ndimage.maximum_filter(values, size=reach)
 
 
 def cell_at(place_um: PlaceUm, probability: ProbabilityMap) -> tuple[int, int]:
