@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan import counting
 from nodescan.config import load_config
 from nodescan.counting import with_cell_counts
 from nodescan.domain.classification import CellCount, Metastasis, classify
@@ -13,6 +14,7 @@ from nodescan.domain.deposits import Deposit, Polygon
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
+from tests.patients.made_reports import disc
 
 SPACING_UM = 0.5
 SETTINGS = load_config().settings.nuclei
@@ -121,3 +123,23 @@ def test_of_a_large_slide_no_more_is_read_than_the_deposit_and_what_lies_beside_
     assert found.cells == CellCount(81, 33)
     assert (box.left / 2, box.top / 2) == pytest.approx((16_305, 32_305), abs=1)
     assert (box.width / 2, box.height / 2) == pytest.approx((174, 174), abs=2)
+
+
+@pytest.mark.parametrize("spacing", [Spacing(0.25, 0.25), Spacing(0.25, 0.2475), Spacing(0.2475, 0.25)])
+def test_nuclei_are_counted_where_the_deposit_lies(spacing: Spacing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far from the canvas' corner, too, where x and y differ by 1 %: the pixels have the deposit's centre and area."""
+    looked_at: list[NDArray[np.bool_]] = []
+
+    def counted(_: NDArray[np.uint8], inside: NDArray[np.bool_], **how: object) -> CellCount:
+        looked_at.append(inside)
+        return CellCount(9, 3)
+
+    monkeypatch.setattr(counting, "count_nuclei", counted)
+    slide, deposit = Watched(), disc(1, 150.0, (20_000.0, 45_000.0))
+    monkeypatch.setattr(slide, "frame_spacing", lambda *_: spacing)
+    with_cell_counts(slide, [deposit], SETTINGS)
+    (box,), (inside,) = slide.boxes, looked_at
+    rows, columns = np.nonzero(inside)
+    assert (box.left + columns.mean() + 0.5) * spacing.x == pytest.approx(20_000, abs=0.05)
+    assert (box.top + rows.mean() + 0.5) * spacing.y == pytest.approx(45_000, abs=0.05)
+    assert rows.size * spacing.pixel_area_um2 == pytest.approx(deposit.area_um2, rel=0.005)

@@ -22,7 +22,9 @@ from nodescan.slide_flags import (
     CutOff,
     edge_and_glass_flags,
     examination_flags,
+    mark_cut_off,
     pattern_flags,
+    small_pale_flags,
     stain_flags,
     tissue_flags,
 )
@@ -94,6 +96,36 @@ def test_deposits_that_are_cut_off_are_less_sure_whatever_cut_them() -> None:
     for one, before in zip(found[:3], (MACRO, MICRO, ITC), strict=True):
         assert one.diameter_uncertainty_um == pytest.approx(math.hypot(before.diameter_uncertainty_um, 40))
     assert found[3] is alone
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_deposit_beside_tissue_that_was_not_examined_is_cut_off(lost: bool) -> None:
+    """One of two deposits ends where a tile could not be read; where all was read, neither does."""
+    wanted = np.ones((40, 60), np.bool_)
+    values, seen = np.zeros(wanted.shape, np.float32), wanted.copy()
+    values[15:25, 10:20] = values[15:25, 40:48] = 0.9
+    seen[10:30, 48:56] = not lost
+    examination = replace(examined(ProbabilityMap(values, seen, SPACING)), wanted=wanted)
+    if lost:
+        examination = replace(examination, reasons=np.where(seen, np.uint8(0), np.uint8(NotExamined.UNREAD)))
+    tissue = TissueMask(wanted, SPACING)
+    rule = replace(RULE, smoothing_um=0.0)
+    deposits, cut = mark_cut_off(foci_of(examination.probability).deposits(), examination, tissue, rule=rule)
+    right = tuple(one.id for one in deposits if one.centre_um[0] > 30 * CELL_UM)
+    assert len(right) == 1
+    assert cut == CutOff(right if lost else (), ())
+    codes = [flag.code for flag in edge_and_glass_flags(deposits, cut, examination, tissue, rule=rule)]
+    assert codes == ["deposit_cut_off"] * lost
+
+
+@pytest.mark.parametrize(("side", "codes"), [(0, []), (26, ["small_pale_area"])])
+def test_a_pale_area_too_small_to_count_as_not_examined_is_told(side: int, codes: list[str]) -> None:
+    """0.16 mm2 without anything dark in 4 mm2 of tissue."""
+    map_ = ProbabilityMap(np.zeros((128, 128), np.float32), np.ones((128, 128), np.bool_), SPACING)
+    stain = np.ones((128, 128, 2), dtype=np.float16)
+    stain[40 : 40 + side, 40 : 40 + side, 1] = 0
+    told = small_pale_flags(replace(examined(map_), stain=stain), load_config().settings.quality.pale)
+    assert [flag.code for flag in told] == codes
 
 
 def glass_flags(values: NDArray[np.float32], deposits: tuple[Deposit, ...] = (MICRO,)) -> tuple[Flag, ...]:

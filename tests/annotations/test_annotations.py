@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import shapely
 
-from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations import Outlines, holds_geojson, read_outlines
 from nodescan.annotations.outline_masks import rasterise
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
@@ -246,6 +246,26 @@ def test_geojson_comes_in_three_shapes(tmp_path, wrap):
     """A collection, a bare list and one feature give the same outlines, holes and all."""
     path = geojson(tmp_path / "a.geojson", wrap(feature([closed(SQUARE), closed(INNER)], "Tumor")))
     assert read_outlines(path).lesions().area == 100**2 - 40**2
+
+
+OUTLINE = feature([closed(SQUARE)])
+
+
+@pytest.mark.parametrize(
+    ("document", "holds"),
+    [
+        ({"type": "FeatureCollection", "features": []}, True),
+        (OUTLINE, True),
+        ([OUTLINE, OUTLINE], True),
+        ([OUTLINE, {"type": "Report"}], False),
+        ([OUTLINE, 3], False),
+        ([], False),
+        ({"status": "negative"}, False),
+    ],
+)
+def test_other_json_than_features_holds_no_outlines(tmp_path, document, holds):
+    """Of a list all have to be features."""
+    assert holds_geojson(geojson(tmp_path / "a.json", document)) is holds
 
 
 def test_geojson_multipolygon_has_all_its_parts(tmp_path):

@@ -73,6 +73,14 @@ def test_one_dark_pixel_answers_for_all_within_two_cells() -> None:
     assert np.count_nonzero(~view_of(overview).solid) == 25
 
 
+def test_where_it_is_not_known_what_is_dark_no_cell_is_bare() -> None:
+    """Else all tissue that the tiles show would be called missed."""
+    tissue = TissueMask(np.zeros((80, 80), bool), OVERVIEW)
+    view = coarse_view(Picture(grey(240), 0.0, 0.0, OVERVIEW), tissue, shape=(40, 40), cell=CELL, settings=PALE)
+    assert tissue.dark is None
+    assert not view.bare.any()
+
+
 def test_what_the_overview_could_not_read_is_not_bare() -> None:
     overview, unread = grey(255), np.zeros((80, 80), bool)
     unread[:40] = True

@@ -1,6 +1,7 @@
 """A coarse cell is covered by what it touches of a fine mask, whatever the ratio of the two grids."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,23 @@ def test_a_share_is_that_of_the_pixels_that_a_cell_touches(box: tuple[int, int, 
         )
         touched = mask[rows, columns]
         assert share == np.float32(touched.mean() if touched.size else 0)
+
+
+@pytest.mark.parametrize(("mask_um", "cell_um"), [((8.0, 8.08), (16.0, 16.16)), ((4.0, 8.0), (16.0, 16.0))])
+def test_the_last_pixel_lies_in_the_last_cell_where_x_and_y_differ(
+    mask_um: tuple[float, float], cell_um: tuple[float, float]
+) -> None:
+    """Each axis has its own ratio, at the far end of 20 mm too."""
+    fine, coarse, shape = Spacing(*mask_um), Spacing(*cell_um), (1_000, 1_200)
+    mask = np.zeros((round(shape[0] * coarse.y / fine.y), round(shape[1] * coarse.x / fine.x)), bool)
+    mask[-1, -1] = True
+    assert np.argwhere(coverage(mask, fine, shape=shape, spacing=coarse)).tolist() == [[999, 1199]]
+
+
+def test_on_cells_as_large_as_its_pixels_a_mask_stays_as_it_is() -> None:
+    """A cell of one pixel is covered whole or not at all."""
+    mask, spacing = np.eye(7, dtype=bool), Spacing.square(8)
+    assert np.array_equal(coverage(mask, spacing, shape=(7, 7), spacing=spacing), mask)
 
 
 def test_cells_beyond_the_mask_are_empty() -> None:

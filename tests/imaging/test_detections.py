@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from nodescan.domain.deposits import Detection
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
-from nodescan.imaging.detections import DetectionSettings, find_detections
+from nodescan.imaging.detections import DetectionSettings, find_detections, likeliest_places
 from tests.imaging.planted import CELL_UM, map_of
+from tests.patients.made_reports import disc
 
 SETTINGS = DetectionSettings(smoothing_um=0.0, spacing_um=60.0, floor=0.05)
 
@@ -52,6 +54,42 @@ def test_a_plateau_is_one_detection_on_the_plateau():
     values = ((radius < 28) & (radius > 22) & (rows > 30)).astype(np.float32)
     (only,) = find_detections(map_of(values), SETTINGS)
     assert values[int(only.y_um / CELL_UM), int(only.x_um / CELL_UM)] == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_plateau_is_told_in_its_middle(turned):
+    """A bar of 3 x 9 cells, upright or flat, is one place: the cell at its centre."""
+    values = np.zeros((20, 30), dtype=np.float32)
+    values[4:7, 11:20] = 0.9
+    (found,) = find_detections(map_of(values.T.copy() if turned else values, 10.0), SETTINGS)
+    assert (found.x_um, found.y_um) == ((55.0, 155.0) if turned else (155.0, 55.0))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("spacing", [Spacing(10.0, 30.0), Spacing(30.0, 10.0)])
+def test_places_are_as_far_apart_as_asked_for_where_cells_are_not_square(spacing, turned):
+    """Two peaks 60 um apart are two at 50 um and one at 70, along either axis."""
+    step = round(60 / (spacing.y if turned else spacing.x))
+    values = np.zeros((20, 20), dtype=np.float32)
+    values[5, 5], values[(5 + step, 5) if turned else (5, 5 + step)] = 0.9, 0.8
+    map_ = ProbabilityMap(values, np.ones(values.shape, dtype=bool), spacing)
+    counts = [len(find_detections(map_, DetectionSettings(0.0, apart_um, 0.05))) for apart_um in (50.0, 70.0)]
+    assert counts == [2, 1]
+
+
+@pytest.mark.parametrize(("column", "count"), [(3, 1), (4, 2)])
+def test_only_a_neighbour_of_a_surer_cell_is_no_place_where_places_may_lie_close(column, count):
+    """Less space is asked for than a cell is wide."""
+    values = np.zeros((9, 9), dtype=np.float32)
+    values[4, 2], values[4, column] = 0.9, 0.8
+    assert len(find_detections(map_of(values), DetectionSettings(0.0, 5.0, 0.05))) == count
+
+
+def test_a_strong_place_is_passed_over_only_beside_a_deposit():
+    """One 40 um off the deposit is; one that has its x and y the other way round isn't."""
+    deposit = disc(1, 500.0, (3000.0, 1000.0))
+    mirrored, beside = Detection(0.9, 1000.0, 3000.0), Detection(0.8, 3290.0, 1000.0)
+    assert likeliest_places((mirrored, beside), (deposit,)) == (mirrored,)
 
 
 def test_nothing_is_detected_where_nothing_was_examined():

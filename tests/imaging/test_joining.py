@@ -12,6 +12,7 @@ from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
 from nodescan.imaging.joining import gap_readings, outline_gap_readings
 from nodescan.imaging.masks import measure_mask
 from nodescan.imaging.segmentation import SegmentationSettings, find_foci
+from tests.patients.made_reports import disc
 
 RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
 SETTINGS = SegmentationSettings(Micrometers(0.0), SquareMicrometers(300.0), Micrometers(15.0), True, Micrometers(4.0))
@@ -53,6 +54,14 @@ def test_outlines_of_others_are_joined_alike() -> None:
     assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
     alone, joined = float(np.hypot(1200, 20)), float(np.hypot(2440, 20))
     assert np.allclose([reading.largest_um or 0 for reading in readings], [alone, alone, joined, joined])
+
+
+def test_outlines_of_others_that_no_gap_can_change_have_one_reading() -> None:
+    """None, one, and a macrometastasis among others."""
+    small, large = disc(1, 500.0, (0.0, 0.0)), disc(1, 2500.0, (9000.0, 0.0))
+    for found, expected in (((), Metastasis.NONE), ((small,), Metastasis.MICRO), ((large, small), Metastasis.MACRO)):
+        (reading,) = outline_gap_readings(found, Micrometers(0.0))
+        assert reading.metastasis is expected
 
 
 def test_a_macrometastasis_that_only_the_settings_joined_is_read_without_the_gap() -> None:

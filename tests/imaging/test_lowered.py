@@ -50,6 +50,7 @@ def test_pieces_of_a_macrometastasis_are_told_with_its_length() -> None:
     (whole,) = told
     assert whole.deposit_ids == (1, 2, 3)
     assert whole.diameter_um == pytest.approx(np.hypot(154, 8) * CELL_UM, abs=CELL_UM)
+    assert whole.uncertainty_um == pytest.approx(2.8 * np.hypot(0.15 * CELL_UM, 5))
     (flag,) = whole_flags(found, told)
     assert flag.code == "may_be_one_deposit"
     assert "no. 1, no. 2, no. 3" in flag.message

@@ -99,3 +99,10 @@ def test_a_cell_of_the_colour_of_tinted_glass_is_blank(darker: int, blank: bool)
     core[:16, 4:8] = (120, 60, 130)
     filled = BLANK if blank else 0
     assert blank_cells(core, 16, glass).tolist() == [[0, filled], [filled, filled]]
+
+
+@pytest.mark.parametrize(("level", "dark"), [(234, True), (235, False)])
+def test_what_is_nearly_white_is_not_dark_however_light_the_glass(level: int, dark: bool) -> None:
+    """From 235 on a pixel may be blank."""
+    pixels = np.full((4, 4, 3), level, np.uint8)
+    assert dark_pixels(pixels, (254.0, 254.0, 254.0)).all() == dark

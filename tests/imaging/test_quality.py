@@ -54,6 +54,15 @@ def test_sharp_tissue_is_not_accused(sigma_px: float, strength: float) -> None:
     assert not out_of_focus(blurred(view, sigma_px), 64, QUALITY, None).any()
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_fibres_are_in_focus_whichever_way_they_run(turned: bool) -> None:
+    """All their detail is along one axis."""
+    stripes = np.repeat(np.random.default_rng(2).uniform(90, 190, 64), 2)
+    view = np.full((128, 128, 3), (200, 0, 220), dtype=np.uint8)
+    view[..., 1] = stripes[None, :] if turned else stripes[:, None]
+    assert not out_of_focus(view, 64, QUALITY, None).any()
+
+
 def test_dark_stain_is_judged_by_its_density() -> None:
     """A step of density is few grey levels where little light comes through: even then even stain is blur."""
     rng = np.random.default_rng(0)

@@ -19,7 +19,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing
 from nodescan.imaging.cutting import touches_edge, touches_unexamined
-from nodescan.imaging.segmentation import find_deposits, find_foci, smoothed_values
+from nodescan.imaging.segmentation import FoundFoci, find_deposits, find_foci, smoothed_values
 from nodescan.imaging.sizing import to_shape
 from tests.imaging.planted import CELL_UM, PLAIN, coverage, disc, either, map_of, settings
 
@@ -200,6 +200,32 @@ def test_foci_of_a_higher_seed_threshold_are_those_that_are_traced_with_it(
     taken = lower.of_seeds(seed, smallest_area_um2=smallest_area_um2)
     for gap_um in (0.0, 40.0):
         assert exactly(taken.deposits(gap_um)) == exactly(traced.deposits(gap_um))
+
+
+def faint_and_strong() -> FoundFoci:
+    """Of a long focus that is faint and a short one that is strong, 2 cells off."""
+    values = np.zeros((12, 20), dtype=np.float32)
+    values[2:4, 2:12] = 0.6
+    values[6:9, 2:5] = 0.9
+    return find_foci(map_of(values), PLAIN, settings())
+
+
+@pytest.mark.parametrize("lower_first", [True, False])
+def test_sizes_that_are_known_are_not_taken_for_those_of_fewer_foci(lower_first: bool) -> None:
+    """The strong focus alone has its own size and probability, whichever seed threshold is asked for first."""
+    lower = faint_and_strong()
+    if lower_first:
+        assert len(lower.deposits()) == 2
+    (strong,) = lower.of_seeds(0.8, smallest_area_um2=0.0).deposits()
+    assert strong.probability_max == pytest.approx(0.9)
+    assert [found.probability_max for found in lower.deposits()] == pytest.approx([0.6, 0.9])
+
+
+def test_a_joined_deposit_is_as_probable_as_its_likeliest_focus():
+    """Its maximum is that of all its foci, its mean that of all their cells."""
+    (joined,) = faint_and_strong().deposits(joining_gap_um=100.0)
+    assert joined.probability_max == pytest.approx(0.9)
+    assert joined.probability_mean == pytest.approx((20 * 0.6 + 9 * 0.9) / 29)
 
 
 def exactly(deposits: tuple[Deposit, ...]) -> list[tuple[Deposit, bytes]]:

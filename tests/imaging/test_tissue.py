@@ -95,6 +95,14 @@ def test_coloured_noise_is_not_tissue() -> None:
     assert not find_tissue(np.clip(noise, 0, 255).astype(np.uint8), SPACING, TISSUE).tissue.any()
 
 
+def test_noisy_glass_hides_no_stain_beyond_the_limit() -> None:
+    """Noise of 9 levels asks for more colour than stain of 0.026 has, so noise counts as tissue rather than that."""
+    where = disc((300, 300), (150, 150), 40)
+    noise = np.random.default_rng(5).normal(0, 1, (300, 300, 3)) * np.where(where, 0.3, 9.0)[..., None]
+    view = np.clip(np.where(where[..., None], (222, 209, 222), 222) + noise, 0, 255).astype(np.uint8)
+    assert share(find_tissue(view, Spacing.square(TISSUE.working_um), TISSUE), where) == 1
+
+
 @pytest.mark.parametrize("strength", [0.3, 1.0, 2.0])
 def test_a_view_without_glass_is_all_tissue(strength: float) -> None:
     """Where there is no glass to calibrate on, full tissue comes out as full tissue."""

@@ -7,7 +7,7 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.tissue import find_tissue
-from nodescan.imaging.unscanned import gaps_and_cuts
+from nodescan.imaging.unscanned import gaps_and_cuts, unscanned
 from tests.imaging.views import QUALITY, TISSUE, absorb, glass, nuclei_and_matrix
 
 SPACING = Spacing.square(8.0)
@@ -156,3 +156,36 @@ def test_gaps_cuts_and_the_border_are_told_apart() -> None:
     expected[18:20, 18:] = True  # of what wasn't scanned, beside tissue
     expected[20:150, 198:] = True  # of tissue, at the border of the view
     assert np.array_equal(cuts, expected)
+
+
+TINTED = (236.0, 232.0, 240.0)
+
+
+def never_scanned(area: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    """What was never scanned of a view of 60 x 80 pixels of tinted glass, on which an area is painted grey by grey."""
+    pixels = np.full((60, 80, 3), TINTED, dtype=np.uint8)
+    pixels[rows, columns] = area[..., None]
+    lightest, darkest = pixels.max(axis=2), pixels.min(axis=2)
+    return unscanned(lightest, darkest, TINTED, np.ones(lightest.shape, bool), has_colour=True)
+
+
+@pytest.mark.parametrize(("spread", "padding"), [(1, True), (9, False)])
+def test_dark_grey_along_the_border_is_padding_only_where_it_is_flat(spread: int, padding: bool) -> None:
+    """A dense fold or black ink that reaches the border of the view goes up and down."""
+    grey = np.random.default_rng(3).integers(6, 6 + spread, (40, 30))
+    assert never_scanned(grey, slice(10, 50), slice(30))[20:40, 5:25].any() == padding
+
+
+def test_an_area_of_one_grey_is_filling_to_its_border() -> None:
+    """And one pixel farther, that may be part glass; nothing beside that."""
+    expected = np.zeros((60, 80), bool)
+    expected[19:41, 29:51] = True
+    assert np.array_equal(never_scanned(np.full((20, 20), 128), slice(20, 40), slice(30, 50)), expected)
+
+
+@pytest.mark.parametrize(("every", "filled"), [(2, True), (20, False)])
+def test_white_is_filling_only_where_much_of_it_is_pure(every: int, filled: bool) -> None:
+    """An area of 253 with a pure pixel here and there is light glass."""
+    white = np.full((20, 20), 253)
+    white[:, ::every] = 255
+    assert never_scanned(white, slice(20, 40), slice(30, 50))[2:38, 33:48].any() == filled

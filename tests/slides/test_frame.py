@@ -96,6 +96,14 @@ def test_a_level_of_another_shape_is_no_part_of_the_pyramid():
     assert (padded.factor_x, padded.factor_y) == (4.0, 4.0)
 
 
+@pytest.mark.parametrize(("height_px", "kept"), [(143, True), (147, True), (142, False), (148, False)])
+def test_a_small_level_may_be_two_of_its_own_pixels_off_the_canvas_shape(height_px: int, kept: bool):
+    """1 % of a small level is less than what its sides are rounded or padded by."""
+    _, *levels = placed(((10_000, 5_000), (290, height_px)), (1.0, 33.9))
+    found = [(level.factor_x, level.factor_y) for level in levels]
+    assert found == [(10_000 / 290, 5_000 / height_px)] * kept
+
+
 def test_of_levels_that_are_reduced_alike_none_is_believed():
     """One of them shows something else; the others and the finest stay."""
     sizes = ((4000, 3000), (2000, 1500), (2000, 1500), (1000, 750), (993, 744))

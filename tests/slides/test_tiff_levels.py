@@ -10,7 +10,14 @@ from nodescan.domain.geometry import PixelBox
 from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedLevel
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import directories_of
-from nodescan.slides.tiff_levels import DeclinedError, _table, checked_levels, has_unnamed_band, tile_tables
+from nodescan.slides.tiff_levels import (
+    DeclinedError,
+    _table,
+    checked_levels,
+    has_unnamed_band,
+    jpeg_levels,
+    tile_tables,
+)
 from nodescan.slides.tile_tables import TileTable
 from tests.slides.made_files import Fields, noise, overwrite, write_directories, write_tiff
 from tests.slides.made_jpegs import set_tag
@@ -209,3 +216,18 @@ def test_jpegs_that_are_not_square_are_whole_at_their_own_size(tmp_path: Path) -
         assert level.check.said == "its JPEG is broken"
         assert level.check.holds(content[offset : offset + size])
         assert not level.check.holds(content[offset : offset + size // 2])
+
+
+def test_levels_without_one_sound_jpeg_header_are_left_to_openslide(tmp_path: Path) -> None:
+    """Nothing is known of how their tiles are coded."""
+    path, stored = tmp_path / "s.tif", told("generic-tiff", (256, 256))
+    tifffile.imwrite(path, noise(256, 256), tile=(128, 128), compression="jpeg", photometric="rgb")
+    assert jpeg_levels(path, stored) is not None
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    with path.open("r+b") as stream:
+        for offset, length in places:
+            stream.seek(offset)
+            stream.write(bytes(length))
+    assert jpeg_levels(path, stored) is None

@@ -179,3 +179,38 @@ def test_the_highest_confidence_is_that_of_the_exact_map(seed: int, tolerance: f
         half = replace(fast, values=np.where(cells, true.values, fast.values))
         best = max((found.confidence for found in find_detections(half, own)), default=0.0)
         assert best == (highest if highest >= floor else 0.0)
+
+
+def asked(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The cells that exact values are needed of, where no deposit is certain, without smoothing."""
+    map_ = ProbabilityMap(values, np.ones(values.shape, np.bool_), SPACING)
+    return decisive_cells(all_fast(map_, replace(RULE, smoothing_um=0.0), 0.03), certain=())
+
+
+@pytest.mark.parametrize(("bridge", "needed"), [(0.26, False), (0.28, True), (0.32, True)])
+def test_a_bridge_that_may_join_pieces_far_below_the_threshold_is_decisive(bridge: float, needed: bool) -> None:
+    """Two deposits of 1.2 mm are pieces of one of 2.6 mm if the map between them reaches 0.3."""
+    values = np.zeros((14, 190), np.float32)
+    values[5:9, 10:90] = values[5:9, 100:180] = 1.0
+    values[6, 90:100] = bridge
+    assert asked(values)[6, 94:96].all() == needed
+
+
+def test_what_joins_two_foci_that_meet_in_a_corner_far_below_the_threshold_is_decisive() -> None:
+    """The outline parts them, so they may be pieces of a longer deposit; one focus is no piece of another."""
+    values = np.zeros((20, 190), np.float32)
+    values[4:8, 10:80] = values[8:12, 80:150] = 0.9
+    values[9, 150:180] = 0.32
+    assert asked(values)[9, 150:180].all()
+    values[6:10, 78:82] = 0.9
+    assert not asked(values)[9, 170:180].any()
+
+
+@pytest.mark.parametrize("seed", [0.78, 0.82])
+def test_all_that_joins_a_single_cell_at_the_seed_threshold_is_decisive(seed: float) -> None:
+    """Whether there is a deposit at all hangs on that cell, and its "±" on what joins it at 0.5."""
+    values = np.zeros((20, 60), np.float32)
+    values[6:12, 6:12] = 0.7
+    values[8, 8] = seed
+    values[8, 12:50] = 0.51
+    assert asked(values)[8, 6:50].all()

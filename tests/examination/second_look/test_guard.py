@@ -399,6 +399,19 @@ def test_every_two_hundredth_tile_is_compared_whatever_it_shows(second_look: Gra
     assert np.array_equal(asked, expected)
 
 
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 159), (63, 0), (1, 1), (63, 159), (30, 80)])
+def test_the_highest_answer_is_compared_wherever_it_lies(row: int, column: int) -> None:
+    """With what lies within two cells of it, as far as the map goes, though it bears on nothing."""
+    values = np.random.default_rng(1).uniform(0, 0.3, (64, 160)).astype(np.float32)
+    values[row, column] = 0.4
+    whole = np.ones(values.shape, np.bool_)
+    no_score = replace(SETTINGS, detections=replace(SETTINGS.detections, floor=0.9))
+    predictor = Fast(0.0, tolerance=0.01, smoothed_tolerance=0.01, second_look=InSmallTiles())
+    rows, columns = np.ogrid[:64, :160]
+    asked = asked_again(values, predictor, unexamined=~whole, tissue=whole, settings=no_score)
+    assert np.array_equal(asked, (abs(rows - row) <= 2) & (abs(columns - column) <= 2))
+
+
 def test_the_fake_stands_behind_the_door() -> None:
     """What examine() asks for is what these tests hand it."""
     assert isinstance(Fast(0.0), ApproximatePredictor)
