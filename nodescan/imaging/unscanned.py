@@ -36,7 +36,9 @@ _LEAST_NEAR = 50
 """Pixels beside pure white from which on they tell how its edge looks."""
 
 _SHORTEST_UM = 100.0
-"""Tissue that runs into nothing for less than this may just touch it."""
+"""Tissue that runs into nothing for less than this may just touch it. The line that is measured goes on for _WIDE
+pixels beyond both ends of the tissue, so at 16 um/px tissue counts from 36 um on; along the border of the view it
+ends with the tissue."""
 
 _WIDE = 2
 """What lies within so many pixels of tissue is beside it: JPEG blurs the line between."""

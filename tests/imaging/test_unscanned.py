@@ -189,3 +189,23 @@ def test_white_is_filling_only_where_much_of_it_is_pure(every: int, filled: bool
     white = np.full((20, 20), 253)
     white[:, ::every] = 255
     assert never_scanned(white, slice(20, 40), slice(30, 50))[2:38, 33:48].any() == filled
+
+
+@pytest.mark.parametrize(("length_px", "cut"), [(2, False), (3, True)])
+def test_tissue_that_only_touches_the_end_of_the_scan_is_not_cut(length_px: int, cut: bool) -> None:
+    """At 16 um a pixel 32 um are chance and 48 um are not: the line is measured two pixels beyond either end."""
+    nothing, stained = np.zeros((60, 60), bool), np.zeros((60, 60), bool)
+    nothing[:, 40:] = True
+    stained[30 : 30 + length_px, 20:40] = True
+    gaps, cuts = gaps_and_cuts(nothing, stained, 16.0, 300.0)
+    assert not gaps.any()
+    assert cuts.any() == cut
+
+
+@pytest.mark.parametrize(("length_px", "cut"), [(6, False), (7, True)])
+def test_tissue_that_only_touches_the_border_of_the_view_is_not_cut(length_px: int, cut: bool) -> None:
+    """At 16 um a pixel 96 um are chance and 112 um are not."""
+    stained = np.zeros((60, 60), bool)
+    stained[30 : 30 + length_px, 20:] = True
+    _, cuts = gaps_and_cuts(np.zeros_like(stained), stained, 16.0, 300.0)
+    assert cuts.any() == cut
