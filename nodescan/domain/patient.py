@@ -275,10 +275,23 @@ class Staged:
         return self.category is not None and not self.determined
 
     @property
+    def bound(self) -> str | None:
+        """The lowest category that a stage of "at least" can be; None for another stage, and where a doubt leaves none.
+
+        Within the uncertainty of sizes it may be lower than `category`, which is as measured.
+        """
+        if not self.at_least or any(section.may_be_less for section in self.specimen.sections):
+            return None
+        return self.may_be[0].category if self.may_fall else self.category
+
+    @property
     def words(self) -> str:
-        """The stage as printed, e.g. "at least ypN1mi(sn)"."""
+        """The stage as printed, e.g. "at least ypN1mi(sn)"; "ypN1mi(sn) as measured" for a bound that may not hold."""
         if self.category is not None:
-            return f"{'at least ' if self.at_least else ''}{self.prefix}{self.category}{self.suffix}"
+            named = f"{self.prefix}{self.category}{self.suffix}"
+            if self.at_least:
+                return f"at least {named}" if self.bound == self.category else f"{named} as measured"
+            return named
         if self.lowest is not None and self.specimen.unclassed_um is not None:
             return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
         if not any(section.readable for section in self.specimen.sections):

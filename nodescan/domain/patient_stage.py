@@ -158,7 +158,7 @@ def _split_notes(staged: Staged, *, by_sizes: bool) -> list[Flag]:
     if by_sizes:
         text += " Then the pN may be higher. Measure the deposits that are near a limit there."
     elif staged.borderline:
-        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
+        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.bound is not None)
         text += (
             f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {categories}."
         )

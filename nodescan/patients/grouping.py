@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, reasons
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
@@ -74,6 +74,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
+        may_be_less=said and report.reading is None and _may_be_less(codes_of(report.flags)),
         judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
@@ -86,6 +87,11 @@ def _doubts(report: StoredReport, nodes: int) -> Set[str]:
     if nodes > 1:
         return {*DOUBTS, *OF_OTHER_NODES}
     return set(DOUBTS) if report.reading is None else set(DOUBTS) - OF_OTHER_NODES
+
+
+def _may_be_less(codes: Set[str]) -> bool:
+    """Whether its deposits may be shorter, or no more than parts of what was measured, by what no "±" tells."""
+    return bool(codes & {"nuclei_out_of_scale", "may_be_two_foci"}) or {"joining_gap", "foci_joined"} <= codes
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:

@@ -103,16 +103,22 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def class_or_more_words(found: Metastasis, *, at_least: bool) -> str:
-    """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
+def class_or_more_words(found: Metastasis, *, at_least: bool, may_fall: bool = False) -> str:
+    """A node's or slide's class; one that was not read whole, so that it may be of a higher one, is never negative.
 
-    None is above a macrometastasis.
+    None is above a macrometastasis. may_fall: a lower class is possible, too, so that it is no lower bound.
     """
     if not at_least or found is Metastasis.MACRO:
         return CLASS_WORDS[found]
     if found is Metastasis.NONE:
         return "No class"
-    return f"At least {CLASS_WORDS[found].lower()}"
+    return f"{CLASS_WORDS[found]} as measured" if may_fall else f"At least {CLASS_WORDS[found].lower()}"
+
+
+def _class_words(one: Node | Section, found: Metastasis) -> str:
+    sections = one.sections if isinstance(one, Node) else (one,)
+    may_fall = one.classes[0] < found or any(section.may_be_less for section in sections)
+    return class_or_more_words(found, at_least=one.class_at_least, may_fall=may_fall)
 
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
@@ -149,7 +155,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
         tone=word_if_known(node.largest_class, complete=node.complete) or "none",
-        class_words=class_or_more_words(node.largest_class, at_least=node.class_at_least),
+        class_words=_class_words(node, node.largest_class),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
@@ -164,7 +170,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         slide_id=section.slide_id,
         link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
         tone=word_if_known(found, complete=section.complete) or "none",
-        class_words=class_or_more_words(found, at_least=section.class_at_least),
+        class_words=_class_words(section, found),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",

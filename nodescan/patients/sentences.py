@@ -48,7 +48,8 @@ _ABOVE = {
 
 def headline(staged: Staged) -> str:
     """The stage, or that there is none."""
-    return staged.words[:1].upper() + staged.words[1:] if staged.category is None or staged.at_least else staged.words
+    words = staged.words
+    return words if words.startswith(f"{staged.prefix}pN") else words[:1].upper() + words[1:]
 
 
 def answer(staged: Staged) -> str:

@@ -5,7 +5,7 @@ from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
-from nodescan.domain.staging import AJCC8, CountRange, may_be_words
+from nodescan.domain.staging import AJCC8, CountRange, borderline_stage_words
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import bound_words
@@ -57,8 +57,8 @@ def patient_size_words(staged: Staged) -> str:
 
 def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
-    words = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
-    return f"borderline: {words}" if staged.borderline else ""
+    categories = [rule.category for rule in staged.may_be] if staged.borderline else []
+    return borderline_stage_words(categories, stage=staged.words, bound=staged.bound)
 
 
 def doubt_words(staged: Staged) -> str:

@@ -114,10 +114,16 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
     ],
 )
 def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float, removed: int, said: str) -> None:
-    """Beside a failed node, 2010 +- 30 um is at least pN1a only by its size as measured; pN2a needs four nodes."""
+    """Beside a failed node, 2010 +- 30 um is pN1a only by its size as measured, and at least pN1mi; pN2a needs four."""
     rows = (f"a,A,1,yes,{removed}", f"b,A,2,yes,{removed}")
     (page,) = write_staging(staged(tmp_path, size_um, *rows), tmp_path / "out")
-    assert "borderline: at least pN1mi or pN1a" in text_of(page)
+    headline, beside = (
+        ("At least pN1mi(sn)", "borderline: at least pN1mi or pN1a")
+        if size_um < 2000
+        else ("pN1a(sn) as measured", "borderline: at least pN1mi")
+    )
+    assert f"{headline}</p>" in page.read_text()
+    assert f'<strong class="pill">{beside}</strong>' in page.read_text()
     (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
     assert row["may_be"] == "at least pN1mi or pN1a"
     assert said in text_of(page)

@@ -101,12 +101,22 @@ def test_what_the_softwares_own_sizes_leave_open_stands_beside_a_reviewed_stage(
     assert told in staged(run, "a,A,1,yes,1,", corrections=[review])
 
 
-@pytest.mark.parametrize("at_least", [False, True])
-def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_path: Path, at_least: bool) -> None:
+@pytest.mark.parametrize(
+    ("stage", "bound", "said"),
+    [
+        ("pN1mi", None, "pN1mi or pN1a"),
+        ("at least pN1mi", "pN1mi", "at least pN1mi or pN1a"),
+        ("pN1a as measured", "pN1mi", "at least pN1mi"),
+        ("pN1a as measured", None, "pN1mi or pN1a"),
+    ],
+)
+def test_a_borderline_stage_says_which_bound_holds(tmp_path: Path, stage: str, bound: str | None, said: str) -> None:
     """Without "at least" a reader would take the higher of the two for the most that it can be."""
-    patient = {"patient_id": "A", "stage": "pN1mi", "category": "pN1mi", "may_be": ["pN1mi", "pN1a"]}
-    (line,) = patient_lines({"patients": [patient | {"at_least": at_least}]}, tmp_path)
-    assert line.may_be == f"borderline: {'at least ' if at_least else ''}pN1mi or pN1a"
+    may_be = ["pN1mi", "pN1a"]
+    patient = {"patient_id": "A", "stage": stage, "category": "pN1mi", "may_be": may_be, "bound": bound}
+    patient |= {"software_stage": stage, "software_may_be": may_be, "software_bound": bound}
+    (line,) = patient_lines({"patients": [patient]}, tmp_path)
+    assert (line.may_be, line.reviewed) == (f"borderline: {said}", "as reviewed")
 
 
 def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> None:

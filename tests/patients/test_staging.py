@@ -20,6 +20,7 @@ from nodescan.domain.report import Status
 from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
+from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -489,6 +490,30 @@ def test_nothing_is_at_least_a_macrometastasis() -> None:
         class_or_more_words(found, at_least=True) for found in (Metastasis.NONE, Metastasis.MICRO, Metastasis.MACRO)
     ]
     assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "unsure_um", "words"),
+    [
+        ((), 30.0, "At least micrometastasis"),
+        ((), 120.0, "Micrometastasis as measured"),
+        ((Flag("nuclei_out_of_scale", "Nuclei are far too large."),), 30.0, "Micrometastasis as measured"),
+        ((Flag("may_be_two_foci", "A narrow waist."),), 30.0, "Micrometastasis as measured"),
+        ((Flag("may_be_one_deposit", "May be parts."),), 30.0, "At least micrometastasis"),
+        ((Flag("joining_gap", "Depends."),), 30.0, "At least micrometastasis"),
+        ((Flag("joining_gap", "Depends."), Flag("foci_joined", "Joined.")), 30.0, "Micrometastasis as measured"),
+    ],
+)
+def test_a_node_is_at_least_of_its_class_only_where_no_lower_one_is_possible(
+    flags: tuple[Flag, ...], unsure_um: float, words: str, tmp_path: Path
+) -> None:
+    """0.3 mm, cut off: its own uncertainty, a wrong pixel size, or a part of it may be of isolated tumour cells."""
+    made = report("a", (300.0,), flags=flags)
+    cut = replace(made.deposits[0], cut_off=True, diameter_uncertainty_um=Micrometers(unsure_um))
+    run = write_run(tmp_path / "run", [replace(made, at_least=True, deposits=(cut,))])
+    (page,) = write_staging(staged_by(run, NODES, "a,A,1"), tmp_path / "out")
+    assert len(re.findall(f">{words}[ <]", page.read_text())) == 2
+    assert ("At least pN1mi" in page.read_text()) is words.startswith("At least")
 
 
 def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
