@@ -4,6 +4,7 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.flags import codes_of
 from nodescan.domain.naming import how_many
 from nodescan.domain.patient import Node, Staged
+from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.wording import CLASS_WORDS
 
 _BY_CLASS = {
@@ -18,6 +19,9 @@ _AT_LEAST = {
     Metastasis.MICRO: "Micrometastases, in the sections examined.",
 }
 """What is said of them where there may be larger ones."""
+
+_IN_DOUBT = {**_AT_LEAST, Metastasis.MACRO: "A macrometastasis, as measured, in the sections examined."}
+"""What is said of them where it is not certain what was measured."""
 
 _BY_READER = {
     Metastasis.ITC: "Isolated tumour cells in the sections examined, by the reader's class.",
@@ -60,9 +64,10 @@ def answer(staged: Staged) -> str:
         return "No lymph node was examined, so this is not a negative result."
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
-    larger = _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    doubts = _doubts(staged)
+    larger = _IN_DOUBT if doubts else _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
     told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
-    said = _by_size(staged) or told
+    said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:
         return said
     verb = "was" if staged.n_unread == 1 else "were"
@@ -74,6 +79,17 @@ def answer(staged: Staged) -> str:
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _doubts(staged: Staged) -> list[str]:
+    """What a category hangs on beside the uncertainty of sizes, the pixel size first: all sizes follow from it."""
+    if staged.category is None:
+        return []
+    codes = codes_of(staged.notes)
+    said = ["The pixel size is in doubt, and with it every size."] if "nuclei_out_of_scale" in codes else []
+    if codes & ONE_OR_SEVERAL:
+        said.append("It is uncertain which areas form one deposit, and the stage may depend on it.")
+    return said
 
 
 def _what_else(staged: Staged) -> str:

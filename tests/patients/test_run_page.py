@@ -162,6 +162,33 @@ def test_one_deposit_or_several_stands_beside_the_stage(tmp_path: Path, code: st
     assert [f'<strong class="pill">{doubt}</strong>' in page for page in pages] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("joining_gap", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("may_be_one_deposit", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("may_be_two_foci", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("nuclei_out_of_scale", "The pixel size is in doubt, and with it every size."),
+    ],
+)
+def test_no_limit_of_size_is_stated_while_it_is_in_doubt_what_was_measured(tmp_path: Path, code: str, why: str) -> None:
+    """Two parts of one macrometastasis are not "none larger than 2 mm"; one of two foci is not "larger than 2 mm"."""
+    flag = Flag(code, "Check it.")
+    slides = [report("a", (900.0,), flags=(flag,)), report("b", (2300.0,), flags=(flag,)), report("c", (900.0,))]
+    run = a_run(tmp_path, slides)
+    staged(run, *(f"{name.lower()},{name},1,yes,1," for name in "ABC"))
+    leads = [
+        re.search(r'<p class="lead">(.*?)</p>', (run / "patients" / f"{name}.html").read_text(encoding="utf-8"))[1]
+        for name in "ABC"
+    ]
+    text = [re.sub("<[^>]+>", "", lead) for lead in leads]
+    assert text == [
+        f"Micrometastases, in the sections examined. {why}",
+        f"A macrometastasis, as measured, in the sections examined. {why}",
+        "Micrometastases, none larger than 2 mm, in the sections examined.",
+    ]
+
+
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:
     """Each staging takes the place of the one before."""
     run = a_run(tmp_path)
