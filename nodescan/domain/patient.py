@@ -258,8 +258,7 @@ class Staged:
     @property
     def class_by_reader(self) -> bool:
         """Whether a class that the category may hang on is a reader's, and not that of a deposit's size."""
-        by_note = any(note.code in ("class_against_size", "micro_by_reader") for note in self.notes)
-        return by_note or any(section.class_without_size for section in self.specimen.sections)
+        return any(section.class_without_size or section.class_by_reader for section in self.specimen.sections)
 
     @property
     def category(self) -> str | None:

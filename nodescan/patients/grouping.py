@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of, reasons
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, SETTLED_BY_MACRO, Flag, codes_of, reasons
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
@@ -75,6 +75,10 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
         may_be_less=said and report.reading is None and _may_be_less(codes_of(report.flags)),
+        class_by_reader=any(
+            deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
+            for deposit in report.deposits
+        ),
         judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
@@ -83,10 +87,17 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
 
 
 def _doubts(report: StoredReport, nodes: int) -> Set[str]:
-    """Codes of the flags that could change the class of a node on the slide; a focus may be another node's largest."""
+    """Codes of the flags that could change the class of a node on the slide; a focus may be another node's largest.
+
+    A macrometastasis by a reader's size or class is one whatever else on the slide is one deposit, or larger.
+    """
     if nodes > 1:
         return {*DOUBTS, *OF_OTHER_NODES}
-    return set(DOUBTS) if report.reading is None else set(DOUBTS) - OF_OTHER_NODES
+    if report.reading is not None:
+        return set(DOUBTS) - OF_OTHER_NODES
+    macro = [deposit for deposit in report.deposits if deposit.metastasis is Metastasis.MACRO]
+    by_reader = any(deposit.class_given or deposit.diameter_uncertainty_um == 0 for deposit in macro)
+    return set(DOUBTS) - (SETTLED_BY_MACRO if by_reader and report.metastasis is Metastasis.MACRO else set())
 
 
 def _may_be_less(codes: Set[str]) -> bool:
