@@ -47,6 +47,14 @@ class _Evidence:
         """The section with the largest deposit, None where that isn't known."""
         return with_largest(self.sections)
 
+    @property
+    def unsized(self: _HasSections) -> tuple[Section, ...]:
+        """Sections with a class, but no size, that may hold a larger deposit than any that was measured."""
+        longest_um = max((one.largest_um for one in self.sections if one.largest_um is not None), default=None)
+        beyond = [section for section in self.sections if section.beyond(longest_um)]
+        highest = max((section.metastasis or Metastasis.NONE for section in beyond), default=None)
+        return tuple(section for section in beyond if section.metastasis is highest)
+
 
 @dataclass(frozen=True, slots=True)
 class Node(_Evidence):

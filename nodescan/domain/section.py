@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.staging import FociCounts
@@ -94,12 +94,20 @@ class Section:
     def may_exceed(self, length_um: Micrometers | None) -> bool:
         """Whether it may hold a larger deposit than any measured, where the largest has this length; None: not known.
 
-        A slide that was read whole holds none beyond the reader's class, unless that goes against a size.
+        A slide that was read whole holds none beyond the reader's class, unless that goes against a size. Where none
+        was measured, what has a class without a size exceeds nothing that is stated.
         """
+        if length_um is not None and self.beyond(length_um):
+            return True
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
         settled = self.reading is not None and fits
         return self.size_at_least and not (settled and self.complete)
+
+    def beyond(self, length_um: Micrometers | None) -> bool:
+        """Whether it has a class, but no size, by which it may hold a larger deposit than of this length; None: any."""
+        longest_um = (self.metastasis or Metastasis.NONE).longest_um
+        return self.largest_um is None and longest_um > (length_um or 0.0)
 
     @property
     def class_without_size(self) -> bool:
@@ -140,13 +148,12 @@ class Section:
 
 
 def with_largest(sections: Iterable[Section]) -> Section | None:
-    """The section with the largest deposit; None where none was measured, or one without a size may hold a larger."""
-    sized: list[tuple[Micrometers, Section]] = []
-    unsized_um = 0.0
-    for section in sections:
-        if section.largest_um is None:
-            unsized_um = max(unsized_um, (section.metastasis or Metastasis.NONE).longest_um)
-        else:
-            sized.append((section.largest_um, section))
-    largest_um, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
-    return largest if unsized_um <= largest_um else None
+    """The section with the largest deposit; None where none was measured, or one without a size has a higher class.
+
+    One without a size that has the same class may hold a larger deposit, see `Section.beyond`.
+    """
+    known = list(sections)
+    sized = [(section.largest_um, section) for section in known if section.largest_um is not None]
+    largest_um, largest = max(sized, key=lambda one: one[0], default=(None, None))
+    unsized = [section.metastasis or Metastasis.NONE for section in known if section.beyond(largest_um)]
+    return None if largest_um is None or max(unsized, default=Metastasis.NONE) > classify(largest_um) else largest

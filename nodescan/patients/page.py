@@ -12,9 +12,16 @@ from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.detection_limit import DETECTION_LIMIT
-from nodescan.patients.sentences import answer, decisive, headline
+from nodescan.patients.sentences import answer, decisive, headline, to_measure
 from nodescan.patients.staging import PatientResult, Staging
-from nodescan.patients.synoptic import doubt_words, n_borderline, patient_size_words, stage_words, synoptic
+from nodescan.patients.synoptic import (
+    doubt_words,
+    n_borderline,
+    patient_size_words,
+    stage_words,
+    synoptic,
+    unsized_words,
+)
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -70,7 +77,8 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else stage_words(result.software),
-        look_first=[*decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
+        look_first=[*decisive(staged), *to_measure(staged), *(note.message for note in first)]
+        or ["Nothing stands out."],
         notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
@@ -123,12 +131,20 @@ def _class_words(one: Node | Section, found: Metastasis) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = patient_size_words(staged), staged.specimen.unclassed_um
+    size, unclassed, specimen = patient_size_words(staged), staged.specimen.unclassed_um, staged.specimen
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
-    if unclassed is not None:
-        return size, f"and {size_in_mm(unclassed, None)} without a class; never added up"
-    return size or "none measured", "so far; never added up" if not size and staged.size_at_least else "never added up"
+    if size:
+        notes = [
+            unsized_words(staged),
+            "" if unclassed is None else f"and {size_in_mm(unclassed, None)} without a class",
+        ]
+        return size, "; ".join(filter(None, (*notes, "never added up")))
+    if specimen.largest_class is not Metastasis.NONE:
+        return "not measured", unsized_words(staged)
+    if not any(section.readable for section in specimen.sections):
+        return UNDETERMINED, ""
+    return "none found", "so far" if staged.size_at_least else ""
 
 
 def _who(staged: Staged) -> str:

@@ -113,7 +113,7 @@ def _by_size(staged: Staged) -> str:
     largest = staged.specimen.largest
     foci = None if largest is None else largest.foci
     alone = foci is not None and foci.total == 1  # then its slide's classes are its own
-    alone &= staged.specimen.unclassed_um is None
+    alone &= staged.specimen.unclassed_um is None and not staged.specimen.unsized
     whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (
         f"Within its uncertainty, the size of {whose} deposit in the sections examined reaches the limit of "
@@ -124,7 +124,7 @@ def _by_size(staged: Staged) -> str:
 def _by_reader(staged: Staged) -> str:
     """Whose class it is where the largest size has another one; "" where it has this one, or no reader said so."""
     found, largest = staged.specimen.largest_class, staged.specimen.largest
-    longest_um = None if largest is None else largest.largest_um
+    longest_um = None if largest is None or staged.specimen.unsized else largest.largest_um
     by_size = None if longest_um is None else classify(longest_um)
     if by_size is found or not staged.class_by_reader:
         return ""
@@ -141,6 +141,18 @@ def decisive(staged: Staged) -> list[str]:
     said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
     more = len(nodes) - _NODES
     return [*said, f"{how_many(more, 'more node')} with tumour, in the table of nodes."] if more > 0 else said
+
+
+def to_measure(staged: Staged) -> list[str]:
+    """Slides that a reader gave a class without a size, where that leaves the patient's largest size open."""
+    return [
+        f"Node {node.node_id}, slide {section.slide_id}: {section.reading.by} read it as {section.metastasis.word} "
+        "without a size. Measure its largest deposit and give the size in the corrections, in an “add” row, or in a "
+        "“resize” row if the software found the deposit."
+        for node in staged.specimen.nodes
+        for section in node.sections
+        if section in staged.specimen.unsized and section.reading is not None and section.metastasis is not None
+    ]
 
 
 def _evidence(node: Node) -> str:

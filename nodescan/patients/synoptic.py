@@ -55,6 +55,12 @@ def patient_size_words(staged: Staged) -> str:
     return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), at_least=staged.size_at_least)
 
 
+def unsized_words(staged: Staged) -> str:
+    """Which slides a reader gave a class without a size, so that a larger deposit may be there; "" for none."""
+    read = [(one.slide_id, one.metastasis) for one in staged.specimen.unsized if one.reading is not None]
+    return "; ".join(f"slide {slide_id} was read as {found.word} without a size" for slide_id, found in read if found)
+
+
 def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
     categories = [rule.category for rule in staged.may_be] if staged.borderline else []
@@ -118,11 +124,14 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    if not patient_size_words(staged):
-        return ""
     unclassed = staged.specimen.unclassed_um
-    left = "" if unclassed is None else f"; a deposit of {size_in_mm(unclassed, None)} that has no class is left out"
-    return f"one contiguous deposit in one section; sizes are never added{left}"
+    notes = [unsized_words(staged)]
+    if patient_size_words(staged):
+        notes = ["one contiguous deposit in one section; sizes are never added", *notes]
+        notes += (
+            [] if unclassed is None else [f"a deposit of {size_in_mm(unclassed, None)} that has no class is left out"]
+        )
+    return "; ".join(filter(None, notes))
 
 
 def _examined(staged: Staged) -> tuple[str, str]:

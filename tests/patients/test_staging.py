@@ -465,6 +465,9 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
         f"Node 2, slide a2, deposit 1 (0.900 ± 0.004 mm): {where}",
     ]
     assert "Nothing stands out." in negative
+    assert "none found" in negative
+    assert "none measured" not in negative
+    assert negative.count("added up") == 1  # below the table of nodes
 
 
 def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: Path) -> None:

@@ -219,8 +219,9 @@ def test_unknown_sentinel_and_other_tables() -> None:
     ("unsized", "size_um", "said"),
     [
         (MACRO, 500.0, "cannot be determined (not measured)"),
+        (MACRO, 2600.0, "at least 2.60 mm"),
         (MICRO, 90.0, "cannot be determined (not measured)"),
-        (MICRO, 1999.0, "cannot be determined (not measured)"),
+        (MICRO, 1999.0, "at least 2.00 mm"),
         (MICRO, 2000.0, "2.00 mm"),
         (ITC, 500.0, "0.50 mm"),
         (NONE, 90.0, "0.090 mm"),
@@ -233,3 +234,4 @@ def test_a_deposit_without_a_size_that_may_be_the_largest_leaves_the_size_open(
     specimen = Specimen("P", (node("1", unsized), node("2", classify(Micrometers(size_um)), size_um)))
     assert filled(specimen)["Size of Largest Nodal Metastatic Deposit"] == said
     assert (specimen.largest is None) == said.startswith("cannot")
+    assert stage(specimen, AJCC8).size_at_least is said.startswith("at least")
