@@ -125,6 +125,8 @@ def class_or_more_words(found: Metastasis, *, at_least: bool, may_fall: bool = F
 
 def _class_words(one: Node | Section, found: Metastasis) -> str:
     sections = one.sections if isinstance(one, Node) else (one,)
+    if found is Metastasis.NONE and any(section.unclassed_um is not None for section in sections):
+        return "No class, but tumour found"
     may_fall = one.classes[0] < found or any(section.may_be_less for section in sections)
     return class_or_more_words(found, at_least=one.class_at_least, may_fall=may_fall)
 

@@ -2,6 +2,7 @@
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.flags import codes_of
+from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many
 from nodescan.domain.patient import Node, Staged
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
@@ -75,10 +76,23 @@ def answer(staged: Staged) -> str:
     if cut_off:
         cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
-    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class. Review it. "
+    seen = "".join(f"{one} " for one in _unclassed(staged))
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _unclassed(staged: Staged) -> list[str]:
+    """Which slides show tumour that has no class, and the largest deposit there."""
+    sections = [one for one in staged.specimen.sections if one.unclassed_um is not None]
+    said: list[str] = []
+    for one in sections[:_NODES]:
+        unread = one.metastasis is None
+        size = size_in_mm(one.unclassed_um or 0.0, one.uncertainty_um if unread else None)
+        why = "the slide has no class. Review it." if unread else "the review left it open. Accept or reject it."
+        said.append(f"A deposit of {size} was found on slide {one.slide_id}, but {why}")
+    more = len(sections) - _NODES
+    return [*said, f"So it is on {how_many(more, 'more slide')}."] if more > 0 else said
 
 
 def _doubts(staged: Staged) -> list[str]:

@@ -258,6 +258,10 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert "annot be determined (tumour found on a slide that got no class: review)" in text
         assert "2.624 ± 0.004 mm" in text
+    page = read_aloud(path.read_text())
+    assert "A deposit of 2.624 ± 0.004 mm was found on slide m, but the slide has no class. Review it." in page
+    assert page.count(">No class, but tumour found<") == 2
+    for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert not {word for word in ("o tumour found", "none measured", "not measured") if word in text}
 
 
@@ -271,6 +275,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     assert patient.staged.words == "cannot be determined (no slide has a result that counts)"
     (path,) = write_staging(found, tmp_path / "out")
     assert "<li>Meant for: regional lymph nodes, H&amp;E</li>" in path.read_text()
+    assert "tumour found" not in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
 
 
