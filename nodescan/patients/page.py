@@ -33,6 +33,14 @@ _TABLE_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class SlideLink:
+    """A slide and its page, relative."""
+
+    slide_id: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class SectionRow:
     """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
     where it was not."""
@@ -77,8 +85,9 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else stage_words(result.software),
-        look_first=[*decisive(staged), *to_measure(staged), *(note.message for note in first)]
-        or ["Nothing stands out."],
+        look_first=[*decisive(staged), *to_measure(staged), *(note.message for note in first)],
+        nothing_found="No deposit was found." if _nothing_found(staged) else "",
+        likeliest=_likeliest(staged, staging, pages) if _nothing_found(staged) else [],
         notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
@@ -166,6 +175,24 @@ def _tone(staged: Staged) -> str:
     return staged.lowest.largest.word
 
 
+def _nothing_found(staged: Staged) -> bool:
+    """Whether something was read, and no tumour found on it, with a class or without."""
+    specimen = staged.specimen
+    found = specimen.largest_class is not Metastasis.NONE or specimen.unclassed_um is not None
+    return not found and any(section.readable for section in specimen.sections)
+
+
+def _likeliest(staged: Staged, staging: Staging, pages: Collection[str]) -> list[SlideLink]:
+    """The pages that name the likeliest places of slides that the software alone read."""
+    read = [section for section in staged.specimen.sections if section.readable and section.reading is None]
+    return [SlideLink(one.slide_id, link) for one in read if (link := _link(one, staging, pages))]
+
+
+def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
+    there = section.slide_id not in staging.not_run and section.slide_id in pages
+    return f"../{quote(section.slide_id)}/{REPORT_HTML}" if there else ""
+
+
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
@@ -186,7 +213,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
         slide_id=section.slide_id,
-        link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
+        link=_link(section, staging, pages),
         tone=word_if_known(found, complete=section.complete) or "none",
         class_words=_class_words(section, found),
         borderline=section.borderline,

@@ -450,6 +450,11 @@ def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path
         return [f"../{name}/report.html" in page.read_text() for name, page in zip(("a1", "b2"), pages, strict=True)]
 
     assert linked() == [True, True]
+    first = [
+        page.read_text().partition("Look here first")[2].partition("</ol>")[0] for page in write_staging(found, folder)
+    ]
+    told = "No deposit was found. The likeliest places are named on the slide&#39;s page. Look at them first:"
+    assert [told in text for text in first] == [True, False]
     before = replace(report("b2"), provenance=scanned("51de" * 16))
     shutil.copy(write_run(tmp_path / "before", [before]) / "b2" / "report.json", folder / "b2")
     assert linked() == [True, False]
@@ -469,7 +474,7 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
         f"Node 3, slide b1, deposit 1 (2.600 ± 0.004 mm): {where}",
         f"Node 2, slide a2, deposit 1 (0.900 ± 0.004 mm): {where}",
     ]
-    assert "Nothing stands out." in negative
+    assert "<li>No deposit was found.</li>" in negative
     assert "none found" in negative
     assert "none measured" not in negative
     assert negative.count("added up") == 1  # below the table of nodes
