@@ -237,6 +237,11 @@ class Staged:
         return sum(node.n_unread for node in self.specimen.nodes) + self.n_without_slides
 
     @property
+    def n_in_part(self) -> int:
+        """Those of them of which something was read."""
+        return self.n_unread - self.n_without_slides - (self.specimen.n_nodes - self.specimen.n_examined)
+
+    @property
     def complete(self) -> bool:
         """Whether every node was read whole."""
         return self.not_removed or (bool(self.specimen.nodes) and self.n_unread == 0)

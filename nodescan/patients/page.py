@@ -102,14 +102,21 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     if staged.not_removed:
         return ()
     counts = staged.counts
-    removed = staged.specimen.nodes_removed
+    positive = counts.positive.words if staged.specimen.nodes else UNDETERMINED
     return (
         Fact("Largest deposit", *_largest_words(staged)),
+        Fact("Positive nodes", positive, "with macro- or micrometastases"),
         _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
         _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
         _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),
-        Fact("Nodes examined", str(staged.specimen.n_examined), "" if removed is None else f"of {removed} removed"),
+        Fact("Nodes examined", str(staged.specimen.n_examined), _examined_note(staged)),
     )
+
+
+def _examined_note(staged: Staged) -> str:
+    removed, part = staged.specimen.nodes_removed, staged.n_in_part
+    of_all = "number removed not stated" if removed is None else f"of {removed} removed"
+    return f"{of_all}; {part} only in part" if part else of_all
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:

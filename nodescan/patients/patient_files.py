@@ -52,6 +52,7 @@ CSV_COLUMNS = (
     "nodes_micro",
     "nodes_itc",
     "nodes_borderline",
+    "nodes_positive",
     "notes",
 )
 
@@ -157,6 +158,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         str(staged.specimen.n_nodes),
         *(count.words for count in (counts.macro, counts.micro, counts.itc)),
         str(n_borderline(staged)),
+        counts.positive.words,
         " ".join(note.message for note in result.all_notes),
     )
 

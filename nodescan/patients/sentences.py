@@ -71,8 +71,7 @@ def answer(staged: Staged) -> str:
     said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:
         return said
-    verb = "was" if staged.n_unread == 1 else "were"
-    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not fully read"
+    missing = _missing(staged)
     if cut_off:
         cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
@@ -80,6 +79,21 @@ def answer(staged: Staged) -> str:
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _missing(staged: Staged) -> str:
+    """How many of all nodes have no slide, were not read, or only in part; the first of these says of how many."""
+    absent, part = staged.n_without_slides, staged.n_in_part
+    counts = (
+        (absent, ("has no slide here", "have no slide here")),
+        (staged.n_unread - absent - part, ("was not read", "were not read")),
+        (part, ("was read only in part", "were read only in part")),
+    )
+    said = [(count, one if count == 1 else more) for count, (one, more) in counts if count]
+    return ", ".join(
+        f"{count} {'' if number else f'of {staged.n_nodes} nodes '}{words}"
+        for number, (count, words) in enumerate(said)
+    )
 
 
 def _unclassed(staged: Staged) -> list[str]:

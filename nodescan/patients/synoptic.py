@@ -137,9 +137,8 @@ def _size_note(staged: Staged) -> str:
 def _examined(staged: Staged) -> tuple[str, str]:
     nodes = staged.specimen.nodes
     failed = sum(node.n_nodes - node.n_examined for node in nodes)
-    partly = sum(node.n_examined for node in nodes if not all(section.complete for section in node.sections))
-    notes = [f"{partly} of them read in part"] if partly else []
-    notes += [f"{failed} more without a result that counts"] if failed else []
+    notes = [f"{staged.n_in_part} of them read in part"] if staged.n_in_part else []
+    notes += [_more_unread(failed)] if failed else []
     notes += [f"removed without slides here: {staged.n_without_slides}"] if staged.n_without_slides else []
     return str(staged.specimen.n_examined), "; ".join(notes)
 
@@ -153,7 +152,11 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     sentinels = [node for node in nodes if node.sentinel]
     failed = sum(node.n_nodes - node.n_examined for node in sentinels)
     readable = sum(node.n_examined for node in sentinels)
-    return str(readable), f"{failed} more without a result that counts" if failed else ""
+    return str(readable), _more_unread(failed) if failed else ""
+
+
+def _more_unread(count: int) -> str:
+    return f"{count} more {'was' if count == 1 else 'were'} not read"
 
 
 def _category_note(staged: Staged) -> str:

@@ -199,7 +199,7 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     assert one.staged.words == "cannot be determined (no tumour found, but 2 of 3 nodes not fully read)"
     assert one.staged.specimen.n_examined == 1
     examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
-    assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
+    assert (examined.value, examined.note) == ("1", "2 more were not read")
     (unread,) = [note.message for note in one.all_notes if note.code == "node_unread"]
     assert "3 nodes" in unread
     assert unread.endswith("only 1.")
@@ -214,9 +214,9 @@ def test_nodes_on_a_slide_that_failed_alone_are_not_examined(tmp_path: Path) -> 
     said = {fact.label: (fact.value, fact.note) for fact in synoptic(one.staged)}
     assert said["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
         "1",
-        "1 of them read in part; 1 more without a result that counts",
+        "1 of them read in part; 1 more was not read",
     )
-    assert said["Number of Sentinel Nodes Examined"] == ("1", "1 more without a result that counts")
+    assert said["Number of Sentinel Nodes Examined"] == ("1", "1 more was not read")
     assert one.staged.n_unread == 2
 
 
@@ -668,16 +668,40 @@ def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
     """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
     macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
     for removed, said in (
-        (2, "1 of 2 nodes was not fully read, but no other category than pN1a is possible with 2 nodes."),
-        (3, "2 of 3 nodes were not fully read, but no other category than pN1a is possible with 3 nodes."),
-        (4, "3 of 4 nodes were not fully read, so the true stage may be higher."),
+        (2, "1 of 2 nodes has no slide here, but no other category than pN1a is possible with 2 nodes."),
+        (3, "2 of 3 nodes have no slide here, but no other category than pN1a is possible with 3 nodes."),
+        (4, "3 of 4 nodes have no slide here, so the true stage may be higher."),
     ):
         found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
         assert found.words == "at least pN1a"
         assert answer(found).endswith(f". {said}")
     part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
     alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
-    assert answer(alone).endswith("was not fully read, but no other category than pN1a is possible with 1 node.")
+    assert answer(alone).endswith(
+        "1 of 1 nodes was read only in part, but no other category than pN1a is possible with 1 node."
+    )
+
+
+def test_it_is_told_how_many_nodes_have_no_slide_were_not_read_or_in_part(tmp_path: Path) -> None:
+    """And how many are positive, and that nobody said how many were removed."""
+    part = report("p", (900.0,), status=Status.INCOMPLETE)
+    run = write_run(
+        tmp_path / "run", [part, report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("m", (610.0,))]
+    )
+    rows, header = ("p,A,1", "f,A,2", "m,A,3"), f"{NODES},nodes_removed"
+    found = staged_by(run, header, *(f"{row},8" for row in rows))
+    counted = (
+        "5 of 8 nodes have no slide here, 1 was not read, 1 was read only in part, so the true stage may be higher."
+    )
+    assert answer(found.patients[0].staged).endswith(counted)
+    (page,) = write_staging(found, tmp_path / "out")
+    text = read_aloud(page.read_text())
+    assert "<dt>Positive nodes</dt><dd>2 to 8<small>with macro- or micrometastases</small>" in text
+    assert "<dt>Nodes examined</dt><dd>2<small>of 8 removed; 1 only in part</small>" in text
+    (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert row["nodes_positive"] == "2 to 8"
+    (page,) = write_staging(staged_by(run, NODES, *rows), tmp_path / "out")
+    assert "<dd>2<small>number removed not stated; 1 only in part</small>" in read_aloud(page.read_text())
 
 
 def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot() -> None:
@@ -691,7 +715,7 @@ def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot
     alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
     assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
     assert (both.lowest, both.words) == (both.highest, "at least pN1a")
-    assert answer(both).endswith("1 of 5 nodes was not fully read, so the true stage may be higher.")
+    assert answer(both).endswith("1 of 5 nodes has no slide here, so the true stage may be higher.")
 
 
 def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) -> None:

@@ -147,10 +147,8 @@ def test_what_was_examined_is_told_apart_from_what_failed() -> None:
     total = "Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"
     sentinels = "Number of Sentinel Nodes Examined"
     assert (filled(specimen)[total], filled(specimen)[sentinels]) == ("2", "2")
-    assert notes(specimen)[total] == (
-        "1 of them read in part; 2 more without a result that counts; removed without slides here: 1"
-    )
-    assert notes(specimen)[sentinels] == "1 more without a result that counts"
+    assert notes(specimen)[total] == ("1 of them read in part; 2 more were not read; removed without slides here: 1")
+    assert notes(specimen)[sentinels] == "1 more was not read"
     whole = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=False)), nodes_removed=2)
     assert (filled(whole)[total], filled(whole)[sentinels]) == ("2", "1")
     assert notes(whole)[total] == notes(whole)[sentinels] == ""
