@@ -126,9 +126,11 @@ def _what_else(staged: Staged) -> str:
         return (
             f", so the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
         )
-    other, lower = ("higher", "; it may be lower because of the borderline size") if staged.may_fall else ("other", "")
-    nodes = how_many(staged.n_nodes, "node")
-    return f", but no {other} category than {staged.category} is possible with {nodes}{lower}"
+    holds = "that node holds" if staged.n_unread == 1 else "those nodes hold"
+    if staged.bound == staged.category:
+        return f". The category stays {staged.category} whatever {holds}; only counts and sizes may change"
+    lower = "; it may be lower because of the borderline size" if staged.may_fall else ""
+    return f". No higher category than {staged.category} is possible, whatever {holds}{lower}"
 
 
 def _by_size(staged: Staged) -> str:

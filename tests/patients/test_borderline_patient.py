@@ -108,7 +108,7 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
         (
             2010.0,
             2,
-            "but no higher category than pN1a is possible with 2 nodes; "
+            "No higher category than pN1a is possible, whatever that node holds; "
             "it may be lower because of the borderline size.",
         ),
     ],

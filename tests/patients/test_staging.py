@@ -664,12 +664,15 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert staged_by(folder, NODES, *rows[2:]).mixed == ""
 
 
+STAYS = "The category stays pN1a whatever"
+
+
 def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
     """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
     macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
     for removed, said in (
-        (2, "1 of 2 nodes has no slide here, but no other category than pN1a is possible with 2 nodes."),
-        (3, "2 of 3 nodes have no slide here, but no other category than pN1a is possible with 3 nodes."),
+        (2, f"1 of 2 nodes has no slide here. {STAYS} that node holds; only counts and sizes may change."),
+        (3, f"2 of 3 nodes have no slide here. {STAYS} those nodes hold; only counts and sizes may change."),
         (4, "3 of 4 nodes have no slide here, so the true stage may be higher."),
     ):
         found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
@@ -677,9 +680,7 @@ def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
         assert answer(found).endswith(f". {said}")
     part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
     alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
-    assert answer(alone).endswith(
-        "1 of 1 nodes was read only in part, but no other category than pN1a is possible with 1 node."
-    )
+    assert answer(alone).endswith(f". {STAYS} that node holds; only counts and sizes may change.")
 
 
 def test_it_is_told_how_many_nodes_have_no_slide_were_not_read_or_in_part(tmp_path: Path) -> None:
@@ -713,7 +714,7 @@ def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot
     sure = tuple(node(name, Metastasis.MACRO, Metastasis.MACRO) for name in "12")
     near = tuple(node(name, Metastasis.ITC, Metastasis.MICRO) for name in "34")
     alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
-    assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
+    assert answer(alone).endswith(f". {STAYS} that node holds; only counts and sizes may change.")
     assert (both.lowest, both.words) == (both.highest, "at least pN1a")
     assert answer(both).endswith("1 of 5 nodes has no slide here, so the true stage may be higher.")
 
