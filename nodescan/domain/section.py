@@ -37,6 +37,7 @@ class Section:
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
     looked, so a slide that was read whole may yet be of any higher class. cut_off_macro: so do macrometastases alone,
     which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells leaves a lower class open.
+    missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
     judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
     the deposit that gives it its class, in words, with its place; "" where not known. certain: the class that one of
@@ -60,6 +61,7 @@ class Section:
     cut_off_macro: bool = False
     may_be_less: bool = False
     class_by_reader: bool = False
+    missed: str = ""
     judged: bool = True
     decisive: str = ""
     certain: Metastasis | None = None

@@ -12,7 +12,7 @@ from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.patients.detection_limit import DETECTION_LIMIT
-from nodescan.patients.sentences import answer, decisive, headline, to_measure
+from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import (
     doubt_words,
@@ -85,7 +85,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else stage_words(result.software),
-        look_first=[*decisive(staged), *to_measure(staged), *(note.message for note in first)],
+        look_first=look_first(staged, first),
         nothing_found="No deposit was found." if _nothing_found(staged) else "",
         likeliest=_likeliest(staged, staging, pages) if _nothing_found(staged) else [],
         notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],

@@ -1,9 +1,11 @@
 """What the page of a patient says in sentences: the stage, what it rests on, and where to see that first."""
 
+from collections.abc import Sequence
+
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import codes_of
+from nodescan.domain.flags import FLAGS, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.naming import how_many
+from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Node, Staged
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.wording import CLASS_WORDS
@@ -40,6 +42,16 @@ _BY_SPLIT = (
     "Dispersed tumour cells in the sections examined, on a slide that several nodes share. They are a micrometastasis "
     f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
+
+_OF_DEPOSITS = frozenset(code for code, kind in FLAGS.items() if kind.doubt) - {
+    "review_before_scan",
+    "nuclei_out_of_scale",
+    "read_against_software",
+    "tissue_cut_off",
+    "tissue_meets_ink",
+    "small_pale_area",
+}
+"""Notes on the deposits of a slide, and not on the slide."""
 
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
@@ -163,20 +175,39 @@ def _by_reader(staged: Staged) -> str:
     return _BY_READER.get(found, "")
 
 
-def decisive(staged: Staged) -> list[str]:
-    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first."""
+def look_first(staged: Staged, notes: Sequence[Flag]) -> list[str]:
+    """What deserves the reader's first minute: what the stage rests on, then the notes, the most important first.
+
+    What a note says of the deposits of a slide that is named as evidence stands beside that, and not once more.
+    """
+    beside = [*to_measure(staged), *(note.message for note in notes if note.code in _OF_DEPOSITS)]
+    said: list[str] = []
+    joined: set[str] = set()
+    for slide, evidence in decisive(staged):
+        own = [message for message in beside if slide and message.startswith(f"{slide}: ")]
+        joined.update(own)
+        said.append(" ".join((evidence, *(message.removeprefix(f"{slide}: ") for message in own))))
+    left = [*to_measure(staged), *(note.message for note in notes)]
+    return [*said, *(message for message in left if message not in joined)]
+
+
+def decisive(staged: Staged) -> list[tuple[str, str]]:
+    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first.
+
+    Each with the name of its slide, "" where it is of several.
+    """
     least = min(staged.specimen.largest_class, Metastasis.MICRO)
     nodes = [node for node in staged.specimen.nodes if node.largest_class >= max(least, Metastasis.ITC)]
     nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
-    said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
+    said = [_evidence(node) for node in nodes[:_NODES]]
     more = len(nodes) - _NODES
-    return [*said, f"{how_many(more, 'more node')} with tumour, in the table of nodes."] if more > 0 else said
+    return [*said, ("", f"{how_many(more, 'more node')} with tumour, in the table of nodes.")] if more > 0 else said
 
 
 def to_measure(staged: Staged) -> list[str]:
     """Slides that a reader gave a class without a size, where that leaves the patient's largest size open."""
     return [
-        f"Node {node.node_id}, slide {section.slide_id}: {section.reading.by} read it as {section.metastasis.word} "
+        f"{slide_of_node(node.node_id, section.slide_id)}: {section.reading.by} read it as {section.metastasis.word} "
         "without a size. Measure its largest deposit and give the size in the corrections, in an “add” row, or in a "
         "“resize” row if the software found the deposit."
         for node in staged.specimen.nodes
@@ -185,8 +216,9 @@ def to_measure(staged: Staged) -> list[str]:
     ]
 
 
-def _evidence(node: Node) -> str:
+def _evidence(node: Node) -> tuple[str, str]:
     """The slide that gives the node its class, and its deposit."""
     own = [section for section in node.sections if section.metastasis is node.largest_class]
     section = max(own, key=lambda section: section.largest_um or 0.0)
-    return f"slide {section.slide_id}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}"
+    slide = slide_of_node(node.node_id, section.slide_id)
+    return slide, f"{slide}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}."

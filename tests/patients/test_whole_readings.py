@@ -246,7 +246,7 @@ def test_a_size_that_a_reader_did_not_state_is_asked_for(tmp_path: Path, word: s
     assert (why in elements[SIZE][1]) is asked
     shown = f"{size}<small>{why}; never added up" if word == "micro" else f"not measured<small>{why}"
     assert (shown in text) is asked
-    assert (f"Node 1, slide m: Dr A read it as {word} without a size. Measure its largest deposit" in text) is asked
+    assert (f"Dr A read it as {word} without a size. Measure its largest deposit" in text) is asked
     measured = [f"m,,,,read,{word},Dr A", "m,,1000,1000,add,1500,Dr A"]
     if word == "micro":
         found = staged_by(run, HEADER, "m,A,1", "k,A,2", review=measured)
