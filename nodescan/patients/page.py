@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan import __version__
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.patients.applied import Applied
 from nodescan.patients.detection_limit import DETECTION_LIMIT
 from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.staging import PatientResult, Staging
@@ -92,6 +93,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,
+        reviews=[_review_row(one) for one in result.corrections],
         class_given=any(one.action in ("class", "read") for one in result.corrections),
         provenance=_provenance(staging, result),
     )
@@ -180,6 +182,20 @@ def _tone(staged: Staged) -> str:
     if staged.category is None or staged.lowest is None:
         return "none"
     return staged.lowest.largest.word
+
+
+def _review_row(one: Applied) -> tuple[str, ...]:
+    """Its cells, in the order of the columns."""
+    deposit = "whole slide" if one.deposit_id is None else str(one.deposit_id)
+    before, after = (_of_class(words) for words in (one.before, one.after))
+    return one.slide_id, deposit, one.action, before or "not found", after or "removed", one.by, one.comment
+
+
+def _of_class(words: str) -> str:
+    """A deposit or a slide as `Applied` has it, "micro, 0.61 mm", with its class as the page prints it."""
+    class_, comma, rest = words.partition(", ")
+    found = CLASS_OF.get(class_)
+    return words if found is None else f"{CLASS_WORDS[found]}{comma}{rest}"
 
 
 def _nothing_found(staged: Staged) -> bool:

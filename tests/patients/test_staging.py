@@ -545,7 +545,9 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
     found = staged(tmp_path, "a1,A,1", "a2,A,2", review=review)
     (path,) = write_staging(found, tmp_path / "out")
     page = read_aloud(path.read_text())
-    assert page.count("reviewed; the slide's page is as before the review") == 1
+    assert page.count("<small>reviewed</small>") == 1
+    assert page.count("The page of a slide that was reviewed is as before the review.") == 1
+    assert re.search("<h2[^>]*>pN1mi</h2>", page)
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
 
