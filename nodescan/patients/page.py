@@ -104,10 +104,13 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     if staged.not_removed:
         return ()
     counts = staged.counts
-    positive = counts.positive.words if staged.specimen.nodes else UNDETERMINED
+    nodes = staged.specimen.nodes
+    positive = counts.positive.words if nodes else UNDETERMINED
+    unsure = sum(node.most_borderline for node in nodes if node.classes[0] < Metastasis.MICRO <= node.classes[-1])
+    borderline = f"; {unsure} borderline by size" if unsure else ""
     return (
         Fact("Largest deposit", *_largest_words(staged)),
-        Fact("Positive nodes", positive, "with macro- or micrometastases"),
+        Fact("Positive nodes", positive, f"with macro- or micrometastases{borderline}"),
         _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
         _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
         _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),

@@ -122,7 +122,7 @@ def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float,
         if size_um < 2000
         else ("pN1a(sn) as measured", "borderline: at least pN1mi")
     )
-    assert f"{headline}</p>" in page.read_text()
+    assert f"{headline}</h2>" in page.read_text()
     assert f'<strong class="pill">{beside}</strong>' in page.read_text()
     (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
     assert row["may_be"] == "at least pN1mi or pN1a"
@@ -158,3 +158,14 @@ def test_more_nodes_than_the_table_knows_are_no_error() -> None:
     staged_ = stage(Specimen("P", nodes), CAMELYON17)
     assert (staged_.may_be, staged_.borderline) == ((), False)
     assert answer(staged_).endswith("so the true stage may be higher.")
+
+
+@pytest.mark.parametrize(("size_um", "told"), [(190.0, True), (215.0, True), (1986.0, False), (900.0, False)])
+def test_a_count_of_positive_nodes_is_borderline_where_a_size_may_change_it(
+    tmp_path: Path, size_um: float, told: bool
+) -> None:
+    """At 0.2 mm a node is positive or not; at 2 mm it is in any case."""
+    (page,) = write_staging(staged(tmp_path, size_um, "a,A,1,yes,1"), tmp_path / "out")
+    fact = text_of(page).partition("Positive nodes ")[2].partition(" Nodes with macro")[0]
+    beside = "; 1 borderline by size" if told else ""
+    assert fact == f"{int(size_um > 200)} with macro- or micrometastases{beside}"
