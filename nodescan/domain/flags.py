@@ -151,6 +151,14 @@ DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 OF_OTHER_NODES = frozenset({"size_near_limit", "cell_count_near_limit"})
 """Flags of deposits smaller than a slide's class, which say something of other nodes where several share the slide."""
 
+SETTLED_BY_MACRO = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci", "deposit_cut_off"})
+"""Doubts of how far deposits reach, which leave the class of a node alone where a macrometastasis is certain."""
+
+RAISING_DOUBTS = frozenset(
+    {"may_be_one_deposit", "deposit_cut_off", "tissue_cut_off", "tissue_meets_ink", "small_pale_area"}
+)
+"""Doubts that could make a class higher, and none lower."""
+
 TOLD_FIRST = tuple(code for code, kind in FLAGS.items() if kind.doubt or kind.note_first)
 """Notes of a patient that a reader acts on, the most important first. The others are listed below them."""
 

@@ -21,6 +21,11 @@ def few(names: Sequence[object], most: int) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def slide_of_node(node_id: str, slide_id: str) -> str:
+    """How notes and pages name a slide of a patient."""
+    return f"Node {node_id}, slide {slide_id}"
+
+
 def percent_above(share: float, limit: float) -> str:
     """A share above a limit, in per cent, with as many decimals as tell it from the limit: 2.04% beside 2 %."""
     written = (f"{share * 100:.{places}f}" for places in range(_MOST_DECIMALS))

@@ -47,6 +47,14 @@ class _Evidence:
         """The section with the largest deposit, None where that isn't known."""
         return with_largest(self.sections)
 
+    @property
+    def unsized(self: _HasSections) -> tuple[Section, ...]:
+        """Sections with a class, but no size, that may hold a larger deposit than any that was measured."""
+        longest_um = max((one.largest_um for one in self.sections if one.largest_um is not None), default=None)
+        beyond = [section for section in self.sections if section.beyond(longest_um)]
+        highest = max((section.metastasis or Metastasis.NONE for section in beyond), default=None)
+        return tuple(section for section in beyond if section.metastasis is highest)
+
 
 @dataclass(frozen=True, slots=True)
 class Node(_Evidence):
@@ -229,6 +237,11 @@ class Staged:
         return sum(node.n_unread for node in self.specimen.nodes) + self.n_without_slides
 
     @property
+    def n_in_part(self) -> int:
+        """Those of them of which something was read."""
+        return self.n_unread - self.n_without_slides - (self.specimen.n_nodes - self.specimen.n_examined)
+
+    @property
     def complete(self) -> bool:
         """Whether every node was read whole."""
         return self.not_removed or (bool(self.specimen.nodes) and self.n_unread == 0)
@@ -258,8 +271,7 @@ class Staged:
     @property
     def class_by_reader(self) -> bool:
         """Whether a class that the category may hang on is a reader's, and not that of a deposit's size."""
-        by_note = any(note.code in ("class_against_size", "micro_by_reader") for note in self.notes)
-        return by_note or any(section.class_without_size for section in self.specimen.sections)
+        return any(section.class_without_size or section.class_by_reader for section in self.specimen.sections)
 
     @property
     def category(self) -> str | None:
@@ -275,10 +287,23 @@ class Staged:
         return self.category is not None and not self.determined
 
     @property
+    def bound(self) -> str | None:
+        """The lowest category that a stage of "at least" can be; None for another stage, and where a doubt leaves none.
+
+        Within the uncertainty of sizes it may be lower than `category`, which is as measured.
+        """
+        if not self.at_least or any(section.may_be_less for section in self.specimen.sections):
+            return None
+        return self.may_be[0].category if self.may_fall else self.category
+
+    @property
     def words(self) -> str:
-        """The stage as printed, e.g. "at least ypN1mi(sn)"."""
+        """The stage as printed, e.g. "at least ypN1mi(sn)"; "ypN1mi(sn) as measured" for a bound that may not hold."""
         if self.category is not None:
-            return f"{'at least ' if self.at_least else ''}{self.prefix}{self.category}{self.suffix}"
+            named = f"{self.prefix}{self.category}{self.suffix}"
+            if self.at_least:
+                return f"at least {named}" if self.bound == self.category else f"{named} as measured"
+            return named
         if self.lowest is not None and self.specimen.unclassed_um is not None:
             return f"{UNDETERMINED} ({TUMOUR_UNCLASSED})"
         if not any(section.readable for section in self.specimen.sections):

@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.flags import LEAPING_DOUBTS, Flag
+from nodescan.domain.flags import LEAPING_DOUBTS, RAISING_DOUBTS, SETTLED_BY_MACRO, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.naming import how_many
+from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Specimen, Staged
+from nodescan.domain.section import Section
 from nodescan.domain.staging import SN_BELOW_NODES, NodeCounts, StageRule, StagingTable, count_nodes, may_be_words
 
 SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were removed"
@@ -119,7 +120,8 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
         for section in node.sections:
             if not section.complete:
                 why = section.reason.rstrip(".") or "no reason was recorded"
-                text = f"Node {node.node_id}, slide {section.slide_id}: {section.status.value} ({why})."
+                text = f"{slide_of_node(node.node_id, section.slide_id)}: "
+                text += section.missed or f"{section.status.value} ({why})."
                 if section.unclassed_um is not None and section.metastasis is None:
                     size = size_in_mm(section.unclassed_um, section.uncertainty_um)
                     text += f" Tumour was found on it; the largest deposit measures {size}. Review the slide."
@@ -138,7 +140,7 @@ def _read_notes(specimen: Specimen) -> list[Flag]:
             if section.reading is not None and section.metastasis is not None:
                 why = f" ({section.reason.rstrip('.')})" if section.reason else ""
                 text = (
-                    f"Node {node.node_id}, slide {section.slide_id}: {section.reading.by} read the whole slide as "
+                    f"{slide_of_node(node.node_id, section.slide_id)}: {section.reading.by} read the whole slide as "
                     f"{section.metastasis.word}. The software's own result: {section.reading.software}{why}."
                 )
                 notes.append(Flag("read_by_reader", text))
@@ -158,7 +160,7 @@ def _split_notes(staged: Staged, *, by_sizes: bool) -> list[Flag]:
     if by_sizes:
         text += " Then the pN may be higher. Measure the deposits that are near a limit there."
     elif staged.borderline:
-        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
+        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.bound is not None)
         text += (
             f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {categories}."
         )
@@ -183,16 +185,28 @@ def _doubt_notes(specimen: Specimen) -> list[Flag]:
     """What could change the class of a slide, where that could change its node's.
 
     A slide of a lower class than its node's matters only where a doubt can lead beyond the next class; beside a
-    macrometastasis, too, where several nodes share the slides, for another of them may be positive.
+    macrometastasis, too, where several nodes share the slides, for another of them may be positive. Where one is
+    certain in the node, sizes and what else may be tumour leave its class alone.
     """
     return [
-        Flag(doubt.code, f"Node {node.node_id}, slide {section.slide_id}: {doubt.message}")
+        Flag(doubt.code, f"{slide_of_node(node.node_id, section.slide_id)}: {doubt.message}")
         for node in specimen.nodes
         for section in node.sections
         for doubt in section.doubts
         if section.metastasis in (None, node.largest_class)
         or (doubt.code in LEAPING_DOUBTS and (node.largest_class is not Metastasis.MACRO or node.n_nodes > 1))
+        if not (doubt.code in _OF_HOW_MUCH and node.n_nodes == 1 and any(map(_surely_macro, node.sections)))
     ]
+
+
+_OF_HOW_MUCH = SETTLED_BY_MACRO | {"borderline", "tissue_cut_off", "tissue_meets_ink", "small_pale_area"}
+"""Doubts of how large deposits are and how many, but not of what the slide is measured with, nor of a reader's word."""
+
+
+def _surely_macro(section: Section) -> bool:
+    """Whether it shows a macrometastasis, and no doubt could make that a lesser one."""
+    certain = section.metastasis is Metastasis.MACRO is section.classes[0]
+    return certain and codes_of(section.doubts) <= RAISING_DOUBTS
 
 
 def _sentinel_notes(specimen: Specimen) -> list[Flag]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.staging import FociCounts
@@ -36,11 +36,14 @@ class Section:
     measured it. class_range: the lowest and the highest
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
     looked, so a slide that was read whole may yet be of any higher class. cut_off_macro: so do macrometastases alone,
-    which can rise no further. judged: False where the network can't judge
-    it, or saw none of its tissue, so that it counts as not read. decisive: the deposit that gives it its class, in
-    words, with its place; "" where not known. certain: the class that one of the nodes on it has, whichever of them
-    its foci lie in; None: metastasis. left_out: its file was not read for the stage, as one that was not run, so its
-    status doesn't tell of it. reading: that of a reader, None where the class is the software's or that of deposits.
+    which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells leaves a lower class open.
+    missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
+    class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
+    judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
+    the deposit that gives it its class, in words, with its place; "" where not known. certain: the class that one of
+    the nodes on it has, whichever of them its foci lie in; None: metastasis. left_out: its file was not read for the
+    stage, as one that was not run, so its status doesn't tell of it. reading: that of a reader, None where the class is
+    the software's or that of deposits.
     """
 
     slide_id: str
@@ -56,6 +59,9 @@ class Section:
     class_range: tuple[Metastasis, Metastasis] | None = None
     cut_off: bool = False
     cut_off_macro: bool = False
+    may_be_less: bool = False
+    class_by_reader: bool = False
+    missed: str = ""
     judged: bool = True
     decisive: str = ""
     certain: Metastasis | None = None
@@ -90,12 +96,20 @@ class Section:
     def may_exceed(self, length_um: Micrometers | None) -> bool:
         """Whether it may hold a larger deposit than any measured, where the largest has this length; None: not known.
 
-        A slide that was read whole holds none beyond the reader's class, unless that goes against a size.
+        A slide that was read whole holds none beyond the reader's class, unless that goes against a size. Where none
+        was measured, what has a class without a size exceeds nothing that is stated.
         """
+        if length_um is not None and self.beyond(length_um):
+            return True
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
         settled = self.reading is not None and fits
         return self.size_at_least and not (settled and self.complete)
+
+    def beyond(self, length_um: Micrometers | None) -> bool:
+        """Whether it has a class, but no size, by which it may hold a larger deposit than of this length; None: any."""
+        longest_um = (self.metastasis or Metastasis.NONE).longest_um
+        return self.largest_um is None and longest_um > (length_um or 0.0)
 
     @property
     def class_without_size(self) -> bool:
@@ -136,13 +150,12 @@ class Section:
 
 
 def with_largest(sections: Iterable[Section]) -> Section | None:
-    """The section with the largest deposit; None where none was measured, or one without a size may hold a larger."""
-    sized: list[tuple[Micrometers, Section]] = []
-    unsized_um = 0.0
-    for section in sections:
-        if section.largest_um is None:
-            unsized_um = max(unsized_um, (section.metastasis or Metastasis.NONE).longest_um)
-        else:
-            sized.append((section.largest_um, section))
-    largest_um, largest = max(sized, key=lambda one: one[0], default=(0.0, None))
-    return largest if unsized_um <= largest_um else None
+    """The section with the largest deposit; None where none was measured, or one without a size has a higher class.
+
+    One without a size that has the same class may hold a larger deposit, see `Section.beyond`.
+    """
+    known = list(sections)
+    sized = [(section.largest_um, section) for section in known if section.largest_um is not None]
+    largest_um, largest = max(sized, key=lambda one: one[0], default=(None, None))
+    unsized = [section.metastasis or Metastasis.NONE for section in known if section.beyond(largest_um)]
+    return None if largest_um is None or max(unsized, default=Metastasis.NONE) > classify(largest_um) else largest

@@ -79,6 +79,18 @@ def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
     return f"{lower_bound}{' or '.join(categories)}"
 
 
+def borderline_stage_words(categories: Sequence[str], *, stage: str, bound: str | None) -> str:
+    """What stands beside a borderline stage, as printed, e.g. "borderline: pN1mi or pN1a"; "" where sizes leave one.
+
+    bound: see Staged; beside a category as measured, which is no bound, it alone is named.
+    """
+    if not categories:
+        return ""
+    if bound is not None and not stage.startswith("at least "):
+        return f"borderline: at least {bound}"
+    return f"borderline: {may_be_words(categories, at_least=bound is not None)}"
+
+
 @dataclass(frozen=True, slots=True)
 class CountRange:
     """How many there are, at least and at most."""

@@ -237,10 +237,11 @@ def _concluded(changed: StoredReport, original: StoredReport, vouched: Set[int])
     classless = original.metastasis is None and original.deposits
     counting = [deposit for deposit in changed.deposits if not classless or deposit.id in vouched]
     left = [one.diameter_um for one in changed.deposits if classless and counting and one.id not in vouched]
+    flags = (*kept_flags(changed, original), *deposit_flags(counting), *dispersed_flags(counting))
     verdict = conclude(counting, tissue_found=True, all_examined=True, classifiable=True)
     changed = replace(changed, deposits=tuple(counting) or changed.deposits, unclassed_um=max(left, default=None))
     worst = verdict.metastasis or Metastasis.NONE
-    flags = (*kept_flags(changed), *deposit_flags(counting), *dispersed_flags(counting), *contradictions(counting))
+    flags = (*flags, *contradictions(counting))
     if changed.status is Status.COMPLETE:
         return replace(changed, metastasis=worst, at_least=verdict.at_least, flags=flags)
     if worst is Metastasis.NONE:

@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, reasons
-from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, REASONS, SETTLED_BY_MACRO, Flag, codes_of, reasons
+from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
@@ -20,6 +20,15 @@ from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
+
+_MISSED = {
+    "unread_tissue": "not in the file",
+    "tissue_under_ink": "under ink",
+    "out_of_focus": "out of focus",
+    "too_pale": "too pale",
+    "badly_scanned": "too dark or badly scanned",
+}
+"""Flags that begin with how much of the tissue was not examined, and why that was."""
 
 
 @dataclass(slots=True)
@@ -70,10 +79,16 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         class_range=_class_range(report),
         foci=_foci(report, nodes_on_slide),
         nodes_on_slide=nodes_on_slide,
-        reason=" ".join(reasons(report.flags)),
+        reason=" ".join(reasons(_reason_flags(report))),
+        missed=_missed(report),
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
+        may_be_less=said and report.reading is None and _may_be_less(codes_of(report.flags)),
+        class_by_reader=any(
+            deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
+            for deposit in report.deposits
+        ),
         judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
         certain=_certain(report, nodes_on_slide),
@@ -82,10 +97,44 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
 
 
 def _doubts(report: StoredReport, nodes: int) -> Set[str]:
-    """Codes of the flags that could change the class of a node on the slide; a focus may be another node's largest."""
+    """Codes of the flags that could change the class of a node on the slide; a focus may be another node's largest.
+
+    A macrometastasis by a reader's size or class is one whatever else on the slide is one deposit, or larger. A
+    micrometastasis by a reader's word changes nothing beside a deposit that is one without that word.
+    """
+    if report.not_judged and report.metastasis is None:  # a reader has to read the whole slide
+        return {"review_before_scan", "nuclei_out_of_scale"}
     if nodes > 1:
         return {*DOUBTS, *OF_OTHER_NODES}
-    return set(DOUBTS) if report.reading is None else set(DOUBTS) - OF_OTHER_NODES
+    if report.reading is not None:
+        return set(DOUBTS) - OF_OTHER_NODES
+    macro = [deposit for deposit in report.deposits if deposit.metastasis is Metastasis.MACRO]
+    by_reader = any(deposit.class_given or deposit.diameter_uncertainty_um == 0 for deposit in macro)
+    doubts = set(DOUBTS) - (SETTLED_BY_MACRO if by_reader and report.metastasis is Metastasis.MACRO else set())
+    others = [one for one in report.deposits if not one.class_given]
+    return doubts - ({"micro_by_reader"} if class_range(others)[0] >= Metastasis.MICRO else set())
+
+
+def _reason_flags(report: StoredReport) -> list[Flag]:
+    """Why the slide is not complete; of one that failed because too much is unread that is said once."""
+    twice = {"unread_tissue"} if "too_much_unread" in codes_of(report.flags) else set[str]()
+    return [flag for flag in report.flags if flag.code in REASONS and flag.code not in twice]
+
+
+def _missed(report: StoredReport) -> str:
+    """How much of the tissue was not examined, and why, in short; "" where that is not all that is to be said."""
+    flags, examined = _reason_flags(report), report.examined_fraction
+    shares = [(_MISSED.get(flag.code), flag.message.partition(" % of the tissue ")) for flag in flags]
+    told = [f"{why} {share} %" for why, (share, found, _) in shares if why and found]
+    if (report.before_review or report.status) is not Status.INCOMPLETE or examined is None or len(told) != len(flags):
+        return ""
+    whole = f"{two_digits(100 * (1 - examined))} % of the tissue was not examined"
+    return f"{whole} ({', '.join(told)}). Read it under the microscope." if told else ""
+
+
+def _may_be_less(codes: Set[str]) -> bool:
+    """Whether its deposits may be shorter, or no more than parts of what was measured, by what no "±" tells."""
+    return bool(codes & {"nuclei_out_of_scale", "may_be_two_foci"}) or {"joining_gap", "foci_joined"} <= codes
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan import __version__
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.patients.applied import Applied
 from nodescan.patients.detection_limit import DETECTION_LIMIT
-from nodescan.patients.sentences import answer, decisive, headline
+from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.staging import PatientResult, Staging
-from nodescan.patients.synoptic import doubt_words, n_borderline, patient_size_words, stage_words, synoptic
+from nodescan.patients.synoptic import (
+    doubt_words,
+    n_borderline,
+    patient_size_words,
+    stage_words,
+    synoptic,
+    unsized_words,
+)
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -23,6 +31,14 @@ _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
     CAMELYON17.name: "the stages of the CAMELYON17 challenge",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SlideLink:
+    """A slide and its page, relative."""
+
+    slide_id: str
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +86,14 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else stage_words(result.software),
-        look_first=[*decisive(staged), *(note.message for note in first)] or ["Nothing stands out."],
+        look_first=look_first(staged, first),
+        nothing_found="No deposit was found." if _nothing_found(staged) else "",
+        likeliest=_likeliest(staged, staging, pages) if _nothing_found(staged) else [],
         notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,
+        reviews=[_review_row(one) for one in result.corrections],
         class_given=any(one.action in ("class", "read") for one in result.corrections),
         provenance=_provenance(staging, result),
     )
@@ -85,14 +104,24 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     if staged.not_removed:
         return ()
     counts = staged.counts
-    removed = staged.specimen.nodes_removed
+    nodes = staged.specimen.nodes
+    positive = counts.positive.words if nodes else UNDETERMINED
+    unsure = sum(node.most_borderline for node in nodes if node.classes[0] < Metastasis.MICRO <= node.classes[-1])
+    borderline = f"; {unsure} borderline by size" if unsure else ""
     return (
         Fact("Largest deposit", *_largest_words(staged)),
+        Fact("Positive nodes", positive, f"with macro- or micrometastases{borderline}"),
         _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
         _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
         _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),
-        Fact("Nodes examined", str(staged.specimen.n_examined), "" if removed is None else f"of {removed} removed"),
+        Fact("Nodes examined", str(staged.specimen.n_examined), _examined_note(staged)),
     )
+
+
+def _examined_note(staged: Staged) -> str:
+    removed, part = staged.specimen.nodes_removed, staged.n_in_part
+    of_all = "number removed not stated" if removed is None else f"of {removed} removed"
+    return f"{of_all}; {part} only in part" if part else of_all
 
 
 def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
@@ -103,26 +132,42 @@ def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged)
     return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
 
 
-def class_or_more_words(found: Metastasis, *, at_least: bool) -> str:
-    """A node's or slide's class; one that was not read whole, so that it is a lower bound, is never negative.
+def class_or_more_words(found: Metastasis, *, at_least: bool, may_fall: bool = False) -> str:
+    """A node's or slide's class; one that was not read whole, so that it may be of a higher one, is never negative.
 
-    None is above a macrometastasis.
+    None is above a macrometastasis. may_fall: a lower class is possible, too, so that it is no lower bound.
     """
     if not at_least or found is Metastasis.MACRO:
         return CLASS_WORDS[found]
     if found is Metastasis.NONE:
         return "No class"
-    return f"At least {CLASS_WORDS[found].lower()}"
+    return f"{CLASS_WORDS[found]} as measured" if may_fall else f"At least {CLASS_WORDS[found].lower()}"
+
+
+def _class_words(one: Node | Section, found: Metastasis) -> str:
+    sections = one.sections if isinstance(one, Node) else (one,)
+    if found is Metastasis.NONE and any(section.unclassed_um is not None for section in sections):
+        return "No class, but tumour found"
+    may_fall = one.classes[0] < found or any(section.may_be_less for section in sections)
+    return class_or_more_words(found, at_least=one.class_at_least, may_fall=may_fall)
 
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed = patient_size_words(staged), staged.specimen.unclassed_um
+    size, unclassed, specimen = patient_size_words(staged), staged.specimen.unclassed_um, staged.specimen
     if not size and unclassed is not None:
         return size_in_mm(unclassed, None), "on a slide that got no class"
-    if unclassed is not None:
-        return size, f"and {size_in_mm(unclassed, None)} without a class; never added up"
-    return size or "none measured", "so far; never added up" if not size and staged.size_at_least else "never added up"
+    if size:
+        notes = [
+            unsized_words(staged),
+            "" if unclassed is None else f"and {size_in_mm(unclassed, None)} without a class",
+        ]
+        return size, "; ".join(filter(None, (*notes, "never added up")))
+    if specimen.largest_class is not Metastasis.NONE:
+        return "not measured", unsized_words(staged)
+    if not any(section.readable for section in specimen.sections):
+        return UNDETERMINED, ""
+    return "none found", "so far" if staged.size_at_least else ""
 
 
 def _who(staged: Staged) -> str:
@@ -142,6 +187,38 @@ def _tone(staged: Staged) -> str:
     return staged.lowest.largest.word
 
 
+def _review_row(one: Applied) -> tuple[str, ...]:
+    """Its cells, in the order of the columns."""
+    deposit = "whole slide" if one.deposit_id is None else str(one.deposit_id)
+    before, after = (_of_class(words) for words in (one.before, one.after))
+    return one.slide_id, deposit, one.action, before or "not found", after or "removed", one.by, one.comment
+
+
+def _of_class(words: str) -> str:
+    """A deposit or a slide as `Applied` has it, "micro, 0.61 mm", with its class as the page prints it."""
+    class_, comma, rest = words.partition(", ")
+    found = CLASS_OF.get(class_)
+    return words if found is None else f"{CLASS_WORDS[found]}{comma}{rest}"
+
+
+def _nothing_found(staged: Staged) -> bool:
+    """Whether something was read, and no tumour found on it, with a class or without."""
+    specimen = staged.specimen
+    found = specimen.largest_class is not Metastasis.NONE or specimen.unclassed_um is not None
+    return not found and any(section.readable for section in specimen.sections)
+
+
+def _likeliest(staged: Staged, staging: Staging, pages: Collection[str]) -> list[SlideLink]:
+    """The pages that name the likeliest places of slides that the software alone read."""
+    read = [section for section in staged.specimen.sections if section.readable and section.reading is None]
+    return [SlideLink(one.slide_id, link) for one in read if (link := _link(one, staging, pages))]
+
+
+def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
+    there = section.slide_id not in staging.not_run and section.slide_id in pages
+    return f"../{quote(section.slide_id)}/{REPORT_HTML}" if there else ""
+
+
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
@@ -149,7 +226,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
         tone=word_if_known(node.largest_class, complete=node.complete) or "none",
-        class_words=class_or_more_words(node.largest_class, at_least=node.class_at_least),
+        class_words=_class_words(node, node.largest_class),
         borderline=node.borderline,
         size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
@@ -162,9 +239,9 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     has_report = section.slide_id not in staging.not_run
     return SectionRow(
         slide_id=section.slide_id,
-        link=f"../{quote(section.slide_id)}/{REPORT_HTML}" if has_report and section.slide_id in pages else "",
+        link=_link(section, staging, pages),
         tone=word_if_known(found, complete=section.complete) or "none",
-        class_words=class_or_more_words(found, at_least=section.class_at_least),
+        class_words=_class_words(section, found),
         borderline=section.borderline,
         size=_size(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",

@@ -52,6 +52,7 @@ CSV_COLUMNS = (
     "nodes_micro",
     "nodes_itc",
     "nodes_borderline",
+    "nodes_positive",
     "notes",
 )
 
@@ -149,7 +150,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",
-        may_be_words(_may_be(staged), at_least=staged.at_least),
+        may_be_words(_may_be(staged), at_least=staged.bound is not None),
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
@@ -157,6 +158,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         str(staged.specimen.n_nodes),
         *(count.words for count in (counts.macro, counts.micro, counts.itc)),
         str(n_borderline(staged)),
+        counts.positive.words,
         " ".join(note.message for note in result.all_notes),
     )
 
@@ -187,11 +189,13 @@ def _patient(result: PatientResult) -> Json:
         "at_least": staged.at_least,
         "borderline": staged.borderline,
         "may_be": _may_be(staged),
+        "bound": staged.bound,
         "prefix": staged.prefix,
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
         "software_stage": None if result.software is None else result.software.words,
         "software_may_be": [] if result.software is None else _may_be(result.software),
+        "software_bound": None if result.software is None else result.software.bound,
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
         "size_at_least": staged.size_at_least,

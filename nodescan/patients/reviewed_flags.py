@@ -7,6 +7,8 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.units import Micrometers
+from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
 
 
@@ -20,26 +22,49 @@ def outdated(changed: StoredReport) -> StoredReport:
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 
 
-def kept_flags(changed: StoredReport) -> list[Flag]:
-    """The software's flags that a review leaves true; those of what it found itself need that to be there still."""
-    n_found = sum(deposit.area_um2 > 0 for deposit in changed.deposits)
+def kept_flags(changed: StoredReport, original: StoredReport) -> list[Flag]:
+    """The software's flags that a review leaves true; those of what it found itself need that to be there still.
+
+    changed: with all deposits that the rows leave on the slide, whether or not they count.
+    """
+    settled = _settled(changed, original)
     return [
         replace(flag, message=f"As found, before the review: {flag.message}") if flag.code in AS_FOUND else flag
         for flag in changed.flags
-        if flag.code not in RESTATED
-        and (flag.code not in AS_FOUND or n_found > (1 if flag.code == "joining_gap" else 0))  # one joins nothing
+        if flag.code not in RESTATED and flag.code not in settled
     ]
+
+
+def _settled(changed: StoredReport, original: StoredReport) -> frozenset[str]:
+    """Flags of deposits as found to which the rows leave nothing.
+
+    A reader who measured each deposit that is left decided what is one deposit. One whose size the reader did not
+    state may still be a part, and one that is cut off may still be larger.
+    """
+    found = [one for one in changed.deposits if one.area_um2 > 0]
+    if not found:
+        return AS_FOUND
+    settled = frozenset[str]()
+    before = {one.id: (one.diameter_um, one.diameter_uncertainty_um) for one in original.deposits}
+    if all((one.diameter_um, one.diameter_uncertainty_um) != before.get(one.id) for one in found):
+        settled |= ONE_OR_SEVERAL
+    elif len(found) == 1:  # one joins nothing
+        settled |= {"joining_gap"}
+    cut_off = any(one.cut_off for one in original.deposits)
+    return settled | {"deposit_cut_off"} if cut_off and not any(one.cut_off for one in found) else settled
 
 
 def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     """Classes that the deposits' sizes do not allow: the reader's word holds, but it is said.
 
     A micrometastasis up to 0.2 mm is no contradiction: more than 200 cells make it one, whether the reader or nodescan
-    counted them.
+    counted them. A class that the size has within its uncertainty is none either.
     """
     flags: list[Flag] = []
     for deposit in deposits:
         said, by_size = deposit.metastasis, classify(deposit.diameter_um)
+        if _within_uncertainty(deposit):
+            continue
         if (said, by_size) == (Metastasis.MICRO, Metastasis.ITC) and deposit.class_given:
             size = size_in_mm(deposit.diameter_um, deposit.diameter_uncertainty_um or None)
             text = (
@@ -51,3 +76,10 @@ def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
             text = f"Deposit {deposit.id} is {said.word} according to the reader, but {by_size.word} by its size."
             flags.append(Flag("class_against_size", text))
     return tuple(flags)
+
+
+def _within_uncertainty(deposit: Deposit) -> bool:
+    """Whether its size has the class that it is said to be of somewhere within its uncertainty."""
+    size_um, unsure_um = deposit.diameter_um, deposit.diameter_uncertainty_um
+    shortest_um = Micrometers(max(size_um - unsure_um, 1e-3))
+    return classify(shortest_um) <= deposit.metastasis <= classify(Micrometers(size_um + unsure_um))

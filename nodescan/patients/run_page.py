@@ -11,7 +11,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.staging import may_be_words
+from nodescan.domain.staging import borderline_stage_words
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in, words
 from nodescan.patients.synoptic import borderline_of_them
@@ -111,23 +111,22 @@ def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine,
 
 def _line(patient: Mapping[str, Any], names: tuple[str, ...], page: Path) -> PatientLine:
     codes = [note.get("code") for note in dicts(patient.get("notes"))]
-    software = str(patient.get("software_stage") or "")
-    software_may_be = _borderline(patient.get("software_may_be"), at_least=software.startswith("at least "))
+    stage, software = str(patient.get("stage")), str(patient.get("software_stage") or "")
+    software_may_be = _borderline(patient.get("software_may_be"), software, patient.get("software_bound"))
     return PatientLine(
         name=" ".join(filter(None, names)),
         link=f"./{PAGES}/{quote(page.name, safe='')}" if page.is_file() else "",
-        stage=str(patient.get("stage")),
+        stage=stage,
         determined=patient.get("category") is not None and patient.get("at_least") is False,
-        may_be=_borderline(patient.get("may_be"), at_least=patient.get("at_least") is True),
+        may_be=_borderline(patient.get("may_be"), stage, patient.get("bound")),
         doubt="; ".join(noted_doubts(codes, classed=patient.get("category") is not None)),
         software=_with_doubt(software, software_may_be),
     )
 
 
-def _borderline(categories: object, *, at_least: bool) -> str:
-    """What a stage may be by its sizes; categories: of a JSON file."""
-    said = may_be_words(words(categories), at_least=at_least)
-    return f"borderline: {said}" if said else ""
+def _borderline(categories: object, stage: str, bound: object) -> str:
+    """What a stage may be by its sizes; categories, bound: of a JSON file."""
+    return borderline_stage_words(words(categories), stage=stage, bound=bound if isinstance(bound, str) else None)
 
 
 def _with_doubt(stage: str, may_be: str) -> str:

@@ -1,9 +1,13 @@
 """What the page of a patient says in sentences: the stage, what it rests on, and where to see that first."""
 
+from collections.abc import Sequence
+
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import codes_of
-from nodescan.domain.naming import how_many
+from nodescan.domain.flags import FLAGS, Flag, codes_of
+from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Node, Staged
+from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.wording import CLASS_WORDS
 
 _BY_CLASS = {
@@ -18,6 +22,9 @@ _AT_LEAST = {
     Metastasis.MICRO: "Micrometastases, in the sections examined.",
 }
 """What is said of them where there may be larger ones."""
+
+_IN_DOUBT = {**_AT_LEAST, Metastasis.MACRO: "A macrometastasis, as measured, in the sections examined."}
+"""What is said of them where it is not certain what was measured."""
 
 _BY_READER = {
     Metastasis.ITC: "Isolated tumour cells in the sections examined, by the reader's class.",
@@ -36,6 +43,16 @@ _BY_SPLIT = (
     f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
 
+_OF_DEPOSITS = frozenset(code for code, kind in FLAGS.items() if kind.doubt) - {
+    "review_before_scan",
+    "nuclei_out_of_scale",
+    "read_against_software",
+    "tissue_cut_off",
+    "tissue_meets_ink",
+    "small_pale_area",
+}
+"""Notes on the deposits of a slide, and not on the slide."""
+
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
 
@@ -48,7 +65,8 @@ _ABOVE = {
 
 def headline(staged: Staged) -> str:
     """The stage, or that there is none."""
-    return staged.words[:1].upper() + staged.words[1:] if staged.category is None or staged.at_least else staged.words
+    words = staged.words
+    return words if words.startswith(f"{staged.prefix}pN") else words[:1].upper() + words[1:]
 
 
 def answer(staged: Staged) -> str:
@@ -59,20 +77,59 @@ def answer(staged: Staged) -> str:
         return "No lymph node was examined, so this is not a negative result."
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
-    larger = _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    doubts = _doubts(staged)
+    larger = _IN_DOUBT if doubts else _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
     told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
-    said = _by_size(staged) or told
+    said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:
         return said
-    verb = "was" if staged.n_unread == 1 else "were"
-    missing = f"{staged.n_unread} of {staged.n_nodes} nodes {verb} not fully read"
+    missing = _missing(staged)
     if cut_off:
         cut = "a deposit is cut off"
         missing = f"{missing}, and {cut}" if staged.n_unread else cut.capitalize()
-    seen = "" if staged.specimen.unclassed_um is None else "Tumour was found that has no class. Review it. "
+    seen = "".join(f"{one} " for one in _unclassed(staged))
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _missing(staged: Staged) -> str:
+    """How many of all nodes have no slide, were not read, or only in part; the first of these says of how many."""
+    absent, part = staged.n_without_slides, staged.n_in_part
+    counts = (
+        (absent, ("has no slide here", "have no slide here")),
+        (staged.n_unread - absent - part, ("was not read", "were not read")),
+        (part, ("was read only in part", "were read only in part")),
+    )
+    said = [(count, one if count == 1 else more) for count, (one, more) in counts if count]
+    return ", ".join(
+        f"{count} {'' if number else f'of {staged.n_nodes} nodes '}{words}"
+        for number, (count, words) in enumerate(said)
+    )
+
+
+def _unclassed(staged: Staged) -> list[str]:
+    """Which slides show tumour that has no class, and the largest deposit there."""
+    sections = [one for one in staged.specimen.sections if one.unclassed_um is not None]
+    said: list[str] = []
+    for one in sections[:_NODES]:
+        unread = one.metastasis is None
+        size = size_in_mm(one.unclassed_um or 0.0, one.uncertainty_um if unread else None)
+        why = "the slide has no class. Review it." if unread else "the review left it open. Accept or reject it."
+        said.append(f"A deposit of {size} was found on slide {one.slide_id}, but {why}")
+    more = len(sections) - _NODES
+    return [*said, f"So it is on {how_many(more, 'more slide')}."] if more > 0 else said
+
+
+def _doubts(staged: Staged) -> list[str]:
+    """What a category hangs on beside the uncertainty of sizes, the pixel size first: all sizes follow from it."""
+    if staged.category is None:
+        return []
+    codes = codes_of(staged.notes)
+    said = ["The pixel size is in doubt, and with it every size."] if "nuclei_out_of_scale" in codes else []
+    if codes & ONE_OR_SEVERAL:
+        said.append("It is uncertain which areas form one deposit, and the stage may depend on it.")
+    return said
 
 
 def _what_else(staged: Staged) -> str:
@@ -81,9 +138,11 @@ def _what_else(staged: Staged) -> str:
         return (
             f", so the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
         )
-    other, lower = ("higher", "; it may be lower because of the borderline size") if staged.may_fall else ("other", "")
-    nodes = how_many(staged.n_nodes, "node")
-    return f", but no {other} category than {staged.category} is possible with {nodes}{lower}"
+    holds = "that node holds" if staged.n_unread == 1 else "those nodes hold"
+    if staged.bound == staged.category:
+        return f". The category stays {staged.category} whatever {holds}; only counts and sizes may change"
+    lower = "; it may be lower because of the borderline size" if staged.may_fall else ""
+    return f". No higher category than {staged.category} is possible, whatever {holds}{lower}"
 
 
 def _by_size(staged: Staged) -> str:
@@ -96,7 +155,7 @@ def _by_size(staged: Staged) -> str:
     largest = staged.specimen.largest
     foci = None if largest is None else largest.foci
     alone = foci is not None and foci.total == 1  # then its slide's classes are its own
-    alone &= staged.specimen.unclassed_um is None
+    alone &= staged.specimen.unclassed_um is None and not staged.specimen.unsized
     whose = "the largest" if largest is not None and alone and largest.classes[-1] is highest else "a"
     return (
         f"Within its uncertainty, the size of {whose} deposit in the sections examined reaches the limit of "
@@ -107,7 +166,7 @@ def _by_size(staged: Staged) -> str:
 def _by_reader(staged: Staged) -> str:
     """Whose class it is where the largest size has another one; "" where it has this one, or no reader said so."""
     found, largest = staged.specimen.largest_class, staged.specimen.largest
-    longest_um = None if largest is None else largest.largest_um
+    longest_um = None if largest is None or staged.specimen.unsized else largest.largest_um
     by_size = None if longest_um is None else classify(longest_um)
     if by_size is found or not staged.class_by_reader:
         return ""
@@ -116,18 +175,50 @@ def _by_reader(staged: Staged) -> str:
     return _BY_READER.get(found, "")
 
 
-def decisive(staged: Staged) -> list[str]:
-    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first."""
+def look_first(staged: Staged, notes: Sequence[Flag]) -> list[str]:
+    """What deserves the reader's first minute: what the stage rests on, then the notes, the most important first.
+
+    What a note says of the deposits of a slide that is named as evidence stands beside that, and not once more.
+    """
+    beside = [*to_measure(staged), *(note.message for note in notes if note.code in _OF_DEPOSITS)]
+    said: list[str] = []
+    joined: set[str] = set()
+    for slide, evidence in decisive(staged):
+        own = [message for message in beside if slide and message.startswith(f"{slide}: ")]
+        joined.update(own)
+        said.append(" ".join((evidence, *(message.removeprefix(f"{slide}: ") for message in own))))
+    left = [*to_measure(staged), *(note.message for note in notes)]
+    return [*said, *(message for message in left if message not in joined)]
+
+
+def decisive(staged: Staged) -> list[tuple[str, str]]:
+    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first.
+
+    Each with the name of its slide, "" where it is of several.
+    """
     least = min(staged.specimen.largest_class, Metastasis.MICRO)
     nodes = [node for node in staged.specimen.nodes if node.largest_class >= max(least, Metastasis.ITC)]
     nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
-    said = [f"Node {node.node_id}, {_evidence(node)}." for node in nodes[:_NODES]]
+    said = [_evidence(node) for node in nodes[:_NODES]]
     more = len(nodes) - _NODES
-    return [*said, f"{how_many(more, 'more node')} with tumour, in the table of nodes."] if more > 0 else said
+    return [*said, ("", f"{how_many(more, 'more node')} with tumour, in the table of nodes.")] if more > 0 else said
 
 
-def _evidence(node: Node) -> str:
+def to_measure(staged: Staged) -> list[str]:
+    """Slides that a reader gave a class without a size, where that leaves the patient's largest size open."""
+    return [
+        f"{slide_of_node(node.node_id, section.slide_id)}: {section.reading.by} read it as {section.metastasis.word} "
+        "without a size. Measure its largest deposit and give the size in the corrections, in an “add” row, or in a "
+        "“resize” row if the software found the deposit."
+        for node in staged.specimen.nodes
+        for section in node.sections
+        if section in staged.specimen.unsized and section.reading is not None and section.metastasis is not None
+    ]
+
+
+def _evidence(node: Node) -> tuple[str, str]:
     """The slide that gives the node its class, and its deposit."""
     own = [section for section in node.sections if section.metastasis is node.largest_class]
     section = max(own, key=lambda section: section.largest_um or 0.0)
-    return f"slide {section.slide_id}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}"
+    slide = slide_of_node(node.node_id, section.slide_id)
+    return slide, f"{slide}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}."

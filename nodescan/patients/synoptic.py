@@ -5,7 +5,7 @@ from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
-from nodescan.domain.staging import AJCC8, CountRange, may_be_words
+from nodescan.domain.staging import AJCC8, CountRange, borderline_stage_words
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import bound_words
@@ -55,10 +55,16 @@ def patient_size_words(staged: Staged) -> str:
     return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), at_least=staged.size_at_least)
 
 
+def unsized_words(staged: Staged) -> str:
+    """Which slides a reader gave a class without a size, so that a larger deposit may be there; "" for none."""
+    read = [(one.slide_id, one.metastasis) for one in staged.specimen.unsized if one.reading is not None]
+    return "; ".join(f"slide {slide_id} was read as {found.word} without a size" for slide_id, found in read if found)
+
+
 def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
-    words = may_be_words([rule.category for rule in staged.may_be], at_least=staged.at_least)
-    return f"borderline: {words}" if staged.borderline else ""
+    categories = [rule.category for rule in staged.may_be] if staged.borderline else []
+    return borderline_stage_words(categories, stage=staged.words, bound=staged.bound)
 
 
 def doubt_words(staged: Staged) -> str:
@@ -118,19 +124,21 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    if not patient_size_words(staged):
-        return ""
     unclassed = staged.specimen.unclassed_um
-    left = "" if unclassed is None else f"; a deposit of {size_in_mm(unclassed, None)} that has no class is left out"
-    return f"one contiguous deposit in one section; sizes are never added{left}"
+    notes = [unsized_words(staged)]
+    if patient_size_words(staged):
+        notes = ["one contiguous deposit in one section; sizes are never added", *notes]
+        notes += (
+            [] if unclassed is None else [f"a deposit of {size_in_mm(unclassed, None)} that has no class is left out"]
+        )
+    return "; ".join(filter(None, notes))
 
 
 def _examined(staged: Staged) -> tuple[str, str]:
     nodes = staged.specimen.nodes
     failed = sum(node.n_nodes - node.n_examined for node in nodes)
-    partly = sum(node.n_examined for node in nodes if not all(section.complete for section in node.sections))
-    notes = [f"{partly} of them read in part"] if partly else []
-    notes += [f"{failed} more without a result that counts"] if failed else []
+    notes = [f"{staged.n_in_part} of them read in part"] if staged.n_in_part else []
+    notes += [_more_unread(failed)] if failed else []
     notes += [f"removed without slides here: {staged.n_without_slides}"] if staged.n_without_slides else []
     return str(staged.specimen.n_examined), "; ".join(notes)
 
@@ -144,7 +152,11 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     sentinels = [node for node in nodes if node.sentinel]
     failed = sum(node.n_nodes - node.n_examined for node in sentinels)
     readable = sum(node.n_examined for node in sentinels)
-    return str(readable), f"{failed} more without a result that counts" if failed else ""
+    return str(readable), _more_unread(failed) if failed else ""
+
+
+def _more_unread(count: int) -> str:
+    return f"{count} more {'was' if count == 1 else 'were'} not read"
 
 
 def _category_note(staged: Staged) -> str:

@@ -49,7 +49,7 @@ def as_read(changed: StoredReport, original: StoredReport, *, reading: Correctio
     fitting = [one for one in stated if one.metastasis <= read]
     known = read in (class_found(fitting), largest_class(fitting)) and not _higher(changed, read)
     kept = [_settled(one, read) for one in fitting] if known else []
-    flags = [flag for flag in kept_flags(changed) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
+    flags = [flag for flag in kept_flags(changed, original) if flag.code not in DOUBTS or _is_of_sizes(flag, kept)]
     near = [flag for flag in deposit_flags(kept) if flag.code in OF_OTHER_NODES]
     word = WholeReading(
         by=reading.by,

@@ -1,6 +1,7 @@
 """Sizes within their uncertainty of a limit leave a stage open, and it is said between which."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -50,6 +51,7 @@ TO_MACRO, TO_MICRO = section([(1986, 30)]), section([(190, 12)])
         ([[section([(1950, 30)])]], "pN1mi", ["pN1mi"]),
         ([[TO_MACRO, MACRO]], "pN1a", ["pN1a"]),
         ([[TO_MACRO], [FAILED]], "at least pN1mi", ["pN1mi", "pN1a"]),
+        ([[section([(2010, 30)])], [FAILED]], "pN1a as measured", ["pN1mi", "pN1a"]),
         ([[MACRO], [MACRO], [MICRO], [TO_MICRO]], "pN1a", ["pN1a", "pN2a"]),
         ([[TO_MACRO], [MICRO], [MICRO], [MICRO]], "pN1mi", ["pN1mi", "pN2a"]),
         ([[TO_MACRO], [TO_MICRO], [MICRO], [MICRO]], "pN1mi", ["pN1mi", "pN1a", "pN2a"]),
@@ -64,6 +66,27 @@ def test_a_stage_that_hangs_on_a_size_names_what_it_may_be(
     found = staged(*nodes)
     assert (found.words, [rule.category for rule in found.may_be]) == (words, expected)
     assert found.borderline == (len(expected) > 1)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "bound"),
+    [
+        ([[TO_MACRO]], None),
+        ([[section([(2010, 30)])]], None),
+        ([[TO_MACRO], [FAILED]], "pN1mi"),
+        ([[section([(2010, 30)])], [FAILED]], "pN1mi"),
+        ([[section([(210, 30)])], [FAILED]], "pN0(i+)"),
+        ([[replace(MICRO, cut_off=True)]], "pN1mi"),
+        ([[replace(MICRO, cut_off=True, may_be_less=True)]], None),
+        ([[FAILED]], None),
+    ],
+)
+def test_at_least_is_said_of_a_bound_that_holds_alone(nodes: list[list[Section]], bound: str | None) -> None:
+    """A size within its uncertainty of the limit below leaves the lower category; a doubtful pixel size leaves none."""
+    found = staged(*nodes)
+    assert found.bound == bound
+    assert found.words.startswith("at least ") is (bound is not None and bound == found.category)
+    assert found.words.endswith(" as measured") is (found.at_least and bound != found.category)
 
 
 def test_the_challenges_table_goes_by_the_same_rule() -> None:

@@ -108,16 +108,22 @@ def test_a_limit_is_reached_by_the_largest_deposit_or_by_a_deposit(tmp_path: Pat
         (
             2010.0,
             2,
-            "but no higher category than pN1a is possible with 2 nodes; "
+            "No higher category than pN1a is possible, whatever that node holds; "
             "it may be lower because of the borderline size.",
         ),
     ],
 )
 def test_a_lower_bound_that_may_be_lower_says_so(tmp_path: Path, size_um: float, removed: int, said: str) -> None:
-    """Beside a failed node, 2010 +- 30 um is at least pN1a only by its size as measured; pN2a needs four nodes."""
+    """Beside a failed node, 2010 +- 30 um is pN1a only by its size as measured, and at least pN1mi; pN2a needs four."""
     rows = (f"a,A,1,yes,{removed}", f"b,A,2,yes,{removed}")
     (page,) = write_staging(staged(tmp_path, size_um, *rows), tmp_path / "out")
-    assert "borderline: at least pN1mi or pN1a" in text_of(page)
+    headline, beside = (
+        ("At least pN1mi(sn)", "borderline: at least pN1mi or pN1a")
+        if size_um < 2000
+        else ("pN1a(sn) as measured", "borderline: at least pN1mi")
+    )
+    assert f"{headline}</h2>" in page.read_text()
+    assert f'<strong class="pill">{beside}</strong>' in page.read_text()
     (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
     assert row["may_be"] == "at least pN1mi or pN1a"
     assert said in text_of(page)
@@ -152,3 +158,14 @@ def test_more_nodes_than_the_table_knows_are_no_error() -> None:
     staged_ = stage(Specimen("P", nodes), CAMELYON17)
     assert (staged_.may_be, staged_.borderline) == ((), False)
     assert answer(staged_).endswith("so the true stage may be higher.")
+
+
+@pytest.mark.parametrize(("size_um", "told"), [(190.0, True), (215.0, True), (1986.0, False), (900.0, False)])
+def test_a_count_of_positive_nodes_is_borderline_where_a_size_may_change_it(
+    tmp_path: Path, size_um: float, told: bool
+) -> None:
+    """At 0.2 mm a node is positive or not; at 2 mm it is in any case."""
+    (page,) = write_staging(staged(tmp_path, size_um, "a,A,1,yes,1"), tmp_path / "out")
+    fact = text_of(page).partition("Positive nodes ")[2].partition(" Nodes with macro")[0]
+    beside = "; 1 borderline by size" if told else ""
+    assert fact == f"{int(size_um > 200)} with macro- or micrometastases{beside}"

@@ -27,7 +27,8 @@ def test_tumour_that_a_review_says_nothing_of_stays_named(tmp_path: Path) -> Non
 
     left, judged = page("m,2,,,accept,,Dr A"), page("m,2,,,accept,,Dr A", "m,1,,,reject,,Dr A")
     for said in (
-        "Isolated tumour cells, in the sections examined. Tumour was found that has no class. Review it.",
+        "Isolated tumour cells, in the sections examined. A deposit of 5.00 mm was found on slide m, but the review "
+        "left it open. Accept or reject it.",
         "The review left deposits on it undecided, the largest 5.00 mm.",
         "and 5.00 mm without a class",
         "a deposit of 5.00 mm that has no class is left out",

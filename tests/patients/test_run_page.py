@@ -101,12 +101,22 @@ def test_what_the_softwares_own_sizes_leave_open_stands_beside_a_reviewed_stage(
     assert told in staged(run, "a,A,1,yes,1,", corrections=[review])
 
 
-@pytest.mark.parametrize("at_least", [False, True])
-def test_a_borderline_stage_that_is_a_lower_bound_says_so_of_each_category(tmp_path: Path, at_least: bool) -> None:
+@pytest.mark.parametrize(
+    ("stage", "bound", "said"),
+    [
+        ("pN1mi", None, "pN1mi or pN1a"),
+        ("at least pN1mi", "pN1mi", "at least pN1mi or pN1a"),
+        ("pN1a as measured", "pN1mi", "at least pN1mi"),
+        ("pN1a as measured", None, "pN1mi or pN1a"),
+    ],
+)
+def test_a_borderline_stage_says_which_bound_holds(tmp_path: Path, stage: str, bound: str | None, said: str) -> None:
     """Without "at least" a reader would take the higher of the two for the most that it can be."""
-    patient = {"patient_id": "A", "stage": "pN1mi", "category": "pN1mi", "may_be": ["pN1mi", "pN1a"]}
-    (line,) = patient_lines({"patients": [patient | {"at_least": at_least}]}, tmp_path)
-    assert line.may_be == f"borderline: {'at least ' if at_least else ''}pN1mi or pN1a"
+    may_be = ["pN1mi", "pN1a"]
+    patient = {"patient_id": "A", "stage": stage, "category": "pN1mi", "may_be": may_be, "bound": bound}
+    patient |= {"software_stage": stage, "software_may_be": may_be, "software_bound": bound}
+    (line,) = patient_lines({"patients": [patient]}, tmp_path)
+    assert (line.may_be, line.reviewed) == (f"borderline: {said}", "as reviewed")
 
 
 def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> None:
@@ -150,6 +160,35 @@ def test_one_deposit_or_several_stands_beside_the_stage(tmp_path: Path, code: st
     assert [f"<small>{doubt}</small>" in row for row in rows] == [True, False, False]
     pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "ABC"]
     assert [f'<strong class="pill">{doubt}</strong>' in page for page in pages] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("joining_gap", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("may_be_one_deposit", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("may_be_two_foci", "It is uncertain which areas form one deposit, and the stage may depend on it."),
+        ("nuclei_out_of_scale", "The pixel size is in doubt, and with it every size."),
+    ],
+)
+def test_no_limit_of_size_is_stated_while_it_is_in_doubt_what_was_measured(tmp_path: Path, code: str, why: str) -> None:
+    """Two parts of one macrometastasis are not "none larger than 2 mm"; one of two foci is not "larger than 2 mm"."""
+    flag = Flag(code, "Check it.")
+    slides = [report("a", (900.0,), flags=(flag,)), report("b", (2300.0,), flags=(flag,)), report("c", (900.0,))]
+    run = a_run(tmp_path, slides)
+    staged(run, *(f"{name.lower()},{name},1,yes,1," for name in "ABC"))
+    leads = [
+        re.search(r'<p class="lead">(.*?)</p>', (run / "patients" / f"{name}.html").read_text(encoding="utf-8"))[1]
+        for name in "ABC"
+    ]
+    text = [re.sub("<[^>]+>", "", lead) for lead in leads]
+    assert text == [
+        f"Micrometastases, in the sections examined. {why}",
+        "At least one deposit larger than 2 mm in the sections examined."
+        if code == "may_be_one_deposit"  # a part of it is large enough
+        else f"A macrometastasis, as measured, in the sections examined. {why}",
+        "Micrometastases, none larger than 2 mm, in the sections examined.",
+    ]
 
 
 def test_told_twice_it_stands_once(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit 
         (
             (500.0, 400.0),
             (2002.0, 500.0, 198.0),
-            "at least pN1a",
+            "pN1a as measured",
             f"{SPLIT.format('3 to 4')} {WITHIN} 3, up to 5 nodes may be positive. "
             f"{HELD} at least pN1mi or pN1a or pN2a.",
         ),

@@ -1,6 +1,7 @@
 """A reader gives the size of a deposit in one row and its class in another, for more than 200 cells make it micro."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,23 @@ def test_both_rows_are_shown_beside_what_the_software_found(tmp_path: Path) -> N
     text = read_aloud(page.read_text())
     assert "Deposit 1 (0.15 mm) is a micrometastasis according to the reader, not by its size" in text
     assert "A reader's class replaces that of the size." in text
+    rows = text.partition(">Review</h2>")[2]
+    for cell in (
+        "not found",
+        "Isolated tumour cells, 0.15 mm",
+        "Micrometastasis, 0.15 mm",
+        "Micrometastasis, 0.610 ± ",
+    ):
+        assert f">{cell}" in rows
+
+
+def test_a_rejected_deposit_is_removed_in_the_table_of_the_review(tmp_path: Path) -> None:
+    """And one that was added was not found by the software: "none" would be a class."""
+    found = staged(tmp_path, "b,1,,,reject,,Dr A,", "a,,9000,9000,add,150,Dr A,")
+    (page,) = write_staging(found, tmp_path / "out")
+    rows = page.read_text().partition(">Review</h2>")[2].partition("</table>")[0]
+    cells = re.findall(r'data-label="(?:Software|Reviewed)">([^<]*)<', rows)
+    assert cells == ["Micrometastasis, 0.610 ± 0.004 mm", "removed", "not found", "Isolated tumour cells, 0.15 mm"]
 
 
 def test_the_class_at_an_added_centre_is_not_that_of_the_deposit_that_was_rejected_there(tmp_path: Path) -> None:

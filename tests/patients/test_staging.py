@@ -20,6 +20,7 @@ from nodescan.domain.report import Status
 from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
+from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -198,7 +199,7 @@ def test_nodes_that_the_he_slide_does_not_show_are_not_negative(tmp_path: Path) 
     assert one.staged.words == "cannot be determined (no tumour found, but 2 of 3 nodes not fully read)"
     assert one.staged.specimen.n_examined == 1
     examined = next(fact for fact in synoptic(one.staged) if fact.label.startswith("Total Number"))
-    assert (examined.value, examined.note) == ("1", "2 more without a result that counts")
+    assert (examined.value, examined.note) == ("1", "2 more were not read")
     (unread,) = [note.message for note in one.all_notes if note.code == "node_unread"]
     assert "3 nodes" in unread
     assert unread.endswith("only 1.")
@@ -213,9 +214,9 @@ def test_nodes_on_a_slide_that_failed_alone_are_not_examined(tmp_path: Path) -> 
     said = {fact.label: (fact.value, fact.note) for fact in synoptic(one.staged)}
     assert said["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
         "1",
-        "1 of them read in part; 1 more without a result that counts",
+        "1 of them read in part; 1 more was not read",
     )
-    assert said["Number of Sentinel Nodes Examined"] == ("1", "1 more without a result that counts")
+    assert said["Number of Sentinel Nodes Examined"] == ("1", "1 more was not read")
     assert one.staged.n_unread == 2
 
 
@@ -257,6 +258,10 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert "annot be determined (tumour found on a slide that got no class: review)" in text
         assert "2.624 ± 0.004 mm" in text
+    page = read_aloud(path.read_text())
+    assert "A deposit of 2.624 ± 0.004 mm was found on slide m, but the slide has no class. Review it." in page
+    assert page.count(">No class, but tumour found<") == 2
+    for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert not {word for word in ("o tumour found", "none measured", "not measured") if word in text}
 
 
@@ -270,6 +275,7 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     assert patient.staged.words == "cannot be determined (no slide has a result that counts)"
     (path,) = write_staging(found, tmp_path / "out")
     assert "<li>Meant for: regional lymph nodes, H&amp;E</li>" in path.read_text()
+    assert "tumour found" not in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
 
 
@@ -444,6 +450,11 @@ def test_no_page_of_an_earlier_run_is_linked_beside_a_slide_that_failed(tmp_path
         return [f"../{name}/report.html" in page.read_text() for name, page in zip(("a1", "b2"), pages, strict=True)]
 
     assert linked() == [True, True]
+    first = [
+        page.read_text().partition("Look here first")[2].partition("</ol>")[0] for page in write_staging(found, folder)
+    ]
+    told = "No deposit was found. The likeliest places are named on the slide&#39;s page. Look at them first:"
+    assert [told in text for text in first] == [True, False]
     before = replace(report("b2"), provenance=scanned("51de" * 16))
     shutil.copy(write_run(tmp_path / "before", [before]) / "b2" / "report.json", folder / "b2")
     assert linked() == [True, False]
@@ -463,7 +474,10 @@ def test_the_page_begins_with_what_the_stage_rests_on(tmp_path: Path) -> None:
         f"Node 3, slide b1, deposit 1 (2.600 ± 0.004 mm): {where}",
         f"Node 2, slide a2, deposit 1 (0.900 ± 0.004 mm): {where}",
     ]
-    assert "Nothing stands out." in negative
+    assert "<li>No deposit was found.</li>" in negative
+    assert "none found" in negative
+    assert "none measured" not in negative
+    assert negative.count("added up") == 1  # below the table of nodes
 
 
 def test_a_page_with_a_deposit_that_is_cut_off_claims_no_largest_size(tmp_path: Path) -> None:
@@ -491,6 +505,30 @@ def test_nothing_is_at_least_a_macrometastasis() -> None:
     assert said == ["No class", "At least micrometastasis", "Macrometastasis"]
 
 
+@pytest.mark.parametrize(
+    ("flags", "unsure_um", "words"),
+    [
+        ((), 30.0, "At least micrometastasis"),
+        ((), 120.0, "Micrometastasis as measured"),
+        ((Flag("nuclei_out_of_scale", "Nuclei are far too large."),), 30.0, "Micrometastasis as measured"),
+        ((Flag("may_be_two_foci", "A narrow waist."),), 30.0, "Micrometastasis as measured"),
+        ((Flag("may_be_one_deposit", "May be parts."),), 30.0, "At least micrometastasis"),
+        ((Flag("joining_gap", "Depends."),), 30.0, "At least micrometastasis"),
+        ((Flag("joining_gap", "Depends."), Flag("foci_joined", "Joined.")), 30.0, "Micrometastasis as measured"),
+    ],
+)
+def test_a_node_is_at_least_of_its_class_only_where_no_lower_one_is_possible(
+    flags: tuple[Flag, ...], unsure_um: float, words: str, tmp_path: Path
+) -> None:
+    """0.3 mm, cut off: its own uncertainty, a wrong pixel size, or a part of it may be of isolated tumour cells."""
+    made = report("a", (300.0,), flags=flags)
+    cut = replace(made.deposits[0], cut_off=True, diameter_uncertainty_um=Micrometers(unsure_um))
+    run = write_run(tmp_path / "run", [replace(made, at_least=True, deposits=(cut,))])
+    (page,) = write_staging(staged_by(run, NODES, "a,A,1"), tmp_path / "out")
+    assert len(re.findall(f">{words}[ <]", page.read_text())) == 2
+    assert ("At least pN1mi" in page.read_text()) is words.startswith("At least")
+
+
 def test_what_the_headline_says_isn_t_said_again_below(tmp_path: Path) -> None:
     """How many nodes were not read whole stands in it; rows of the synoptic table have headers to be read aloud."""
     folder = write_run(tmp_path / "run", [report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("n")])
@@ -507,7 +545,9 @@ def test_a_slide_whose_own_page_is_as_before_the_review_says_so(tmp_path: Path) 
     found = staged(tmp_path, "a1,A,1", "a2,A,2", review=review)
     (path,) = write_staging(found, tmp_path / "out")
     page = read_aloud(path.read_text())
-    assert page.count("reviewed; the slide's page is as before the review") == 1
+    assert page.count("<small>reviewed</small>") == 1
+    assert page.count("The page of a slide that was reviewed is as before the review.") == 1
+    assert re.search("<h2[^>]*>pN1mi</h2>", page)
     assert "Node 2, slide a2, deposit 2 (0.800 ± 0.004 mm): 6.00 mm from the left" in page
 
 
@@ -626,20 +666,45 @@ def test_reports_that_were_not_made_alike_are_told_with_their_patient(tmp_path: 
     assert staged_by(folder, NODES, *rows[2:]).mixed == ""
 
 
+STAYS = "The category stays pN1a whatever"
+
+
 def test_only_unread_nodes_that_could_raise_the_category_are_said_to() -> None:
     """One macrometastasis in 1 to 3 nodes is pN1a whatever the unread ones hold; with 4 it may be pN2a."""
     macro = Section("m", Status.COMPLETE, Metastasis.MACRO)
     for removed, said in (
-        (2, "1 of 2 nodes was not fully read, but no other category than pN1a is possible with 2 nodes."),
-        (3, "2 of 3 nodes were not fully read, but no other category than pN1a is possible with 3 nodes."),
-        (4, "3 of 4 nodes were not fully read, so the true stage may be higher."),
+        (2, f"1 of 2 nodes has no slide here. {STAYS} that node holds; only counts and sizes may change."),
+        (3, f"2 of 3 nodes have no slide here. {STAYS} those nodes hold; only counts and sizes may change."),
+        (4, "3 of 4 nodes have no slide here, so the true stage may be higher."),
     ):
         found = stage(Specimen("A", (Node("1", (macro,)),), nodes_removed=removed), AJCC8)
         assert found.words == "at least pN1a"
         assert answer(found).endswith(f". {said}")
     part = Section("m", Status.INCOMPLETE, Metastasis.MACRO)
     alone = stage(Specimen("A", (Node("1", (part,)),)), AJCC8)
-    assert answer(alone).endswith("was not fully read, but no other category than pN1a is possible with 1 node.")
+    assert answer(alone).endswith(f". {STAYS} that node holds; only counts and sizes may change.")
+
+
+def test_it_is_told_how_many_nodes_have_no_slide_were_not_read_or_in_part(tmp_path: Path) -> None:
+    """And how many are positive, and that nobody said how many were removed."""
+    part = report("p", (900.0,), status=Status.INCOMPLETE)
+    run = write_run(
+        tmp_path / "run", [part, report("f", status=Status.FAILED, flags=(TRUNCATED,)), report("m", (610.0,))]
+    )
+    rows, header = ("p,A,1", "f,A,2", "m,A,3"), f"{NODES},nodes_removed"
+    found = staged_by(run, header, *(f"{row},8" for row in rows))
+    counted = (
+        "5 of 8 nodes have no slide here, 1 was not read, 1 was read only in part, so the true stage may be higher."
+    )
+    assert answer(found.patients[0].staged).endswith(counted)
+    (page,) = write_staging(found, tmp_path / "out")
+    text = read_aloud(page.read_text())
+    assert "<dt>Positive nodes</dt><dd>2 to 8<small>with macro- or micrometastases</small>" in text
+    assert "<dt>Nodes examined</dt><dd>2<small>of 8 removed; 1 only in part</small>" in text
+    (row,) = csv.DictReader((tmp_path / "out" / "patients.csv").open())
+    assert row["nodes_positive"] == "2 to 8"
+    (page,) = write_staging(staged_by(run, NODES, *rows), tmp_path / "out")
+    assert "<dd>2<small>number removed not stated; 1 only in part</small>" in read_aloud(page.read_text())
 
 
 def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot() -> None:
@@ -651,9 +716,9 @@ def test_borderline_sizes_can_raise_the_category_where_unread_nodes_alone_cannot
     sure = tuple(node(name, Metastasis.MACRO, Metastasis.MACRO) for name in "12")
     near = tuple(node(name, Metastasis.ITC, Metastasis.MICRO) for name in "34")
     alone, both = (stage(Specimen("A", nodes, nodes_removed=len(nodes) + 1), AJCC8) for nodes in (sure, (*sure, *near)))
-    assert answer(alone).endswith("but no other category than pN1a is possible with 3 nodes.")
+    assert answer(alone).endswith(f". {STAYS} that node holds; only counts and sizes may change.")
     assert (both.lowest, both.words) == (both.highest, "at least pN1a")
-    assert answer(both).endswith("1 of 5 nodes was not fully read, so the true stage may be higher.")
+    assert answer(both).endswith("1 of 5 nodes has no slide here, so the true stage may be higher.")
 
 
 def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) -> None:

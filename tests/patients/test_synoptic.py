@@ -147,10 +147,8 @@ def test_what_was_examined_is_told_apart_from_what_failed() -> None:
     total = "Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"
     sentinels = "Number of Sentinel Nodes Examined"
     assert (filled(specimen)[total], filled(specimen)[sentinels]) == ("2", "2")
-    assert notes(specimen)[total] == (
-        "1 of them read in part; 2 more without a result that counts; removed without slides here: 1"
-    )
-    assert notes(specimen)[sentinels] == "1 more without a result that counts"
+    assert notes(specimen)[total] == ("1 of them read in part; 2 more were not read; removed without slides here: 1")
+    assert notes(specimen)[sentinels] == "1 more was not read"
     whole = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=False)), nodes_removed=2)
     assert (filled(whole)[total], filled(whole)[sentinels]) == ("2", "1")
     assert notes(whole)[total] == notes(whole)[sentinels] == ""
@@ -219,8 +217,9 @@ def test_unknown_sentinel_and_other_tables() -> None:
     ("unsized", "size_um", "said"),
     [
         (MACRO, 500.0, "cannot be determined (not measured)"),
+        (MACRO, 2600.0, "at least 2.60 mm"),
         (MICRO, 90.0, "cannot be determined (not measured)"),
-        (MICRO, 1999.0, "cannot be determined (not measured)"),
+        (MICRO, 1999.0, "at least 2.00 mm"),
         (MICRO, 2000.0, "2.00 mm"),
         (ITC, 500.0, "0.50 mm"),
         (NONE, 90.0, "0.090 mm"),
@@ -233,3 +232,4 @@ def test_a_deposit_without_a_size_that_may_be_the_largest_leaves_the_size_open(
     specimen = Specimen("P", (node("1", unsized), node("2", classify(Micrometers(size_um)), size_um)))
     assert filled(specimen)["Size of Largest Nodal Metastatic Deposit"] == said
     assert (specimen.largest is None) == said.startswith("cannot")
+    assert stage(specimen, AJCC8).size_at_least is said.startswith("at least")

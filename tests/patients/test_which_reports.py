@@ -90,7 +90,7 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
     elements = {fact.label: (fact.value, fact.note) for fact in synoptic(both.staged)}
     assert elements["Total Number of Lymph Nodes Examined (sentinel and non-sentinel)"] == (
         "1",
-        "1 more without a result that counts",
+        "1 more was not read",
     )
 
 

@@ -87,7 +87,7 @@ def test_both_results_are_told(tmp_path: Path) -> None:
     assert (row["deposit_id"], row["before"], row["after"]) == (None, "no class, failed", "negative")
     said = "Dr A read the whole slide as negative. The software's own result: no class, failed (the file is truncated)."
     assert f"Node 1, slide m: {said}" in text
-    assert "read whole by Dr A; the slide's page is as before the review" in text
+    assert "read whole by Dr A" in text
     assert "whole slide" in text
     assert "The software's own result before the review:" in text
 
@@ -222,6 +222,36 @@ def test_a_slide_that_was_read_holds_no_deposit_beyond_the_readers_class(
     run = write_run(tmp_path / "run", [part, report("k", (other_um,))])
     (patient,) = staged_by(run, HEADER, "m,A,1", "k,A,2", review=[f"m,,,,read,{word},R"]).patients
     assert patient_size_words(patient.staged) == size
+
+
+@pytest.mark.parametrize(
+    ("word", "size", "asked"),
+    [
+        ("negative", "0.900 ± 0.004 mm", False),
+        ("itc", "0.900 ± 0.004 mm", False),
+        ("micro", "at least 0.900 ± 0.004 mm", True),
+        ("macro", NOT_MEASURED, True),
+    ],
+)
+def test_a_size_that_a_reader_did_not_state_is_asked_for(tmp_path: Path, word: str, size: str, asked: bool) -> None:
+    """Beside 0.9 mm in another node the slide may hold a larger deposit; then 0.9 mm is a lower bound."""
+    run = write_run(tmp_path / "run", [failed(), report("k", (900.0,))])
+    found = staged_by(run, HEADER, "m,A,1", "k,A,2", review=[f"m,,,,read,{word},Dr A"])
+    patient, text = patient_in(found, tmp_path / "out")
+    elements = {one["element"]: (one["value"], one["note"]) for one in patient["synoptic"]}
+    assert elements[SIZE][0] == size
+    if word != "macro":
+        assert (patient["largest_deposit_um"], patient["size_at_least"]) == (900.0, asked)
+    why = f"slide m was read as {word} without a size"
+    assert (why in elements[SIZE][1]) is asked
+    shown = f"{size}<small>{why}; never added up" if word == "micro" else f"not measured<small>{why}"
+    assert (shown in text) is asked
+    assert (f"Dr A read it as {word} without a size. Measure its largest deposit" in text) is asked
+    measured = [f"m,,,,read,{word},Dr A", "m,,1000,1000,add,1500,Dr A"]
+    if word == "micro":
+        found = staged_by(run, HEADER, "m,A,1", "k,A,2", review=measured)
+        assert patient_size_words(found.patients[0].staged) == "1.50 mm"
+        assert "without a size" not in patient_in(found, tmp_path / "again")[1]
 
 
 def test_a_deposit_that_is_cut_off_stays_a_lower_bound_of_the_size_alone(tmp_path: Path) -> None:

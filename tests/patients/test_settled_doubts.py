@@ -1,0 +1,178 @@
+"""What is settled, by a reader or by a deposit that is certain, is asked for no more; what is open still is."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.report import Status
+from nodescan.domain.units import Micrometers
+from nodescan.patients.patient_files import write_staging
+from nodescan.patients.staging import PatientResult
+from tests.patients.made_reports import report, staged_by, write_run
+from tests.reports.factory import read_aloud
+
+HEAD = "slide_id,patient_id,node_id,nodes_on_slide"
+SCALE, JOINED, WHOLE, CUT = "nuclei_out_of_scale", "joining_gap", "may_be_one_deposit", "deposit_cut_off"
+
+
+def noted(folder: Path, review: Sequence[str], *, nodes: int = 1) -> set[str]:
+    """Codes of a patient's notes: slide a has pieces of 1180 um, which is cut off, and 1000 um that may be one."""
+    made = report("a", (1180.0, 1000.0), flags=tuple(Flag(code, "Check it.") for code in (SCALE, JOINED, WHOLE, CUT)))
+    first, second = made.deposits
+    cut = replace(made, at_least=True, deposits=(replace(first, cut_off=True), second))
+    run = write_run(folder / "run", [cut])
+    (patient,) = staged_by(run, HEAD, f"a,A,1,{nodes}", review=review).patients
+    return {note.code for note in patient.all_notes} - {"nodes_share_slides", "sentinel_modifier"}
+
+
+@pytest.mark.parametrize(
+    ("review", "left"),
+    [
+        (("a,1,,,accept,,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,2,,,reject,,R",), {SCALE, WHOLE, CUT}),
+        (("a,1,,,reject,,R",), {SCALE, WHOLE}),
+        (("a,1,,,reject,,R", "a,2,,,reject,,R", "a,,9000,9000,add,900,R"), {SCALE}),
+        (("a,1,,,resize,1250,R",), {SCALE, JOINED, WHOLE}),
+        (("a,1,,,resize,1250,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE}),
+        (("a,1,,,resize,1250,R", "a,2,,,reject,,R"), {SCALE}),
+        (("a,1,,,resize,1250,R", "a,2,,,resize,900,R"), {SCALE}),
+        (("a,2,,,resize,900,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,1,,,resize,2310,R",), {SCALE}),
+        (("a,2,,,resize,2310,R",), {SCALE}),
+        (("a,1,,,class,macro,R",), {SCALE, "class_against_size"}),
+        (("a,1,,,class,micro,R", "a,2,,,class,micro,R"), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,,9000,9000,add,900,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,,9000,9000,add,2600,R",), {SCALE}),
+    ],
+)
+def test_each_action_settles_what_it_says_and_no_more(tmp_path: Path, review: Sequence[str], left: set[str]) -> None:
+    """A size stated says how far a deposit goes, not how large a pixel is; an accepted one may still be larger."""
+    assert noted(tmp_path, review) == left
+
+
+@pytest.mark.parametrize(
+    ("review", "left"),
+    [
+        (("a,1,,,resize,2310,R",), {SCALE, JOINED, WHOLE}),
+        (("a,2,,,resize,2310,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,,9000,9000,add,2600,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,1,,,resize,2310,R", "a,2,,,reject,,R"), {SCALE}),
+    ],
+)
+def test_a_macrometastasis_settles_nothing_of_another_node_on_the_slide(
+    tmp_path: Path, review: Sequence[str], left: set[str]
+) -> None:
+    """Of two nodes on a slide the other one may be positive by what is still open."""
+    assert noted(tmp_path, review, nodes=2) == left
+
+
+def test_the_pill_goes_with_the_doubt(tmp_path: Path) -> None:
+    """Two pieces that the reader measured as one macrometastasis are not "one deposit or several" any more."""
+    made = report("a", (1180.0, 1000.0), flags=(Flag(WHOLE, "May be parts of a longer deposit."),))
+    run = write_run(tmp_path / "run", [made])
+    for review, told in (((), True), (("a,1,,,resize,2310,R", "a,2,,,reject,,R"), False)):
+        (page,) = write_staging(staged_by(run, HEAD, "a,A,1,1", review=review), tmp_path / "out")
+        text = read_aloud(page.read_text())
+        assert ("one deposit or several" in text) is told
+        assert ("May be parts of a longer deposit" in text) is told
+
+
+def classed(folder: Path, size_um: float, unsure_um: float, word: str) -> PatientResult:
+    """A patient with one deposit of this size, which a reader gave a class."""
+    made = report("a", (size_um,))
+    unsure = replace(made.deposits[0], diameter_uncertainty_um=Micrometers(unsure_um))
+    run = write_run(folder / "run", [replace(made, deposits=(unsure,))])
+    (patient,) = staged_by(run, HEAD, "a,A,1,1", review=[f"a,1,,,class,{word},R"]).patients
+    return patient
+
+
+@pytest.mark.parametrize(
+    ("size_um", "unsure_um", "word", "codes"),
+    [
+        (201.0, 78.0, "itc", set()),
+        (201.0, 0.5, "itc", {"class_against_size"}),
+        (2050.0, 80.0, "micro", set()),
+        (2050.0, 30.0, "micro", {"class_against_size"}),
+        (1950.0, 80.0, "macro", set()),
+        (150.0, 80.0, "micro", set()),
+        (150.0, 30.0, "micro", {"micro_by_reader"}),
+        (2600.0, 80.0, "itc", {"class_against_size"}),
+    ],
+)
+def test_a_class_within_the_uncertainty_of_the_size_is_no_contradiction(
+    tmp_path: Path, size_um: float, unsure_um: float, word: str, codes: set[str]
+) -> None:
+    """The class is the reader's all the same, and the page says so."""
+    patient = classed(tmp_path, size_um, unsure_um, word)
+    assert {note.code for note in patient.all_notes} - {"sentinel_modifier"} == codes
+    assert patient.staged.class_by_reader
+
+
+@pytest.mark.parametrize(("nodes", "left"), [(1, {SCALE}), (2, {SCALE, CUT, "tissue_cut_off", "borderline"})])
+def test_beside_a_certain_macrometastasis_no_size_matters_to_its_node(
+    tmp_path: Path, nodes: int, left: set[str]
+) -> None:
+    """2.02 mm, or what lies beyond the scan, changes nothing in a node with 3.5 mm; a wrong pixel size may."""
+    codes = (SCALE, CUT, "tissue_cut_off", "borderline")
+    near = report("b", (2020.0,), flags=tuple(Flag(code, "Check it.") for code in codes))
+    run = write_run(tmp_path / "run", [report("a", (3500.0,)), near])
+    (patient,) = staged_by(run, HEAD, f"a,A,1,{nodes}", f"b,A,1,{nodes}").patients
+    assert {note.code for note in patient.all_notes} - {"nodes_share_slides", "sentinel_modifier"} == left
+
+
+@pytest.mark.parametrize(("size_um", "nodes", "told"), [(900.0, 1, False), (900.0, 2, True), (120.0, 1, True)])
+def test_a_micrometastasis_by_a_reader_is_told_where_something_hangs_on_it(
+    tmp_path: Path, size_um: float, nodes: int, told: bool
+) -> None:
+    """Beside 0.9 mm in the same node 0.15 mm may be what it is."""
+    run = write_run(tmp_path / "run", [report("a", (150.0, size_um))])
+    number = 1 if size_um < 150 else 2
+    (patient,) = staged_by(run, HEAD, f"a,A,1,{nodes}", review=[f"a,{number},,,class,micro,R"]).patients
+    assert ("micro_by_reader" in [note.code for note in patient.all_notes]) is told
+
+
+def test_of_a_slide_that_cannot_be_judged_no_place_is_singled_out(tmp_path: Path) -> None:
+    """All of it has to be read; but a doubtful pixel size is told."""
+    flags = tuple(Flag(code, "Look.") for code in ("not_he", SCALE, "small_pale_area", "tissue_cut_off"))
+    brown = replace(report("a", status=Status.INCOMPLETE, flags=flags), metastasis=None)
+    (patient,) = staged_by(write_run(tmp_path / "run", [brown]), HEAD, "a,A,1,1").patients
+    assert {note.code for note in patient.all_notes} - {"sentinel_modifier"} == {"node_unread", SCALE}
+
+
+def test_tissue_that_was_not_examined_is_told_in_short(tmp_path: Path) -> None:
+    """How much, and why; beside "too much could not be read" not the same share again."""
+    share = "10 % of the tissue"
+    part = report(
+        "a",
+        (900.0,),
+        status=Status.INCOMPLETE,
+        flags=(
+            Flag("out_of_focus", "2.8 % of the tissue is out of focus. Scan the slide again."),
+            Flag("tissue_under_ink", "7.2 % of the tissue lies under pen marks. Clean the slide."),
+        ),
+    )
+    much = Flag("too_much_unread", f"{share} could not be read. That is more than the 5 % allowed.")
+    failed = report("b", status=Status.FAILED, flags=(much, Flag("unread_tissue", f"{share} was not examined.")))
+    found = staged_by(write_run(tmp_path / "run", [part, failed]), HEAD, "a,A,1,1", "b,A,2,1")
+    assert [note.message for note in found.patients[0].all_notes if note.code == "node_unread"] == [
+        "Node 1, slide a: 10 % of the tissue was not examined (out of focus 2.8 %, under ink 7.2 %). Read it under the "
+        "microscope.",
+        f"Node 2, slide b: failed ({share} could not be read. That is more than the 5 % allowed).",
+    ]
+
+
+def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> None:
+    """As evidence and as a doubt; what is said of the slide stands by itself."""
+    flags = (Flag("borderline", "The size is near a limit."), Flag("tissue_meets_ink", "Tissue runs into pen marks."))
+    run = write_run(tmp_path / "run", [report("a", (900.0,), flags=flags)])
+    (page,) = write_staging(staged_by(run, HEAD, "a,A,1,1"), tmp_path / "out")
+    first = read_aloud(page.read_text()).partition("Look here first")[2].partition("</ol>")[0]
+    items = [item.partition("</li>")[0] for item in first.split("<li>")[1:]]
+    assert items == [
+        "Node 1, slide a, deposit 1 (0.900 ± 0.004 mm): 3.00 mm from the left, 3.00 mm from the top of the slide image."
+        " The size is near a limit.",
+        "Node 1, slide a: Tissue runs into pen marks.",
+    ]
