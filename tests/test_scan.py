@@ -20,7 +20,8 @@ from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
-from nodescan.reports.sentences import answer, how_sure, look_first
+from nodescan.reports.first_look import look_first
+from nodescan.reports.sentences import answer, how_sure
 from nodescan.scan import Finding, report_of
 from nodescan.slide_flags import CutOff, edge_and_glass_flags
 from tests.fakes import PINK, PURPLE, ColourPredictor

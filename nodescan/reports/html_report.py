@@ -9,11 +9,13 @@ from PIL import Image
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import Outcome, SlideReport, SlideResult
 from nodescan.reports import page, sentences
+from nodescan.reports.class_doubts import class_words
+from nodescan.reports.first_look import look_first
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
 from nodescan.reports.places import counted_from
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import class_words, outline_words, size_words
+from nodescan.reports.wording import outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
@@ -59,7 +61,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         doubt=sentences.doubt(report),
         facts=page.key_facts(report),
         marks=page.ruler_marks(report),
-        look_first=sentences.look_first(report),
+        look_first=look_first(report),
         how_sure=sentences.how_sure(report),
         flags=page.flags(report),
         overview=_overview(report, pictures.overview()),

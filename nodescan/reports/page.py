@@ -13,6 +13,7 @@ from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
+from nodescan.reports.class_doubts import tumour_without_class
 from nodescan.reports.palette import (
     CLASS_COLOURS,
     EXCLUDED_COLOURS,
@@ -95,7 +96,7 @@ class Row:
 
 def tone(report: SlideReport) -> str:
     """The word that colours the headline."""
-    if report.status is Status.FAILED:
+    if report.status is Status.FAILED and not tumour_without_class(report):
         return "failed"
     return "none" if report.metastasis is None else report.metastasis.word
 

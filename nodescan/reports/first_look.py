@@ -1,0 +1,118 @@
+"""What the page says under “Look here first”: what deserves the reader's first minute."""
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import NOT_SHOWN, codes_of
+from nodescan.domain.lengths import two_digits
+from nodescan.domain.report import Outcome, SlideReport
+from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
+from nodescan.imaging.detections import MOST_PLACES, likeliest_places
+from nodescan.reports.class_doubts import joining_doubt
+from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
+from nodescan.reports.places import centre, place
+from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, percent, size_words
+
+
+def look_first(report: SlideReport) -> tuple[str, ...]:
+    """What deserves the reader's first minute, the most important first."""
+    said: list[str] = []
+    if report.status.without_result:
+        said.append(
+            "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class "
+            "as a correction with the action “read”: then it counts in the patient's stage."
+        )
+    match report.outcome:
+        case Outcome.NOT_READ:
+            return tuple(said)
+        case Outcome.NO_TISSUE:
+            return ("The slide itself: it may hold tissue that was not recognised.",)
+        case Outcome.NOT_JUDGED:
+            return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
+    said.extend(_of_scale(report))
+    said.extend(not_whole_words(report))
+    said.extend(_joining(report))
+    near = deciding(report.deposits) if report.metastasis is not None else ()
+    said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
+    if report.examined_fraction is not None and report.examined_fraction < 1:
+        hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
+        said.append(f"The tissue that was not examined ({_missed(report)}){hatched}.")
+    said.extend(too_pale(report))
+    said.extend(_likeliest(report))
+    return tuple(said) or ("Nothing stands out.",)
+
+
+def _of_scale(report: SlideReport) -> list[str]:
+    """What the slide's nuclei say against its spacing, on which all else hangs."""
+    return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
+
+
+def _joining(report: SlideReport) -> list[str]:
+    """Which areas may form one deposit, or two, where the class hangs on it: of several such flags the first."""
+    code = joining_doubt(report)
+    return [flag.message for flag in report.flags if flag.code == code][:1]
+
+
+def too_pale(report: SlideReport) -> list[str]:
+    """Where tumour may be missed in tissue that counts as examined, with the place."""
+    return [flag.message for flag in report.flags if flag.code == "small_pale_area"]
+
+
+def _missed(report: SlideReport) -> str:
+    assert report.examined_fraction is not None
+    share = 1 - report.examined_fraction
+    if report.tissue_area_mm2 is None:
+        return percent(share)
+    return f"{percent(share)}, {two_digits(share * report.tissue_area_mm2)} mm²"
+
+
+def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Deposit, ...]:
+    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind.
+
+    near: those on whose sizes it hangs.
+    """
+    kinds = (cut_and_open(report), near, hanging_on_cells(report), report.deposits)
+    first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
+    return tuple(first.values())
+
+
+def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> str:
+    """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
+    largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
+    said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
+    cut = deposit in cut_and_open(report)
+    borderline = deposit in near
+    if cut:
+        said.append("It is cut off: it ends where nothing was examined and may be larger.")
+    if borderline:
+        limit, lower, upper = nearest_limit(deposit)
+        said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
+    if cut or borderline:
+        said.append("Measure it under the microscope.")
+    if deposit in hanging_on_cells(report):
+        said.append(
+            f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
+        )
+    elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
+        said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
+    elif borderline and cells_may_decide(deposit):
+        said.append("If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis.")
+    return " ".join(said)
+
+
+def _cells_matter(deposit: Deposit) -> bool:
+    """Whether a count that nobody made could raise its class; told of the largest alone, for many may be as small."""
+    small = deposit.metastasis is Metastasis.ITC and deposit.diameter_um >= REVIEW_ITC_UM
+    return deposit.cells is None and small and deposit.id <= MOST_PLACES
+
+
+def _likeliest(report: SlideReport) -> tuple[str, ...]:
+    """The likeliest places outside of deposits; what holds for all of them is said of the first."""
+    seed = None if report.model is None else report.model.seed_threshold
+    places = likeliest_places(report.detections, report.deposits)
+    faint = next((found for found in places if seed is not None and found.confidence < seed), None)
+    return tuple(
+        f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
+        f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
+        f"{place((found.x_um, found.y_um), report)} (centre in corrections: {centre((found.x_um, found.y_um))} µm)."
+        for number, found in enumerate(places)
+    )
