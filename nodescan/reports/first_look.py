@@ -6,10 +6,10 @@ from nodescan.domain.flags import NOT_SHOWN, codes_of
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.report import Outcome, SlideReport
 from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
-from nodescan.imaging.detections import MOST_PLACES, likeliest_places
+from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
 from nodescan.reports.class_doubts import joining_doubt
 from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
-from nodescan.reports.places import centre, place
+from nodescan.reports.places import LETTERS, centre, place, score_words
 from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, percent, size_words
 
 
@@ -106,13 +106,19 @@ def _cells_matter(deposit: Deposit) -> bool:
 
 
 def _likeliest(report: SlideReport) -> tuple[str, ...]:
-    """The likeliest places outside of deposits; what holds for all of them is said of the first."""
-    seed = None if report.model is None else report.model.seed_threshold
+    """The likeliest places outside of deposits, by their letters where the overview marks them."""
     places = likeliest_places(report.detections, report.deposits)
-    faint = next((found for found in places if seed is not None and found.confidence < seed), None)
-    return tuple(
-        f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
-        f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
-        f"{place((found.x_um, found.y_um), report)} (centre in corrections: {centre((found.x_um, found.y_um))} µm)."
-        for number, found in enumerate(places)
-    )
+    seed = None if report.model is None else report.model.seed_threshold
+    marked = not report.deposits and not codes_of(report.flags) & NOT_SHOWN
+    said: list[str] = []
+    for number, found in enumerate(places):
+        name = "Next likeliest" if number else "Likeliest place"
+        if marked:
+            name = f"Place {LETTERS[number]}{'' if number else ', the likeliest'}"
+        small = ", though it may be a small one" if found.confidence > STRONG else ""
+        what = "" if number else f", not taken for a deposit{small}"
+        score = score_words(found, seed)
+        seed = None if seed is not None and found.confidence < seed else seed  # what a deposit needs is said once
+        where = place((found.x_um, found.y_um), report)
+        said.append(f"{name}{what} ({score}): {where} (centre in corrections: {centre((found.x_um, found.y_um))} µm).")
+    return tuple(said)

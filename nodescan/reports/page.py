@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
@@ -14,23 +12,11 @@ from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
 from nodescan.reports.class_doubts import tumour_without_class
-from nodescan.reports.palette import (
-    CLASS_COLOURS,
-    EXCLUDED_COLOURS,
-    NOT_EXAMINED,
-    TISSUE,
-    UNJUDGED,
-    Colour,
-    heat_ramp,
-)
-from nodescan.reports.pictures import MOST_NUMBERED
+from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
-    CLASS_WORDS,
     NOT_JUDGED_WORDS,
-    TILE_RULES,
-    WITH_TUMOUR,
     badges,
     bound_words,
     cell_words,
@@ -56,15 +42,6 @@ _SOURCES = {
     SpacingSource.USER: "given by the user, because the file states no plausible value",
     SpacingSource.OVERRIDE: "given by the user instead of the file's own value",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Swatch:
-    """One line of the legend. kind: "line", "dashed", "hatch" or "badge", or "note" for words alone."""
-
-    kind: str
-    colour: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,31 +148,6 @@ def flags(report: SlideReport) -> tuple[Fact, ...]:
     return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
 
 
-def legend(result: SlideResult) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes where there are any."""
-    if result.overview is None:
-        return ()
-    lines: list[Swatch] = []
-    if result.report.deposits and result.report.not_judged:
-        lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
-    elif result.report.deposits:
-        lines += [
-            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
-            for found in WITH_TUMOUR
-        ]
-    if result.report.n_foci > MOST_NUMBERED:
-        lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
-    if result.tissue is not None:
-        lines.append(Swatch("line", TISSUE.css, "Tissue"))
-        lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
-        lines += [
-            Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
-            for reason, mask in result.tissue.excluded
-            if mask.any()
-        ]
-    return tuple(lines)
-
-
 def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     """What was there to look at, and how well it could be seen."""
     report, info = result.report, result.report.info
@@ -247,12 +199,6 @@ def started_words(report: SlideReport) -> str:
     except ValueError:
         return report.provenance.started
     return minute_words(started)
-
-
-def heat_gradient() -> str:
-    """The heat map's colours from 0 to 1, as a CSS gradient."""
-    stops = heat_ramp()[np.linspace(0, 255, 9).astype(int)]
-    return "linear-gradient(90deg, " + ", ".join(Colour(*map(int, stop)).css for stop in stops) + ")"
 
 
 def area_words(area_um2: float) -> str:

@@ -189,6 +189,17 @@ def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.Monke
     assert sum(tag == "tr" for tag, _ in page.tags) == 46
 
 
+def test_likeliest_places_of_a_slide_without_deposits_are_shown_close_up() -> None:
+    """Each with its letter and score, but for one that can't be read; beside deposits, or unjudged, none is."""
+    picture = next(iter((VARIANTS["macro"]().close_ups or {}).values()))
+    for variant, shown in (("negative", True), ("incomplete_nothing", True), ("itc", False), ("not_he", False)):
+        html = render(SlideResult(VARIANTS[variant]().report, place_close_ups=(None, picture)))
+        text = " ".join(Page(html).text.split())
+        assert ("Likeliest places close up b Next likeliest place Score 0.06" in text) is shown
+        assert ('alt="Close-up of place b, which lies in the middle"' in html) is shown
+        assert "close up a" not in text
+
+
 def test_more_deposits_than_rows_are_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """201 foci, with close-ups or without: a heavily seeded section is no failure."""
     many = VARIANTS["many"]()

@@ -70,9 +70,9 @@ FIX = (
 )
 CORNER = "The tissue that was not examined (9.0 %, 4.4 mm²), hatched in the overview."
 FAINT = (
-    "Likeliest place, too small or too faint to be a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
+    "Place a, the likeliest, not taken for a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
     "of the scanned part (centre in corrections: 4000, 6060 µm).",
-    "Next likeliest (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
+    "Place b (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
     "corrections: 7000, 5050 µm).",
 )
 

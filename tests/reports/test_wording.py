@@ -521,7 +521,20 @@ def test_glass_has_no_number_of_foci() -> None:
 def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in look_first(VARIANTS["negative"]().report) if "0.21" in line]
-    assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
+    assert said.startswith("Place a, the likeliest, not taken for a deposit (score 0.21): ")
+
+
+def test_a_likely_place_has_the_letter_that_the_overview_marks_it_with() -> None:
+    """On a slide without deposits; none where the overview may not be shown. From 0.5 on it may be a small deposit."""
+    clean = VARIANTS["negative"]().report
+    found = (Detection(0.82, 4000.0, 6060.0), Detection(0.3, 7000.0, 5050.0))
+    strong = replace(clean, detections=found)
+    start = "Place a, the likeliest, not taken for a deposit, though it may be a small one (score 0.82): "
+    first, second = look_first(strong)
+    assert first.startswith(start)
+    assert second.startswith("Place b (score 0.30): ")
+    hidden = replace(strong, flags=(Flag("levels_disagree", "Levels disagree."),))
+    assert [line.partition(",")[0] for line in look_first(hidden)[1:2]] == ["Likeliest place"]
 
 
 def test_where_outlines_are_drawn_is_said_whole() -> None:
@@ -532,8 +545,8 @@ def test_where_outlines_are_drawn_is_said_whole() -> None:
     known = replace(found, report=replace(found.report, model=model))
     assert "(outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875)" in render(known)
     faint = replace(VARIANTS["negative"]().report, model=model)
-    assert "(score 0.21; a deposit reaches 0.875)" in look_first(faint)[-2]
-    assert "reaches" not in look_first(faint)[-1]
+    assert "(score 0.21; a deposit needs 0.875)" in look_first(faint)[-2]
+    assert "needs" not in look_first(faint)[-1]
 
 
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
@@ -548,7 +561,7 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
     said = look_first(replace(found, detections=(inside, beside, *away)))
     likely = [line for line in said if "ikeliest" in line]
-    first = "Likeliest place, too small or too faint to be a deposit"
+    first = "Likeliest place, not taken for a deposit, though it may be a small one"
     assert [line.partition(" (score ")[0] for line in likely] == [first, "Next likeliest", "Next likeliest"]
     strong = [line.partition("(score ")[2] for line in likely]
     assert strong == [
