@@ -174,8 +174,8 @@ def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
         ids = [f"no. {one}" for one in whole.deposit_ids]
         parts = f"{few(ids, 5)} (the longest {own}) become one" if len(ids) > 1 else f"{ids[0]} ({own}) becomes one"
         named.append(f"{parts} of {size_in_mm(whole.diameter_um, whole.uncertainty_um)}")
-    less = f"At a threshold of {wholes[0].threshold:.2g}, below the model's,"
-    return f"{less} {few(named, 3)}, so these may be parts of a longer deposit."
+    less = f"at a threshold of {wholes[0].threshold:.2g}, below the model's"
+    return f"There may be a longer deposit: {few(named, 3)}, {less}."
 
 
 def _waisted(deposit: Deposit, waist: Waist) -> str:

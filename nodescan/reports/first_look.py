@@ -9,8 +9,17 @@ from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
 from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
 from nodescan.reports.class_doubts import joining_doubt
 from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
-from nodescan.reports.places import LETTERS, centre, place, score_words
-from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, percent, size_words
+from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
+from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, share_missed, size_words
+
+_UNEXAMINED = {
+    "unread_tissue": "unreadable or never scanned",
+    "tissue_under_ink": "under ink",
+    "out_of_focus": "out of focus",
+    "too_pale": "too pale",
+    "badly_scanned": "badly scanned",
+}
+"""Why tissue was not examined, by the flag that says so."""
 
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
@@ -35,8 +44,8 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
-        said.append(f"The tissue that was not examined ({_missed(report)}){hatched}.")
-    said.extend(too_pale(report))
+        said.append(f"The tissue that was not examined ({_missed(report)}){hatched}. Read it under the microscope.")
+    said.extend(f"{flag.message} It counts as examined." for flag in report.flags if flag.code == "small_pale_area")
     said.extend(_likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
 
@@ -52,17 +61,23 @@ def _joining(report: SlideReport) -> list[str]:
     return [flag.message for flag in report.flags if flag.code == code][:1]
 
 
-def too_pale(report: SlideReport) -> list[str]:
-    """Where tumour may be missed in tissue that counts as examined, with the place."""
-    return [flag.message for flag in report.flags if flag.code == "small_pale_area"]
+def told_whole(report: SlideReport) -> frozenset[str]:
+    """Codes of the flags that look_first tells with all that they say."""
+    if report.outcome not in (Outcome.JUDGED, Outcome.NOTHING_EXAMINED):
+        return frozenset()
+    near = report.metastasis is not None and deciding(report.deposits)
+    of_sizes = (("deposit_cut_off", cut_and_open(report)), ("borderline", near))
+    told = (code for code, deposits in of_sizes if deposits)
+    return frozenset({"nuclei_out_of_scale", "small_pale_area", joining_doubt(report), *told})
 
 
 def _missed(report: SlideReport) -> str:
+    """How much of the tissue was not examined, and why."""
     assert report.examined_fraction is not None
-    share = 1 - report.examined_fraction
-    if report.tissue_area_mm2 is None:
-        return percent(share)
-    return f"{percent(share)}, {two_digits(share * report.tissue_area_mm2)} mm²"
+    share, codes = 1 - report.examined_fraction, codes_of(report.flags)
+    area = "" if report.tissue_area_mm2 is None else f", {two_digits(share * report.tissue_area_mm2)} mm²"
+    why = ", ".join(words for code, words in _UNEXAMINED.items() if code in codes)
+    return f"{share_missed(share)}{area}{f'; {why}' if why else ''}"
 
 
 def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Deposit, ...]:
@@ -82,12 +97,12 @@ def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -
     cut = deposit in cut_and_open(report)
     borderline = deposit in near
     if cut:
-        said.append("It is cut off: it ends where nothing was examined and may be larger.")
+        said.append(f"It is cut off, at {_ends(report)}, and may be larger.")
     if borderline:
         limit, lower, upper = nearest_limit(deposit)
         said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
     if cut or borderline:
-        said.append("Measure it under the microscope.")
+        said.append(f"Measure it under the microscope{', or scan what is missing' if cut else ''}.")
     if deposit in hanging_on_cells(report):
         said.append(
             f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
@@ -97,6 +112,14 @@ def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -
     elif borderline and cells_may_decide(deposit):
         said.append("If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis.")
     return " ".join(said)
+
+
+def _ends(report: SlideReport) -> str:
+    """Where a deposit of this slide may be cut off."""
+    ink = "a pen mark" if "tissue_meets_ink" in codes_of(report.flags) else ""
+    unseen = "tissue that was not examined" if report.examined_fraction != 1 else ""
+    *others, last = filter(None, (ink, "the edge of the scan", unseen))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _cells_matter(deposit: Deposit) -> bool:
@@ -120,5 +143,6 @@ def _likeliest(report: SlideReport) -> tuple[str, ...]:
         score = score_words(found, seed)
         seed = None if seed is not None and found.confidence < seed else seed  # what a deposit needs is said once
         where = place((found.x_um, found.y_um), report)
-        said.append(f"{name}{what} ({score}): {where} (centre in corrections: {centre((found.x_um, found.y_um))} µm).")
+        numbers = f" (centre in corrections: {centre((found.x_um, found.y_um))} µm)"
+        said.append(f"{name}{what} ({score}): {where}{numbers if any(scanned_from_um(report)) else ''}.")
     return tuple(said)

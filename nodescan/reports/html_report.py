@@ -11,6 +11,7 @@ from nodescan.domain.report import Outcome, SlideReport, SlideResult
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags, flags_without_effect
 from nodescan.reports.legend import heat_gradient, legend
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up, draw_place
@@ -69,7 +70,8 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         marks=page.ruler_marks(report),
         look_first=look_first(report),
         how_sure=sentences.how_sure(report),
-        flags=page.flags(report),
+        flags=flags(report),
+        minor_flags=flags_without_effect(report),
         overview=_overview(report, pictures.overview()),
         heatmap=heatmap,
         heat_gradient=heat_gradient(),

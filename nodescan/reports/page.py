@@ -12,25 +12,28 @@ from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
 from nodescan.reports.class_doubts import tumour_without_class
+from nodescan.reports.hanging import cut_and_open
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
+    CUT_OFF,
     NOT_JUDGED_WORDS,
     badges,
     bound_words,
     cell_words,
-    flag_title,
     found_words,
     left_out_words,
     minute_words,
     percent,
     size_words,
-    without_paths,
 )
 
 MOST_ROWS = 200
 """More rows than this make the page slow to open and long to print; report.json holds all."""
+
+_LEAST_LEFT_OUT_UM2 = 10_000.0
+"""Less is no part of any tissue worth a number: a fragment of tissue is larger (imaging/tissue.py)."""
 
 _NOT_KNOWN = "not known"
 
@@ -79,24 +82,21 @@ def tone(report: SlideReport) -> str:
 
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
-    """The four numbers under the answer; nothing for a slide that failed before it was looked at."""
+    """The three numbers under the answer; nothing for a slide that failed before it was looked at."""
     if report.outcome is Outcome.NOT_READ:
         return ()
     largest = report.deposits[0] if report.deposits else None
-    score, area = report.tumour_probability, report.tissue_area_mm2
+    area = report.tissue_area_mm2
     tissue = f"of {area:.1f} mm²" if area else ""
     if report.not_judged:
         return (
             Fact("Largest deposit", NOT_JUDGED_WORDS),
             Fact("Deposits", NOT_JUDGED_WORDS),
-            Fact("Slide's score", "no meaning"),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
-    scale = "" if score is None else f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
     return (
         Fact("Largest deposit", _largest(largest, report), _limit_note(largest, report)),
         _foci(report),
-        Fact("Slide's score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
     )
 
@@ -140,14 +140,6 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
     )
 
 
-def flags(report: SlideReport) -> tuple[Fact, ...]:
-    """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
-    if report.outcome is Outcome.NOT_READ:
-        return ()
-    said = report.flags[1:] if report.status is Status.FAILED else report.flags
-    return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
-
-
 def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     """What was there to look at, and how well it could be seen."""
     report, info = result.report, result.report.info
@@ -175,6 +167,9 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
         facts.append(Fact("Weights sha256", model.weights_sha256))
+    if report.tumour_probability is not None:
+        scale = f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
+        facts.append(Fact("Slide's score", f"{report.tumour_probability:.2f}", scale))
     if report.info is not None:
         facts.append(Fact("Read by", report.info.reader, report.info.format))
     if report.provenance is not None:
@@ -214,7 +209,7 @@ def _excluded(tissue: TissueMask) -> list[Fact]:
     return [
         Fact(f"Left out: {left_out_words(reason)}", area_words(tissue.excluded_area_um2(reason)))
         for reason, mask in tissue.excluded
-        if mask.any()
+        if tissue.excluded_area_um2(reason) >= _LEAST_LEFT_OUT_UM2
     ]
 
 
@@ -249,7 +244,8 @@ def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
         return ""
     if largest.raised_by_cells:
         return "0.2 mm or smaller, more than 200 cells"
-    return ", ".join(badges(largest, deciding(report.deposits)))
+    told = {"borderline", *([CUT_OFF] if largest in cut_and_open(report) else [])}  # above or beside
+    return ", ".join(words for words in badges(largest, deciding(report.deposits)) if words not in told)
 
 
 def _on_ruler(length_um: float) -> float:

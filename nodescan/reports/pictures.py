@@ -155,12 +155,12 @@ def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Im
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
     colours = deposit_colours(report)
     canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
-    canvas.scale_bar()
     for other in report.deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
                 canvas.outline_ring(ring, colours[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
+    canvas.scale_bar()  # over the outlines, before the label that keeps clear of it
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
     canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
     return canvas.image()

@@ -11,13 +11,13 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import class_range, deciding
 from nodescan.reports.class_doubts import bound_holds, class_doubts, joining_doubt
-from nodescan.reports.first_look import too_pale
 from nodescan.reports.hanging import cut_and_open, decided_by_cells, nearest_limit
 from nodescan.reports.wording import (
     CLASS_RULES,
     bound_words,
     limit_words,
     percent,
+    share_missed,
     size_words,
     uncertainty_words,
     unseen_words,
@@ -34,14 +34,12 @@ def answer(report: SlideReport) -> str:
         return why if named else f"{why[:1].upper()}{why[1:]}"
     from_um = None if report.model is None else report.model.found_from_um
     if report.metastasis is None:
-        in_vain = report.outcome is Outcome.JUDGED and not report.deposits
-        limit = limit_words(from_um, whole=False) if in_vain else ""
-        return f"{_why_no_class(report)} This is not a negative result. {limit}".strip()
+        return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
         return f"No tumour was found in the sections examined. {limit_words(from_um)}".strip()
     rule = _by_cells(report.deposits) if decided_by_cells(report) else CLASS_RULES[report.metastasis]
     size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
-    measured = "; as measured, " if report.size_at_least else ": "
+    measured = "; as measured, " if report.size_at_least and report.metastasis < Metastasis.MACRO else ": "
     said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
     more = _what_more(report) if report.at_least else ""
     return " ".join(filter(None, (said, more, _of_joining(report))))
@@ -96,24 +94,18 @@ def reason(report: SlideReport) -> str:
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
-    if cut_and_open(report):
-        said.append(_lower_bounds(report))
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
-        nearest = next(iter(deciding(report.deposits)), report.deposits[0])
-        sized = not joining_doubt(report) and "nuclei_out_of_scale" not in codes_of(report.flags)
-        size_tells = sized and (nearest.borderline or nearest not in cut_and_open(report))  # else it is no distance
-        said += [_distance_to_limits(nearest, report.deposits)] if size_tells else []
+        said.extend(_distance_to_limits(report))
         said.append(uncertainty_words(report.model))
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         done = "shown to the network, which can't judge it" if report.not_judged else "examined"
-        pale = " A pale area counts as examined, although tumour may be missed there." if too_pale(report) else ""
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.{pale}")
+        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
+    said.extend(_limit(report))
     if report.metastasis is not None:
         said.extend(_counting(report))
         said.extend(_joining(report))
-        said.extend(_limit_of_itc(report))
         alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
         said.append(f"The finding covers only the sections on this slide.{alone}")
     return tuple(said)
@@ -129,15 +121,8 @@ def _why_no_class(report: SlideReport) -> str:
         case Outcome.NOTHING_EXAMINED:
             return "None of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
-        return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
+        return f"Nothing was found, but {share_missed(1 - report.examined_fraction)} of the tissue was not examined."
     return untuned_words(report) or "No class can be given, for the reasons listed under “Flags”."
-
-
-def _lower_bounds(report: SlideReport) -> str:
-    """What is a lower bound where deposits are cut off: their sizes, and the class unless that may be lower, too."""
-    sizes = "its size is a lower bound" if len(cut_and_open(report)) == 1 else "their sizes are lower bounds"
-    cut = f"{_cut_off_words(report)} cut off: {sizes}"
-    return f"{cut}, and so is the class." if bound_holds(report) else f"{cut}; the true class may be higher."
 
 
 def _cut_off_words(report: SlideReport) -> str:
@@ -145,20 +130,20 @@ def _cut_off_words(report: SlideReport) -> str:
     return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
 
 
-def _distance_to_limits(deposit: Deposit, deposits: Sequence[Deposit]) -> str:
-    """How far a size is from the nearest limit: that of the largest deposit, or of the first that decides the class."""
-    limit, lower, upper = nearest_limit(deposit)
-    if deposit.borderline:
-        whose = (
-            "The size's uncertainty" if deposit is deposits[0] else f"The uncertainty of deposit {deposit.id}'s size"
-        )
-        return f"{whose} reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
-    side = "above" if deposit.diameter_um > limit else "below"
-    away, unsure = told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
-    return (
+def _distance_to_limits(report: SlideReport) -> list[str]:
+    """How far the largest size is from the nearest limit: none where the class hangs on a size, on which areas are one
+    deposit, or on the pixel size, which stands in “Look here first”; nor is that of a deposit that is cut off."""
+    largest = report.deposits[0]
+    open_ = joining_doubt(report) or "nuclei_out_of_scale" in codes_of(report.flags)
+    if open_ or deciding(report.deposits) or largest in cut_and_open(report):
+        return []
+    limit, _, _ = nearest_limit(largest)
+    side = "above" if largest.diameter_um > limit else "below"
+    away, unsure = told_apart(abs(largest.diameter_um - limit), largest.diameter_uncertainty_um)
+    return [
         f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
         f"more than its uncertainty ({unsure} mm)."
-    )
+    ]
 
 
 def _by_cells(deposits: Sequence[Deposit]) -> str:
@@ -197,9 +182,12 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     return (f"Joining foci across gaps of {gaps}{apart} would not change the class.",)
 
 
-def _limit_of_itc(report: SlideReport) -> tuple[str, ...]:
-    """What a slide of isolated tumour cells doesn't exclude: a node with these alone is as negative as one without."""
-    from_um = None if report.model is None else report.model.found_from_um
-    if report.metastasis is not Metastasis.ITC or from_um is None:
+def _limit(report: SlideReport) -> tuple[str, ...]:
+    """What a slide doesn't exclude where nothing was found in the part examined, or isolated tumour cells alone: these
+    leave a node as negative as none. A negative slide says it in the answer."""
+    unclassed = report.metastasis is None and not report.status.without_result
+    in_vain = unclassed and report.outcome is Outcome.JUDGED and not report.deposits
+    if report.model is None or not (in_vain or report.metastasis is Metastasis.ITC):
         return ()
-    return (limit_words(from_um, whole=report.examined_fraction == 1),)
+    said = limit_words(report.model.found_from_um, whole=report.examined_fraction == 1)
+    return (said,) if said else ()

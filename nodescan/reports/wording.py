@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
-from nodescan.domain.lengths import millimetres, size_in_mm
+from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
@@ -193,6 +193,12 @@ def percent(share: float) -> str:
         if 0 < float(text) < 100:
             return f"{text} %"
     return f"{share * 100!r} %"
+
+
+def share_missed(share: float) -> str:
+    """A share of the tissue that was not examined, in percent, with two digits as in the flags that say why."""
+    hundredths = 100 * share
+    return f"{two_digits(hundredths)} %" if 0.001 <= hundredths < 99.5 else percent(share)
 
 
 def minute_words(when: datetime) -> str:

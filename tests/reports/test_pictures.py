@@ -62,6 +62,23 @@ def test_the_overview_marks_the_likeliest_places_of_a_slide_without_deposits() -
     assert [any("Likeliest places" in line.words for line in legend(one)) for one in (clean, found)] == [True, False]
 
 
+def test_no_outline_runs_through_the_scale_bar_of_a_close_up() -> None:
+    """A deposit beside the one that is shown lies in the lower left corner, as the bar does."""
+    picture = (VARIANTS["macro"]().close_ups or {})[MACRO.id]
+    height, width = (
+        side * step for side, step in zip(picture.pixels.shape[:2], (picture.spacing.y, picture.spacing.x), strict=True)
+    )
+    corner = picture.left_um + 0.1 * width, picture.top_um + 0.94 * height
+    beside = ellipse(2, corner, 0.12 * width)
+    without, with_other = (
+        np.asarray(draw_close_up(MACRO, picture, result(shown).report)).astype(int)
+        for shown in ((MACRO,), (MACRO, beside))
+    )
+    assert (without != with_other).any()
+    bar = np.s_[-50:-25, 30:120]
+    assert np.abs(without[bar] - with_other[bar]).max() == 0
+
+
 def test_a_deposit_too_small_to_see_gets_a_circle() -> None:
     """Blue pixels lie around a 20 um deposit, well outside it."""
     small = replace(ITC, diameter_um=Micrometers(20.0), outline=ellipse(1, ITC.centre_um, 20.0).outline)

@@ -14,6 +14,7 @@ from nodescan.domain.verdict import class_found, failed_if_unread
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags
 from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, ellipse, result
 
 MEANT = (
@@ -68,7 +69,10 @@ FIX = (
     "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class as a "
     "correction with the action “read”: then it counts in the patient's stage."
 )
-CORNER = "The tissue that was not examined (9.0 %, 4.4 mm²), hatched in the overview."
+CORNER = (
+    "The tissue that was not examined (9 %, 4.4 mm²; unreadable or never scanned), hatched in the overview. Read it "
+    "under the microscope."
+)
 FAINT = (
     "Place a, the likeliest, not taken for a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
     "of the scanned part (centre in corrections: 4000, 6060 µm).",
@@ -107,18 +111,20 @@ def test_where_nothing_is_to_be_looked_at_that_is_said() -> None:
     hidden = replace(part, flags=(Flag("levels_disagree", "Levels disagree."), *part.flags), detections=())
     assert look_first(hidden) == (
         "The whole slide under the microscope: it may hold tissue that was not found.",
-        "The tissue that was not examined (9.0 %, 4.4 mm²).",
+        "The tissue that was not examined (9 %, 4.4 mm²; unreadable or never scanned). Read it under the microscope.",
     )
-    assert look_first(replace(part, tissue_area_mm2=None))[0].startswith("The tissue that was not examined (9.0 %)")
+    assert look_first(replace(part, tissue_area_mm2=None))[0].startswith("The tissue that was not examined (9 %; ")
 
 
-def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
-    """As a place to look at, and beside the share that was examined."""
+def test_a_pale_area_is_told_once() -> None:
+    """As a place to look at, and not as a flag again; on a slide that nobody judged it says nothing."""
     clean = VARIANTS["negative"]().report
     pale = replace(clean, flags=(Flag("small_pale_area", "A pale area lies at the top."),))
-    assert look_first(pale) == ("A pale area lies at the top.", *FAINT)
-    told = f"{ALL} A pale area counts as examined, although tumour may be missed there."
-    assert sentences.how_sure(pale) == (told, HERE)
+    assert look_first(pale) == ("A pale area lies at the top. It counts as examined.", *FAINT)
+    assert flags(pale) == ()
+    assert sentences.how_sure(pale) == (ALL, HERE)
+    unjudged = VARIANTS["not_he"]().report
+    assert flags(replace(unjudged, flags=(*unjudged.flags, *pale.flags))) == flags(unjudged)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +143,7 @@ def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
         ),
         (
             "incomplete_nothing",
-            "Nothing was found, but 9.0 % of the tissue was not examined. This is not a negative result.",
+            "Nothing was found, but 9 % of the tissue was not examined. This is not a negative result.",
         ),
         ("no_tissue", "No tissue was found on this slide. This is not a negative result."),
         ("failed", "scan-7731.svs: the file ends early; copy it again from the scanner, then run again."),
@@ -268,9 +274,8 @@ def test_several_deposits_that_are_cut_off_are_told_together() -> None:
     """By their numbers; one that is whole is measured by nobody, nor does a micrometastasis ask for a count."""
     cut = [replace(MICRO, id=1, cut_off=True), replace(ITC, id=2, cut_off=True), replace(ITC, id=3)]
     report = replace(result(cut).report, at_least=True)
-    said = sentences.how_sure(report)[0]
-    assert said == "Deposits 1, 2 are cut off: their sizes are lower bounds, and so is the class."
-    measured = ["Measure it under the microscope." in line for line in look_first(report)[:3]]
+    assert "Deposits 1, 2 are cut off, so the true class may be higher." in sentences.answer(report)
+    measured = ["Measure it under the microscope, or scan what is missing." in line for line in look_first(report)[:3]]
     assert measured == [True, True, False]
     assert not [line for line in look_first(report) if "cells" in line]
 

@@ -21,6 +21,7 @@ from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import bound_holds, class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags, flags_without_effect
 from nodescan.reports.html_report import render
 from nodescan.reports.places import place
 from nodescan.reports.web_page import Fact
@@ -30,6 +31,7 @@ from nodescan.reports.wording import (
     left_out_words,
     limit_words,
     percent,
+    share_missed,
     size_words,
     slide_size_words,
     without_paths,
@@ -105,8 +107,12 @@ def test_a_negative_slide_says_what_could_have_been_missed() -> None:
     for variant in ("negative", "incomplete_nothing", "itc", "not_he", "no_tissue", "nothing_examined"):
         report = VARIANTS[variant]().report
         assert limit not in sentences.answer(report)
-        known = sentences.answer(replace(report, model=replace(report.model, found_from_um=200.0)))
-        assert known.endswith(ends[variant]) if variant in ends else limit not in known
+        modelled = replace(report, model=replace(report.model, found_from_um=200.0))
+        known = sentences.answer(modelled)
+        if variant == "incomplete_nothing":  # where the sentence says what was not examined
+            assert (limit in known, ends[variant] in sentences.how_sure(modelled)) == (False, True)
+        else:
+            assert known.endswith(ends[variant]) if variant in ends else limit not in known
 
 
 @pytest.mark.parametrize(
@@ -196,10 +202,42 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
     assert look_first(cut)[0].endswith(
-        "It is cut off: it ends where nothing was examined and may be larger. Measure it under the microscope."
+        "It is cut off, at the edge of the scan, and may be larger. Measure it under the microscope, or scan what is "
+        "missing."
     )
-    assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
-    assert sentences.how_sure(cut)[1].startswith("“±” should contain")
+    assert sentences.how_sure(cut)[0].startswith("“±” should contain")
+    inked = replace(cut, examined_fraction=0.9, flags=(Flag("tissue_meets_ink", "Ink."),))
+    ends = "It is cut off, at a pen mark, the edge of the scan or tissue that was not examined, and may be larger."
+    assert ends in look_first(inked)[0]
+
+
+def test_a_flag_that_stands_above_is_not_listed_again() -> None:
+    """What is cut off or borderline is, where the class hangs on it, with its size and place; else the flag says it."""
+    cut_off, near = Flag("deposit_cut_off", "It lies at the edge."), Flag("borderline", "It is near.")
+    for deposit, told in ((MICRO, True), (MACRO, False)):
+        one = replace(result([replace(deposit, id=1, cut_off=True)]).report, flags=(cut_off,))
+        assert [fact.label for fact in flags(one)] == ([] if told else ["Deposit cut off"])
+    borderline = VARIANTS["borderline"]().report
+    assert flags(replace(borderline, flags=(near,))) == ()
+    several = replace(borderline, flags=(Flag("joining_gap", "Gaps."), Flag("may_be_one_deposit", "Parts.")))
+    assert [fact.label for fact in flags(several)] == ["Joining gap"]
+
+
+def test_flags_stand_in_the_order_of_what_they_do() -> None:
+    """Why the slide is incomplete, what its class may hang on, the rest; those without an effect in one line."""
+    codes = ("size_near_limit", "strong_compression", "tissue_cut_off", "out_of_focus", "size_may_be_of_part")
+    report = replace(VARIANTS["macro"]().report, flags=tuple(Flag(code, f"{code}.") for code in codes))
+    assert [fact.value for fact in flags(report)] == ["out_of_focus.", "tissue_cut_off.", "strong_compression."]
+    assert flags_without_effect(report) == "size_near_limit. size_may_be_of_part."
+    assert "Without an effect on the class: size_near_limit. size_may_be_of_part." in render(SlideResult(report))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.171, "17 %"), (0.083, "8.3 %"), (1.0, "100 %"), (0.99996, "99.996 %"), (1e-6, "0.0001 %")]
+)
+def test_a_share_that_was_not_examined_reads_as_in_its_flag(share: float, text: str) -> None:
+    """With two digits, and never as all that isn't, nor as nothing."""
+    assert share_missed(share) == text
 
 
 def _cut_macro() -> SlideReport:
@@ -212,9 +250,10 @@ def _cut_macro() -> SlideReport:
 def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_whole() -> None:
     """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike."""
     part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
-    for report, size, note in ((part, "0.64 ± 0.02 mm", ""), (cut, "2.62 ± 0.04 mm", "cut off")):
+    ends = ((part, "0.64 ± 0.02 mm", "", "; as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ": "))
+    for report, size, note, measured in ends:
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
-        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}; as measured, larger ")
+        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}{measured}larger ")
         assert slide_size_words(report) == f"at least {size[:4]} mm"
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
     assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
@@ -236,7 +275,7 @@ def test_a_size_near_a_limit_is_called_borderline_only_where_the_class_hangs_on_
     assert [row.badges for row in page.rows(result([MACRO, near]).report)] == [(), ("near a limit",)]
     alone = result([replace(near, id=1)]).report
     assert page.rows(alone)[0].badges == ("borderline",)
-    assert page.key_facts(alone)[0].note == "borderline"
+    assert page.key_facts(alone)[0].note == ""  # beside the headline
 
 
 def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
@@ -328,16 +367,16 @@ def test_joining_that_leaves_the_class_as_it_is_is_no_doubt(code: str) -> None:
 
 
 def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
-    """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't cut off the distance is told."""
+    """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't either the distance is told."""
     whole = result([replace(MICRO, id=1)]).report
     near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0), cut_off=True)
-    said = sentences.how_sure(replace(whole, at_least=True, deposits=(near,)))
-    assert said[0] == "Deposit 1 is cut off: its size is a lower bound; the true class may be higher."
-    assert said[1] == "The size's uncertainty reaches the 0.2 mm limit: isolated tumour cells or micrometastasis."
+    both = replace(whole, at_least=True, deposits=(near,))
+    assert sentences.doubt(both) == "may be lower (borderline size) or higher (cut off)"
+    assert "It is cut off, at the edge of the scan, and may be larger. It is borderline: " in look_first(both)[0]
+    assert not [line for line in sentences.how_sure(both) if "limit" in line]
     smaller = replace(MICRO, id=2, diameter_um=Micrometers(250.0), cut_off=True)
     said = sentences.how_sure(replace(whole, at_least=True, deposits=(whole.deposits[0], smaller)))
-    assert said[0].startswith("Deposit 2 is cut off: its size is a lower bound, and so is the class.")
-    assert said[1].startswith("The largest size lies ")
+    assert said[0].startswith("The largest size lies ")
 
 
 def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
@@ -353,7 +392,7 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     assert sentences.answer(report).endswith(
         "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."
     )
-    assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size reaches the 0.2 mm")
+    assert not [line for line in sentences.how_sure(report) if "limit" in line]
     first, second = look_first(report)[:2]
     assert first.startswith("Deposit 2 (0.18 ± 0.04 mm): ")
     assert ("borderline" in first, "borderline" in second) == (True, False)
@@ -454,13 +493,12 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
     assert facts == {
         "Largest deposit": "not known",
         "Deposits": "not known",
-        "Slide's score": "not known",
         "Tissue examined": "0 %",
     }
     said = sentences.answer(unseen.report)
     assert said == "None of the tissue was examined. This is not a negative result."
     assert look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
-    assert [fact.label for fact in page.flags(unseen.report)] == ["Out of focus"]
+    assert [fact.label for fact in flags(unseen.report)] == ["Out of focus"]
     assert "low magnification, nothing of it examined" in render(unseen)
     row = dict(zip(SUMMARY_COLUMNS, summary_row(unseen.report, file="f"), strict=True))
     assert (row["n_foci"], row["largest_deposit_um"]) == ("", "")
@@ -469,10 +507,14 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
 def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
     """Score and foci are of the part examined; of a whole slide nothing is added."""
     part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
-    assert part["Slide's score"] == "0 to 1, of the part examined"
     assert part["Deposits"] == "of the part examined, sizes are not added up"
     whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
-    assert (whole["Slide's score"], whole["Deposits"]) == ("0 to 1", "sizes are not added up")
+    assert whole["Deposits"] == "sizes are not added up"
+    scores = [
+        Fact("Slide's score", "0.98", note) in page.provenance_facts(result((MICRO, ITC), unread=unread).report)
+        for unread, note in ((True, "0 to 1, of the part examined"), (False, "0 to 1"))
+    ]
+    assert scores == [True, True]
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
@@ -506,7 +548,7 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
     assert look_first(report) == ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     assert not [said for said in sentences.how_sure(report) if "score" in said]
     for seen in (report, replace(report, deposits=())):
-        assert [fact.value for fact in page.key_facts(seen)] == ["not judged", "not judged", "no meaning", "not judged"]
+        assert [fact.value for fact in page.key_facts(seen)] == ["not judged"] * 3
         assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
         assert not [said for said in sentences.how_sure(seen) if "examined" in said]
     assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
@@ -522,6 +564,13 @@ def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in look_first(VARIANTS["negative"]().report) if "0.21" in line]
     assert said.startswith("Place a, the likeliest, not taken for a deposit (score 0.21): ")
+
+
+def test_a_place_is_given_in_the_numbers_of_corrections_only_where_they_differ() -> None:
+    """Where the scanned part begins elsewhere than the canvas; else they are the same as those in mm."""
+    clean = VARIANTS["negative"]().report
+    whole = replace(clean, info=replace(clean.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
+    assert [["corrections" in line for line in look_first(one)] for one in (clean, whole)] == [[True] * 2, [False] * 2]
 
 
 def test_a_likely_place_has_the_letter_that_the_overview_marks_it_with() -> None:
