@@ -1,11 +1,11 @@
-"""Pictures of a slide's largest deposits, each with its surroundings."""
+"""Pictures of a slide's largest deposits, or of its likeliest places if it has none, each with its surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import Picture
 from nodescan.errors import RegionUnreadableError
@@ -34,13 +34,24 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
     return pictures
 
 
+def begin_place_close_ups(slide: Slide, places: Sequence[Detection]) -> Callable[[], tuple[Picture | None, ...]]:
+    """Reads the surroundings of each place in the same way. Returns what waits for the pictures, in that order."""
+    middles = [(place.x_um, place.y_um) for place in places]
+    waits = start_each("close-up", partial(_around, slide, side_um=_SMALLEST_UM), middles, threads=_READERS)
+    return lambda: tuple(wait() for wait in waits)
+
+
 def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
     """None where it can't be read: the deposit stands in the report all the same, without its picture."""
+    return _around(slide, _middle(deposit), side_um=max(1.4 * deposit.diameter_um, _SMALLEST_UM))
+
+
+def _around(slide: Slide, middle_um: tuple[float, float], *, side_um: float) -> Picture | None:
+    """A square with that place in its middle; None where it can't be read."""
     native = slide.info.spacing
-    side_um = max(1.4 * deposit.diameter_um, _SMALLEST_UM)
     spacing = native.scaled(max(1, int(np.ceil(side_um / (_CLOSE_UP_PX * native.mean)))))
     width, height = round(side_um / spacing.x), round(side_um / spacing.y)
-    x, y = _middle(deposit)
+    x, y = middle_um
     box = PixelBox(round(x / spacing.x - width / 2), round(y / spacing.y - height / 2), width, height)
     try:
         return Picture(slide.read(box, spacing), box.left * spacing.x, box.top * spacing.y, spacing)

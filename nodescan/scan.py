@@ -7,7 +7,8 @@ Read `scan_slide` first. Its steps, and where each is told in full:
    tile_batches.py reads them ahead of the network, tile_pass.py keeps what it says of them, and second_look/ has
    float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
-4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits.
+4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits,
+   or of the likeliest places.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
    spacing says; level_check.py: whether its magnifications show the same; domain/verdict.py: status and class.
 
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from nodescan.close_ups import begin_close_ups
+from nodescan.close_ups import begin_close_ups, begin_place_close_ups
 from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
@@ -32,7 +33,7 @@ from nodescan.domain.verdict import conclude
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import read_first_tiles
-from nodescan.imaging.detections import find_detections
+from nodescan.imaging.detections import find_detections, likeliest_places
 from nodescan.imaging.segmentation import find_foci
 from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.level_check import begin_level_check
@@ -93,6 +94,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         wait_for_close_ups = begin_close_ups(slide, sized)
         deposits = with_cell_counts(slide, sized, settings.nuclei)
         detections = find_detections(examination.probability, settings.detections)
+        wait_for_places = begin_place_close_ups(slide, () if deposits else likeliest_places(detections, ()))
         about_slide = (
             *slide.info.warnings,
             *wait_for_tissue_flags(),
@@ -111,10 +113,12 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
             tissue=tissue,
             overview=overview,
             close_ups=wait_for_close_ups(),
+            place_close_ups=wait_for_places(),
             fingerprint=slide.fingerprint(),
             precision=examination.precision,
         )
-    return replace(result, overview=None, close_ups=None) if codes_of(finding.flags) & NOT_SHOWN else result
+    hidden = bool(codes_of(finding.flags) & NOT_SHOWN)
+    return replace(result, overview=None, close_ups=None, place_close_ups=()) if hidden else result
 
 
 def report_of(slide: Slide, finding: Finding, predictor: TilePredictor) -> SlideReport:

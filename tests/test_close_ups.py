@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan.close_ups import begin_close_ups
-from nodescan.domain.deposits import Deposit, Polygon
+from nodescan.close_ups import begin_close_ups, begin_place_close_ups
+from nodescan.domain.deposits import Deposit, Detection, Polygon
 from nodescan.domain.geometry import max_feret
 from tests.painted import PaintedSlide, painted
 from tests.patients.made_reports import disc
@@ -34,3 +34,16 @@ def test_both_ends_of_the_diameter_lie_in_the_picture(deposit: Deposit) -> None:
     for x, y in (*deposit.endpoints_um, *deposit.outline[0].exterior):
         assert 0.05 * width < (x - picture.left_um) / picture.spacing.x < 0.95 * width
         assert 0.05 * height < (y - picture.top_um) / picture.spacing.y < 0.95 * height
+
+
+def test_a_place_lies_in_the_middle_of_its_picture() -> None:
+    """Of each place, in their order, with 150 um around it."""
+    places = [Detection(0.8, 400.0, 300.0), Detection(0.3, 500.0, 450.0)]
+    for place, picture in zip(places, begin_place_close_ups(PaintedSlide(painted()), places)(), strict=True):
+        height, width = picture.pixels.shape[:2]
+        middle = (
+            picture.left_um + width / 2 * picture.spacing.x,
+            picture.top_um + height / 2 * picture.spacing.y,
+        )
+        assert middle == pytest.approx((place.x_um, place.y_um), abs=2)
+        assert width * picture.spacing.x == pytest.approx(300, abs=2)

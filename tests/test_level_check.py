@@ -14,7 +14,8 @@ from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.reports import write_reports
-from nodescan.reports.sentences import answer, look_first
+from nodescan.reports.first_look import look_first
+from nodescan.reports.sentences import answer
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import open_with_openslide
 from nodescan.slides.tiff_reader import open_tiff

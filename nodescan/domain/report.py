@@ -225,6 +225,7 @@ class SlideResult:
     """The report and the arrays it was made from, handed to each writer; None for a slide that never opened.
 
     overview: whole slide at low magnification. close_ups: deposit id -> its surroundings at useful magnification.
+    place_close_ups: of a slide without deposits, the same for its likeliest places; None for one that can't be read.
     fingerprint, precision: as Provenance has them, for whoever makes that.
     """
 
@@ -233,5 +234,6 @@ class SlideResult:
     tissue: TissueMask | None = None
     overview: Picture | None = None
     close_ups: Mapping[int, Picture] | None = None
+    place_close_ups: tuple[Picture | None, ...] = ()
     fingerprint: str = ""
     precision: str = ""

@@ -60,17 +60,20 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     unread = report.unread_fraction
     if unread is None or not unread > most_percent / 100 or report.status is Status.UNMEASURABLE:
         return report
+    found = f"{_found(report.deposits)}, but " if report.deposits and not report.not_judged else ""
     reason = (
-        f"{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That is "
-        f"more than the {most_percent:g} % allowed (--max-unread), so nothing can be said about the slide as a whole."
+        f"{found}{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That "
+        f"is more than the {most_percent:g} % allowed (--max-unread), so the slide gets no class."
     )
-    if report.deposits and not report.not_judged:
-        reason += (
-            f" Tumour was found in the part that could be read: {how_many(len(report.deposits), 'deposit')}, the "
-            f"largest {millimetres(report.deposits[0].diameter_um)} mm."
-        )
     flags = (Flag("too_much_unread", reason), *report.flags)
     return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
+
+
+def _found(deposits: Sequence[Deposit]) -> str:
+    largest = f"{millimetres(deposits[0].diameter_um)} mm"
+    if len(deposits) == 1:
+        return f"A deposit of {largest} was found"
+    return f"{len(deposits)} deposits were found, the largest {largest}"
 
 
 def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
@@ -171,8 +174,8 @@ def _parted(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> str:
         ids = [f"no. {one}" for one in whole.deposit_ids]
         parts = f"{few(ids, 5)} (the longest {own}) become one" if len(ids) > 1 else f"{ids[0]} ({own}) becomes one"
         named.append(f"{parts} of {size_in_mm(whole.diameter_um, whole.uncertainty_um)}")
-    less = f"At a threshold of {wholes[0].threshold:.2g}, below the model's,"
-    return f"These may be parts of a longer deposit. {less} {few(named, 3)}."
+    less = f"at a threshold of {wholes[0].threshold:.2g}, below the model's"
+    return f"There may be a longer deposit: {few(named, 3)}, {less}."
 
 
 def _waisted(deposit: Deposit, waist: Waist) -> str:

@@ -1,6 +1,5 @@
 """evaluation.html: every figure with its interval, the three plots, the tables, and what was left out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from nodescan.evaluation.slide_auc import SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import WITH_TUMOUR
+from nodescan.reports.wording import WITH_TUMOUR, percent
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
@@ -85,6 +84,8 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
         if task.auc.low is not None and min(task.n_tumour, task.n_normal) < FEW_SLIDES:
             kinds += f"; the interval is too narrow, because one kind has fewer than {FEW_SLIDES} slides"
+        if task.auc.value is not None and task.auc.low is None:
+            kinds += "; no interval, because every resample gives the same value"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
@@ -191,12 +192,12 @@ def _with_lower_bounds(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
 
 
 def _in_part_words(comparison: Comparison) -> tuple[str, ...]:
-    """Each slide that was not read whole, with how much of its tissue was examined, rounded down: "n1 (46 %)"."""
+    """Each slide that was not read whole, with how much of its tissue was examined, as on its page: "n1 (46.9 %)"."""
     reports = [(slide.reference.slide_id, slide.report) for slide in comparison.slides if slide.in_part]
     return tuple(
         slide_id
         if report is None or report.examined_fraction is None
-        else f"{slide_id} ({math.floor(100 * report.examined_fraction)} %)"
+        else f"{slide_id} ({percent(report.examined_fraction)})"
         for slide_id, report in reports
     )
 

@@ -9,11 +9,15 @@ from PIL import Image
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import Outcome, SlideReport, SlideResult
 from nodescan.reports import page, sentences
+from nodescan.reports.class_doubts import class_words
+from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags, flags_without_effect
+from nodescan.reports.legend import heat_gradient, legend
 from nodescan.reports.palette import CLASS_COLOURS
-from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up
-from nodescan.reports.places import counted_from
+from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up, draw_place
+from nodescan.reports.places import LETTERS, counted_from, marked_places, score_words
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import class_words, outline_words, size_words
+from nodescan.reports.wording import outline_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
@@ -32,10 +36,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class CloseUp:
-    """A deposit's picture beside its row of the table."""
+    """A deposit's picture, or a place's, and what stands below it."""
 
     figure: Figure
-    row: page.Row
+    badge: str
+    tone: str
+    title: str
+    badges: tuple[str, ...]
+    words: str
 
 
 def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | None = None) -> None:
@@ -46,7 +54,8 @@ def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | N
 def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
-    heatmap, close_ups = _heatmap(pictures.heatmap()), _close_ups(result)  # others begin with the overview
+    heatmap = _heatmap(pictures.heatmap())
+    close_ups = (*_close_ups(result), *_places(result))  # others begin with the overview
     template = environment().get_template("report.html")
     return template.render(
         slide_id=report.slide.slide_id,
@@ -59,17 +68,18 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         doubt=sentences.doubt(report),
         facts=page.key_facts(report),
         marks=page.ruler_marks(report),
-        look_first=sentences.look_first(report),
+        look_first=look_first(report),
         how_sure=sentences.how_sure(report),
-        flags=page.flags(report),
+        flags=flags(report),
+        minor_flags=flags_without_effect(report),
         overview=_overview(report, pictures.overview()),
         heatmap=heatmap,
-        heat_gradient=page.heat_gradient(),
+        heat_gradient=heat_gradient(),
         threshold=None if report.model is None else report.model.threshold,
         outlines="" if report.model is None else outline_words(report.model),
-        legend=page.legend(result),
+        legend=legend(result),
         close_ups=close_ups,
-        n_more_close_ups=report.n_foci - len(close_ups),
+        n_more_close_ups=max(0, report.n_foci - len(close_ups)),
         rows=page.rows(report),
         judged=not report.not_judged,
         seen=report.outcome is Outcome.JUDGED,
@@ -87,6 +97,8 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
     count, what = report.n_foci, _marked(report)
     nothing = f"no {what} outlined" if report.looked_at else "nothing of it examined"
     numbered = f", the {MOST_NUMBERED} largest numbered" if count > MOST_NUMBERED else " and numbered"
+    marked = len(marked_places(report))
+    nothing += f", {how_many(marked, 'likely place')} marked" if marked else ""
     found = f"{how_many(count, what)} outlined{numbered}" if count else nothing
     return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
 
@@ -112,10 +124,32 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
                 Jpeg.of(draw_close_up(deposit, close_ups[deposit.id], report)),
                 f"Close-up of {_marked(report)} {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
             ),
-            row,
+            str(row.id),
+            row.tone,
+            row.size,
+            row.badges,
+            row.class_words,
         )
         for deposit, row in zip(report.deposits[: page.MOST_ROWS], page.rows(report), strict=True)
         if deposit.id in close_ups
+    )
+
+
+def _places(result: SlideResult) -> tuple[CloseUp, ...]:
+    """The marked places that have a picture."""
+    seed = None if result.report.model is None else result.report.model.seed_threshold
+    shown = zip(LETTERS, marked_places(result.report), result.place_close_ups, strict=False)
+    return tuple(
+        CloseUp(
+            _figure(Jpeg.of(draw_place(picture)), f"Close-up of place {letter}, which lies in the middle"),
+            letter,
+            "",
+            "Next likeliest place" if number else "Likeliest place",
+            (),
+            score_words(found, seed).capitalize(),
+        )
+        for number, (letter, found, picture) in enumerate(shown)
+        if picture is not None
     )
 
 

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
@@ -13,37 +11,29 @@ from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
-from nodescan.reports.palette import (
-    CLASS_COLOURS,
-    EXCLUDED_COLOURS,
-    NOT_EXAMINED,
-    TISSUE,
-    UNJUDGED,
-    Colour,
-    heat_ramp,
-)
-from nodescan.reports.pictures import MOST_NUMBERED
+from nodescan.reports.class_doubts import tumour_without_class
+from nodescan.reports.hanging import cut_and_open
+from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
-    CLASS_WORDS,
+    CUT_OFF,
     NOT_JUDGED_WORDS,
-    TILE_RULES,
-    WITH_TUMOUR,
     badges,
     bound_words,
     cell_words,
-    flag_title,
     found_words,
     left_out_words,
     minute_words,
     percent,
     size_words,
-    without_paths,
 )
 
 MOST_ROWS = 200
 """More rows than this make the page slow to open and long to print; report.json holds all."""
+
+_LEAST_LEFT_OUT_UM2 = 10_000.0
+"""Less is no part of any tissue worth a number: a fragment of tissue is larger (imaging/tissue.py)."""
 
 _NOT_KNOWN = "not known"
 
@@ -55,15 +45,6 @@ _SOURCES = {
     SpacingSource.USER: "given by the user, because the file states no plausible value",
     SpacingSource.OVERRIDE: "given by the user instead of the file's own value",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Swatch:
-    """One line of the legend. kind: "line", "dashed", "hatch" or "badge", or "note" for words alone."""
-
-    kind: str
-    colour: str
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +76,27 @@ class Row:
 
 def tone(report: SlideReport) -> str:
     """The word that colours the headline."""
-    if report.status is Status.FAILED:
+    if report.status is Status.FAILED and not tumour_without_class(report):
         return "failed"
     return "none" if report.metastasis is None else report.metastasis.word
 
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
-    """The four numbers under the answer; nothing for a slide that failed before it was looked at."""
+    """The three numbers under the answer; nothing for a slide that failed before it was looked at."""
     if report.outcome is Outcome.NOT_READ:
         return ()
     largest = report.deposits[0] if report.deposits else None
-    score, area = report.tumour_probability, report.tissue_area_mm2
+    area = report.tissue_area_mm2
     tissue = f"of {area:.1f} mm²" if area else ""
     if report.not_judged:
         return (
             Fact("Largest deposit", NOT_JUDGED_WORDS),
             Fact("Deposits", NOT_JUDGED_WORDS),
-            Fact("Slide's score", "no meaning"),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
-    scale = "" if score is None else f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
     return (
         Fact("Largest deposit", _largest(largest, report), _limit_note(largest, report)),
         _foci(report),
-        Fact("Slide's score", _NOT_KNOWN if score is None else f"{score:.2f}", scale),
         Fact("Tissue examined", _examined_words(report), tissue),
     )
 
@@ -162,39 +140,6 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
     )
 
 
-def flags(report: SlideReport) -> tuple[Fact, ...]:
-    """Each flag's title and sentence; none where they stand under the headline already, as the reason."""
-    if report.outcome is Outcome.NOT_READ:
-        return ()
-    said = report.flags[1:] if report.status is Status.FAILED else report.flags
-    return tuple(Fact(flag_title(flag.code), without_paths(flag.message, report)) for flag in said)
-
-
-def legend(result: SlideResult) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes where there are any."""
-    if result.overview is None:
-        return ()
-    lines: list[Swatch] = []
-    if result.report.deposits and result.report.not_judged:
-        lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
-    elif result.report.deposits:
-        lines += [
-            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
-            for found in WITH_TUMOUR
-        ]
-    if result.report.n_foci > MOST_NUMBERED:
-        lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
-    if result.tissue is not None:
-        lines.append(Swatch("line", TISSUE.css, "Tissue"))
-        lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
-        lines += [
-            Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
-            for reason, mask in result.tissue.excluded
-            if mask.any()
-        ]
-    return tuple(lines)
-
-
 def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     """What was there to look at, and how well it could be seen."""
     report, info = result.report, result.report.info
@@ -222,6 +167,9 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
         facts.append(Fact("Weights sha256", model.weights_sha256))
+    if report.tumour_probability is not None:
+        scale = f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
+        facts.append(Fact("Slide's score", f"{report.tumour_probability:.2f}", scale))
     if report.info is not None:
         facts.append(Fact("Read by", report.info.reader, report.info.format))
     if report.provenance is not None:
@@ -248,12 +196,6 @@ def started_words(report: SlideReport) -> str:
     return minute_words(started)
 
 
-def heat_gradient() -> str:
-    """The heat map's colours from 0 to 1, as a CSS gradient."""
-    stops = heat_ramp()[np.linspace(0, 255, 9).astype(int)]
-    return "linear-gradient(90deg, " + ", ".join(Colour(*map(int, stop)).css for stop in stops) + ")"
-
-
 def area_words(area_um2: float) -> str:
     """An area in mm² with three significant digits."""
     area = area_um2 / 1e6
@@ -267,7 +209,7 @@ def _excluded(tissue: TissueMask) -> list[Fact]:
     return [
         Fact(f"Left out: {left_out_words(reason)}", area_words(tissue.excluded_area_um2(reason)))
         for reason, mask in tissue.excluded
-        if mask.any()
+        if tissue.excluded_area_um2(reason) >= _LEAST_LEFT_OUT_UM2
     ]
 
 
@@ -302,7 +244,8 @@ def _limit_note(largest: Deposit | None, report: SlideReport) -> str:
         return ""
     if largest.raised_by_cells:
         return "0.2 mm or smaller, more than 200 cells"
-    return ", ".join(badges(largest, deciding(report.deposits)))
+    told = {"borderline", *([CUT_OFF] if largest in cut_and_open(report) else [])}  # above or beside
+    return ", ".join(words for words in badges(largest, deciding(report.deposits)) if words not in told)
 
 
 def _on_ruler(length_um: float) -> float:

@@ -41,6 +41,9 @@ CLASS_COLOURS = {
     Metastasis.MACRO: Colour(179, 18, 48),
 }
 
+PLACE = INK
+"""Of a likely place, which has no class."""
+
 UNJUDGED = NOT_EXAMINED
 """Of what the network marked on a slide that it can't judge."""
 

@@ -1,6 +1,7 @@
 """overview.jpg, heatmap.png and the close-ups of deposits: what was looked at, and what was found where."""
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
-from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, TISSUE, deposit_colours, heat_ramp
+from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, PLACE, TISSUE, deposit_colours, heat_ramp
+from nodescan.reports.places import LETTERS, marked_places
 from nodescan.reports.wording import size_words
 from nodescan.whole_files import write_beside
 
@@ -42,6 +44,9 @@ MOST_NUMBERED = 25
 
 _SMALLEST_SEEN = 0.6
 """A deposit that is smaller in the overview than this share of a label's height gets a circle around it."""
+
+_PLACE_UM = 100.0
+"""Radius of the circle around a likely place, where the overview is fine enough to show it."""
 
 _PNG_LEVEL = 1
 """A fifth larger than at zlib's own level 6, in a third of the time."""
@@ -128,6 +133,7 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()  # over the hatching, which may fill its corner
     _draw_deposits(canvas, result.report)
+    _draw_places(canvas, result.report)
     return canvas.image()
 
 
@@ -149,14 +155,21 @@ def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Im
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
     colours = deposit_colours(report)
     canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
-    canvas.scale_bar()
     for other in report.deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
                 canvas.outline_ring(ring, colours[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
+    canvas.scale_bar()  # over the outlines, before the label that keeps clear of it
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
     canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
+    return canvas.image()
+
+
+def draw_place(picture: Picture) -> Image.Image:
+    """A likely place close up, in the middle; nothing of it is outlined or measured."""
+    canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
+    canvas.scale_bar()
     return canvas.image()
 
 
@@ -226,6 +239,17 @@ def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
         upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
         anchor = float(upper_right[0]), float(upper_right[1])
         canvas.badge(anchor, str(deposit.id), colours[deposit.metastasis])
+
+
+def _draw_places(canvas: Canvas, report: SlideReport) -> None:
+    """A circle around each marked place, beside it its letter."""
+    places = marked_places(report)
+    radius_px = max(_SMALLEST_SEEN * canvas.text_px, _PLACE_UM / canvas.um_per_px)
+    for found in places:
+        canvas.ring_around((found.x_um, found.y_um), radius_px, PLACE)
+    for letter, found in zip(LETTERS, places, strict=False):
+        reach_um = radius_px * canvas.um_per_px * math.sqrt(0.5)
+        canvas.badge((found.x_um + reach_um, found.y_um - reach_um), letter, PLACE)
 
 
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:

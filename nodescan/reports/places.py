@@ -1,7 +1,28 @@
 """Where on a slide something lies: in words, to find it by eye, and in the numbers that corrections take."""
 
+from nodescan.domain.deposits import Detection
 from nodescan.domain.naming import place_words
-from nodescan.domain.report import SlideReport
+from nodescan.domain.report import Outcome, SlideReport
+from nodescan.imaging.detections import likeliest_places
+
+LETTERS = "abc"
+"""Of marked places, the likeliest first."""
+
+
+def marked_places(report: SlideReport) -> tuple[Detection, ...]:
+    """The likeliest places of a slide on which no deposit was found: the overview marks them with LETTERS."""
+    if report.deposits or report.outcome is not Outcome.JUDGED:
+        return ()
+    return likeliest_places(report.detections, ())
+
+
+def score_words(found: Detection, seed: float | None) -> str:
+    """A place's score, and what a deposit needs where that is more: "score 0.82; a deposit needs 0.875".
+
+    seed: that of the model, None where it isn't known or isn't to be said.
+    """
+    needed = "" if seed is None or found.confidence >= seed else f"; a deposit needs {seed:g}"
+    return f"score {found.confidence:.2f}{needed}"
 
 
 def place(point_um: tuple[float, float], report: SlideReport) -> str:

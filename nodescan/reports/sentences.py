@@ -1,25 +1,23 @@
-"""What the page says in sentences: the answer, what to look at first, and how sure it is."""
+"""What the page says in sentences: the answer, and how sure it is."""
 
 from collections.abc import Sequence
 
-from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, CellCount, Metastasis
+from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
-from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, codes_of
-from nodescan.domain.lengths import told_apart, two_digits
+from nodescan.domain.flags import NOT_JUDGED, codes_of
+from nodescan.domain.lengths import told_apart
 from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
-from nodescan.domain.verdict import REVIEW_ITC_UM, class_range, deciding
-from nodescan.imaging.detections import MOST_PLACES, likeliest_places
-from nodescan.reports.class_doubts import ONE_OR_SEVERAL, class_doubts
-from nodescan.reports.places import centre, place
+from nodescan.domain.verdict import class_range, deciding
+from nodescan.reports.class_doubts import bound_holds, class_doubts, joining_doubt
+from nodescan.reports.hanging import cut_and_open, decided_by_cells, nearest_limit
 from nodescan.reports.wording import (
     CLASS_RULES,
     bound_words,
-    cell_words,
     limit_words,
-    not_whole_words,
     percent,
+    share_missed,
     size_words,
     uncertainty_words,
     unseen_words,
@@ -36,16 +34,26 @@ def answer(report: SlideReport) -> str:
         return why if named else f"{why[:1].upper()}{why[1:]}"
     from_um = None if report.model is None else report.model.found_from_um
     if report.metastasis is None:
-        in_vain = report.outcome is Outcome.JUDGED and not report.deposits
-        limit = limit_words(from_um, whole=False) if in_vain else ""
-        return f"{_why_no_class(report)} This is not a negative result. {limit}".strip()
+        return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
         return f"No tumour was found in the sections examined. {limit_words(from_um)}".strip()
-    rule = _by_cells(report.deposits) if _decided_by_cells(report) else CLASS_RULES[report.metastasis]
+    rule = _by_cells(report.deposits) if decided_by_cells(report) else CLASS_RULES[report.metastasis]
     size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
-    measured = "; as measured, " if report.size_at_least else ": "
+    measured = "; as measured, " if report.size_at_least and report.metastasis < Metastasis.MACRO else ": "
     said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
-    return f"{said} {_what_more(report)}" if report.at_least else said
+    more = _what_more(report) if report.at_least else ""
+    return " ".join(filter(None, (said, more, _of_joining(report))))
+
+
+def _of_joining(report: SlideReport) -> str:
+    """What the class would be if other areas formed one deposit; where to look is said below."""
+    higher = "a macrometastasis" if report.metastasis is Metastasis.MICRO else "a micrometastasis or larger"
+    said = {
+        "may_be_one_deposit": f"What was found may be part of a longer deposit, {higher}",
+        "joining_gap": "The class depends on whether near foci are one deposit",
+        "may_be_two_foci": "What was measured as one deposit may be two, and the class then lower",
+    }.get(joining_doubt(report), "")
+    return f"{said}: see “Look here first”." if said else ""
 
 
 def _what_more(report: SlideReport) -> str:
@@ -61,17 +69,8 @@ def _what_more(report: SlideReport) -> str:
 def doubt(report: SlideReport) -> str:
     """Words beside the headline for what must not be overlooked; empty where there is nothing."""
     said = [report.status.value] if report.status is not Status.COMPLETE else ["cut off"] if report.at_least else []
-    return "; ".join((*said, *class_doubts(report)))
-
-
-def _of_scale(report: SlideReport) -> list[str]:
-    """What the slide's nuclei say against its spacing, on which all else hangs."""
-    return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
-
-
-def _too_pale(report: SlideReport) -> list[str]:
-    """Where tumour may be missed in tissue that counts as examined, with the place."""
-    return [flag.message for flag in report.flags if flag.code == "small_pale_area"]
+    told = report.class_at_least and not bound_holds(report)  # then the doubts say so, too
+    return "; ".join((*(() if told else said), *class_doubts(report)))
 
 
 def _unsure(report: SlideReport) -> str:
@@ -81,7 +80,7 @@ def _unsure(report: SlideReport) -> str:
         return ""
     if near[0] is report.deposits[0]:
         return ", but so near the limit that this is uncertain"
-    limit, _, _ = _nearest_limit(near[0])
+    limit, _, _ = nearest_limit(near[0])
     return f"; but the size of deposit {near[0].id} ({size_words(near[0])}) reaches the {limit / 1000:g} mm limit"
 
 
@@ -92,54 +91,21 @@ def reason(report: SlideReport) -> str:
     return said or "No reason was recorded. See the run's log."
 
 
-def look_first(report: SlideReport) -> tuple[str, ...]:
-    """What deserves the reader's first minute, the most important first."""
-    said: list[str] = []
-    if report.status.without_result:
-        said.append(
-            "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class "
-            "as a correction with the action “read”: then it counts in the patient's stage."
-        )
-    match report.outcome:
-        case Outcome.NOT_READ:
-            return tuple(said)
-        case Outcome.NO_TISSUE:
-            return ("The slide itself: it may hold tissue that was not recognised.",)
-        case Outcome.NOT_JUDGED:
-            return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    said.extend(not_whole_words(report))
-    near = deciding(report.deposits) if report.metastasis is not None else ()
-    said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
-    if report.examined_fraction is not None and report.examined_fraction < 1:
-        hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
-        said.append(f"The tissue that was not examined ({_missed(report)}){hatched}.")
-    said.extend(_too_pale(report))
-    said.extend(_likeliest(report))
-    return tuple(said) or ("Nothing stands out.",)
-
-
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
-    said = _of_scale(report)
-    if _cut_and_open(report):
-        said.append(_lower_bounds(report))
-    if codes_of(report.flags) & ONE_OR_SEVERAL:
-        said.append("It is uncertain which areas form one deposit, and the class depends on it. See the flags.")
+    said: list[str] = []
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
-        nearest = next(iter(deciding(report.deposits)), report.deposits[0])
-        size_tells = nearest.borderline or nearest not in _cut_and_open(report)  # else it is no distance from a limit
-        said += [_distance_to_limits(nearest, report.deposits)] if size_tells else []
+        said.extend(_distance_to_limits(report))
         said.append(uncertainty_words(report.model))
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         done = "shown to the network, which can't judge it" if report.not_judged else "examined"
-        pale = " A pale area counts as examined, although tumour may be missed there." if _too_pale(report) else ""
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.{pale}")
+        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
+    said.extend(_limit(report))
     if report.metastasis is not None:
         said.extend(_counting(report))
         said.extend(_joining(report))
-        said.extend(_limit_of_itc(report))
         alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
         said.append(f"The finding covers only the sections on this slide.{alone}")
     return tuple(said)
@@ -155,105 +121,29 @@ def _why_no_class(report: SlideReport) -> str:
         case Outcome.NOTHING_EXAMINED:
             return "None of the tissue was examined."
     if report.examined_fraction is not None and report.examined_fraction < 1 and not report.deposits:
-        return f"Nothing was found, but {percent(1 - report.examined_fraction)} of the tissue was not examined."
+        return f"Nothing was found, but {share_missed(1 - report.examined_fraction)} of the tissue was not examined."
     return untuned_words(report) or "No class can be given, for the reasons listed under “Flags”."
 
 
-def _lower_bounds(report: SlideReport) -> str:
-    """What is a lower bound where deposits are cut off: their sizes, and the class unless that may be lower, too."""
-    sizes = "its size is a lower bound" if len(_cut_and_open(report)) == 1 else "their sizes are lower bounds"
-    cut = f"{_cut_off_words(report)} cut off: {sizes}"
-    class_, _ = class_range(report.deposits)
-    return f"{cut}, and so is the class." if class_ is report.metastasis else f"{cut}; the true class may be higher."
-
-
-def _missed(report: SlideReport) -> str:
-    assert report.examined_fraction is not None
-    share = 1 - report.examined_fraction
-    if report.tissue_area_mm2 is None:
-        return percent(share)
-    return f"{percent(share)}, {two_digits(share * report.tissue_area_mm2)} mm²"
-
-
-def _cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:
-    """Deposits that go on where nobody looked, where that could raise the class."""
-    if report.metastasis in (None, Metastasis.MACRO):
-        return ()
-    return tuple(deposit for deposit in report.deposits if deposit.cut_off)
-
-
 def _cut_off_words(report: SlideReport) -> str:
-    names = [str(deposit.id) for deposit in _cut_and_open(report)]
+    names = [str(deposit.id) for deposit in cut_and_open(report)]
     return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
 
 
-def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Deposit, ...]:
-    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind.
-
-    near: those on whose sizes it hangs.
-    """
-    kinds = (_cut_and_open(report), near, _hanging_on_cells(report), report.deposits)
-    first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
-    return tuple(first.values())
-
-
-def _hanging_on_cells(report: SlideReport) -> tuple[Deposit, ...]:
-    """Deposits whose cells make the slide's class, or might raise it."""
-    if _decided_by_cells(report):
-        return tuple(deposit for deposit in report.deposits if deposit.raised_by_cells)
-    if report.metastasis is Metastasis.ITC:
-        return tuple(deposit for deposit in report.deposits if deposit.count_near_limit)
-    return ()
-
-
-def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> str:
-    """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
-    largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
-    said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
-    cut = deposit in _cut_and_open(report)
-    borderline = deposit in near
-    if cut:
-        said.append("It is cut off: it ends where nothing was examined and may be larger.")
-    if borderline:
-        limit, lower, upper = _nearest_limit(deposit)
-        said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
-    if cut or borderline:
-        said.append("Measure it under the microscope.")
-    if deposit in _hanging_on_cells(report):
-        said.append(
-            f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
-        )
-    elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
-        said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
-    return " ".join(said)
-
-
-def _nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
-    """The limit nearest to its size and the classes on its two sides."""
-    if abs(deposit.diameter_um - ITC_LIMIT_UM) < abs(deposit.diameter_um - MICRO_LIMIT_UM):
-        return ITC_LIMIT_UM, "isolated tumour cells", "micrometastasis"
-    return MICRO_LIMIT_UM, "micrometastasis", "macrometastasis"
-
-
-def _distance_to_limits(deposit: Deposit, deposits: Sequence[Deposit]) -> str:
-    """How far a size is from the nearest limit: that of the largest deposit, or of the first that decides the class."""
-    limit, lower, upper = _nearest_limit(deposit)
-    if deposit.borderline:
-        whose = (
-            "The size's uncertainty" if deposit is deposits[0] else f"The uncertainty of deposit {deposit.id}'s size"
-        )
-        return f"{whose} reaches the {limit / 1000:g} mm limit: {lower} or {upper}."
-    side = "above" if deposit.diameter_um > limit else "below"
-    away, unsure = told_apart(abs(deposit.diameter_um - limit), deposit.diameter_uncertainty_um)
-    return (
+def _distance_to_limits(report: SlideReport) -> list[str]:
+    """How far the largest size is from the nearest limit: none where the class hangs on a size, on which areas are one
+    deposit, or on the pixel size, which stands in “Look here first”; nor is that of a deposit that is cut off."""
+    largest = report.deposits[0]
+    open_ = joining_doubt(report) or "nuclei_out_of_scale" in codes_of(report.flags)
+    if open_ or deciding(report.deposits) or largest in cut_and_open(report):
+        return []
+    limit, _, _ = nearest_limit(largest)
+    side = "above" if largest.diameter_um > limit else "below"
+    away, unsure = told_apart(abs(largest.diameter_um - limit), largest.diameter_uncertainty_um)
+    return [
         f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
         f"more than its uncertainty ({unsure} mm)."
-    )
-
-
-def _decided_by_cells(report: SlideReport) -> bool:
-    """Whether the class is above what any deposit's size gives."""
-    return report.metastasis is Metastasis.MICRO and all(d.diameter_um <= ITC_LIMIT_UM for d in report.deposits)
+    ]
 
 
 def _by_cells(deposits: Sequence[Deposit]) -> str:
@@ -272,7 +162,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
     small = [deposit for deposit in report.deposits if deposit.diameter_um <= ITC_LIMIT_UM]
     if not small:
         return ()
-    if _decided_by_cells(report):
+    if decided_by_cells(report):
         return ("The class follows from the number of tumour cells, which is an estimate. Review the count.",)
     missed = sum(deposit.cells is None for deposit in small)
     if missed == len(small):
@@ -284,7 +174,7 @@ def _counting(report: SlideReport) -> tuple[str, ...]:
 def _joining(report: SlideReport) -> tuple[str, ...]:
     """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
-    if codes & ONE_OR_SEVERAL or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
+    if joining_doubt(report) or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
         return ()
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or joining none," if "foci_joined" in codes else ""
@@ -292,28 +182,12 @@ def _joining(report: SlideReport) -> tuple[str, ...]:
     return (f"Joining foci across gaps of {gaps}{apart} would not change the class.",)
 
 
-def _limit_of_itc(report: SlideReport) -> tuple[str, ...]:
-    """What a slide of isolated tumour cells doesn't exclude: a node with these alone is as negative as one without."""
-    from_um = None if report.model is None else report.model.found_from_um
-    if report.metastasis is not Metastasis.ITC or from_um is None:
+def _limit(report: SlideReport) -> tuple[str, ...]:
+    """What a slide doesn't exclude where nothing was found in the part examined, or isolated tumour cells alone: these
+    leave a node as negative as none. A negative slide says it in the answer."""
+    unclassed = report.metastasis is None and not report.status.without_result
+    in_vain = unclassed and report.outcome is Outcome.JUDGED and not report.deposits
+    if report.model is None or not (in_vain or report.metastasis is Metastasis.ITC):
         return ()
-    return (limit_words(from_um, whole=report.examined_fraction == 1),)
-
-
-def _cells_matter(deposit: Deposit) -> bool:
-    """Whether a count that nobody made could raise its class; told of the largest alone, for many may be as small."""
-    small = deposit.metastasis is Metastasis.ITC and deposit.diameter_um >= REVIEW_ITC_UM
-    return deposit.cells is None and small and deposit.id <= MOST_PLACES
-
-
-def _likeliest(report: SlideReport) -> tuple[str, ...]:
-    """The likeliest places outside of deposits; what holds for all of them is said of the first."""
-    seed = None if report.model is None else report.model.seed_threshold
-    places = likeliest_places(report.detections, report.deposits)
-    faint = next((found for found in places if seed is not None and found.confidence < seed), None)
-    return tuple(
-        f"{'Next likeliest' if number else 'Likeliest place, too small or too faint to be a deposit'} "
-        f"(score {found.confidence:.2f}{f'; a deposit reaches {seed:g}' if found is faint else ''}): "
-        f"{place((found.x_um, found.y_um), report)} (centre in corrections: {centre((found.x_um, found.y_um))} µm)."
-        for number, found in enumerate(places)
-    )
+    said = limit_words(report.model.found_from_um, whole=report.examined_fraction == 1)
+    return (said,) if said else ()

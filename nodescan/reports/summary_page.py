@@ -16,7 +16,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 from nodescan.errors import UsageError
-from nodescan.reports.class_doubts import class_doubts
+from nodescan.reports.class_doubts import bound_holds, class_doubts, class_words
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.made_with import made_with
@@ -31,7 +31,6 @@ from nodescan.reports.wording import (
     TILE_RULES,
     UNMEASURED,
     causes_fixed,
-    class_words,
     flag_title,
     minute_words,
     slide_size_words,
@@ -186,7 +185,7 @@ def outcomes(reports: Sequence[SlideReport]) -> tuple[Fact, ...]:
 def classes(reports: Sequence[SlideReport]) -> tuple[tuple[str, Fact], ...]:
     """How many slides of each class, with the class' tone; those without a class last."""
     found = Counter(report.metastasis for report in reports)
-    lower = Counter(report.metastasis for report in reports if report.class_at_least)
+    lower = Counter(report.metastasis for report in reports if bound_holds(report))
     rows = [
         (
             kind.word,
@@ -225,7 +224,7 @@ def _row(report: SlideReport, folder: Path) -> Row:
         tone=tone(report),
         class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
-        at_least=report.class_at_least,
+        at_least=bound_holds(report),
         doubt="; ".join(class_doubts(report)),
         size=slide_size_words(report),
         size_um=report.largest_deposit_um,

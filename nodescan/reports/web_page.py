@@ -12,6 +12,8 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 _UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
 """Options of commands, at whose first hyphen a line would end; and sizes and shares with their units."""
 
+_AREA, _PIXEL_SIZE = re.compile(r"(?<=\d )mm2\b"), re.compile(r"\bum/px\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -29,8 +31,12 @@ def css_string(text: str) -> Markup:
 
 
 def unbroken(text: str) -> Markup:
-    """The text with what must stand on one line kept whole: the options of commands, numbers with their units."""
-    return Markup(_UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(text))))
+    """The text with what must stand on one line kept whole: the options of commands, numbers with their units.
+
+    Units that messages write in plain letters, as a terminal shows them, stand in a page's own: mm², µm/px.
+    """
+    said = _PIXEL_SIZE.sub("µm/px", _AREA.sub("mm²", text))
+    return Markup(_UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(said))))
 
 
 @cache

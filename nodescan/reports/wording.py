@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
-from nodescan.domain.lengths import millimetres, size_in_mm
-from nodescan.domain.report import ModelIdentity, Outcome, SlideReport, Status
+from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
+from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -26,7 +26,11 @@ CLASS_RULES = {
     Metastasis.MACRO: "larger than 2 mm",
 }
 
-TILE_RULES = {**CLASS_RULES, Metastasis.MICRO: f"larger than 0.2 mm, up to 2 mm, or more than {ITC_CELL_LIMIT} cells"}
+TILE_RULES = {
+    **CLASS_RULES,
+    Metastasis.ITC: f"0.2 mm or smaller, at most {ITC_CELL_LIMIT} cells",
+    Metastasis.MICRO: f"larger than 0.2 mm, up to 2 mm, or more than {ITC_CELL_LIMIT} cells",
+}
 """The rules beside a number of slides or nodes, of which some may have their class by cells (clinical-rules 1)."""
 
 _LEFT_OUT = {
@@ -50,7 +54,7 @@ _TOO_SMALL_WHERE = "a deposit merges with a false neighbour or breaks into piece
 NOT_COUNTED = "not assessed"
 
 NOT_NEEDED = "not needed"
-"""Cells of what is larger than 0.2 mm: their number can't change its class."""
+"""Cells of what is surely larger than 0.2 mm: their number can't change its class."""
 
 
 def size_words(deposit: Deposit) -> str:
@@ -76,25 +80,20 @@ def badges(deposit: Deposit, near: Sequence[Deposit]) -> tuple[str, ...]:
 def cell_words(deposit: Deposit) -> str:
     """Tumour cells and uncertainty, e.g. "62 ± 22"; where they were not counted, why."""
     if deposit.cells is None:
-        return NOT_COUNTED if deposit.diameter_um <= ITC_LIMIT_UM else NOT_NEEDED
+        small = deposit.diameter_um <= ITC_LIMIT_UM or cells_may_decide(deposit)
+        return NOT_COUNTED if small else NOT_NEEDED
     return str(deposit.cells.number if deposit.cells.uncertainty is None else deposit.cells)
+
+
+def cells_may_decide(deposit: Deposit) -> bool:
+    """Whether its size reaches 0.2 mm and nobody counted its cells: if it is no larger, their number decides."""
+    shortest_um = deposit.diameter_um - deposit.diameter_uncertainty_um
+    return deposit.cells is None and deposit.borderline and shortest_um <= ITC_LIMIT_UM
 
 
 def found_words(deposit: Deposit, report: SlideReport) -> str:
     """A deposit's class in words; on a slide that was not judged it has none."""
     return NOT_JUDGED_WORDS.capitalize() if report.not_judged else CLASS_WORDS[deposit.metastasis]
-
-
-def class_words(report: SlideReport) -> str:
-    """The headline: the class in words, "At least ..." where a higher one is possible, or why there is none."""
-    if report.status is Status.FAILED:
-        return "Not read" if report.outcome is Outcome.NOT_READ else "No class: too much could not be read"
-    if report.status is Status.UNMEASURABLE:
-        return "No class: cannot be measured"
-    if report.metastasis is None:
-        return "No class"
-    words = CLASS_WORDS[report.metastasis]
-    return f"At least {words[0].lower()}{words[1:]}" if report.class_at_least else words
 
 
 def limit_words(found_from_um: float | None, *, whole: bool = True) -> str:
@@ -105,11 +104,16 @@ def limit_words(found_from_um: float | None, *, whole: bool = True) -> str:
     there = "" if whole else ", even in the tissue that was examined"
     if found_from_um is None:
         return ""
+    missed = "Micrometastases" if ITC_LIMIT_UM < found_from_um <= MICRO_LIMIT_UM else "Deposits"
     return (
-        "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about "
-        f"{found_from_um / 1000:g} mm. Smaller deposits, especially thin ones, and isolated tumour cells are not "
-        f"excluded{there}."
+        f"{missed} up to about {found_from_um / 1000:g} mm, thin ones above all, and isolated tumour cells are not "
+        f"excluded{there}: this model misses some of them on synthetic slides."
     )
+
+
+def not_excluded_words(found_from_um: float | None) -> str:
+    """The same in a few words, beside a headline; "" where the model's card says nothing."""
+    return "" if found_from_um is None else f"deposits below {found_from_um / 1000:g} mm not excluded"
 
 
 def uncertainty_words(model: ModelIdentity | None) -> str:
@@ -189,6 +193,12 @@ def percent(share: float) -> str:
         if 0 < float(text) < 100:
             return f"{text} %"
     return f"{share * 100!r} %"
+
+
+def share_missed(share: float) -> str:
+    """A share of the tissue that was not examined, in percent, with two digits as in the flags that say why."""
+    hundredths = 100 * share
+    return f"{two_digits(hundredths)} %" if 0.001 <= hundredths < 99.5 else percent(share)
 
 
 def minute_words(when: datetime) -> str:

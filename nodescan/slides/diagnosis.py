@@ -11,7 +11,14 @@ from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import series_levels
 from nodescan.slides.files import MRXS_INDEX
-from nodescan.slides.tiff_checks import is_big_endian_classic, is_tiff, missing_bytes, scanner_of, tiff_fault
+from nodescan.slides.tiff_checks import (
+    is_big_endian_classic,
+    is_tiff,
+    missing_bytes,
+    missing_words,
+    scanner_of,
+    tiff_fault,
+)
 from nodescan.slides.tiff_images import scan_page
 
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -113,7 +120,7 @@ def _declined_dicom(path: Path, said: str) -> NotASlideError:
 def _tiff(path: Path, said: str) -> NotASlideError:
     missing = missing_bytes(path)
     if missing:
-        return NotASlideError(path.name, f"cut off: its end is missing (at least {missing:,} bytes)", _COPY_AGAIN)
+        return NotASlideError(path.name, missing_words(missing), _COPY_AGAIN)
     scanner = scanner_of(path)
     if scanner:  # a converter would take its first image, which may be that of the whole glass
         reason = f"a TIFF of a {scanner} scanner that can't be opened as a slide{_in_brackets(said)}"

@@ -13,7 +13,7 @@ from nodescan.errors import NotASlideError, UnmeasurableError
 from nodescan.slides.frame import Level, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing
 from nodescan.slides.stated_spacing import DICOM, stated_spacing
-from nodescan.slides.tiff_checks import missing_bytes
+from nodescan.slides.tiff_checks import missing_bytes, missing_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,8 @@ def _warnings(stored: StoredSlide, path: Path) -> tuple[Flag, ...]:
     said: list[Flag] = []
     missing = missing_bytes(path)
     if missing:
-        said.append(
-            Flag("file_cut_off", f"The end of the file is missing (at least {missing:,} bytes). Copy the file again.")
-        )
+        text = missing_words(missing)
+        said.append(Flag("file_cut_off", f"{text[0].upper()}{text[1:]}. Copy the file again."))
     placed = {level.index for level in stored.levels()}
     strange = [size for index, size in enumerate(stored.sizes_px) if index not in placed] + list(stored.pictures_px)
     if strange:

@@ -292,7 +292,7 @@ def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
             "notes": [
                 one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
             ],
-            "texts": [text[:15] for text in texts if "whatever its shape, only from a size of about 0.2 mm" in text],
+            "texts": [text[:15] for text in texts if "Deposits up to about 0.2 mm, thin ones above all, " in text],
         }
 
     assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}

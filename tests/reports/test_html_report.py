@@ -6,6 +6,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,8 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
 from nodescan.domain.units import Micrometers
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
+from nodescan.reports.legend import legend
+from nodescan.reports.page import quality_facts
 from nodescan.reports.web_page import css_string, unbroken
 from nodescan.reports.wording import CLASS_RULES
 from tests.reports.browser import needs_printing, sheets
@@ -189,6 +192,17 @@ def test_many_foci_show_the_largest_and_count_the_rest(monkeypatch: pytest.Monke
     assert sum(tag == "tr" for tag, _ in page.tags) == 46
 
 
+def test_likeliest_places_of_a_slide_without_deposits_are_shown_close_up() -> None:
+    """Each with its letter and score, but for one that can't be read; beside deposits, or unjudged, none is."""
+    picture = next(iter((VARIANTS["macro"]().close_ups or {}).values()))
+    for variant, shown in (("negative", True), ("incomplete_nothing", True), ("itc", False), ("not_he", False)):
+        html = render(SlideResult(VARIANTS[variant]().report, place_close_ups=(None, picture)))
+        text = " ".join(Page(html).text.split())
+        assert ("Likeliest places close up b Next likeliest place Score 0.06" in text) is shown
+        assert ('alt="Close-up of place b, which lies in the middle"' in html) is shown
+        assert "close up a" not in text
+
+
 def test_more_deposits_than_rows_are_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """201 foci, with close-ups or without: a heavily seeded section is no failure."""
     many = VARIANTS["many"]()
@@ -237,6 +251,7 @@ def test_options_and_sizes_in_a_sentence_are_kept_whole_and_all_else_is_text() -
     said = str(unbroken("no. 2 (0.89 ± 0.07 mm), 2.9 % of 12.7 mm² is <1 mm; v1.5 mm, 3 mmol, 4.0.1"))
     sizes = f"no. 2 ({whole('0.89 ± 0.07 mm')}), {whole('2.9 %')} of {whole('12.7 mm²')} is &lt;{whole('1 mm')}; "
     assert said == f"{sizes}v1.5 mm, 3 mmol, 4.0.1"
+    assert str(unbroken("5.5 mm2, mm2_a, 0.5 um/px, a um")) == f"{whole('5.5 mm²')}, mm2_a, 0.5 µm/px, a um"
 
 
 @pytest.mark.parametrize("variant", ["negative", "macro", "itc", "incomplete_micro"])
@@ -247,6 +262,24 @@ def test_the_answer_is_said_once(variant: str) -> None:
     assert page.text.partition("How sure")[0].count(rule) == (variant != "negative")
     assert page.text.count("Slide's score") == 1
     assert ("sizes are not added up" in page.text) is (VARIANTS[variant]().report.n_foci > 1)
+
+
+def test_the_dot_of_a_size_hides_no_narrow_interval() -> None:
+    """The interval is drawn after it."""
+    html = render(_without_pictures("macro"))
+    assert html.index('class="mark largest"') < html.index('class="interval"')
+
+
+def test_what_was_left_out_has_a_number_only_where_it_is_no_speck() -> None:
+    """From 0.01 mm2 on; the legend names it all the same."""
+    whole = VARIANTS["negative"]()
+    assert whole.tissue is not None
+    speck = np.zeros_like(whole.tissue.tissue)
+    speck[0, :9] = True  # 0.0092 mm2
+    for mask, told in ((speck, False), (np.roll(speck, 1) | speck, True)):
+        shown = replace(whole, tissue=replace(whole.tissue, excluded=(("small", mask),)))
+        assert ("Left out: specks" in [fact.label for fact in quality_facts(shown)]) is told
+        assert "Left out: specks" in [line.words for line in legend(shown)]
 
 
 def test_provenance_has_no_empty_row() -> None:

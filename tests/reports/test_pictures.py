@@ -13,8 +13,8 @@ from nodescan.domain.report import ModelIdentity, SlideResult
 from nodescan.domain.units import Micrometers
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
-from nodescan.reports.page import legend
-from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS
+from nodescan.reports.legend import legend
+from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, PLACE
 from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview
 from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
@@ -48,6 +48,35 @@ def test_the_overview_outlines_a_deposit_in_its_class_colour(macro_folder: Path)
     outline = (MACRO.outline[0].exterior - [BOUNDS.left, BOUNDS.top]) / _um_per_px(image)
     assert columns.min() == pytest.approx(outline[:, 0].min(), abs=5)
     assert rows.max() == pytest.approx(outline[:, 1].max(), abs=5)
+
+
+def test_the_overview_marks_the_likeliest_places_of_a_slide_without_deposits() -> None:
+    """Dark pixels lie around each, and the legend says what they mean; nothing is marked beside deposits."""
+    clean, found = VARIANTS["negative"](), VARIANTS["itc"]()
+    for place in clean.report.detections:
+        for result_, marked in ((clean, True), (found, False)):
+            image = draw_overview(result_)
+            x, y = _pixel((place.x_um, place.y_um), image)
+            dark = _near(np.asarray(image), PLACE)[y - 20 : y + 20, x - 20 : x + 20]
+            assert bool(dark.sum() > 40) is marked
+    assert [any("Likeliest places" in line.words for line in legend(one)) for one in (clean, found)] == [True, False]
+
+
+def test_no_outline_runs_through_the_scale_bar_of_a_close_up() -> None:
+    """A deposit beside the one that is shown lies in the lower left corner, as the bar does."""
+    picture = (VARIANTS["macro"]().close_ups or {})[MACRO.id]
+    height, width = (
+        side * step for side, step in zip(picture.pixels.shape[:2], (picture.spacing.y, picture.spacing.x), strict=True)
+    )
+    corner = picture.left_um + 0.1 * width, picture.top_um + 0.94 * height
+    beside = ellipse(2, corner, 0.12 * width)
+    without, with_other = (
+        np.asarray(draw_close_up(MACRO, picture, result(shown).report)).astype(int)
+        for shown in ((MACRO,), (MACRO, beside))
+    )
+    assert (without != with_other).any()
+    bar = np.s_[-50:-25, 30:120]
+    assert np.abs(without[bar] - with_other[bar]).max() == 0
 
 
 def test_a_deposit_too_small_to_see_gets_a_circle() -> None:

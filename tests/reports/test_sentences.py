@@ -1,5 +1,6 @@
 """What the page says of a slide in sentences, word by word: each is there where it is true, and nowhere else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -7,10 +8,13 @@ import pytest
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found, failed_if_unread
-from nodescan.reports import sentences
+from nodescan.reports import page, sentences
+from nodescan.reports.class_doubts import class_words
+from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags
 from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, ellipse, result
 
 MEANT = (
@@ -65,11 +69,14 @@ FIX = (
     "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class as a "
     "correction with the action “read”: then it counts in the patient's stage."
 )
-CORNER = "The tissue that was not examined (9.0 %, 4.4 mm²), hatched in the overview."
+CORNER = (
+    "The tissue that was not examined (9 %, 4.4 mm²; unreadable or never scanned), hatched in the overview. Read it "
+    "under the microscope."
+)
 FAINT = (
-    "Likeliest place, too small or too faint to be a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
+    "Place a, the likeliest, not taken for a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
     "of the scanned part (centre in corrections: 4000, 6060 µm).",
-    "Next likeliest (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
+    "Place b (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
     "corrections: 7000, 5050 µm).",
 )
 
@@ -93,31 +100,31 @@ FAINT = (
 )
 def test_where_to_look_first(variant: str, said: tuple[str, ...]) -> None:
     """What was not examined before what is likely; of a slide without a result the way to get one."""
-    assert sentences.look_first(VARIANTS[variant]().report) == said
+    assert look_first(VARIANTS[variant]().report) == said
 
 
 def test_where_nothing_is_to_be_looked_at_that_is_said() -> None:
     """Of a negative slide without any likely place; what is hatched is so only where there is an overview to see."""
     clean = replace(VARIANTS["negative"]().report, detections=())
-    assert sentences.look_first(clean) == ("Nothing stands out.",)
+    assert look_first(clean) == ("Nothing stands out.",)
     part = VARIANTS["incomplete_nothing"]().report
     hidden = replace(part, flags=(Flag("levels_disagree", "Levels disagree."), *part.flags), detections=())
-    assert sentences.look_first(hidden) == (
+    assert look_first(hidden) == (
         "The whole slide under the microscope: it may hold tissue that was not found.",
-        "The tissue that was not examined (9.0 %, 4.4 mm²).",
+        "The tissue that was not examined (9 %, 4.4 mm²; unreadable or never scanned). Read it under the microscope.",
     )
-    assert sentences.look_first(replace(part, tissue_area_mm2=None))[0].startswith(
-        "The tissue that was not examined (9.0 %)"
-    )
+    assert look_first(replace(part, tissue_area_mm2=None))[0].startswith("The tissue that was not examined (9 %; ")
 
 
-def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
-    """As a place to look at, and beside the share that was examined."""
+def test_a_pale_area_is_told_once() -> None:
+    """As a place to look at, and not as a flag again; on a slide that nobody judged it says nothing."""
     clean = VARIANTS["negative"]().report
     pale = replace(clean, flags=(Flag("small_pale_area", "A pale area lies at the top."),))
-    assert sentences.look_first(pale) == ("A pale area lies at the top.", *FAINT)
-    told = f"{ALL} A pale area counts as examined, although tumour may be missed there."
-    assert sentences.how_sure(pale) == (told, HERE)
+    assert look_first(pale) == ("A pale area lies at the top. It counts as examined.", *FAINT)
+    assert flags(pale) == ()
+    assert sentences.how_sure(pale) == (ALL, HERE)
+    unjudged = VARIANTS["not_he"]().report
+    assert flags(replace(unjudged, flags=(*unjudged.flags, *pale.flags))) == flags(unjudged)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +143,7 @@ def test_a_pale_area_is_told_wherever_it_counts_as_examined() -> None:
         ),
         (
             "incomplete_nothing",
-            "Nothing was found, but 9.0 % of the tissue was not examined. This is not a negative result.",
+            "Nothing was found, but 9 % of the tissue was not examined. This is not a negative result.",
         ),
         ("no_tissue", "No tissue was found on this slide. This is not a negative result."),
         ("failed", "scan-7731.svs: the file ends early; copy it again from the scanner, then run again."),
@@ -167,7 +174,7 @@ def test_of_several_sizes_that_may_change_the_class_the_largest_is_told(
     assert sentences.doubt(report) == "borderline: isolated tumour cells or micrometastasis"
     unclassed = replace(report, status=Status.INCOMPLETE, metastasis=None)
     assert sentences.doubt(unclassed) == "incomplete"
-    assert not [line for line in sentences.look_first(unclassed) if "borderline" in line]
+    assert not [line for line in look_first(unclassed) if "borderline" in line]
 
 
 def test_an_incomplete_macrometastasis_may_be_larger() -> None:
@@ -186,8 +193,26 @@ def test_a_reason_begins_as_a_sentence_but_for_a_files_name() -> None:
     late = failed_if_unread(replace(looked, unread_fraction=0.09), 5)
     assert sentences.answer(late) == (
         "9 % of the tissue could not be read from the file or was never scanned. That is more than the 5 % allowed "
-        "(--max-unread), so nothing can be said about the slide as a whole."
+        "(--max-unread), so the slide gets no class."
     )
+
+
+def _too_much_unread(deposits: Sequence[Deposit]) -> SlideReport:
+    """Failed with 9 % of the tissue unread."""
+    return failed_if_unread(replace(result(deposits, unread=True).report, unread_fraction=0.09), 5)
+
+
+def test_tumour_on_a_slide_that_is_failed_is_told_before_why_it_failed() -> None:
+    """In the headline and its colour, first in the sentence, and beside the class in the index; with several the
+    largest. Where nothing was found, how much was examined is said."""
+    one, none = _too_much_unread([replace(MICRO, id=1)]), _too_much_unread([])
+    assert (class_words(one), page.tone(one)) == ("No class, but tumour found", "none")
+    assert sentences.answer(one).startswith("A deposit of 0.64 mm was found, but 9 % of the tissue could not be read ")
+    several = sentences.answer(_too_much_unread([MACRO, MICRO]))
+    assert several.startswith("2 deposits were found, the largest 2.62 mm, but 9 % of the tissue ")
+    assert sentences.doubt(one) == "failed; too much could not be read"
+    assert (class_words(none), page.tone(none)) == ("No class: too much could not be read", "failed")
+    assert sentences.doubt(none) == "failed; nothing found in the 91.0 % that was examined"
 
 
 def test_no_class_although_all_was_examined_has_its_reason() -> None:
@@ -249,18 +274,29 @@ def test_several_deposits_that_are_cut_off_are_told_together() -> None:
     """By their numbers; one that is whole is measured by nobody, nor does a micrometastasis ask for a count."""
     cut = [replace(MICRO, id=1, cut_off=True), replace(ITC, id=2, cut_off=True), replace(ITC, id=3)]
     report = replace(result(cut).report, at_least=True)
-    said = sentences.how_sure(report)[0]
-    assert said == "Deposits 1, 2 are cut off: their sizes are lower bounds, and so is the class."
-    measured = ["Measure it under the microscope." in line for line in sentences.look_first(report)[:3]]
+    assert "Deposits 1, 2 are cut off, so the true class may be higher." in sentences.answer(report)
+    measured = ["Measure it under the microscope, or scan what is missing." in line for line in look_first(report)[:3]]
     assert measured == [True, True, False]
-    assert not [line for line in sentences.look_first(report) if "cells" in line]
+    assert not [line for line in look_first(report) if "cells" in line]
 
 
 @pytest.mark.parametrize(("size_um", "told"), [(100.0, True), (99.0, False)])
 def test_a_count_is_asked_for_from_0_1_mm_on(size_um: float, told: bool) -> None:
     """A smaller deposit has too few cells for it to matter."""
-    (first, *_) = sentences.look_first(result([ellipse(1, (5200.0, 4300.0), size_um)]).report)
+    (first, *_) = look_first(result([ellipse(1, (5200.0, 4300.0), size_um)]).report)
     assert ("Its cells were not counted" in first) is told
+
+
+@pytest.mark.parametrize(
+    ("size_um", "cells", "asked"),
+    [(205.0, "not assessed", True), (195.0, "not assessed", False), (240.0, "not needed", False)],
+)
+def test_a_size_that_reaches_0_2_mm_asks_for_the_cells_too(size_um: float, cells: str, asked: bool) -> None:
+    """If the microscope gives 0.19 mm, their number decides; of one that is ITC as measured that is said already."""
+    report = result([ellipse(1, (5200.0, 4300.0), size_um)]).report
+    assert page.rows(report)[0].cells == cells
+    count = "If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis."
+    assert (count in look_first(report)[0]) is asked
 
 
 def test_where_foci_were_joined_no_joining_is_one_of_the_gaps() -> None:

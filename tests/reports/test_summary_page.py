@@ -14,6 +14,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
 from nodescan.domain.units import Micrometers
+from nodescan.reports.class_doubts import class_words
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
 from nodescan.reports.sentences import doubt
@@ -26,7 +27,6 @@ from nodescan.reports.summary_page import (
     render,
     write_summary_page,
 )
-from nodescan.reports.wording import class_words
 from tests.reports.browser import dom, needs_browser
 from tests.reports.factory import FOLDER, MICRO, RUN, VARIANTS, result
 from tests.reports.test_html_report import Page

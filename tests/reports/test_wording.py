@@ -18,16 +18,20 @@ from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
+from nodescan.reports.class_doubts import bound_holds, class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
+from nodescan.reports.first_look import look_first
+from nodescan.reports.flag_list import flags, flags_without_effect
 from nodescan.reports.html_report import render
 from nodescan.reports.places import place
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     cell_words,
-    class_words,
     flag_title,
     left_out_words,
+    limit_words,
     percent,
+    share_missed,
     size_words,
     slide_size_words,
     without_paths,
@@ -94,16 +98,38 @@ def test_no_class_is_said_not_to_be_negative(variant: str) -> None:
 def test_a_negative_slide_says_what_could_have_been_missed() -> None:
     """By the model's own card; a card that says nothing claims nothing. Of what was examined in part, the part; not
     where something was found, or nothing was examined or judged."""
-    limit = (
-        "On synthetic slides, this model found every deposit, whatever its shape, only from a size of about 0.2 mm. "
-        "Smaller deposits, especially thin ones, and isolated tumour cells are not excluded"
-    )
-    ends = {"negative": f"{limit}.", "incomplete_nothing": f"{limit}, even in the tissue that was examined."}
+    limit = "Deposits up to about 0.2 mm, thin ones above all, and isolated tumour cells are not excluded"
+    misses = "this model misses some of them on synthetic slides."
+    ends = {
+        "negative": f"{limit}: {misses}",
+        "incomplete_nothing": f"{limit}, even in the tissue that was examined: {misses}",
+    }
     for variant in ("negative", "incomplete_nothing", "itc", "not_he", "no_tissue", "nothing_examined"):
         report = VARIANTS[variant]().report
         assert limit not in sentences.answer(report)
-        known = sentences.answer(replace(report, model=replace(report.model, found_from_um=200.0)))
-        assert known.endswith(ends[variant]) if variant in ends else limit not in known
+        modelled = replace(report, model=replace(report.model, found_from_um=200.0))
+        known = sentences.answer(modelled)
+        if variant == "incomplete_nothing":  # where the sentence says what was not examined
+            assert (limit in known, ends[variant] in sentences.how_sure(modelled)) == (False, True)
+        else:
+            assert known.endswith(ends[variant]) if variant in ends else limit not in known
+
+
+@pytest.mark.parametrize(
+    ("from_um", "missed"),
+    [(150.0, "Deposits"), (201.0, "Micrometastases"), (2000.0, "Micrometastases"), (2500.0, "Deposits")],
+)
+def test_what_is_not_excluded_is_named_by_its_class(from_um: float, missed: str) -> None:
+    """From above 0.2 mm on these are micrometastases, which would change the stage."""
+    assert limit_words(from_um).startswith(f"{missed} up to about {from_um / 1000:g} mm, thin ones above all, and ")
+
+
+def test_a_negative_slide_says_beside_its_headline_what_is_not_excluded() -> None:
+    """By the model's card; a slide with tumour doesn't."""
+    for variant, said in (("negative", "deposits below 0.55 mm not excluded"), ("itc", ""), ("macro", "")):
+        report = VARIANTS[variant]().report
+        assert sentences.doubt(replace(report, model=replace(report.model, found_from_um=550.0))) == said
+        assert sentences.doubt(report) == ""
 
 
 def test_a_slide_of_isolated_tumour_cells_says_what_could_have_been_missed() -> None:
@@ -112,18 +138,20 @@ def test_a_slide_of_isolated_tumour_cells_says_what_could_have_been_missed() -> 
         report = VARIANTS[variant]().report
         known = replace(report, model=replace(report.model, found_from_um=550.0))
         for one, says in ((known, told), (report, False)):
-            assert any("only from a size of about 0.55 mm" in line for line in sentences.how_sure(one)) is says
+            assert (
+                any(line.startswith("Micrometastases up to about 0.55 mm") for line in sentences.how_sure(one)) is says
+            )
 
 
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
-    borderline = sentences.look_first(VARIANTS["borderline"]().report)[0]
+    borderline = look_first(VARIANTS["borderline"]().report)[0]
     assert borderline.startswith("Deposit 1 (2.01 ± 0.03 mm): ")
     assert borderline.endswith(
         "It is borderline: its size reaches the 2 mm limit between micrometastasis and macrometastasis. "
         "Measure it under the microscope."
     )
-    assert sentences.look_first(VARIANTS["itc"]().report)[0].endswith(
+    assert look_first(VARIANTS["itc"]().report)[0].endswith(
         "Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis."
     )
 
@@ -141,7 +169,7 @@ def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) 
     """The fourth in size, of more than 200 cells or of a count near 200: the class hangs on it and on no other."""
     foci = [*(counted(number, 171.0 - number, 50, 10) for number in (1, 2, 3)), counted(4, 150.0, cells, unsure)]
     report = replace(result(foci).report, metastasis=class_found(foci))
-    first, second = sentences.look_first(report)[:2]
+    first, second = look_first(report)[:2]
     assert first.startswith("Deposit 4 (0.150 ± 0.004 mm): ")
     hangs = f"Its class depends on {cells} ± {unsure} tumour cells. Count them: more than 200 are a micrometastasis."
     assert first.endswith(hangs)
@@ -152,7 +180,7 @@ def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) 
 def test_cells_that_can_t_change_the_class_ask_for_no_count() -> None:
     """A count near 200 beside a clear micrometastasis, by size."""
     foci = [replace(MICRO, id=1), counted(2, 150.0, 195, 60)]
-    assert not [said for said in sentences.look_first(result(foci).report) if "hangs" in said]
+    assert not [said for said in look_first(result(foci).report) if "hangs" in said]
 
 
 def test_a_borderline_lower_bound_may_be_lower() -> None:
@@ -160,7 +188,8 @@ def test_a_borderline_lower_bound_may_be_lower() -> None:
     whole = VARIANTS["incomplete_micro"]().report
     small = replace(whole.deposits[0], diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0))
     near = replace(whole, deposits=(small,))
-    assert sentences.doubt(near) == "incomplete; borderline: isolated tumour cells or micrometastasis"
+    assert class_words(near) == "Micrometastasis"
+    assert sentences.doubt(near) == "may be lower (borderline size) or higher (incomplete)"
     assert sentences.answer(near).endswith("so the true class may be higher, or lower because of the borderline size.")
     assert sentences.doubt(whole) == "incomplete"
     assert sentences.answer(whole).endswith("so the true class may be higher.")
@@ -172,11 +201,43 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     cut = replace(whole, at_least=True, deposits=(replace(whole.deposits[0], cut_off=True), *whole.deposits[1:]))
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
-    assert sentences.look_first(cut)[0].endswith(
-        "It is cut off: it ends where nothing was examined and may be larger. Measure it under the microscope."
+    assert look_first(cut)[0].endswith(
+        "It is cut off, at the edge of the scan, and may be larger. Measure it under the microscope, or scan what is "
+        "missing."
     )
-    assert sentences.how_sure(cut)[0] == "Deposit 1 is cut off: its size is a lower bound, and so is the class."
-    assert sentences.how_sure(cut)[1].startswith("“±” should contain")
+    assert sentences.how_sure(cut)[0].startswith("“±” should contain")
+    inked = replace(cut, examined_fraction=0.9, flags=(Flag("tissue_meets_ink", "Ink."),))
+    ends = "It is cut off, at a pen mark, the edge of the scan or tissue that was not examined, and may be larger."
+    assert ends in look_first(inked)[0]
+
+
+def test_a_flag_that_stands_above_is_not_listed_again() -> None:
+    """What is cut off or borderline is, where the class hangs on it, with its size and place; else the flag says it."""
+    cut_off, near = Flag("deposit_cut_off", "It lies at the edge."), Flag("borderline", "It is near.")
+    for deposit, told in ((MICRO, True), (MACRO, False)):
+        one = replace(result([replace(deposit, id=1, cut_off=True)]).report, flags=(cut_off,))
+        assert [fact.label for fact in flags(one)] == ([] if told else ["Deposit cut off"])
+    borderline = VARIANTS["borderline"]().report
+    assert flags(replace(borderline, flags=(near,))) == ()
+    several = replace(borderline, flags=(Flag("joining_gap", "Gaps."), Flag("may_be_one_deposit", "Parts.")))
+    assert [fact.label for fact in flags(several)] == ["Joining gap"]
+
+
+def test_flags_stand_in_the_order_of_what_they_do() -> None:
+    """Why the slide is incomplete, what its class may hang on, the rest; those without an effect in one line."""
+    codes = ("size_near_limit", "strong_compression", "tissue_cut_off", "out_of_focus", "size_may_be_of_part")
+    report = replace(VARIANTS["macro"]().report, flags=tuple(Flag(code, f"{code}.") for code in codes))
+    assert [fact.value for fact in flags(report)] == ["out_of_focus.", "tissue_cut_off.", "strong_compression."]
+    assert flags_without_effect(report) == "size_near_limit. size_may_be_of_part."
+    assert "Without an effect on the class: size_near_limit. size_may_be_of_part." in render(SlideResult(report))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.171, "17 %"), (0.083, "8.3 %"), (1.0, "100 %"), (0.99996, "99.996 %"), (1e-6, "0.0001 %")]
+)
+def test_a_share_that_was_not_examined_reads_as_in_its_flag(share: float, text: str) -> None:
+    """With two digits, and never as all that isn't, nor as nothing."""
+    assert share_missed(share) == text
 
 
 def _cut_macro() -> SlideReport:
@@ -189,9 +250,10 @@ def _cut_macro() -> SlideReport:
 def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_whole() -> None:
     """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike."""
     part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
-    for report, size, note in ((part, "0.64 ± 0.02 mm", ""), (cut, "2.62 ± 0.04 mm", "cut off")):
+    ends = ((part, "0.64 ± 0.02 mm", "", "; as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ": "))
+    for report, size, note, measured in ends:
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
-        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}; as measured, larger ")
+        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}{measured}larger ")
         assert slide_size_words(report) == f"at least {size[:4]} mm"
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
     assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
@@ -213,7 +275,7 @@ def test_a_size_near_a_limit_is_called_borderline_only_where_the_class_hangs_on_
     assert [row.badges for row in page.rows(result([MACRO, near]).report)] == [(), ("near a limit",)]
     alone = result([replace(near, id=1)]).report
     assert page.rows(alone)[0].badges == ("borderline",)
-    assert page.key_facts(alone)[0].note == "borderline"
+    assert page.key_facts(alone)[0].note == ""  # beside the headline
 
 
 def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
@@ -222,7 +284,8 @@ def test_a_spacing_in_doubt_stands_beside_the_headline() -> None:
         sound = VARIANTS[name]().report
         doubted = replace(sound, flags=(*sound.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
         assert sentences.doubt(doubted) == "pixel size in doubt"
-        assert sentences.how_sure(doubted) == ("Cell nuclei look 0.5 times.", *sentences.how_sure(sound))
+        assert look_first(doubted) == ("Cell nuclei look 0.5 times.", *look_first(sound))
+        assert not [line for line in sentences.how_sure(doubted) if "nearest limit" in line]
 
 
 @pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "may_be_two_foci"])
@@ -230,9 +293,71 @@ def test_a_class_that_hangs_on_joining_says_so_beside_the_headline(code: str) ->
     """Whichever way another class is possible; of a slide without a class nothing hangs on it."""
     sound = VARIANTS["macro"]().report
     open_ = replace(sound, flags=(Flag(code, "Check whether they are connected."),))
-    assert sentences.doubt(open_) == "one deposit or several"
+    assert sentences.doubt(open_).startswith("one deposit or several")
     unjudged = VARIANTS["not_he"]().report
     assert sentences.doubt(replace(unjudged, flags=(*unjudged.flags, *open_.flags))) == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("codes", "found", "classes"),
+    [
+        (["may_be_one_deposit"], MICRO, ": micrometastasis or macrometastasis"),
+        (["joining_gap"], MICRO, ": micrometastasis or macrometastasis"),
+        (["joining_gap", "may_be_one_deposit"], ITC, ": isolated tumour cells or more"),
+        (["may_be_two_foci"], MICRO, ": isolated tumour cells or micrometastasis"),
+        (["may_be_two_foci"], MACRO, ": micrometastasis or macrometastasis"),
+        (["may_be_two_foci", "may_be_one_deposit"], MICRO, ""),
+        (["foci_joined", "joining_gap"], MICRO, ""),
+    ],
+)
+def test_the_classes_that_joining_is_between_stand_beside_the_headline(
+    codes: list[str], found: Deposit, classes: str
+) -> None:
+    """Where the flags tell them: a gap that was set, or parts of a whole and two foci at once, lead either way."""
+    sound = result([replace(found, id=1)]).report
+    open_ = replace(sound, flags=tuple(Flag(code, "Check it.") for code in codes))
+    assert sentences.doubt(open_) == f"one deposit or several{classes}"
+
+
+def test_what_may_be_one_deposit_is_the_first_to_look_at() -> None:
+    """It stands in the sentence under the headline, too; nothing reassures then that the size is far from a limit."""
+    sound = result([replace(MICRO, id=1)]).report
+    flags = (Flag("joining_gap", "It hangs on gaps."), Flag("may_be_one_deposit", "No. 1 may be part of a longer one."))
+    open_ = replace(sound, flags=flags)
+    assert look_first(open_) == ("No. 1 may be part of a longer one.", *look_first(sound))
+    assert sentences.answer(open_) == (
+        f"{sentences.answer(sound)} What was found may be part of a longer deposit, a macrometastasis: "
+        "see “Look here first”."
+    )
+    far = [any("nearest limit" in line for line in sentences.how_sure(one)) for one in (sound, open_)]
+    assert far == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (["may_be_two_foci"], "one deposit or several"),
+        (["joining_gap", "foci_joined"], "one deposit or several"),
+        (["nuclei_out_of_scale"], "pixel size in doubt"),
+    ],
+)
+def test_at_least_is_said_only_where_the_bound_holds(codes: list[str], reason: str) -> None:
+    """What was measured as one may be two, and a wrong pixel size makes all sizes wrong: the class may be lower."""
+    whole = VARIANTS["incomplete_micro"]().report
+    assert (class_words(whole), bound_holds(whole)) == ("At least micrometastasis", True)
+    open_ = replace(whole, flags=(*whole.flags, *(Flag(code, "Check it.") for code in codes)))
+    assert (class_words(open_), bound_holds(open_)) == ("Micrometastasis", False)
+    assert sentences.doubt(open_) == f"may be lower ({reason}) or higher (incomplete)"
+    longer = replace(whole, flags=(*whole.flags, Flag("joining_gap", "Check it.")))
+    assert class_words(longer) == "At least micrometastasis"
+
+
+def test_at_least_is_not_said_of_a_class_that_counted_cells_make() -> None:
+    """The count is an estimate."""
+    many = replace(counted(1, 150.0, 320, 60), cut_off=True)
+    report = replace(result([many]).report, metastasis=class_found([many]), at_least=True)
+    assert class_words(report) == "Micrometastasis"
+    assert sentences.doubt(report) == "may be lower (number of cells) or higher (cut off)"
 
 
 @pytest.mark.parametrize("code", ["size_may_span_foci", "size_may_be_of_part", "foci_joined"])
@@ -242,16 +367,16 @@ def test_joining_that_leaves_the_class_as_it_is_is_no_doubt(code: str) -> None:
 
 
 def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
-    """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't cut off the distance is told."""
+    """0.21 +- 0.02 mm, cut off: the class may be higher or lower. Of a size that isn't either the distance is told."""
     whole = result([replace(MICRO, id=1)]).report
     near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0), cut_off=True)
-    said = sentences.how_sure(replace(whole, at_least=True, deposits=(near,)))
-    assert said[0] == "Deposit 1 is cut off: its size is a lower bound; the true class may be higher."
-    assert said[1] == "The size's uncertainty reaches the 0.2 mm limit: isolated tumour cells or micrometastasis."
+    both = replace(whole, at_least=True, deposits=(near,))
+    assert sentences.doubt(both) == "may be lower (borderline size) or higher (cut off)"
+    assert "It is cut off, at the edge of the scan, and may be larger. It is borderline: " in look_first(both)[0]
+    assert not [line for line in sentences.how_sure(both) if "limit" in line]
     smaller = replace(MICRO, id=2, diameter_um=Micrometers(250.0), cut_off=True)
     said = sentences.how_sure(replace(whole, at_least=True, deposits=(whole.deposits[0], smaller)))
-    assert said[0].startswith("Deposit 2 is cut off: its size is a lower bound, and so is the class.")
-    assert said[1].startswith("The largest size lies ")
+    assert said[0].startswith("The largest size lies ")
 
 
 def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
@@ -267,8 +392,8 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     assert sentences.answer(report).endswith(
         "0.2 mm or smaller; but the size of deposit 2 (0.18 ± 0.04 mm) reaches the 0.2 mm limit."
     )
-    assert sentences.how_sure(report)[0].startswith("The uncertainty of deposit 2's size reaches the 0.2 mm")
-    first, second = sentences.look_first(report)[:2]
+    assert not [line for line in sentences.how_sure(report) if "limit" in line]
+    first, second = look_first(report)[:2]
     assert first.startswith("Deposit 2 (0.18 ± 0.04 mm): ")
     assert ("borderline" in first, "borderline" in second) == (True, False)
     assert second.startswith("Deposit 1, the largest (0.18 ± 0.01 mm): ")
@@ -310,7 +435,7 @@ def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     """Beside a clear macrometastasis, a focus of 0.2 mm is not the first thing to look at."""
     macro = VARIANTS["macro"]().report
     beside = replace(ITC, id=2, diameter_um=Micrometers(199.0))
-    first = sentences.look_first(replace(macro, deposits=(MACRO, beside)))[0]
+    first = look_first(replace(macro, deposits=(MACRO, beside)))[0]
     assert first.startswith("Deposit 1, the largest (2.62 ± 0.04 mm)")
 
 
@@ -368,13 +493,12 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
     assert facts == {
         "Largest deposit": "not known",
         "Deposits": "not known",
-        "Slide's score": "not known",
         "Tissue examined": "0 %",
     }
     said = sentences.answer(unseen.report)
     assert said == "None of the tissue was examined. This is not a negative result."
-    assert sentences.look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
-    assert [fact.label for fact in page.flags(unseen.report)] == ["Out of focus"]
+    assert look_first(unseen.report)[0].startswith("The tissue that was not examined (100 %, ")
+    assert [fact.label for fact in flags(unseen.report)] == ["Out of focus"]
     assert "low magnification, nothing of it examined" in render(unseen)
     row = dict(zip(SUMMARY_COLUMNS, summary_row(unseen.report, file="f"), strict=True))
     assert (row["n_foci"], row["largest_deposit_um"]) == ("", "")
@@ -383,10 +507,14 @@ def test_of_what_was_not_examined_no_number_is_told() -> None:
 def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
     """Score and foci are of the part examined; of a whole slide nothing is added."""
     part = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC), unread=True).report)}
-    assert part["Slide's score"] == "0 to 1, of the part examined"
     assert part["Deposits"] == "of the part examined, sizes are not added up"
     whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
-    assert (whole["Slide's score"], whole["Deposits"]) == ("0 to 1", "sizes are not added up")
+    assert whole["Deposits"] == "sizes are not added up"
+    scores = [
+        Fact("Slide's score", "0.98", note) in page.provenance_facts(result((MICRO, ITC), unread=unread).report)
+        for unread, note in ((True, "0 to 1, of the part examined"), (False, "0 to 1"))
+    ]
+    assert scores == [True, True]
 
 
 @pytest.mark.parametrize("reason", ["pen", "edge", "debris", "small"])
@@ -410,10 +538,6 @@ def test_what_gaps_would_make_of_the_class_is_told_either_way() -> None:
         result([]).report,
     ):
         assert same not in sentences.how_sure(other)
-    open_ = "It is uncertain which areas form one deposit, and the class depends on it. See the flags."
-    two = replace(several, flags=(Flag("may_be_two_foci", "Narrow waist."),))
-    for other, told in ((flagged, True), (parts, True), (two, True), (several, False)):
-        assert (open_ in sentences.how_sure(other)) is told
 
 
 def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
@@ -421,12 +545,10 @@ def test_a_slide_that_the_network_cannot_judge_shows_no_score_of_it() -> None:
     found = VARIANTS["not_he"]()
     report = found.report
     assert sentences.answer(report) == f"{report.flags[0].message} This is not a negative result."
-    assert sentences.look_first(report) == (
-        "The whole slide under the microscope: the network's answers on it mean nothing.",
-    )
+    assert look_first(report) == ("The whole slide under the microscope: the network's answers on it mean nothing.",)
     assert not [said for said in sentences.how_sure(report) if "score" in said]
     for seen in (report, replace(report, deposits=())):
-        assert [fact.value for fact in page.key_facts(seen)] == ["not judged", "not judged", "no meaning", "not judged"]
+        assert [fact.value for fact in page.key_facts(seen)] == ["not judged"] * 3
         assert [said for said in sentences.how_sure(seen) if "shown to the network, which can't judge it" in said]
         assert not [said for said in sentences.how_sure(seen) if "examined" in said]
     assert "Tissue examined" not in [fact.label for fact in page.quality_facts(found)]
@@ -440,8 +562,28 @@ def test_glass_has_no_number_of_foci() -> None:
 
 def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
-    (said,) = [line for line in sentences.look_first(VARIANTS["negative"]().report) if "0.21" in line]
-    assert said.startswith("Likeliest place, too small or too faint to be a deposit (score 0.21): ")
+    (said,) = [line for line in look_first(VARIANTS["negative"]().report) if "0.21" in line]
+    assert said.startswith("Place a, the likeliest, not taken for a deposit (score 0.21): ")
+
+
+def test_a_place_is_given_in_the_numbers_of_corrections_only_where_they_differ() -> None:
+    """Where the scanned part begins elsewhere than the canvas; else they are the same as those in mm."""
+    clean = VARIANTS["negative"]().report
+    whole = replace(clean, info=replace(clean.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
+    assert [["corrections" in line for line in look_first(one)] for one in (clean, whole)] == [[True] * 2, [False] * 2]
+
+
+def test_a_likely_place_has_the_letter_that_the_overview_marks_it_with() -> None:
+    """On a slide without deposits; none where the overview may not be shown. From 0.5 on it may be a small deposit."""
+    clean = VARIANTS["negative"]().report
+    found = (Detection(0.82, 4000.0, 6060.0), Detection(0.3, 7000.0, 5050.0))
+    strong = replace(clean, detections=found)
+    start = "Place a, the likeliest, not taken for a deposit, though it may be a small one (score 0.82): "
+    first, second = look_first(strong)
+    assert first.startswith(start)
+    assert second.startswith("Place b (score 0.30): ")
+    hidden = replace(strong, flags=(Flag("levels_disagree", "Levels disagree."),))
+    assert [line.partition(",")[0] for line in look_first(hidden)[1:2]] == ["Likeliest place"]
 
 
 def test_where_outlines_are_drawn_is_said_whole() -> None:
@@ -452,23 +594,23 @@ def test_where_outlines_are_drawn_is_said_whole() -> None:
     known = replace(found, report=replace(found.report, model=model))
     assert "(outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875)" in render(known)
     faint = replace(VARIANTS["negative"]().report, model=model)
-    assert "(score 0.21; a deposit reaches 0.875)" in sentences.look_first(faint)[-2]
-    assert "reaches" not in sentences.look_first(faint)[-1]
+    assert "(score 0.21; a deposit needs 0.875)" in look_first(faint)[-2]
+    assert "needs" not in look_first(faint)[-1]
 
 
 def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> None:
     """At most three, the likeliest first; not what lies in a deposit or beside it, nor what is at most 0.5."""
     found = replace(VARIANTS["macro"]().report, detections=())
     for faint in ((), (Detection(0.5, 4000.0, 9000.0),)):
-        said = sentences.look_first(replace(found, detections=faint))
+        said = look_first(replace(found, detections=faint))
         assert not [line for line in said if line.startswith("Likeliest")]
     x, y = MICRO.centre_um
     inside, beside = Detection(0.9, x + 20.0, y), Detection(0.9, x + 312.0, y + 180.0)
     scores = (0.5, 0.62, 0.874, 0.51, 0.7)
     away = tuple(Detection(score, 4000.0 + 900.0 * number, 9000.0) for number, score in enumerate(scores))
-    said = sentences.look_first(replace(found, detections=(inside, beside, *away)))
+    said = look_first(replace(found, detections=(inside, beside, *away)))
     likely = [line for line in said if "ikeliest" in line]
-    first = "Likeliest place, too small or too faint to be a deposit"
+    first = "Likeliest place, not taken for a deposit, though it may be a small one"
     assert [line.partition(" (score ")[0] for line in likely] == [first, "Next likeliest", "Next likeliest"]
     strong = [line.partition("(score ")[2] for line in likely]
     assert strong == [
@@ -476,7 +618,7 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
         for words, x_um in (("0.87): 5.30", 5800), ("0.70): 7.10", 7600), ("0.62): 4.40", 4900))
     ]
     in_the_hole = Detection(0.6, *MACRO.centre_um)
-    assert "score 0.60" in sentences.look_first(replace(found, detections=(in_the_hole,)))[-1]
+    assert "score 0.60" in look_first(replace(found, detections=(in_the_hole,)))[-1]
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_what_is_no_level_and_what_is_missing_is_said(tmp_path: Path) -> None:
     path = write_directories(tmp_path / "s.tif", {324: [8], 325: [3000]}, size=1000)
     slide = StoredSlide(SAID, ((1000, 800), (500, 400), (300, 20)), (1.0, 2.0, 3.0), ((70, 60), (1500, 40), (7, 7)))
     told = (
-        "The end of the file is missing (at least 2,008 bytes). Copy the file again.",
+        "The file's last 2,008 bytes or more are missing. Copy the file again.",
         "A picture of another shape or of unclear scale in the file was ignored (300 x 20 px, 70 x 60 px, "
         "1,500 x 40 px and 1 more). Check that the overview shows all sections of the slide.",
     )

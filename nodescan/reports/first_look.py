@@ -1,0 +1,148 @@
+"""What the page says under “Look here first”: what deserves the reader's first minute."""
+
+from nodescan.domain.classification import Metastasis
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import NOT_SHOWN, codes_of
+from nodescan.domain.lengths import two_digits
+from nodescan.domain.report import Outcome, SlideReport
+from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
+from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
+from nodescan.reports.class_doubts import joining_doubt
+from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
+from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
+from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, share_missed, size_words
+
+_UNEXAMINED = {
+    "unread_tissue": "unreadable or never scanned",
+    "tissue_under_ink": "under ink",
+    "out_of_focus": "out of focus",
+    "too_pale": "too pale",
+    "badly_scanned": "badly scanned",
+}
+"""Why tissue was not examined, by the flag that says so."""
+
+
+def look_first(report: SlideReport) -> tuple[str, ...]:
+    """What deserves the reader's first minute, the most important first."""
+    said: list[str] = []
+    if report.status.without_result:
+        said.append(
+            "Fix the cause above and run the slide again. Until then, read it under the microscope. Record its class "
+            "as a correction with the action “read”: then it counts in the patient's stage."
+        )
+    match report.outcome:
+        case Outcome.NOT_READ:
+            return tuple(said)
+        case Outcome.NO_TISSUE:
+            return ("The slide itself: it may hold tissue that was not recognised.",)
+        case Outcome.NOT_JUDGED:
+            return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
+    said.extend(_of_scale(report))
+    said.extend(not_whole_words(report))
+    said.extend(_joining(report))
+    near = deciding(report.deposits) if report.metastasis is not None else ()
+    said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
+    if report.examined_fraction is not None and report.examined_fraction < 1:
+        hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
+        said.append(f"The tissue that was not examined ({_missed(report)}){hatched}. Read it under the microscope.")
+    said.extend(f"{flag.message} It counts as examined." for flag in report.flags if flag.code == "small_pale_area")
+    said.extend(_likeliest(report))
+    return tuple(said) or ("Nothing stands out.",)
+
+
+def _of_scale(report: SlideReport) -> list[str]:
+    """What the slide's nuclei say against its spacing, on which all else hangs."""
+    return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
+
+
+def _joining(report: SlideReport) -> list[str]:
+    """Which areas may form one deposit, or two, where the class hangs on it: of several such flags the first."""
+    code = joining_doubt(report)
+    return [flag.message for flag in report.flags if flag.code == code][:1]
+
+
+def told_whole(report: SlideReport) -> frozenset[str]:
+    """Codes of the flags that look_first tells with all that they say."""
+    if report.outcome not in (Outcome.JUDGED, Outcome.NOTHING_EXAMINED):
+        return frozenset()
+    near = report.metastasis is not None and deciding(report.deposits)
+    of_sizes = (("deposit_cut_off", cut_and_open(report)), ("borderline", near))
+    told = (code for code, deposits in of_sizes if deposits)
+    return frozenset({"nuclei_out_of_scale", "small_pale_area", joining_doubt(report), *told})
+
+
+def _missed(report: SlideReport) -> str:
+    """How much of the tissue was not examined, and why."""
+    assert report.examined_fraction is not None
+    share, codes = 1 - report.examined_fraction, codes_of(report.flags)
+    area = "" if report.tissue_area_mm2 is None else f", {two_digits(share * report.tissue_area_mm2)} mm²"
+    why = ", ".join(words for code, words in _UNEXAMINED.items() if code in codes)
+    return f"{share_missed(share)}{area}{f'; {why}' if why else ''}"
+
+
+def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Deposit, ...]:
+    """Deposits on which the class hangs, those cut off first, then the largest: at most MOST_PLACES of each kind.
+
+    near: those on whose sizes it hangs.
+    """
+    kinds = (cut_and_open(report), near, hanging_on_cells(report), report.deposits)
+    first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
+    return tuple(first.values())
+
+
+def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> str:
+    """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
+    largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
+    said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
+    cut = deposit in cut_and_open(report)
+    borderline = deposit in near
+    if cut:
+        said.append(f"It is cut off, at {_ends(report)}, and may be larger.")
+    if borderline:
+        limit, lower, upper = nearest_limit(deposit)
+        said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
+    if cut or borderline:
+        said.append(f"Measure it under the microscope{', or scan what is missing' if cut else ''}.")
+    if deposit in hanging_on_cells(report):
+        said.append(
+            f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
+        )
+    elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
+        said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
+    elif borderline and cells_may_decide(deposit):
+        said.append("If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis.")
+    return " ".join(said)
+
+
+def _ends(report: SlideReport) -> str:
+    """Where a deposit of this slide may be cut off."""
+    ink = "a pen mark" if "tissue_meets_ink" in codes_of(report.flags) else ""
+    unseen = "tissue that was not examined" if report.examined_fraction != 1 else ""
+    *others, last = filter(None, (ink, "the edge of the scan", unseen))
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _cells_matter(deposit: Deposit) -> bool:
+    """Whether a count that nobody made could raise its class; told of the largest alone, for many may be as small."""
+    small = deposit.metastasis is Metastasis.ITC and deposit.diameter_um >= REVIEW_ITC_UM
+    return deposit.cells is None and small and deposit.id <= MOST_PLACES
+
+
+def _likeliest(report: SlideReport) -> tuple[str, ...]:
+    """The likeliest places outside of deposits, by their letters where the overview marks them."""
+    places = likeliest_places(report.detections, report.deposits)
+    seed = None if report.model is None else report.model.seed_threshold
+    marked = not report.deposits and not codes_of(report.flags) & NOT_SHOWN
+    said: list[str] = []
+    for number, found in enumerate(places):
+        name = "Next likeliest" if number else "Likeliest place"
+        if marked:
+            name = f"Place {LETTERS[number]}{'' if number else ', the likeliest'}"
+        small = ", though it may be a small one" if found.confidence > STRONG else ""
+        what = "" if number else f", not taken for a deposit{small}"
+        score = score_words(found, seed)
+        seed = None if seed is not None and found.confidence < seed else seed  # what a deposit needs is said once
+        where = place((found.x_um, found.y_um), report)
+        numbers = f" (centre in corrections: {centre((found.x_um, found.y_um))} µm)"
+        said.append(f"{name}{what} ({score}): {where}{numbers if any(scanned_from_um(report)) else ''}.")
+    return tuple(said)
