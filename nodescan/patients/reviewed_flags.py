@@ -47,7 +47,7 @@ def _settled(changed: StoredReport, original: StoredReport) -> frozenset[str]:
     settled = frozenset[str]()
     before = {one.id: (one.diameter_um, one.diameter_uncertainty_um) for one in original.deposits}
     if all((one.diameter_um, one.diameter_uncertainty_um) != before.get(one.id) for one in found):
-        settled |= ONE_OR_SEVERAL
+        settled = frozenset(ONE_OR_SEVERAL)
     elif len(found) == 1:  # one joins nothing
         settled |= {"joining_gap"}
     cut_off = any(one.cut_off for one in original.deposits)

@@ -127,7 +127,7 @@ def _doubts(staged: Staged) -> list[str]:
         return []
     codes = codes_of(staged.notes)
     said = ["The pixel size is in doubt, and with it every size."] if "nuclei_out_of_scale" in codes else []
-    if codes & ONE_OR_SEVERAL:
+    if not codes.isdisjoint(ONE_OR_SEVERAL):
         said.append("It is uncertain which areas form one deposit, and the stage may depend on it.")
     return said
 
