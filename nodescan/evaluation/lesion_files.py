@@ -23,6 +23,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
 from nodescan.evaluation.outlined_lesions import outlined_sizes_um
+from nodescan.given_files import found_bytes
 from nodescan.imaging.masks import measure_mask, measure_polygons
 from nodescan.labels import CLASS_OF
 from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
@@ -242,7 +243,7 @@ class _Truth:
 
 def _read_truth(path: Path) -> _Truth:
     try:
-        content = cast("Mapping[str, object]", strict_json(path.read_bytes()))
+        content = cast("Mapping[str, object]", strict_json(found_bytes(path)))
         um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]

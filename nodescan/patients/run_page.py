@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.staging import may_be_words
+from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in, words
 from nodescan.patients.synoptic import borderline_of_them
@@ -65,7 +66,7 @@ def tell_patients(folder: Path) -> None:
     """
     page = folder / SUMMARY_HTML
     with output_errors(page):
-        data = page.read_bytes() if page.is_file() and not page.is_symlink() else b""
+        data = found_bytes(page) if page.is_file() and not page.is_symlink() else b""
     text = data.decode("utf-8", "replace")
     if BRAND not in data or not (_SLOT.search(text) and _TONE.search(text)):
         return
