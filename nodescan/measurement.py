@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.classification import Metastasis
@@ -151,10 +152,11 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             f"{path.name}: no outline of it says that it is tumour ({how_many(outlines.left_out, 'outline')} in "
             "no group, or to be ignored); put them into a group or class, such as Tumor"
         )
-    drawn = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
+    lesions = outlines.lesions()
+    drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
     deposits = _as_stated(drawn, outlines, mpp)
-    said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
-    as_stated = bool(drawn) and outlines.lesions().within(said)
+    said = united([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
+    as_stated = bool(drawn) and lesions.within(said)
     notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
