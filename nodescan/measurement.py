@@ -24,7 +24,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
-from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
@@ -39,6 +39,9 @@ up to about x16."""
 
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
+
+_MOST_PIECES, _MOST_STRETCHES = 200_000, 2_000_000
+"""Of a mask's tumour, see stretches_of: about a minute, and 3 GB at the most. Masks of 64,000 specks have less."""
 
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
@@ -123,6 +126,23 @@ def check_possible(name: str, deposits: tuple[Deposit, ...]) -> None:
         )
 
 
+def check_measurable(name: str, whole: NDArray[np.bool_]) -> None:
+    """Raises AnnotationError where a mask without holes, bool (H, W), is no outline of anything: measuring it would
+    take hours, or all memory. name: of its file."""
+    stretches = stretches_of(whole)
+    pieces = pieces_of(whole) if stretches > _MOST_PIECES else 0
+    if pieces > _MOST_PIECES:
+        said = f"{pieces:,} pieces, more than the {_MOST_PIECES:,} that are measured"
+    elif stretches > _MOST_STRETCHES:
+        said = f"{stretches:,} stretches of pixels in its rows, more than the {_MOST_STRETCHES:,} that are measured"
+    else:
+        return
+    raise AnnotationError(
+        f"{name}: its tumour is in {said}: a pattern or noise, not outlined tumour; remove it, or reduce the mask, and "
+        "measure again"
+    )
+
+
 def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
     """Sizes near a limit, cells that nobody counted, foci that may belong together.
 
@@ -203,6 +223,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
     whole, filled_px, pieces = fill_holes(mask)
+    check_measurable(path.name, whole)
     measured = measure_filled(whole, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER

@@ -49,6 +49,21 @@ def measured(path, mpp=TWO_UM, value=None, gap_um=0.0):
     return measure_file(path, mpp=mpp, value=value, joining_gap_um=gap_um)
 
 
+@pytest.mark.parametrize(
+    ("shape", "steps", "said"),
+    [
+        ((900, 900), (2, 2), r"in 202,500 pieces, more than the 200,000"),
+        ((2001, 4000), (1, 4), r"in 2,001,000 stretches of pixels in its rows, more than the 2,000,000"),
+    ],
+)
+def test_a_pattern_is_no_outlined_tumour(tmp_path, shape, steps, said):
+    """A picture of 30 kB may hold one whose measuring takes hours, or all memory."""
+    pattern = np.zeros(shape, dtype=np.uint8)
+    pattern[:: steps[0], :: steps[1]] = 255
+    with pytest.raises(AnnotationError, match=rf"a\.png: its tumour is {said} that are measured: a pattern or noise"):
+        measured(saved(tmp_path / "a.png", pattern))
+
+
 @pytest.mark.parametrize("name", ["mask.png", "mask.tif", "mask.bmp"])
 @pytest.mark.parametrize(("value", "dtype"), [(255, np.uint8), (1, np.uint8), (True, np.bool_)])
 def test_a_bar_measures_its_length_in_um(tmp_path, name, value, dtype):

@@ -25,7 +25,7 @@ _PAIRS_AT_ONCE = 200_000
 
 _MOST_AT_ONCE = 1_000
 """Outlines that GEOS is given in one call, which takes a second; the time grows with the square of their number. Of
-more each is seen to with those that it meets alone. That gives other digits; of few none changes."""
+more each is seen to with those that it meets alone. That gives other digits, so few are not parted."""
 
 
 def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> shapely.MultiPolygon:
@@ -39,7 +39,7 @@ def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> sha
         return _without(tumour, excluded)
     of_part, met = shapely.STRtree(others).query(parts, predicate="dwithin", distance=_SLIVER_PX)
     cut = {part: others[met[of_part == part]] for part in np.unique(of_part).tolist()}
-    left = [_without(shapely.MultiPolygon([parts[part]]), united(near)) for part, near in cut.items()]
+    left = [_without(united([parts[part]]), united(near)) for part, near in cut.items()]
     return united([*np.delete(parts, list(cut)), *left])
 
 
