@@ -30,7 +30,7 @@ SILENT_S = 300.0
 _TAKING_S = 60.0
 """Taking a lock over is a matter of milliseconds: whoever began so long ago was stopped in between."""
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 1_000_000
 """Of a lock file: they have about 300."""
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
