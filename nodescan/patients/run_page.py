@@ -24,8 +24,9 @@ from nodescan.whole_files import output_errors, text_bytes, write_beside
 MOST_NAMED = 20
 """Slides named in one line; patients.json has them all."""
 
-_SLOT = re.compile(r"<!--slot ([^>]*)-->.*?<!--/slot-->", re.DOTALL)
-"""A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one."""
+_SLOT = re.compile(r"<!--slot ([^<>]*)-->(?:[^<]++|<(?!!--/?slot))*+<!--/slot-->")
+"""A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one. What begins
+another place ends the search for an end, so that none is sought through the whole page."""
 
 _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 """The first card, with the tone of the worst slide."""
