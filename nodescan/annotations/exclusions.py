@@ -39,7 +39,7 @@ def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> sha
         return _without(tumour, excluded)
     of_part, met = shapely.STRtree(others).query(parts, predicate="dwithin", distance=_SLIVER_PX)
     cut = {part: others[met[of_part == part]] for part in np.unique(of_part).tolist()}
-    left = [_without(united([parts[part]]), united(near)) for part, near in cut.items()]
+    left = [_without(united(parts[part : part + 1].tolist()), united(near)) for part, near in cut.items()]
     return united([*np.delete(parts, list(cut)), *left])
 
 
