@@ -18,7 +18,7 @@ _OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/")
 _NO_FILE = "it is a named pipe or a device, not a file"
 
 _MOST_FOUND_BYTES = 256_000_000
-"""Of a file in a folder of results: those of 64,000 deposits have a third of it."""
+"""Of a file in a folder of results: the outlines of 10,000 deposits of 0.3 mm have some 70 MB."""
 
 _piped: dict[tuple[int, int], bytes] = {}
 """What pipes held, by device and number: it can be read once, and several ask for it."""
