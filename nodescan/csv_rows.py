@@ -15,6 +15,7 @@ from nodescan.domain.naming import how_many
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
 from nodescan.given_files import given_bytes
+from nodescan.streams import shown
 
 SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
 """A tumour cell is 10 um and more, a lymph node 50 mm and less: a size outside is in another unit."""
@@ -245,10 +246,10 @@ def csv_line(cells: Sequence[object]) -> str:
 
 
 def plain_cell(text: str) -> str:
-    """The text, with an apostrophe in front of what a spreadsheet would run as a formula.
+    """The text as it can be shown, with an apostrophe in front of what a spreadsheet would run as a formula.
 
     One that separates columns by semicolons, or by tabs, begins a cell behind each of these, and of a line's end, too,
     with or without a quotation mark.
     """
-    text = _BEHIND_SEPARATOR.sub(r"\1'\2", text)
+    text = _BEHIND_SEPARATOR.sub(r"\1'\2", shown(text))
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

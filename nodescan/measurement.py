@@ -10,6 +10,7 @@ import shapely
 from numpy.typing import NDArray
 
 from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.classification import Metastasis
@@ -23,7 +24,7 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.joining import outline_gap_readings
-from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
@@ -38,6 +39,9 @@ up to about x16."""
 
 MPP_TOLERANCE = 0.02
 """A given spacing further from the file's own than this share is remarked upon."""
+
+_MOST_PIECES, _MOST_STRETCHES = 200_000, 2_000_000
+"""Of a mask's tumour, see stretches_of: about a minute, and 3 GB at the most. Masks of 64,000 specks have less."""
 
 _SAME_PX = 0.01
 """What is left of an outline beside its own by rounding alone."""
@@ -122,6 +126,23 @@ def check_possible(name: str, deposits: tuple[Deposit, ...]) -> None:
         )
 
 
+def check_measurable(name: str, whole: NDArray[np.bool_]) -> None:
+    """Raises AnnotationError where a mask without holes, bool (H, W), is no outline of anything: measuring it would
+    take hours, or all memory. name: of its file."""
+    stretches = stretches_of(whole)
+    pieces = pieces_of(whole) if stretches > _MOST_PIECES else 0
+    if pieces > _MOST_PIECES:
+        said = f"{pieces:,} pieces, more than the {_MOST_PIECES:,} that are measured"
+    elif stretches > _MOST_STRETCHES:
+        said = f"{stretches:,} stretches of pixels in its rows, more than the {_MOST_STRETCHES:,} that are measured"
+    else:
+        return
+    raise AnnotationError(
+        f"{name}: its tumour is in {said}: a pattern or noise, not outlined tumour; remove it, or reduce the mask, and "
+        "measure again"
+    )
+
+
 def _flags(deposits: tuple[Deposit, ...], joining_gap_um: Micrometers) -> tuple[Flag, ...]:
     """Sizes near a limit, cells that nobody counted, foci that may belong together.
 
@@ -151,10 +172,11 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
             f"{path.name}: no outline of it says that it is tumour ({how_many(outlines.left_out, 'outline')} in "
             "no group, or to be ignored); put them into a group or class, such as Tumor"
         )
-    drawn = measure_polygons(outlines.lesions(), mpp, joining_gap_um=joining_gap_um)
+    lesions = outlines.lesions()
+    drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
     deposits = _as_stated(drawn, outlines, mpp)
-    said = shapely.union_all([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
-    as_stated = bool(drawn) and outlines.lesions().within(said)
+    said = united([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
+    as_stated = bool(drawn) and lesions.within(said)
     notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
@@ -201,6 +223,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
     whole, filled_px, pieces = fill_holes(mask)
+    check_measurable(path.name, whole)
     measured = measure_filled(whole, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER

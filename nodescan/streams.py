@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -69,4 +70,20 @@ def tell(text: str, stream: TextIO | None = None) -> None:
 
 def one_line(text: str) -> str:
     """The text with line breaks, and all else that doesn't print, escaped: names of files may hold them."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
+    return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
+
+
+def shown(text: str) -> str:
+    """The text for a file that people look at: what doesn't print is escaped, but for blanks and line breaks. It could
+    turn round the order of what stands beside it, or steer the terminal that a table is listed on."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or _is_blank(sign) else _escaped(sign) for sign in text)
+
+
+def _is_blank(sign: str) -> bool:
+    return sign in "\t\n\r" or unicodedata.category(sign) == "Zs"  # of which Python calls the plain one printable
+
+
+def _escaped(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")

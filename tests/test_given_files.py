@@ -1,4 +1,4 @@
-"""What a user names is read once, and neither a pipe without a writer nor a device makes the program wait."""
+"""What others made is read once, and neither a pipe without a writer nor a device makes the program wait."""
 
 import io
 import os
@@ -12,15 +12,22 @@ import pytest
 from PIL import Image
 
 from nodescan.annotations import read_outlines
+from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.config import load_config
 from nodescan.csv_rows import read_lines
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, NodescanError
+from nodescan.evaluation.challenge_files import read_folder
 from nodescan.given_files import given_bytes
+from nodescan.inference.card import checked_weights, find_model, load_card
 from nodescan.labels import read_labels
 from nodescan.mask_images import read_mask_image
 from nodescan.measurement import measure_file
+from nodescan.overwrite_checks import begins_with, is_branded
 from nodescan.patients.correction_rows import corrections_file, read_corrections
+from nodescan.patients.earlier_stages import PATIENTS_JSON, stages_in
+from nodescan.reports.other_reports import other_reports
+from nodescan.reports.report_reader import read_report
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from training.configurations import configuration_text
 
@@ -132,3 +139,77 @@ def test_a_damaged_mask_that_a_shell_pipes_in_is_told_as_such(piped: Callable[[b
     content[content.index(b"IDAT") + 5] ^= 0x81
     with pytest.raises(AnnotationError, match=r"is damaged \(.*IDAT.*\); copy or export it again"):
         read_mask_image(piped(bytes(content)))
+
+
+def _lock(path: Path) -> None:
+    with held(path.parent):
+        pass
+
+
+def _weights(path: Path) -> None:
+    checked_weights(load_card(find_model(None)), path.parent)
+
+
+FOUND: list[tuple[str, Callable[[Path], object]]] = [
+    ("s/report.json", read_report),
+    (LOCK_FILE, _lock),
+    ("s.csv", lambda path: read_folder(path.parent)),
+    ("card.yaml", lambda path: load_card(path.parent)),
+    ("weights.safetensors", _weights),
+]
+
+
+@pytest.fixture(params=["pipe", "device", "without end", "folder"])
+def odd(request: pytest.FixtureRequest, tmp_path: Path, of_hand: Callable[[str], Path]) -> Callable[[str], Path]:
+    """Puts what is no file that nodescan writes where one would be found."""
+    (tmp_path / "s").mkdir()
+
+    def made(name: str) -> Path:
+        path = tmp_path / name
+        if request.param == "pipe":
+            return of_hand(name)
+        if request.param == "device":
+            path.symlink_to("/dev/zero")
+        elif request.param == "folder":
+            path.mkdir()
+        else:
+            with path.open("wb") as file:
+                file.truncate(20_000_000_000)
+        return path
+
+    return made
+
+
+@pytest.mark.parametrize(("name", "read"), FOUND)
+def test_what_lies_in_a_folder_is_read_where_it_is_a_file_of_its_kind(
+    odd: Callable[[str], Path], name: str, read: Callable[[Path], object]
+) -> None:
+    """A folder of results or of a model may be somebody else's: nothing in it is waited for, or fills memory."""
+    with pytest.raises(NodescanError, match=rf"{name}: (the weights )?can't be (read|written|read as a model card) \("):
+        read(odd(name))
+
+
+def test_stages_and_reports_that_are_no_files_count_as_damaged(tmp_path: Path, odd: Callable[[str], Path]) -> None:
+    """They end no command of their own."""
+    odd("s/report.json")
+    assert other_reports(tmp_path, ()).without_result == ("s",)
+    odd(PATIENTS_JSON)
+    assert stages_in(tmp_path) is None
+
+
+@pytest.mark.parametrize("is_ours", [lambda path: begins_with(path, "file,"), is_branded])
+def test_a_pipe_or_a_device_is_none_of_the_files_that_a_run_writes(
+    tmp_path: Path, of_hand: Callable[[str], Path], is_ours: Callable[[Path], bool | None]
+) -> None:
+    """So it is in the way, as a user's own file is."""
+    assert is_ours(of_hand("summary.csv")) is False
+    (tmp_path / "summary.html").symlink_to("/dev/zero")
+    assert is_ours(tmp_path / "summary.html") is False
+
+
+def test_weights_may_be_a_link(tmp_path: Path) -> None:
+    """Several cards share one file of weights."""
+    released = find_model(None)
+    card = load_card(released)
+    (tmp_path / card.weights).symlink_to(released / card.weights)
+    assert checked_weights(card, tmp_path) == (released / card.weights).read_bytes()

@@ -17,7 +17,8 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
-from nodescan.measurement import CUT_NOT_STATED, measure_file
+from nodescan.imaging.masks import pieces_of
+from nodescan.measurement import CUT_NOT_STATED, check_measurable, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from tests.made_bmp import bmp_of_5_6_5
@@ -47,6 +48,28 @@ def png_header(width, height):
 
 def measured(path, mpp=TWO_UM, value=None, gap_um=0.0):
     return measure_file(path, mpp=mpp, value=value, joining_gap_um=gap_um)
+
+
+@pytest.mark.parametrize(
+    ("shape", "steps", "said"),
+    [
+        ((900, 900), (2, 2), r"in 202,500 pieces, more than the 200,000"),
+        ((2001, 4000), (1, 4), r"in 2,001,000 stretches of pixels in its rows, more than the 2,000,000"),
+    ],
+)
+def test_a_pattern_is_no_outlined_tumour(tmp_path, shape, steps, said):
+    """A picture of 30 kB may hold one whose measuring takes hours, or all memory."""
+    pattern = np.zeros(shape, dtype=np.uint8)
+    pattern[:: steps[0], :: steps[1]] = 255
+    with pytest.raises(AnnotationError, match=rf"a\.png: its tumour is {said} that are measured: a pattern or noise"):
+        measured(saved(tmp_path / "a.png", pattern))
+
+
+def test_a_mask_of_tens_of_thousands_of_specks_is_no_pattern():
+    """As a network leaves them: it is measured in half a minute."""
+    specks = np.kron(np.ones((250, 256), dtype=np.bool_), np.pad(np.ones((5, 5), dtype=np.bool_), 2))
+    assert pieces_of(specks) == 64_000
+    check_measurable("a.png", specks)
 
 
 @pytest.mark.parametrize("name", ["mask.png", "mask.tif", "mask.bmp"])

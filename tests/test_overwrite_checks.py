@@ -1,5 +1,6 @@
 """No command writes over, moves or removes what the user gave it, or what nodescan didn't write."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -200,3 +201,17 @@ def test_the_log_is_not_written_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "run.log").symlink_to("mine")
     keep_in_log(tmp_path, "s", "why")
     assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_the_log_is_written_into_a_file_of_its_own_alone(tmp_path: Path) -> None:
+    """Neither into a file that has another name elsewhere, nor into a pipe, whose reader may never come."""
+    (tmp_path / "mine").write_text("precious")
+    os.link(tmp_path / "mine", tmp_path / "run.log")
+    keep_in_log(tmp_path, "s", "why")
+    assert (tmp_path / "mine").read_text() == "precious"
+    (tmp_path / "run.log").unlink()
+    os.mkfifo(tmp_path / "run.log")
+    reader = os.open(tmp_path / "run.log", os.O_RDONLY | os.O_NONBLOCK)  # with none, opening it fails by itself
+    keep_in_log(tmp_path, "s", "why")
+    assert os.read(reader, 100) == b""
+    os.close(reader)

@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import cast
 from xml.etree.ElementTree import Element, ParseError
@@ -155,6 +155,8 @@ FARTHEST_PX, _SHORTEST_PX = 1e7, 1e-3
 def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
     for number, annotation in enumerate(root.iter("Annotation")):
         name = f"annotation {annotation.get('Name') or number!r}"
+        if sum(1 for _ in islice(annotation.iter("Annotation"), 2)) > 1:
+            raise AnnotationError(f"{path.name}: {name} has another one inside it; export the file again from ASAP")
         kind = annotation.get("Type", "Polygon")
         group = annotation.get("PartOfGroup", "None")
         if ROLES.get(group.casefold()) is not Role.IGNORED and kind not in ("Polygon", "Rectangle", "Spline"):

@@ -23,6 +23,10 @@ _MOST_MET = 4
 
 _PAIRS_AT_ONCE = 200_000
 
+_MOST_AT_ONCE = 1_000
+"""Outlines that GEOS is given in one call, which takes a second; the time grows with the square of their number. Of
+more each is seen to with those that it meets alone. That gives other digits, so few are not parted."""
+
 
 def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> shapely.MultiPolygon:
     """The tumour with the exclusions cut out, as valid polygons in level-0 px.
@@ -30,8 +34,18 @@ def without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> sha
     What is left along an exclusion, no wider than a pixel, is no tumour: such a strip is as long as the border, and
     its length would be taken for a deposit's size. Thin parts that the pathologist drew elsewhere stay.
     """
+    parts, others = shapely.get_parts(tumour), shapely.get_parts(excluded)
+    if len(parts) < 2 or len(parts) + len(others) <= _MOST_AT_ONCE:
+        return _without(tumour, excluded)
+    of_part, met = shapely.STRtree(others).query(parts, predicate="dwithin", distance=_SLIVER_PX)
+    cut = {part: others[met[of_part == part]] for part in np.unique(of_part).tolist()}
+    left = [_without(united(parts[part : part + 1].tolist()), united(near)) for part, near in cut.items()]
+    return united([*np.delete(parts, list(cut)), *left])
+
+
+def _without(tumour: shapely.MultiPolygon, excluded: shapely.MultiPolygon) -> shapely.MultiPolygon:
     rest = tumour.difference(excluded)
-    near = shapely.buffer(excluded, _SLIVER_PX)
+    near = _grown(excluded)
     if not shapely.intersects(tumour, near):
         return united([rest])
     thick = shapely.buffer(
@@ -48,7 +62,8 @@ def cut_out_whole(
 
     drawn: name and shape of each outline of tumour in `source`.
     """
-    near = shapely.buffer(excluded, _SLIVER_PX)
+    near = _grown(excluded)
+    shapely.prepare(near)
     gone = [name for name, shape in drawn if shapely.covers(near, shape)]
     if gone and len(gone) == len(drawn):
         raise AnnotationError(
@@ -60,8 +75,19 @@ def cut_out_whole(
 
 def united(shapes: Collection[shapely.Geometry]) -> shapely.MultiPolygon:
     """One valid MultiPolygon; lines and points that cutting leaves over have no area and are dropped."""
-    parts = shapely.get_parts(shapely.get_parts(shapely.union_all(list(shapes))))
+    all_parts = shapely.get_parts(shapely.get_parts(list(shapes)))
+    at_once = len(all_parts) <= _MOST_AT_ONCE
+    whole = shapely.union_all(list(shapes)) if at_once else shapely.disjoint_subset_union_all(all_parts)
+    parts = shapely.get_parts(shapely.get_parts(whole))
     return shapely.MultiPolygon([part for part in parts if isinstance(part, shapely.Polygon) and not part.is_empty])
+
+
+def _grown(excluded: shapely.MultiPolygon) -> shapely.Geometry:
+    """By what a border may be off."""
+    parts = shapely.get_parts(excluded)
+    if len(parts) <= _MOST_AT_ONCE:
+        return shapely.buffer(excluded, _SLIVER_PX)
+    return united(shapely.buffer(parts, _SLIVER_PX).tolist())
 
 
 def repaired(polygon: shapely.Polygon) -> shapely.Geometry:

@@ -16,6 +16,7 @@ from secrets import token_hex
 
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.errors import LockLostError, OutputError
+from nodescan.given_files import found_bytes
 from nodescan.threads import thread_errors
 
 LOCK_FILE = ".run.lock"
@@ -28,6 +29,9 @@ SILENT_S = 300.0
 
 _TAKING_S = 60.0
 """Taking a lock over is a matter of milliseconds: whoever began so long ago was stopped in between."""
+
+_MOST_BYTES = 1_000_000
+"""Of a lock file: they have about 300."""
 
 _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 
@@ -99,7 +103,7 @@ NO_RULES = RunRules()
 def read_holder(path: Path) -> Holder | None:
     """What stands in a lock file, None where that isn't a lock. Raises OSError."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(found_bytes(path, _MOST_BYTES))
         return Holder(**{name: kind(content.get(name, "")) for name, kind in Holder.__annotations__.items()})
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None

@@ -1,8 +1,10 @@
 """run.json: what was asked of a batch, with what it ran, and how far it got."""
 
+import errno
 import glob
 import os
 import shlex
+import stat
 import sys
 import time
 from collections import Counter
@@ -132,7 +134,7 @@ def _of_gpus(reports: Sequence[SlideReport]) -> dict[str, str]:
 def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
     """Add to run.log what went wrong under a slide, for a bug report; where the disk refuses, it isn't kept.
 
-    A link in the log's place isn't followed.
+    Nor is it where something else stands in the log's place: a link, another name of a file elsewhere, a pipe.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with (
@@ -143,7 +145,13 @@ def keep_in_log(folder: Path, slide_id: str, text: str) -> None:
 
 
 def _opened_here(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)  # Windows has none
+    kept_here = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # Windows has neither
+    descriptor = os.open(path, flags | kept_here, 0o666)
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file of its own", path)
+    return descriptor
 
 
 def shown_command(command: Sequence[str], folder: Path) -> tuple[str, ...]:

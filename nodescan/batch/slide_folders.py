@@ -3,16 +3,13 @@
 import os
 from pathlib import Path
 
-from nodescan.overwrite_checks import BRAND, begins_with, check_ours, not_ours
+from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
 from nodescan.reports import FILES
 from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 
 _REPORT_HEAD = '{\n  "schema_version": '
-
-_PAGE_HEAD_BYTES = 64 * 1024
-"""Of a page, to look for the brand in: it stands about 14 kB in, behind 13 kB of style."""
 
 
 def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
@@ -31,20 +28,10 @@ def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
     except OSError:
         return
     check_ours(folder / DETECTIONS_CSV, ",".join(DETECTIONS_COLUMNS))
-    page = _is_branded(folder / REPORT_HTML)
+    page = is_branded(folder / REPORT_HTML)
     if page is False:
         raise not_ours(folder / REPORT_HTML)
     if report is False and not page:
         raise not_ours(folder / REPORT_JSON)
     if there and not page and not of_a_run:
         raise not_ours(folder / there[0])
-
-
-def _is_branded(page: Path) -> bool | None:
-    """Whether it is a page of nodescan's; None where there is none, an empty one, or one that can't be read."""
-    try:
-        with page.open("rb") as file:
-            head = file.read(_PAGE_HEAD_BYTES)
-    except OSError:
-        return None
-    return BRAND in head if head else None

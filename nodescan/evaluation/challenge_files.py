@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from nodescan.errors import UsageError
+from nodescan.given_files import found_bytes
 from nodescan.reports.detections import DetectionList, read_detections
 from nodescan.slides.slide_ids import slide_key
 from nodescan.whole_files import output_errors, write_beside
@@ -37,7 +38,7 @@ def write_challenge_files(detections: Iterable[tuple[str, DetectionList]], folde
     files = {folder / f"{slide_id}.csv": _challenge_text(found).encode() for slide_id, found in detections}
     for path, content in files.items():
         with output_errors(path), suppress(FileNotFoundError):
-            if path.read_bytes() != content:
+            if found_bytes(path) != content:
                 raise UsageError(f"{path}: exists and holds something else; move it away, or name another folder")
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -23,10 +23,11 @@ from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
 from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
 from nodescan.evaluation.outlined_lesions import outlined_sizes_um
-from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.given_files import found_bytes
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.labels import CLASS_OF
 from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
-from nodescan.measurement import check_possible
+from nodescan.measurement import check_measurable, check_possible
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
@@ -98,7 +99,9 @@ class LesionFile:
         gap_um = Micrometers(0.0)
         planted: tuple[float, ...] = ()
         if self.kind_of_file == "mask":
-            measured = measure_mask(_read_mask(self.path), level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
+            whole = fill_holes(_read_mask(self.path))[0]
+            check_measurable(self.path.name, whole)
+            measured = measure_filled(whole, level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
         else:
             drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
             measured = measure_polygons(drawn, own, joining_gap_um=gap_um)
@@ -242,7 +245,7 @@ class _Truth:
 
 def _read_truth(path: Path) -> _Truth:
     try:
-        content = cast("Mapping[str, object]", strict_json(path.read_bytes()))
+        content = cast("Mapping[str, object]", strict_json(found_bytes(path)))
         um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
         planted = cast("Sequence[Mapping[str, object]]", content["deposits"])
         shapes = [planted_outline(deposit) for deposit in planted]

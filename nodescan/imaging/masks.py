@@ -39,6 +39,16 @@ def fill_holes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int]:
     return whole, filled_px, components(mask)[1] - components(whole)[1] if filled_px else 0
 
 
+def stretches_of(mask: NDArray[np.bool_]) -> int:
+    """How many stretches of pixels the rows of a mask, bool (H, W), have."""
+    return int(np.count_nonzero(mask[:, :1])) + int(np.count_nonzero(mask[:, 1:] > mask[:, :-1]))
+
+
+def pieces_of(mask: NDArray[np.bool_]) -> int:
+    """In how many pieces a mask, bool (H, W), is; pixels that meet in a corner alone are two."""
+    return components(mask, corners=False)[1]
+
+
 def measure_filled(whole: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
     """As measure_mask, of a mask without holes."""
     labels, _ = components(whole)

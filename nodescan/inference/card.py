@@ -18,6 +18,7 @@ from nodescan.domain.decision import NORMAL_FACTOR, DecisionRule
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.errors import ModelError
+from nodescan.given_files import found_bytes
 from nodescan.inference.poses import FEATURES
 from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
@@ -26,6 +27,9 @@ CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
 
 DEFAULT_MODEL = "pcam-p4m"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+_MOST_CARD_BYTES, _MOST_WEIGHTS_BYTES = 1_000_000, 4_000_000_000
+"""The released card has 1,533; 11 million weights, as ResNet-18 has, take 45 MB."""
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
@@ -222,7 +226,7 @@ def load_card(folder: Path) -> ModelCard:
     """The card of a model folder. Raises ModelError naming the file and the key."""
     file = folder / CARD_FILE
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=StrictLoader)
+        content = yaml.load(found_bytes(file, _MOST_CARD_BYTES).decode("utf-8"), Loader=StrictLoader)
         as_json = json.dumps(content, default=_refuse_date)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no {CARD_FILE} there; a model is a folder with a card and its weights") from error
@@ -254,7 +258,7 @@ def checked_weights(card: ModelCard, folder: Path) -> bytes:
     """The weights file's bytes, after its sha256 was compared with the card's. Raises ModelError."""
     file = folder / card.weights
     try:
-        content = file.read_bytes()
+        content = found_bytes(file, _MOST_WEIGHTS_BYTES)
     except OSError as error:
         raise ModelError(f"{file}: the weights can't be read ({error.strerror})") from error
     found = hashlib.sha256(content).hexdigest()

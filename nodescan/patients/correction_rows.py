@@ -67,7 +67,7 @@ def _correction(row: CsvRow, written: float) -> Correction:
         if not row.text(column):
             raise row.error(f"{column} is empty; write {what}")
     deposit, (size_um, label) = _deposit(row, action), _value(row, action)
-    slide_id, by, comment = row.text("slide_id"), row.text("by"), row.text("comment")
+    slide_id, by, comment = row.text("slide_id"), row.name("by"), row.text("comment")
     return Correction(row, slide_id, deposit, action, size_um, label, by, comment, written)
 
 

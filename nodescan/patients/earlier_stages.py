@@ -12,7 +12,8 @@ from typing import Any
 from nodescan.domain.naming import few
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
-from nodescan.overwrite_checks import BRAND, not_ours
+from nodescan.given_files import found_bytes
+from nodescan.overwrite_checks import is_branded, not_ours
 from nodescan.patients.applied import Applied
 from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
@@ -92,7 +93,7 @@ def set_aside(folder: Path) -> Path | None:
             if (folder / name).exists():
                 (folder / name).rename(aside / name)
         for page in (aside / PAGES).iterdir():
-            write_beside(page, page.read_bytes().replace(b'href="../', b'href="../../'))
+            write_beside(page, found_bytes(page).replace(b'href="../', b'href="../../'))
     return aside
 
 
@@ -127,9 +128,9 @@ def put_back(folder: Path, aside: Path) -> None:
             pages.mkdir(exist_ok=True)
         tables = [name for name in reversed(_TABLES) if (aside / name).is_file()]
         for name in tables:
-            write_beside(folder / name, (aside / name).read_bytes())
+            write_beside(folder / name, found_bytes(aside / name))
         for name in ours:
-            write_beside(pages / name, (aside / PAGES / name).read_bytes().replace(b'href="../../', b'href="../'))
+            write_beside(pages / name, found_bytes(aside / PAGES / name).replace(b'href="../../', b'href="../'))
         for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
             (aside / name).unlink()
         for place in (aside / PAGES, aside):
@@ -177,7 +178,7 @@ def check_pages(folder: Path, new: Iterable[str]) -> None:
     """
     for name in sorted(new):
         path = folder / PAGES / name
-        if path.exists() and not _is_page(path):
+        if path.exists() and not is_branded(path):
             raise OutputError(str(not_ours(path)))
 
 
@@ -207,7 +208,7 @@ def patients_of(stages: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def stages_in(folder: Path) -> dict[str, Any] | None:
     """The content of a folder's patients.json; empty without such a file; None of a damaged one."""
     try:
-        content = json.loads((folder / PATIENTS_JSON).read_bytes())
+        content = json.loads(found_bytes(folder / PATIENTS_JSON))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError):
@@ -245,12 +246,8 @@ def _pages_there(folder: Path) -> list[str]:
         return []
     stages = stages_in(folder)
     if stages is None:
-        return sorted(page.name for page in pages.glob("*.html") if page.is_file() and _is_page(page))
+        return sorted(page.name for page in pages.glob("*.html") if page.is_file() and is_branded(page))
     return sorted(name for name in page_names(patients_of(stages)) if (pages / name).is_file())
-
-
-def _is_page(path: Path) -> bool:
-    return BRAND in path.read_bytes()
 
 
 def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:

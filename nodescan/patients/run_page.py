@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.staging import borderline_stage_words
+from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import BRAND
 from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in, words
 from nodescan.patients.synoptic import borderline_of_them
@@ -23,8 +24,9 @@ from nodescan.whole_files import output_errors, text_bytes, write_beside
 MOST_NAMED = 20
 """Slides named in one line; patients.json has them all."""
 
-_SLOT = re.compile(r"<!--slot ([^>]*)-->.*?<!--/slot-->", re.DOTALL)
-"""A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one."""
+_SLOT = re.compile(r"<!--slot ([^<>]*)-->(?:[^<]++|<(?!!--/?slot))*+<!--/slot-->")
+"""A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one. What begins
+another place ends the search for an end, so that none is sought through the whole page."""
 
 _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 """The first card, with the tone of the worst slide."""
@@ -65,7 +67,7 @@ def tell_patients(folder: Path) -> None:
     """
     page = folder / SUMMARY_HTML
     with output_errors(page):
-        data = page.read_bytes() if page.is_file() and not page.is_symlink() else b""
+        data = found_bytes(page) if page.is_file() and not page.is_symlink() else b""
     text = data.decode("utf-8", "replace")
     if BRAND not in data or not (_SLOT.search(text) and _TONE.search(text)):
         return

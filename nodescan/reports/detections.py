@@ -13,6 +13,7 @@ from nodescan.csv_rows import csv_text
 from nodescan.domain.report import SlideResult
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
+from nodescan.given_files import found_bytes
 from nodescan.reports.report_reader import StoredReport
 from nodescan.whole_files import text_bytes, write_beside
 
@@ -101,7 +102,7 @@ class _Source:
 
 def _read(path: Path, source: _Source) -> DetectionList:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = found_bytes(path).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{source.name}: can't be read ({error.strerror or error}); check the disk") from error
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideInfo
 from nodescan.errors import UsageError
+from nodescan.given_files import found_bytes
 from nodescan.imaging.sizing import polygons_in, to_shape
 from nodescan.reports.json_values import DAMAGE
 from nodescan.reports.palette import deposit_colours
@@ -63,7 +64,7 @@ def read_deposit_shapes(report: StoredReport) -> Mapping[int, shapely.Geometry] 
         return None
     scale, shown_from_px = np.array([info.spacing.x, info.spacing.y]), info.shown_from_px
     try:
-        features = strict_json(path.read_bytes())["features"]
+        features = strict_json(found_bytes(path))["features"]
         shapes = [
             shapely.transform(
                 shapely.geometry.shape(feature["geometry"]), lambda points: (points + shown_from_px) * scale

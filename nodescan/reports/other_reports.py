@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import Status
+from nodescan.given_files import found_bytes
 from nodescan.reports.json_report import REPORT_JSON
 
 MOST_NAMED = 20
@@ -49,6 +50,6 @@ def other_words(others: OtherReports) -> str:
 
 def _has_result(path: Path) -> bool:
     try:
-        return not Status(json.loads(path.read_bytes())["status"]).without_result
+        return not Status(json.loads(found_bytes(path))["status"]).without_result
     except (OSError, ValueError, RecursionError, KeyError, TypeError):  # it is damaged, or no report
         return False

@@ -17,6 +17,7 @@ from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
+from nodescan.given_files import found_bytes
 from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_json
 from nodescan.reports.json_values import (
     DAMAGE,
@@ -114,7 +115,7 @@ def _content(path: Path) -> Mapping[str, Any]:
     """What stands in the file. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = strict_json(path.read_bytes())
+        content = strict_json(found_bytes(path))
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.streams import shown
 
 _UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
 """Options of commands, at whose first hyphen a line would end; and sizes and shares with their units."""
@@ -39,6 +40,13 @@ def unbroken(text: str) -> Markup:
     return Markup(_UNBROKEN.sub(r'<span class="unbroken">\g<0></span>', str(escape(said))))
 
 
+def _shown(value: object) -> object:
+    """What a template puts into a page, with what doesn't print escaped: a report may be somebody else's."""
+    if not isinstance(value, str) or (said := shown(value)) == value:
+        return value
+    return Markup(said) if isinstance(value, Markup) else said
+
+
 @cache
 def environment(package: str = "nodescan.reports") -> jinja2.Environment:
     """Templates of `package`, and behind them those of the slide's page, whose style sheet all pages share."""
@@ -46,6 +54,7 @@ def environment(package: str = "nodescan.reports") -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, "templates") for name in packages]),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

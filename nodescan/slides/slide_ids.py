@@ -80,8 +80,10 @@ def real_path(path: Path) -> Path:
 
 
 def place_of(path: Path) -> str:
-    """8 hex of the sha256 of the absolute path, which can't be read back from it; the disk, which may hang, isn't
-    looked at."""
+    """8 hex of the sha256 of the absolute path; the disk, which may hang, isn't looked at.
+
+    The path can't be read back from it, but whoever guesses one can confirm it, as with the hash in a slide's id.
+    """
     return _sha256(Path(os.path.abspath(path)))[:_PLACE_CHARACTERS]
 
 

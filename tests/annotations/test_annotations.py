@@ -85,6 +85,15 @@ def test_tumour_that_is_cut_out_whole_is_refused(tmp_path):
     assert read_outlines(both).notes == (gone,)
 
 
+def test_an_annotation_inside_another_is_refused(tmp_path):
+    """Its corners counted as those of the outer one, too."""
+    path = asap(tmp_path / "a.xml", ("Tumor", SQUARE), ("Tumor", INNER))
+    text = path.read_text().replace("</Annotation>", "", 1)
+    path.write_text(text.replace("</Annotation>", "</Annotation></Annotation>", 1))
+    with pytest.raises(AnnotationError, match=r"a\.xml: annotation 'Annotation 0' has another one inside it"):
+        read_outlines(path)
+
+
 def test_group_none_is_ignored(tmp_path):
     """What belongs to no group is neither tumour nor cut out, whatever it is; what it encloses is known."""
     outlines = read_outlines(asap(tmp_path / "a.xml", ("_0", SQUARE), ("None", INNER), ("None", [(5, 5)], "Dot")))

@@ -6,7 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nodescan.annotations.exclusions import united, without
+from nodescan.annotations import exclusions
+from nodescan.annotations.exclusions import cut_out_whole, united, without
 from nodescan.domain.geometry import max_feret
 
 WHOLE, HUNDREDTHS, EXACT = 0, 2, 12
@@ -58,3 +59,39 @@ def test_thin_parts_elsewhere_stay() -> None:
     far = many(hole + 5000)
     assert without(many(spiked), far).equals(many(spiked))
     assert without(many(spiked), shapely.MultiPolygon()).equals(many(spiked))
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32))
+def test_many_outlines_are_cut_as_few_are(seed: int) -> None:
+    """Each with the exclusions that it meets alone, some of which have its own border, leaves what all together do."""
+    rng = np.random.default_rng(seed)
+    boxes = [shapely.box(x, y, x + 40, y + rng.integers(5, 90)) for x in range(0, 500, 50) for y in range(0, 500, 50)]
+    at = rng.integers(0, 500, (60, 2)).tolist()
+    cut = united([*(shapely.box(x, y, x + 12, y + 7) for x, y in at), *boxes[::9]])
+    drawn = united(boxes)
+    at_once = without(drawn, cut)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(exclusions, "_MOST_AT_ONCE", 1)
+        each = without(drawn, cut)
+    assert len(each.geoms) == len(at_once.geoms)
+    assert each.is_valid
+    assert each.symmetric_difference(at_once).area < 1e-6
+
+
+def test_geos_is_given_no_thousands_of_outlines_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands in a row it takes minutes: its time grows with the square of their number."""
+    given_: list[int] = []
+    for name in ("buffer", "union_all"):
+        plain = getattr(shapely, name)
+
+        def counted(shapes: object, *words: object, plain: object = plain, **named: object) -> object:
+            given_.append(max(map(shapely.get_num_geometries, np.atleast_1d(np.asarray(shapes, dtype=object)))))
+            return plain(shapes, *words, **named)  # pyright: ignore[reportCallIssue]
+
+        monkeypatch.setattr(shapely, name, counted)
+    drawn = [shapely.box(20 * x, 0, 20 * x + 10, 10) for x in range(1500)]
+    cut = united([shapely.box(20 * x + 3, 3, 20 * x + 5, 5) for x in range(1500)])
+    assert cut_out_whole("a.xml", [("a", one) for one in drawn], cut) == []
+    assert without(united(drawn), cut).area == pytest.approx(1500 * 96)
+    assert max(given_) == 1

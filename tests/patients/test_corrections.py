@@ -231,6 +231,7 @@ def test_slides_without_a_row_are_untouched(tmp_path: Path) -> None:
         (["a,1,,,class,negative,Dr A"], "value is 'negative'"),
         (["a,1,,,delete,,Dr A"], "action is 'delete', which is not known; write accept, reject"),
         (["a,1,,,reject,,"], "by is empty; write whose word it is"),
+        (["a,1,,,reject,,Dr \u202eA"], r"by 'Dr \u202eA' holds '\u202e', which doesn't print; write it anew"),
         (["a,,,,reject,,Dr A"], "reject needs either a deposit_id or a centre"),
         (["a,1,,,reject,300,Dr A"], "reject takes no value"),
         (["b,1,,,add,300,Dr A"], "add needs centre_x_um and centre_y_um, and no deposit_id"),

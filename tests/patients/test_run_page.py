@@ -45,6 +45,14 @@ def tone(text: str) -> str:
     return found[1]
 
 
+def test_a_place_without_an_end_takes_no_other_with_it(tmp_path: Path) -> None:
+    """Else the end of each is sought through the whole page: of thousands, for hours."""
+    run = a_run(tmp_path)
+    page = run / SUMMARY_HTML
+    page.write_text(page_of(run).replace("<!--slot lead-->", "<!--slot x--><!--slot <!--slot lead-->"))
+    assert "1 of 2 patients determined" in Page(staged(run, *ROWS)).text
+
+
 def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> None:
     """With "at least", which slides had no part, and what isn't determined."""
     run = a_run(tmp_path)

@@ -92,10 +92,14 @@ def _check_end(pixels: NDArray[np.uint8], path: Path) -> None:
 
 def _check_room(values: h5py.Dataset, path: Path) -> None:
     """Raises UsageError where the values need more memory than there is."""
-    free = free_memory_bytes()
-    if free is not None and values.nbytes > free:
+    check_room(f"{path}: {values.name} needs", values.nbytes, free_memory_bytes())
+
+
+def check_room(said: str, needed_bytes: int, free_bytes: int | None) -> None:
+    """Raises UsageError where patches need more memory than is free, if that is known. said: what needs it."""
+    if free_bytes is not None and needed_bytes > free_bytes:
         raise UsageError(
-            f"{path}: {values.name} needs {values.nbytes / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; "
+            f"{said} {needed_bytes / 1e9:.1f} GB of memory, and {free_bytes / 1e9:.1f} GB are free; "
             "use a file of fewer patches"
         )
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.errors import UsageError
+from nodescan.machine import free_memory_bytes
 from nodescan.whole_files import output_errors, written_beside
-from training.patches.hdf5 import HDF5_SUFFIXES, labels_of, read_hdf5
+from training.patches.hdf5 import HDF5_SUFFIXES, check_room, labels_of, read_hdf5
 from training.patches.pictures import colours_of
 
 ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, UnicodeDecodeError, RuntimeError)
@@ -27,11 +28,14 @@ _HEADER_ERRORS = (ValueError, TypeError, AttributeError, SyntaxError, TokenError
 ARRAY_ERRORS = (*ZIP_ERRORS, *_HEADER_ERRORS, LookupError, OverflowError)
 """What numpy raises of a damaged .npy or .npz, whose header is read as Python, or of one that is the other."""
 
-_READ_VERSION = 6
+_READ_VERSION = 7
 """Grows with each change to what is read of the same files, or refused: a cache keeps what was read before."""
 
 _LARGEST_FILE = 1 << 28
 """Bytes of a patch's file, at most: as many as 9,000 x 9,000 px have unpacked; PatchCamelyon's have 28 KB."""
+
+_LONGEST_PX = 2048
+"""Of a patch's sides: the largest that are published have 2,048 x 1,536 px, PatchCamelyon's 96 x 96."""
 
 LABELS = {"normal": 0, "tumor": 1, "tumour": 1, "0": 0, "1": 1}
 
@@ -218,9 +222,11 @@ def _read_one(path: Path) -> Patches:
     if path.suffix == ".gz":
         raise UsageError(f"{path}: is packed; unpack it with gunzip and name the ..._x.h5 file")
     entries = _zip_entries(path) if path.suffix == ".zip" else _folder_entries(path)
-    names, pixels, tumour = [], [], []
+    names, pixels, tumour, free, held = [], [], [], free_memory_bytes(), 0
     for name, label, data in entries:
-        pixels.append(colours_of(io.BytesIO(data), f"{path}: {name}"))
+        pixels.append(colours_of(io.BytesIO(data), f"{path}: {name}", longest_px=_LONGEST_PX))
+        held += pixels[-1].nbytes
+        check_room(f"{path}: needs more than", 2 * held, free)  # they are put together at the end
         names.append(name)
         tumour.append(bool(label))
     if not pixels:

@@ -18,14 +18,17 @@ _DEEP_GREY = ("I", "F")
 _OPAQUE = 255
 
 
-def colours_of(file: Path | IO[bytes], name: str) -> NDArray[np.uint8]:
+def colours_of(file: Path | IO[bytes], name: str, *, longest_px: int | None = None) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) RGB: the one picture of a file. name: what errors call it.
 
-    Raises UsageError where it can't be read, or another picture than the file's would come of it.
+    Raises UsageError where it can't be read, or another picture than the file's would come of it, or where a side of
+    it is longer than longest_px.
     """
     try:
         with opened_picture(file, _FORMATS) as image:
             refusal = _refusal(image)
+            if longest_px is not None and max(image.size) > longest_px:
+                refusal = f"has {image.width} x {image.height} px, and no patch is so large; take it out"
             if not refusal:
                 load_whole(image)
                 if not _is_transparent(image):

@@ -116,6 +116,32 @@ def test_what_is_larger_than_memory_is_refused_before_it_is_read(
         half_of(archive, tmp_path / "work", half=2)
 
 
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_patches_that_together_are_larger_than_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Their files may be a thousandth of what they are unpacked."""
+    archive = as_zip(tmp_path / "p.zip", {"normal": 20, "tumor": 20})
+    source = archive if kind == "zip" else unzipped(archive, tmp_path / "folder")
+    assert len(read_patches([source])) == 40
+    monkeypatch.setattr("training.patches.labelled.free_memory_bytes", lambda: 1_000_000)
+    with pytest.raises(UsageError, match=r"(p\.zip|folder): needs more than 0\.0 GB of memory, and 0\.0 GB are free"):
+        read_patches([source])
+
+
+def test_a_picture_that_is_no_patch_by_its_sides_is_refused(tmp_path: Path) -> None:
+    """Before its pixels are unpacked: a file of 1 kB may hold 200 MB of them."""
+    path = tmp_path / "p.zip"
+    for width, refused in ((2048, False), (2049, True)):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("normal/a.png", png(np.full((8, width, 3), 9, np.uint8)))
+        if not refused:
+            assert read_patches([path]).pixels.shape == (1, 8, width, 3)
+            continue
+        with pytest.raises(UsageError, match=r"p\.zip: normal/a\.png has 2049 x 8 px, and no patch is so large"):
+            read_patches([path])
+
+
 @pytest.mark.parametrize("second", ["normal/a.png", "normal\\a.png", "./normal//a.png"])
 def test_a_name_that_is_in_a_zip_twice_is_refused(tmp_path: Path, second: str) -> None:
     """Its patch would count twice, and lie in both halves, of which one tunes and the other is scored on."""
