@@ -82,7 +82,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
         headline=headline(staged),
-        doubt=doubt_words(staged),
+        doubt=doubt_words(staged, result.all_notes),
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
         software="" if result.software is None else stage_words(result.software),

@@ -1,7 +1,9 @@
 """The CAP synoptic elements of the regional nodes, filled in as far as sections on H&E can."""
 
+from collections.abc import Sequence
+
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.flags import codes_of
+from nodescan.domain.flags import Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
@@ -67,9 +69,9 @@ def borderline_words(staged: Staged) -> str:
     return borderline_stage_words(categories, stage=staged.words, bound=staged.bound)
 
 
-def doubt_words(staged: Staged) -> str:
-    """What must not be overlooked beside the stage; "" where there is nothing."""
-    noted = noted_doubts(codes_of(staged.notes), classed=staged.category is not None)
+def doubt_words(staged: Staged, notes: Sequence[Flag]) -> str:
+    """What must not be overlooked beside the stage; "" where there is nothing. notes: all of the patient's."""
+    noted = noted_doubts(codes_of(notes), classed=staged.category is not None)
     return "; ".join(filter(None, (borderline_words(staged), *noted)))
 
 

@@ -65,10 +65,14 @@ def class_doubts(report: SlideReport) -> tuple[str, ...]:
 
 
 def noted_doubts(codes: Container[str], *, classed: bool) -> tuple[str, ...]:
-    """Of a slide or a patient with these flags or notes. classed: whether there is a class or a category to doubt."""
+    """Of a slide or a patient with these flags or notes. classed: whether there is a class or a category to doubt.
+
+    What a negative slide does not exclude, class_doubts says; what a stage does not, a note.
+    """
     doubts = (
         (_JOINING, classed and any(code in codes for code in ONE_OR_SEVERAL)),
         (_SCALE, "nuclei_out_of_scale" in codes),
+        ("smaller deposits not excluded", "detection_limit" in codes),
     )
     return tuple(words for words, holds in doubts if holds)
 

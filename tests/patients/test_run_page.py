@@ -170,6 +170,22 @@ def test_one_deposit_or_several_stands_beside_the_stage(tmp_path: Path, code: st
     assert [f'<strong class="pill">{doubt}</strong>' in page for page in pages] == [True, False, False]
 
 
+def test_a_stage_that_smaller_deposits_would_change_says_so_at_a_glance(tmp_path: Path) -> None:
+    """Beside pN0 and pN0(i+), in the row and on the page; not beside a micrometastasis in the only node."""
+    found = [report(name, sizes) for name, sizes in (("a", ()), ("b", (900.0,)), ("c", (150.0,)))]
+    found = [replace(one, model=replace(one.model, found_from_um=550.0)) for one in found]
+    run = a_run(tmp_path, found)
+    text = staged(run, *(f"{one.slide.slide_id},{one.slide.slide_id.upper()},1,yes,1," for one in found))
+    doubt = "smaller deposits not excluded"
+    assert [f"<small>{doubt}" in row for row in re.findall(r'data-label="Stage">(.*?)</td>', text)] == [
+        True,
+        False,
+        True,
+    ]
+    pages = [(run / "patients" / f"{name}.html").read_text(encoding="utf-8") for name in "ABC"]
+    assert [f'<strong class="pill">{doubt}' in page for page in pages] == [True, False, True]
+
+
 @pytest.mark.parametrize(
     ("code", "why"),
     [
