@@ -8,7 +8,7 @@ import typer
 
 import nodescan.cli
 import training.commands.app
-from nodescan.domain.flags import FLAGS, REASONS
+from nodescan.domain.flags import DOUBTS, FLAGS, REASONS, TOLD_FIRST
 from nodescan.evaluation.evaluation_files import (
     EVALUATION_HTML,
     EVALUATION_JSON,
@@ -56,6 +56,18 @@ def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> No
     without = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Why a slide has no result")[2]
     reasons |= {cells[0].strip("`") for cells in _cells(without.partition("\n## ")[0]) if cells[0].startswith("`")}
     assert reasons == REASONS
+
+
+def test_notes_that_a_reader_acts_on_are_told_first() -> None:
+    """By docs/flags.md all of a patient but those where there is nothing to do; the manifest may lack a column."""
+    notes = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Notes of a patient")[2]
+    acted = {
+        code
+        for cells in _cells(notes)
+        if not cells[-1].startswith("Nothing")
+        for code in re.findall(r"`([a-z_]+)`", cells[0])
+    }
+    assert set(TOLD_FIRST) == {*DOUBTS, *acted} - {"no_node_id", "sentinel_modifier"}
 
 
 def test_every_flag_says_what_to_do() -> None:
