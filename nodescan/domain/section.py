@@ -95,7 +95,7 @@ class Section:
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
         settled = self.reading is not None and fits
-        return self.size_at_least and not (settled and self.complete)
+        return self.size_at_least and not settled
 
     @property
     def class_without_size(self) -> bool:
