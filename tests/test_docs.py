@@ -8,7 +8,7 @@ import typer
 
 import nodescan.cli
 import training.commands.app
-from nodescan.domain.flags import FLAGS, REASONS
+from nodescan.domain.flags import DOUBTS, FLAGS, REASONS, TOLD_FIRST
 from nodescan.evaluation.evaluation_files import (
     EVALUATION_HTML,
     EVALUATION_JSON,
@@ -56,6 +56,23 @@ def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> No
     without = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Why a slide has no result")[2]
     reasons |= {cells[0].strip("`") for cells in _cells(without.partition("\n## ")[0]) if cells[0].startswith("`")}
     assert reasons == REASONS
+
+
+def _to_act_on(heading: str) -> set[str]:
+    """Codes below a heading of docs/flags.md where there is something to do."""
+    text = (DOCS / "flags.md").read_text(encoding="utf-8").partition(f"## {heading}")[2].partition("\n## ")[0]
+    rows = [cells for cells in _cells(text) if not cells[-1].startswith("Nothing")]
+    return {code for cells in rows for code in re.findall(r"`([a-z_]+)`", cells[0])}
+
+
+def test_notes_that_a_reader_acts_on_are_told_first() -> None:
+    """By docs/flags.md; but a column that the manifest lacks is no matter of the first minute."""
+    assert set(TOLD_FIRST) == {*DOUBTS, *_to_act_on("Notes of a patient")} - {"no_node_id", "sentinel_modifier"}
+
+
+def test_what_a_reader_checks_of_deposits_could_change_the_class() -> None:
+    """By docs/flags.md, in all cases but outlines that lie on glass."""
+    assert _to_act_on("Of deposits") - set(DOUBTS) == {"tumour_on_glass"}
 
 
 def test_every_flag_says_what_to_do() -> None:

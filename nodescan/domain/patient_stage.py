@@ -211,7 +211,7 @@ def _surely_macro(section: Section) -> bool:
 
 def _sentinel_notes(specimen: Specimen) -> list[Flag]:
     removed = specimen.nodes_removed or 0
-    if not specimen.nodes or max(specimen.n_nodes, removed) >= SN_BELOW_NODES:
+    if max(specimen.n_nodes, removed) >= SN_BELOW_NODES:
         return []
     if any(node.sentinel for node in specimen.nodes):
         return (

@@ -104,7 +104,7 @@ class Section:
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
         settled = self.reading is not None and fits
-        return self.size_at_least and not (settled and self.complete)
+        return self.size_at_least and not settled
 
     def beyond(self, length_um: Micrometers | None) -> bool:
         """Whether it has a class, but no size, by which it may hold a larger deposit than of this length; None: any."""

@@ -58,7 +58,7 @@ def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
     what was read may already be enough to act on.
     """
     unread = report.unread_fraction
-    if unread is None or not unread > most_percent / 100 or report.status is Status.UNMEASURABLE:
+    if unread is None or not unread > most_percent / 100:
         return report
     found = f"{_found(report.deposits)}, but " if report.deposits and not report.not_judged else ""
     reason = (

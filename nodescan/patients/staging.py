@@ -122,7 +122,7 @@ def stage_reports(
     check_counted(corrections, rows, another, reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
     own = _staged(rows, by_slide, table, apart=apart)
-    after = {report.slide_id: report for report in reviewed if report.slide_id in by_slide}
+    after = {report.slide_id: report for report in reviewed}
     final = _staged(rows, after, table, apart=apart) if corrections else own
     wanted = {row.slide_id for row in rows if row.has_slide}
     of_group = _by_group(rows, table)

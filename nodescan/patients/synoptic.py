@@ -85,10 +85,10 @@ def borderline_of_them(count: int) -> str:
     return f", {count} of them borderline" if count else ""
 
 
-def n_borderline(staged: Staged, *found: Metastasis) -> int:
-    """The most nodes that may be of one of these classes (of any where none is named) or of another, by their sizes."""
+def n_borderline(staged: Staged, found: Metastasis | None = None) -> int:
+    """The most nodes that may be of this class (None: of any) or of another, by their sizes."""
     nodes = staged.specimen.nodes
-    return sum(node.most_borderline for node in nodes if not found or any(one in node.classes for one in found))
+    return sum(node.most_borderline for node in nodes if found is None or found in node.classes)
 
 
 def _count_note(found: Metastasis, staged: Staged) -> str:

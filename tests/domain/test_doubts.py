@@ -6,7 +6,7 @@ import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.doubts import DISPERSED_FOCI, GapReading, dispersed_flags, gap_reading, joining_gap_flags
+from nodescan.domain.doubts import GapReading, dispersed_flags, gap_reading, joining_gap_flags
 from nodescan.domain.units import Micrometers
 from tests.patients.made_reports import disc
 
@@ -25,8 +25,14 @@ def test_many_small_foci_over_a_wide_extent_are_flagged() -> None:
 
 def test_the_number_of_foci_on_both_sides_of_its_limit() -> None:
     """Nine foci aren't many yet."""
-    assert dispersed_flags(row(DISPERSED_FOCI, step_um=200.0))
-    assert dispersed_flags(row(DISPERSED_FOCI - 1, step_um=200.0)) == ()
+    assert dispersed_flags(row(10, step_um=200.0))
+    assert dispersed_flags(row(9, step_um=200.0)) == ()
+
+
+def test_the_largest_of_dispersed_foci_is_told() -> None:
+    """Nine of 0.06 mm and one of 0.12."""
+    (flag,) = dispersed_flags([*row(9, step_um=200.0), disc(99, 120.0, (2000.0, 0.0))])
+    assert "the largest of them 0.12 mm" in flag.message
 
 
 @pytest.mark.parametrize(("extent_um", "flagged"), [(300.0, True), (299.0, False)])
@@ -54,6 +60,17 @@ def test_a_class_that_hangs_on_the_gap_is_flagged_with_every_reading() -> None:
     assert "gap 0 µm): 1.90 mm, micro" in flag.message
     assert "With a gap of 25 µm: 2.22 mm, macro" in flag.message
     assert "75 µm" in flag.message
+
+
+def test_foci_that_are_something_only_as_one_are_flagged() -> None:
+    """Specks below the smallest area that counts are nothing by themselves, and isolated tumour cells as one."""
+    readings = (
+        GapReading(Micrometers(0.0), None, Metastasis.NONE),
+        GapReading(Micrometers(25.0), Micrometers(120.0), Metastasis.ITC),
+    )
+    (flag,) = joining_gap_flags(readings)
+    assert flag.code == "joining_gap"
+    assert "As reported (gap 0 µm): nothing. With a gap of 25 µm: 0.12 mm, itc." in flag.message
 
 
 def test_a_class_that_does_not_hang_on_the_gap_is_not_flagged() -> None:

@@ -11,8 +11,8 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import Status
-from nodescan.domain.section import Section
-from nodescan.domain.staging import AJCC8, CAMELYON17, FociCounts
+from nodescan.domain.section import Section, WholeReading
+from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, FociCounts
 from nodescan.domain.units import Micrometers
 
 NONE, ITC, MICRO, MACRO = Metastasis
@@ -109,6 +109,14 @@ def test_an_unread_node_is_named_with_its_reason() -> None:
     assert Flag("node_unread", "Node 2, slide s: failed (the file is truncated).") in notes
 
 
+def test_a_node_of_which_no_slide_counts_is_named_and_may_be_anything() -> None:
+    """As one of which the table lists another stain alone."""
+    found = stage(Specimen("P1", (Node("1", (read(NONE),), True), Node("2", ())), nodes_removed=2), AJCC8)
+    assert Flag("node_unread", "Node 2: none of its slides was read.") in found.notes
+    assert found.category is None
+    assert found.counts.macro == CountRange(0, 1)
+
+
 def test_a_failed_section_makes_its_node_incomplete_though_others_were_read() -> None:
     """One readable section doesn't make up for one that wasn't read."""
     node = Node("1", (read(NONE, slide_id="a"), replace(failed(), slide_id="b")), True)
@@ -149,6 +157,13 @@ def test_sn_needs_sentinel_nodes_and_fewer_than_six_removed(
         assert said == ["It is not stated whether these are sentinel nodes, so (sn) is not given."]
     else:
         assert said == []
+
+
+@pytest.mark.parametrize(("removed", "told"), [(5, True), (6, False)])
+def test_nobody_is_asked_for_sentinel_nodes_where_too_many_were_removed(removed: int, told: bool) -> None:
+    """There is no (sn) then, whichever nodes have slides here."""
+    found = stage(Specimen("P1", (Node("1", (read(MICRO),), None),), nodes_removed=removed), AJCC8)
+    assert ("sentinel_modifier" in [note.code for note in found.notes]) is told
 
 
 @pytest.mark.parametrize(
@@ -228,6 +243,9 @@ def test_tumour_on_a_slide_without_a_class_is_never_no_tumour(status: Status) ->
         assert found.words == "cannot be determined (tumour found on a slide that got no class: review)"
         assert "the largest deposit measures 2.62 mm" in found.notes[0].message
     assert words(read(MICRO), seen) == "at least pN1mi(sn)"
+    smaller = replace(seen, unclassed_um=Micrometers(900.0))
+    for sections in ((seen, smaller), (smaller, seen)):
+        assert patient(*sections).unclassed_um == 2624.0
 
 
 def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
@@ -239,14 +257,51 @@ def test_only_doubts_of_deciding_slides_are_passed_on() -> None:
     assert [note.message for note in notes] == ["Node 1, slide b: near a limit."]
 
 
-@pytest.mark.parametrize("code", ["joining_gap", "may_be_one_deposit", "nuclei_out_of_scale", "class_against_size"])
+def passed_on(code: str, beside: Metastasis) -> bool:
+    """Whether a doubt about isolated tumour cells is told where another slide of the node has this class."""
+    small = Section("a", COMPLETE, ITC, doubts=(Flag(code, "the class hangs on it."),))
+    node = Node("1", (small, Section("b", COMPLETE, beside)), True)
+    return code in [note.code for note in stage(Specimen("P1", (node,), nodes_removed=1), AJCC8).notes]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "joining_gap",
+        "may_be_one_deposit",
+        "nuclei_out_of_scale",
+        "class_against_size",
+        "deposit_cut_off",
+        "tissue_cut_off",
+        "tissue_meets_ink",
+        "small_pale_area",
+        "read_against_software",
+        "review_before_scan",
+    ],
+)
 def test_a_doubt_that_can_lead_to_a_macrometastasis_is_passed_on_from_lesser_slides_too(code: str) -> None:
-    """A gap that foci join across, or a pixel size in doubt, matters beside a micro-, not beside a macrometastasis."""
-    doubt = Flag(code, "the class hangs on it.")
-    small = Section("a", COMPLETE, ITC, doubts=(doubt,))
-    for found, passed in ((MICRO, [code]), (MACRO, [])):
-        node = Node("1", (small, Section("b", COMPLETE, found)), True)
-        assert [note.code for note in stage(Specimen("P1", (node,), nodes_removed=1), AJCC8).notes] == passed
+    """What joins, goes on, was not seen or was mistaken may be of any size: it matters beside a micro-, not beside a
+    macrometastasis."""
+    assert (passed_on(code, MICRO), passed_on(code, MACRO)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "cell_count_review",
+        "cell_count_near_limit",
+        "cell_count_dispersed",
+        "cell_count_decides",
+        "dispersed_pattern",
+        "micro_by_reader",
+        "borderline",
+        "may_be_two_foci",
+    ],
+)
+def test_a_doubt_that_ends_at_a_micrometastasis_is_not_passed_on_beside_one(code: str) -> None:
+    """More than 200 cells are a micrometastasis and no more, a size near 0.2 mm passes that limit alone, and two foci
+    are shorter than one."""
+    assert (passed_on(code, ITC), passed_on(code, MICRO)) == (True, False)
 
 
 SECTIONS = st.one_of(
@@ -332,3 +387,18 @@ def test_the_split_of_shared_slides_says_how_many_nodes_may_be_positive() -> Non
     staged = stage(Specimen("P1", (Node("1", (section,), True),), nodes_removed=2), AJCC8)
     (note,) = (note for note in staged.notes if note.code == "nodes_share_slides")
     assert "(positive nodes: 1 to 2)" in note.message
+
+
+def test_only_what_can_rise_leaves_the_number_of_positive_nodes_open() -> None:
+    """A macrometastasis that runs off the scan is one all the same, so of three nodes no other has it."""
+    cut = Section("s", COMPLETE, MACRO, foci=FociCounts(macro=1), nodes_on_slide=3, cut_off=True)
+    assert Node("1", (cut,)).counts.positive == CountRange(1, 3)
+    assert Node("1", (replace(cut, cut_off_macro=True),)).counts.positive == CountRange(1, 1)
+
+
+def test_a_size_that_is_a_lower_bound_leaves_the_number_of_positive_nodes() -> None:
+    """The reader, who saw the whole slide, gave its class; the software measured a part."""
+    word = WholeReading("Dr A", "at least micro, incomplete", size_at_least=True, foci_known=True)
+    one = Section("s", INCOMPLETE, MICRO, Micrometers(900.0), FociCounts(micro=1), 3, reading=word)
+    assert one.size_at_least
+    assert Node("1", (one,)).counts.positive == CountRange(1, 1)

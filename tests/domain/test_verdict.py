@@ -96,6 +96,7 @@ def test_a_small_deposit_that_cells_could_raise_is_up_for_review() -> None:
     """From 0.1 mm on, or with many foci, a count could make a micrometastasis of ITC."""
     assert codes(deposit(120)) == {"cell_count_review"}
     assert codes(deposit(100)) == {"cell_count_review"}
+    assert codes(deposit(99.9)) == {"cell_count_not_assessed"}
     assert message(deposit(60), deposit(120)) == (
         "The cell count was not assessed. More than 200 tumour cells would make a micrometastasis, even at 0.2 mm or "
         "less. Review 2 small deposits, the largest 0.12 mm."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nodescan.evaluation.bootstrap import estimate, estimates, share_of
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_of
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
@@ -85,4 +85,8 @@ def test_where_all_resamples_are_one_value_there_is_no_interval() -> None:
     """Ten values of 1 say little of the next."""
     found = estimate(10, lambda drawn: float(np.ones(10)[drawn].mean()))
     assert (found.value, found.low, found.high) == (1.0, None, None)
-    assert share_of(0, 0).value is None
+
+
+def test_a_share_of_nothing_is_not_defined() -> None:
+    """And says that it is of none."""
+    assert share_of(0, 0) == Estimate(None, None, None, 0)

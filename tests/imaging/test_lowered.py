@@ -18,7 +18,7 @@ from nodescan.imaging.lowered import larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_foci
 from tests.imaging.planted import CELL_UM, disc, map_of, settings
 from tests.imaging.planted import coverage as covered
-from tests.reports.factory import MACRO, MICRO
+from tests.reports.factory import ITC, MACRO, MICRO
 
 RULE = DecisionRule(0.0, 0.7, 0.8, (), 5.0, 2.8)
 
@@ -108,6 +108,17 @@ def test_the_doubt_names_those_alone_that_raise_the_class() -> None:
     assert "no. 2" not in flag.message
     (flag,) = whole_flags([replace(MACRO, id=5), *found], [short, long])
     assert flag.code == "size_may_be_of_part"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_of_several_wholes_the_highest_class_is_said(order: tuple[int, int]) -> None:
+    """Two pairs of isolated tumour cells may be parts of a micrometastasis, and of a macrometastasis."""
+    found = [replace(ITC, id=number) for number in (1, 2, 3, 4)]
+    micro = Whole((1, 2), Micrometers(900.0), Micrometers(20.0), 0.6)
+    wholes = (micro, replace(micro, deposit_ids=(3, 4), diameter_um=Micrometers(2300.0)))
+    (flag,) = whole_flags(found, [wholes[place] for place in order])
+    assert flag.code == "may_be_one_deposit"
+    assert "may then be macro." in flag.message
 
 
 def test_nothing_is_told_of_round_deposits_nor_without_any() -> None:

@@ -209,3 +209,23 @@ def test_tissue_that_only_touches_the_border_of_the_view_is_not_cut(length_px: i
     stained[30 : 30 + length_px, 20:] = True
     _, cuts = gaps_and_cuts(np.zeros_like(stained), stained, 16.0, 300.0)
     assert cuts.any() == cut
+
+
+def test_what_could_not_be_read_is_no_gap_of_the_scan() -> None:
+    """Both are unseen tissue; where nothing was unread all of it was never scanned."""
+    tissue = np.zeros((4, 4), dtype=bool)
+    unseen, unread = tissue.copy(), tissue.copy()
+    unseen[1, 1:3] = unread[1, 2] = True
+    for mask, gaps in (
+        (TissueMask(tissue, SPACING, unseen=unseen, unread=unread), unseen & ~unread),
+        (TissueMask(tissue, SPACING, unseen=unseen), unseen),
+    ):
+        assert np.array_equal(mask.gaps, gaps)
+
+
+def test_an_area_that_was_left_out_is_of_its_reason_alone() -> None:
+    """Two pixels of 8 um under pen, one at an edge."""
+    pen, edge = np.zeros((2, 4, 4), dtype=bool)
+    pen[0, :2] = edge[1, 0] = True
+    mask = TissueMask(np.zeros((4, 4), dtype=bool), SPACING, excluded=(("pen", pen), ("edge", edge)))
+    assert [mask.excluded_area_um2(reason) for reason in ("pen", "edge", "debris")] == [128.0, 64.0, 0.0]

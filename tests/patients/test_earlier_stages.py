@@ -12,7 +12,7 @@ import pytest
 from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.patients import earlier_stages
-from nodescan.patients.earlier_stages import put_back, remove_unreviewed, set_aside, set_aside_before
+from nodescan.patients.earlier_stages import places_aside, put_back, remove_unreviewed, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.staging import Staging
 from nodescan.whole_files import write_beside
@@ -218,3 +218,11 @@ def test_stages_by_another_table_are_kept(tmp_path: Path) -> None:
     write_staging(ajcc8, folder)
     assert not (folder / "camelyon17_submission.csv").exists()
     assert "moved to patients-before-2" in set_aside_before(camelyon17, folder)
+
+
+def test_folders_of_earlier_stages_are_in_the_order_in_which_they_were_made(tmp_path: Path) -> None:
+    """The tenth comes after the second."""
+    names = [f"patients-before-{number}" for number in range(1, 13)]
+    for name in reversed(names):
+        (tmp_path / name).mkdir()
+    assert [place.name for place in places_aside(tmp_path)] == names

@@ -47,6 +47,15 @@ def test_a_mark_on_a_slide_that_was_not_judged_is_no_tumour_left_open(tmp_path: 
     assert (patient.staged.words, patient.staged.specimen.unclassed_um) == ("at least pN0(i+)", None)
 
 
+@pytest.mark.parametrize("status", [Status.COMPLETE, Status.INCOMPLETE])
+def test_of_a_slide_with_a_class_no_deposit_is_left_undecided(tmp_path: Path, status: Status) -> None:
+    """A review that names one of two deposits leaves the other as the software found it."""
+    run = write_run(tmp_path / "run", [report("m", (900.0, 700.0), status=status)])
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "m,A,1", review=["m,2,,,accept,,Dr A"]).patients
+    assert patient.staged.specimen.unclassed_um is None
+    assert not any("undecided" in note.message for note in patient.all_notes)
+
+
 @pytest.mark.parametrize("status", [Status.UNMEASURABLE, Status.FAILED])
 def test_a_reviewed_slide_keeps_its_status_and_without_a_scale_has_no_place_in_mm(
     tmp_path: Path, status: Status

@@ -11,6 +11,7 @@ import pytest
 from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.reviewed_flags import contradictions
 from nodescan.patients.staging import Staging
 from nodescan.patients.synoptic import ITC_ELEMENT, MACRO_ELEMENT, MICRO_ELEMENT
 from tests.patients.made_reports import report, staged_by, write_run
@@ -79,6 +80,15 @@ def test_a_micrometastasis_by_the_readers_word_is_the_readers(tmp_path: Path) ->
         readers[name] = "Micrometastases in the sections examined, by the reader's class." in text
         assert "or more than 200 cells, or the reader's class" in text
     assert readers == {"small": True, "sized": False, "counted": False}
+
+
+def test_a_class_by_counted_cells_contradicts_no_size() -> None:
+    """Nobody but the count made 0.15 mm a micrometastasis; a reader who does is told, and so is one below the size."""
+    (small,), (large,) = report("s", (150.0,)).deposits, report("s", (900.0,)).deposits
+    micro = replace(small, cells=CellCount(400, 20), metastasis=Metastasis.MICRO)
+    itc = replace(large, metastasis=Metastasis.ITC, class_given=True)
+    told = [[flag.code for flag in contradictions([one])] for one in (micro, replace(micro, class_given=True), itc)]
+    assert told == [[], ["micro_by_reader"], ["class_against_size"]]
 
 
 def test_a_macrometastasis_by_its_size_stays_one_by_its_size(tmp_path: Path) -> None:

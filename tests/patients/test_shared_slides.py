@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodescan.domain.classification import CellCount, Metastasis, classify
+from nodescan.domain.doubts import dispersed_flags
+from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CountRange, FociCounts
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import deposit_flags
+from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.patients.grouping import section_of
 from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
@@ -168,6 +170,27 @@ def test_a_size_near_a_limit_is_told_where_it_may_be_another_nodes(nodes: int) -
     made = report("s", (3000.0, 198.0))
     found = staged(shared(replace(made, flags=deposit_flags(made.deposits)), nodes))
     assert ("size_near_limit" in [note.code for note in found.notes]) is (nodes > 1)
+
+
+def test_only_doubts_of_a_class_are_passed_on_to_its_node() -> None:
+    """What changes no class is no matter of the stage; a size near a limit changes only another node's."""
+    flags = [Flag(code, "Why.") for code in ("borderline", "tumour_on_glass", "size_near_limit", "file_cut_off")]
+    made = report("s", (900.0,), flags=tuple(flags))
+    assert [flag.code for flag in shared(made, 1).doubts] == ["borderline"]
+    assert [flag.code for flag in shared(made, 2).doubts] == ["borderline", "size_near_limit"]
+
+
+def test_dispersed_cells_that_nodes_share_are_no_matter_of_sizes_and_keep_their_doubts() -> None:
+    """360 cells in two nodes: a micrometastasis in one of them, or isolated tumour cells in both."""
+    made = dispersed(cells=360)
+    flags = (*deposit_flags(made.deposits), *dispersed_flags(made.deposits))
+    found = staged(shared(replace(made, metastasis=class_found(made.deposits), flags=flags), 2))
+    assert (found.words, [rule.category for rule in found.may_be]) == ("at least pN0(i+)", ["pN0(i+)"])
+    assert found.highest is not None
+    assert found.highest.category == "pN1mi"
+    assert {"cell_count_dispersed", "dispersed_pattern"} <= {note.code for note in found.notes}
+    (split,) = (note.message for note in found.notes if note.code == "nodes_share_slides")
+    assert "uncertainty of sizes" not in split
 
 
 @pytest.mark.parametrize(("cells", "words"), [(360, "at least pN1a"), (120, "pN1a")])

@@ -121,6 +121,13 @@ def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_pa
     assert not found.complete
 
 
+def test_a_slide_of_several_nodes_that_was_not_run_is_told_as_that_alone(tmp_path: Path) -> None:
+    """It would have shown all three, so none of them is missing on it."""
+    (patient,) = staged(tmp_path, "gone,A,1,3", "b1,A,2,1", header=f"{NODES},nodes_on_slide").patients
+    said = [note.message for note in patient.all_notes if note.code == "node_unread"]
+    assert said == ["Node 1, slide gone: failed (listed, but not run)."]
+
+
 def test_slides_that_are_in_no_patient_are_listed(tmp_path: Path) -> None:
     """A report that the manifest doesn't know is counted, never dropped in silence."""
     found = staged(tmp_path, "a3,A,1")
@@ -169,6 +176,13 @@ def test_a_patient_without_nodes_is_never_without_tumour(tmp_path: Path) -> None
     page = write_staging(found, tmp_path / "out")[1].read_text()
     assert "No lymph node was examined, so this is not a negative result." in page
     assert "No tumour was found" not in page
+
+
+def test_a_row_that_says_that_no_nodes_were_removed_lists_no_slide(tmp_path: Path) -> None:
+    """So none of it is missing, and the patient is pNX."""
+    found = staged(tmp_path, "a3,A,", ",B,0", header="slide_id,patient_id,nodes_removed")
+    assert words(found) == {"A": "pN0", "B": "pNX"}
+    assert (found.not_run, found.left_out) == ((), ())
 
 
 def test_other_stains_are_left_to_the_pathologist(tmp_path: Path) -> None:
@@ -277,60 +291,6 @@ def test_a_slide_that_was_not_judged_is_not_read_and_shows_no_tumour(tmp_path: P
     assert "<li>Meant for: regional lymph nodes, H&amp;E</li>" in path.read_text()
     assert "tumour found" not in path.read_text()
     assert "Node 1, slide m: incomplete (Brown)." in [note.message for note in patient.all_notes]
-
-
-def test_under_pn0_stands_what_could_have_been_missed(tmp_path: Path) -> None:
-    """By the report's model, in all three files; not beside a stage of another kind, nor where no model says it."""
-
-    def said(found_from_um: float | None) -> dict[str, list[str]]:
-        reports = [report("n"), report("m", (900.0,)), report("f", status=Status.FAILED, flags=(TRUNCATED,))]
-        known = [replace(one, model=replace(one.model, found_from_um=found_from_um)) for one in reports]
-        found = staged_by(write_run(tmp_path / f"run {found_from_um}", known), NODES, "n,N,1", "m,M,1", "f,F,1")
-        pages = write_staging(found, tmp_path / "out")
-        texts = [*(read_aloud(path.read_text()) for path in pages), (tmp_path / "out" / "patients.csv").read_text()]
-        return {
-            "notes": [
-                one.staged.words for one in found.patients if "detection_limit" in [n.code for n in one.all_notes]
-            ],
-            "texts": [text[:15] for text in texts if "Deposits up to about 0.2 mm, thin ones above all, " in text],
-        }
-
-    assert said(200.0) == {"notes": ["pN0"], "texts": ["<!doctype html>", "patient_id,spec"]}
-    assert said(None) == {"notes": [], "texts": []}
-
-
-@pytest.mark.parametrize(
-    ("sizes_um", "review", "stage", "told"),
-    [
-        ((0, 0), (), "pN0", True),
-        ((150, 0), (), "pN0(i+)", True),
-        ((150, None), (), "at least pN0(i+)", True),
-        ((0, None), (), "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)", False),
-        ((900, 0, 0, 0, 0), (), "pN1mi", False),
-        ((2600, 900, 0), (), "pN1a", False),
-        ((2600, 900, 900, 0), (), "pN1a", True),
-        ((2600, 900, 900, 150), (), "pN1a", True),
-        ((2600, 900, 900), (), "pN1a", False),
-        ((900,), ("s0,1,,,resize,150,Dr A",), "pN0(i+)", True),
-        ((900,), ("s0,1,,,reject,,Dr A",), "pN0", True),
-        ((150,), ("s0,,9000,9000,add,900,Dr A",), "pN1mi", False),
-    ],
-)
-def test_a_missed_micrometastasis_is_not_excluded_where_it_would_make_another_stage(
-    sizes_um: tuple[float | None, ...], review: tuple[str, ...], stage: str, told: bool, tmp_path: Path
-) -> None:
-    """Of pN0 and pN0(i+) it makes pN1mi; of pN1a, as a positive node more, pN2a; a review decides which one stands."""
-    made = [
-        report(f"s{number}", status=Status.FAILED, flags=(TRUNCATED,))
-        if size_um is None
-        else report(f"s{number}", (size_um,) if size_um else ())
-        for number, size_um in enumerate(sizes_um)
-    ]
-    known = [replace(one, model=replace(one.model, found_from_um=550.0)) for one in made]
-    rows = [f"s{number},A,{number}" for number in range(len(sizes_um))]
-    (patient,) = staged_by(write_run(tmp_path / "run", known), NODES, *rows, review=review).patients
-    assert patient.staged.words == stage
-    assert ("detection_limit" in [note.code for note in patient.all_notes]) is told
 
 
 def test_a_deposit_that_nobody_rejected_stays_seen(tmp_path: Path) -> None:

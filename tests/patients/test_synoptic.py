@@ -1,5 +1,7 @@
 """The synoptic elements say what is known, and "cannot be determined" where it isn't."""
 
+from dataclasses import replace
+
 import pytest
 
 from nodescan.domain.classification import Metastasis, classify
@@ -154,6 +156,13 @@ def test_what_was_examined_is_told_apart_from_what_failed() -> None:
     assert notes(whole)[total] == notes(whole)[sentinels] == ""
 
 
+def test_sentinel_nodes_that_only_a_slide_of_another_stain_shows_are_told() -> None:
+    """Three by that slide, of which the H&E slide shows one."""
+    specimen = Specimen("P", (replace(node("1", NONE), nodes_stated=3),), nodes_removed=3)
+    sentinels = "Number of Sentinel Nodes Examined"
+    assert (filled(specimen)[sentinels], notes(specimen)[sentinels]) == ("1", "2 more were not read")
+
+
 def test_of_some_nodes_alone_it_is_not_known_whether_they_are_sentinels() -> None:
     """One cell that is empty leaves the number open."""
     specimen = Specimen("P", (node("1", NONE), node("2", NONE, sentinel=None)))
@@ -162,13 +171,17 @@ def test_of_some_nodes_alone_it_is_not_known_whether_they_are_sentinels() -> Non
 
 
 def test_a_borderline_size_stands_beside_both_counts_that_it_may_change() -> None:
-    """1986 um, 30 unsure, may be micro or macro: said beside these, and not beside the count of ITC."""
+    """1986 um, 30 unsure, may be micro or macro: said beside these, and not beside the count of ITC; so it is of ITC
+    and micro."""
     size = Micrometers(1986.0)
     unsure = Section("s1", Status.COMPLETE, MICRO, size, uncertainty_um=Micrometers(30.0), class_range=(MICRO, MACRO))
     specimen = Specimen("P", (Node("1", (unsure,), True), node("2", ITC, 90.0)), nodes_removed=2)
     told = notes(specimen)
     said = "1 borderline by size, which may or may not count here"
     assert (told[MACRO_ELEMENT], told[MICRO_ELEMENT], told[ITC_ELEMENT]) == (said, said, "")
+    small = Section("s1", Status.COMPLETE, ITC, Micrometers(190.0), class_range=(ITC, MICRO))
+    lower = notes(Specimen("P", (Node("1", (small,), True),)))
+    assert (lower[MACRO_ELEMENT], lower[MICRO_ELEMENT], lower[ITC_ELEMENT]) == ("", said, said)
     assert told["pN Category (node component only)"].startswith("borderline: pN1mi or pN1a. AJCC 8th edition; ")
     other = {fact.label: fact.note for fact in synoptic(stage(specimen, CAMELYON17))}
     assert other["pN Category (node component only)"].startswith("borderline: pN1mi or pN1; by the table camelyon17")

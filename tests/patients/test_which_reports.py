@@ -81,6 +81,16 @@ def test_a_patient_is_told_of_its_own_models_and_limits_alone(tmp_path: Path) ->
     assert len(found.models) == 2
 
 
+def test_reports_of_two_versions_are_mixed_and_not_called_older(tmp_path: Path) -> None:
+    """One remedy is told, once."""
+    versions = {"a": RESULT_VERSION - 1, "b": RESULT_VERSION}
+    reports = [replace(report(name), provenance=scanned(version=version)) for name, version in versions.items()]
+    found = staged_by(write_run(tmp_path / "run", reports), NODES, "a,P,1", "b,P,2")
+    codes = {note.code for note in found.patients[0].all_notes}
+    assert codes & {"mixed_reports", "older_reports"} == {"mixed_reports"}
+    assert (bool(found.mixed), found.older) == (True, "")
+
+
 def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Path) -> None:
     """No tissue was found, or all of it is out of focus: the node was not seen."""
     bare = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.0)

@@ -296,6 +296,15 @@ def test_a_mark_on_a_slide_that_the_network_cannot_judge_contradicts_nobody(tmp_
     assert (patient.staged.words, "read_against_software" in codes(patient)) == ("pN0", False)
 
 
+@pytest.mark.parametrize("code", ["no_tissue", "not_he", "constant_output"])
+def test_a_reading_counts_on_a_slide_that_the_software_could_not_judge(tmp_path: Path, code: str) -> None:
+    """The reader saw tissue there: the node is examined, and has no tumour."""
+    slide = report("m", status=Status.INCOMPLETE, flags=(Flag(code, "Why."),))
+    slide = replace(slide, examined_fraction=0.0 if code == "no_tissue" else 1.0)
+    (patient,) = staged(tmp_path, slide, "m,,,,read,negative,Dr A").patients
+    assert (patient.staged.words, patient.staged.specimen.n_examined) == ("pN0", 1)
+
+
 @pytest.mark.parametrize("rows", [(), ("m,,,,read,micro,R",)])
 def test_the_reading_settles_the_doubts_of_the_software(tmp_path: Path, rows: tuple[str, ...]) -> None:
     """A borderline size and an edge of the scan leave the reader's class as it is."""
@@ -303,6 +312,19 @@ def test_the_reading_settles_the_doubts_of_the_software(tmp_path: Path, rows: tu
     edge = Flag("tissue_cut_off", "Tissue runs to the edge.")
     (patient,) = staged(tmp_path, replace(slide, flags=(*deposit_flags(slide.deposits), edge)), *rows).patients
     assert (patient.staged.borderline, {"borderline", "tissue_cut_off"} <= {*codes(patient)}) == (not rows, not rows)
+
+
+@pytest.mark.parametrize(
+    ("size_um", "word", "code"), [(900.0, "itc", "class_against_size"), (150.0, "micro", "micro_by_reader")]
+)
+def test_a_class_against_a_size_stays_told_of_a_slide_that_was_read(
+    tmp_path: Path, size_um: float, word: str, code: str
+) -> None:
+    """The reader gives deposit and slide one class, and the deposit's size another."""
+    rows = (f"m,1,,,class,{word},Dr A", f"m,,,,read,{word},Dr A")
+    (patient,) = staged(tmp_path, report("m", (size_um,)), *rows).patients
+    assert code in codes(patient)
+    assert patient.staged.class_by_reader
 
 
 def test_a_doubtful_pixel_size_stays_told_of_a_size_that_counts(tmp_path: Path) -> None:
@@ -326,18 +348,6 @@ def test_one_slide_that_was_read_leaves_the_others_as_they_are(tmp_path: Path) -
     run = write_run(tmp_path / "run", [failed("m"), failed("n")])
     (patient,) = staged_by(run, HEADER, "m,A,1", "n,A,2", review=["m,,,,read,negative,R"]).patients
     assert patient.staged.words == "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"
-
-
-@pytest.mark.parametrize(("read", "limited"), [(("m",), True), (("m", "n"), False)])
-def test_the_detection_limit_is_of_slides_that_the_software_alone_read(
-    tmp_path: Path, read: tuple[str, ...], limited: bool
-) -> None:
-    """A reader is no model."""
-    model = replace(report("m").model, found_from_um=700.0)
-    run = write_run(tmp_path / "run", [replace(report(name), model=model) for name in ("m", "n")])
-    review = [f"{name},,,,read,negative,R" for name in read]
-    (patient,) = staged_by(run, HEADER, "m,A,1", "n,A,2", review=review).patients
-    assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN0", limited)
 
 
 def test_a_reading_holds_for_a_later_scan_and_what_that_finds_is_told(tmp_path: Path) -> None:
@@ -408,27 +418,45 @@ def test_a_borderline_size_may_be_that_of_another_node_on_a_slide_that_was_read(
     assert "size_near_limit" in codes(patient)
 
 
+def cut_off(sizes_um: Sequence[float], *cut_um: float) -> SlideReport:
+    """With the deposits of these sizes running off the scan."""
+    made = report("m", sizes_um)
+    return replace(made, deposits=tuple(replace(one, cut_off=one.diameter_um in cut_um) for one in made.deposits))
+
+
+@pytest.mark.parametrize(("word", "largest_um", "stage"), [("macro", 3000.0, "pN1a"), ("micro", 900.0, "pN1mi")])
+def test_a_smaller_deposit_that_is_cut_off_leaves_the_readers_class_of_one_node(
+    tmp_path: Path, word: str, largest_um: float, stage: str
+) -> None:
+    """The reader saw the glass beyond the scan."""
+    (patient,) = staged(tmp_path, cut_off((largest_um, 150.0), 150.0), f"m,,,,read,{word},Dr A").patients
+    assert (patient.staged.words, patient.staged.determined) == (stage, True)
+
+
 def test_a_smaller_deposit_that_is_cut_off_may_be_larger_in_another_node_on_a_slide_that_was_read(
     tmp_path: Path,
 ) -> None:
     """Up to the reader's class: so the number of positive nodes is open, and the class of the slide isn't."""
-    slide = report("m", (3000.0, 150.0))
-    slide = replace(slide, deposits=(slide.deposits[0], replace(slide.deposits[1], cut_off=True)))
-    staged_ = beside_positive_nodes(tmp_path / "2", slide, "m,,,,read,macro,R", others_um=(2600.0, 900.0)).staged
+    slide = cut_off((3000.0, 150.0), 150.0)
+    staged_ = beside_positive_nodes(tmp_path, slide, "m,,,,read,macro,R", others_um=(2600.0, 900.0)).staged
     assert (staged_.words, staged_.counts.positive.words) == ("at least pN1a", "3 to 4")
-    assert staged(tmp_path / "1", slide, "m,,,,read,macro,R").patients[0].staged.words == "pN1a"
 
 
-@pytest.mark.parametrize("rows", [(), ("m,,,,read,macro,R", "n0,,,,read,macro,R", "n1,,,,read,micro,R")])
-def test_the_detection_limit_is_told_of_nodes_that_share_a_slide_with_a_reading(
-    tmp_path: Path, rows: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("slide", "rows", "positive"),
+    [
+        (cut_off((900.0, 150.0)), (), "1"),
+        (cut_off((900.0, 150.0), 900.0), (), "1"),
+        (cut_off((900.0, 150.0), 150.0), (), "1 to 3"),
+        (cut_off((150.0,), 150.0), ("m,1,,,class,micro,Dr A",), "1"),
+    ],
+)
+def test_one_micrometastasis_is_in_one_node_unless_a_smaller_deposit_may_grow_into_another(
+    tmp_path: Path, slide: SlideReport, rows: tuple[str, ...], positive: str
 ) -> None:
-    """The reader said which class the slide has, and the software alone that the second node has no tumour."""
-    slide = report("m", (3000.0,))
-    assert slide.model is not None
-    slide = replace(slide, model=replace(slide.model, found_from_um=400.0))
-    patient = beside_positive_nodes(tmp_path, slide, *rows, others_um=(2600.0, 900.0))
-    assert (patient.staged.words, "detection_limit" in codes(patient)) == ("pN1a", True)
+    """Of three nodes on a slide; by size, or by the class that the reader gave the deposit."""
+    (patient,) = staged(tmp_path, slide, *rows, "m,,,,read,micro,Dr A", nodes=3).patients
+    assert patient.staged.counts.positive.words == positive
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,15 @@ def test_a_slide_of_isolated_tumour_cells_says_what_could_have_been_missed() -> 
             )
 
 
+@pytest.mark.parametrize(("fraction", "whole"), [(1.0, True), (0.9, False)])
+def test_what_isolated_tumour_cells_do_not_exclude_is_told_of_what_was_examined(fraction: float, whole: bool) -> None:
+    """Of a slide that was examined whole there is no tissue beside "the tissue that was examined"."""
+    report = VARIANTS["itc"]().report
+    known = replace(report, examined_fraction=fraction, model=replace(report.model, found_from_um=550.0))
+    (said,) = [line for line in sentences.how_sure(known) if "only from a size of" in line]
+    assert ("even in the tissue that was examined" in said) is not whole
+
+
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
     borderline = look_first(VARIANTS["borderline"]().report)[0]
@@ -440,8 +449,9 @@ def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
 
 
 def test_flags_read_as_words() -> None:
-    """Codes become titles."""
-    assert [flag_title(code) for code in ("no_tissue", "not_he")] == ["No tissue", "Not H&E"]
+    """Codes become titles, and one of another version its own words."""
+    codes = ("no_tissue", "not_he", "some_older_code")
+    assert [flag_title(code) for code in codes] == ["No tissue", "Not H&E", "Some older code"]
 
 
 def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
