@@ -8,7 +8,7 @@ import typer
 
 import nodescan.cli
 import training.commands.app
-from nodescan.domain.flags import FLAGS, REASONS
+from nodescan.domain.flags import FLAGS, REASONS, STOPS_COMPLETE
 from nodescan.evaluation.evaluation_files import (
     EVALUATION_HTML,
     EVALUATION_JSON,
@@ -49,13 +49,15 @@ def test_every_flag_is_explained() -> None:
 
 
 def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> None:
-    """By docs/flags.md those whose status isn't "none", and each code of a slide without a result; no other."""
+    """By docs/flags.md those whose status isn't "none", and each code of a slide without a result; no other. They stop
+    every slide, unless the document says "if"."""
     of_status = {"incomplete": True, "failed": True, "none": False}
     stated = [cells for cells in _rows("flags.md") if len(cells) == 4 and cells[0].startswith("`")]
     reasons = {cells[0].strip("`") for cells in stated if of_status[re.split(r"\W", cells[2])[0]]}
     without = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Why a slide has no result")[2]
     reasons |= {cells[0].strip("`") for cells in _cells(without.partition("\n## ")[0]) if cells[0].startswith("`")}
     assert reasons == REASONS
+    assert {cells[0].strip("`") for cells in stated if " if " in cells[2]} == REASONS - STOPS_COMPLETE
 
 
 def test_every_flag_says_what_to_do() -> None:

@@ -113,11 +113,11 @@ def test_files_are_named_with_their_folders_where_these_tell_them_apart(
 
 
 def test_a_complete_slide_needs_no_reason(tmp_path: Path) -> None:
-    """Though something couldn't be read: less than was allowed for."""
-    report = replace(VARIANTS["negative"]().report, flags=(Flag("unread_tissue", "0.4 % could not be read."),))
+    """Though the end of its file is missing: no tissue was lost with it."""
+    report = replace(VARIANTS["negative"]().report, flags=(Flag("file_cut_off", "The end is missing."),))
     _write_summary([report], tmp_path / "summary.csv")
     (row,) = _rows(tmp_path / "summary.csv")
-    assert (row["status"], row["flags"], row["reason"]) == ("complete", "unread_tissue", "")
+    assert (row["status"], row["flags"], row["reason"]) == ("complete", "file_cut_off", "")
 
 
 def test_the_summary_ends_with_the_manifests_patient_and_node(tmp_path: Path) -> None:
