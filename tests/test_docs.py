@@ -20,6 +20,7 @@ from nodescan.inference.card import Decision, ModelCard
 from nodescan.inference.models import MODELS
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
+from nodescan.reports import CHOICES, FILES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,17 @@ def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> No
     assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
 
 
+def test_every_report_and_each_of_its_files_is_explained() -> None:
+    """By name where a run is asked for it, in the help and in docs/batches.md; each file has a place in a row of
+    docs/tables.md."""
+    (option,) = (option for option in COMMANDS["nodescan"]["run"].params if option.name == "reports")
+    told = (DOCS / "batches.md").read_text(encoding="utf-8").partition("- `--reports NAMES`")[2].partition("\n- ")[0]
+    assert set(re.findall(r"\w+", option.help.partition(": ")[2].partition(".")[0])) == set(CHOICES)
+    assert set(",".join(re.findall(r"`([a-z,]+)`", told)).split(",")) == set(CHOICES)
+    files = " ".join(cells[0] for cells in _rows("tables.md"))
+    assert [name for name in FILES if not re.search(rf"[`/]{re.escape(name)}`", files)] == []
+
+
 def test_every_key_of_a_card_and_every_architecture_is_explained() -> None:
     """docs/training.md has a row of each key, and names each network that a card can name; no other."""
     told = (
@@ -125,7 +137,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_the_documents_name_most_commands() -> None:
     """So that the test above reads what it is meant to read."""
     typed = [words for document in DOCUMENTS for words in _typed(document.read_text(encoding="utf-8"))]
-    assert {words.split()[1] for words in typed if words.startswith("nodescan")} == {*COMMANDS["nodescan"]}
+    named = {words.split()[1] for words in typed if words.startswith("nodescan")}
+    assert {*COMMANDS["nodescan"]} - named == set(), "name it in a document, as it is typed"
     assert len(typed) > 60
 
 
