@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from nodescan.close_ups import begin_close_ups, begin_place_close_ups
 from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, NOT_WHOLE, Flag, codes_of
+from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import NotExamined, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
@@ -127,7 +127,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor) -> Slide
     It is None where nothing was examined, or the network can't judge the slide: 0 would say that it had looked.
     """
     judged = _judged(finding.flags)
-    whole = not codes_of(finding.flags) & NOT_WHOLE
+    whole = not codes_of(finding.flags) & STOPS_COMPLETE
     looked = finding.examination
     examined = looked.examined_share
     scored = judged and examined > 0

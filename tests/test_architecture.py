@@ -184,6 +184,26 @@ def test_settings_have_no_defaults() -> None:
     assert defaulted == []
 
 
+def test_every_setting_is_read_somewhere() -> None:
+    """A field that only its own limits look at has no effect, whatever a lab or an experiment sets it to."""
+    settings: dict[str, str] = {}
+    read: set[str] = set()
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.name.endswith(("Settings", "Plan")):
+                fields = [line.target for line in node.body if isinstance(line, ast.AnnAssign)]
+                settings |= {ast.unparse(field): f"{path.name}: {node.name}" for field in fields}
+        checks = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__post_init__"]
+        checked = {id(node) for check in checks for node in ast.walk(check)}
+        read |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and id(node) not in checked
+        }
+    assert len(settings) > 40
+    assert {f"{where}.{field}" for field, where in settings.items() if field not in read} == set()
+
+
 def test_every_module_says_what_it_is_and_stays_small() -> None:
     """A docstring on top, and no module or function that has outgrown its one idea."""
     problems: list[str] = []

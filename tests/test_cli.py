@@ -25,6 +25,7 @@ from nodescan.cli import main
 from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.inference.card import find_model, load_card
+from nodescan.reports import FILES
 from tests.fakes import ColourPredictor, paint_slide, scan_with
 from tests.faults.accounting import rows as summary_rows
 
@@ -78,15 +79,7 @@ def test_complete_slides_exit_0_and_say_where_the_reports_are(
     assert "slide 1/1 a: " in said.err
     assert "done 1/1 a: complete, micro" in said.err
     made = {path.name for path in (tmp_path / "out" / "a").iterdir()}
-    assert {
-        "report.json",
-        "report.html",
-        "deposits.geojson",
-        "detections.csv",
-        "probability.ome.tif",
-        "overview.jpg",
-        "heatmap.png",
-    } <= made
+    assert made == FILES
     assert {"summary.csv", "summary.html", "run.json", "a"} == {path.name for path in (tmp_path / "out").iterdir()}
 
 

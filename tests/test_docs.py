@@ -8,7 +8,7 @@ import typer
 
 import nodescan.cli
 import training.commands.app
-from nodescan.domain.flags import DOUBTS, FLAGS, REASONS, TOLD_FIRST
+from nodescan.domain.flags import DOUBTS, FLAGS, REASONS, STOPS_COMPLETE, TOLD_FIRST
 from nodescan.evaluation.evaluation_files import (
     EVALUATION_HTML,
     EVALUATION_JSON,
@@ -20,6 +20,7 @@ from nodescan.inference.card import Decision, ModelCard
 from nodescan.inference.models import MODELS
 from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
+from nodescan.reports import CHOICES, FILES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -49,13 +50,15 @@ def test_every_flag_is_explained() -> None:
 
 
 def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> None:
-    """By docs/flags.md those whose status isn't "none", and each code of a slide without a result; no other."""
+    """By docs/flags.md those whose status isn't "none", and each code of a slide without a result; no other. They stop
+    every slide, unless the document says "if"."""
     of_status = {"incomplete": True, "failed": True, "none": False}
     stated = [cells for cells in _rows("flags.md") if len(cells) == 4 and cells[0].startswith("`")]
     reasons = {cells[0].strip("`") for cells in stated if of_status[re.split(r"\W", cells[2])[0]]}
     without = (DOCS / "flags.md").read_text(encoding="utf-8").partition("## Why a slide has no result")[2]
     reasons |= {cells[0].strip("`") for cells in _cells(without.partition("\n## ")[0]) if cells[0].startswith("`")}
     assert reasons == REASONS
+    assert {cells[0].strip("`") for cells in stated if " if " in cells[2]} == REASONS - STOPS_COMPLETE
 
 
 def _to_act_on(heading: str) -> set[str]:
@@ -89,6 +92,17 @@ def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> No
     """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
     told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
+
+
+def test_every_report_and_each_of_its_files_is_explained() -> None:
+    """By name where a run is asked for it, in the help and in docs/batches.md; each file has a place in a row of
+    docs/tables.md."""
+    (option,) = (option for option in COMMANDS["nodescan"]["run"].params if option.name == "reports")
+    told = (DOCS / "batches.md").read_text(encoding="utf-8").partition("- `--reports NAMES`")[2].partition("\n- ")[0]
+    assert set(re.findall(r"\w+", option.help.partition(": ")[2].partition(".")[0])) == set(CHOICES)
+    assert set(",".join(re.findall(r"`([a-z,]+)`", told)).split(",")) == set(CHOICES)
+    files = " ".join(cells[0] for cells in _rows("tables.md"))
+    assert [name for name in FILES if not re.search(rf"[`/]{re.escape(name)}`", files)] == []
 
 
 def test_every_key_of_a_card_and_every_architecture_is_explained() -> None:
@@ -140,7 +154,8 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_the_documents_name_most_commands() -> None:
     """So that the test above reads what it is meant to read."""
     typed = [words for document in DOCUMENTS for words in _typed(document.read_text(encoding="utf-8"))]
-    assert {words.split()[1] for words in typed if words.startswith("nodescan")} == {*COMMANDS["nodescan"]}
+    named = {words.split()[1] for words in typed if words.startswith("nodescan")}
+    assert {*COMMANDS["nodescan"]} - named == set(), "name it in a document, as it is typed"
     assert len(typed) > 60
 
 

@@ -17,11 +17,10 @@ from nodescan.reports import write_reports
 from nodescan.reports.first_look import look_first
 from nodescan.reports.sentences import answer
 from nodescan.slides import open_slide
-from nodescan.slides.openslide_reader import open_with_openslide
-from nodescan.slides.tiff_reader import open_tiff
 from tests.painted import painted, scan_file
 from tests.slides.made_files import reduced
 from tests.slides.made_jpegs import Coding, write_jpegs
+from tests.slides.openers import open_tiff, open_with_openslide
 from tests.test_missing import written_in_lzw
 
 CODES = {"levels_disagree", "another_picture"}

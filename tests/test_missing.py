@@ -17,13 +17,12 @@ from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.slides import open_slide
-from nodescan.slides.openslide_reader import open_with_openslide
-from nodescan.slides.tiff_reader import open_tiff
 from tests.examination.fast_fakes import Fast
 from tests.fakes import PINK, PURPLE, ColourPredictor
 from tests.painted import painted, scan_file
 from tests.slides.made_files import overwrite, reduced, write_tiff
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, write_jpegs
+from tests.slides.openers import open_tiff, open_with_openslide
 
 INSIDE = 5
 """A tile with tissue all over."""

@@ -1,12 +1,15 @@
 """No command writes over, moves or removes what the user gave it, or what nodescan didn't write."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import typer
 
 from nodescan.batch.record import keep_in_log
+from nodescan.cli import app as nodescan_app
 from nodescan.cli import main
 from nodescan.errors import OutputError, UsageError
 from nodescan.overwrite_checks import check_inputs
@@ -15,6 +18,8 @@ from tests.commands.test_stage import a_run
 from tests.evaluation.test_compare import planted
 from tests.fakes import content, paint_slide
 from tests.reports.factory import VARIANTS
+from training.__main__ import main as training_main
+from training.commands.app import app as training_app
 
 
 def refuses(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -23,6 +28,54 @@ def refuses(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert main([str(word) for word in words]) == 2
     assert content(Path()) == before
     return capsys.readouterr().err
+
+
+ONE_FILE = {
+    ("nodescan", "manifest"): ("{file} --to {file}",),
+    ("nodescan", "phantom"): ("{file} --diameters-um 500",),
+    ("training", "average"): ("{file} gone.ckpt --to {file}",),
+    ("training", "mine"): (
+        "--config {file} --ckpt gone.ckpt --to {file}",
+        "--config fit.yaml --ckpt {file} --to {file}",
+    ),
+    ("training", "model-card"): (
+        "--patches {file} --masks gone --to {file}",
+        "--patches gone --masks {file} --to {file}",
+        *(f"--patches gone --masks gone {option} {{file}} --to {{file}}" for option in ("--composites", "--recipe")),
+        *(f"--patches gone --masks gone {option} {{file}} --to {{file}}" for option in ("--history", "--commands")),
+    ),
+}
+"""Each command that writes a file of the name that it is given -> how it is called with one file for that and for what
+it reads. Beside it lies fit.yaml, of the same contents. phantom reads none."""
+
+PROGRAMS = {"nodescan": (main, nodescan_app), "training": (training_main, training_app)}
+
+
+def test_each_command_that_writes_a_file_is_tried() -> None:
+    """A new one has its row in ONE_FILE, or writes into a folder, as its help says then."""
+    writing = {
+        (program, name)
+        for program, (_, app) in PROGRAMS.items()
+        for name, command in typer.main.get_group(app).commands.items()
+        for option in command.params
+        if option.name in ("out", "to") and not re.search("folder", option.help or "", re.IGNORECASE)
+    }
+    assert writing == ONE_FILE.keys()
+
+
+@pytest.mark.parametrize(
+    ("program", "words"), [(key[0], f"{key[1]} {words}") for key, rows in ONE_FILE.items() for words in rows]
+)
+def test_what_is_read_is_not_written_over(
+    here: Path, program: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a slip of the pen one file is named for both: it stays, and the error says what to do."""
+    for name in ("mine.tif", "fit.yaml"):
+        (here / name).write_text("data:\n  init_args:\n    index: gone\n")
+    before = content(here)
+    assert PROGRAMS[program][0](words.format(file="mine.tif").split()) == 2
+    assert content(here) == before
+    assert re.search("mine.tif: .*(move|choose another)", capsys.readouterr().err)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from nodescan.batch.progress import Viewer, outcome
 from nodescan.config import load_config
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import FLAGS, Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, Status, Untuned
@@ -154,8 +154,8 @@ def test_a_deposit_that_ends_where_tissue_was_not_read_is_cut_off() -> None:
     ]
 
 
-def concluded(missing: int) -> SlideReport:
-    """Of 40,000 cells of tissue in which nothing was found, `missing` of them not examined."""
+def concluded(missing: int, flags: tuple[Flag, ...] = ()) -> SlideReport:
+    """Of 40,000 cells of tissue in which nothing was found, `missing` of them not examined, and what was said of it."""
     wanted = np.ones((200, 200), np.bool_)
     unread = np.zeros_like(wanted)
     unread.flat[:missing] = True
@@ -163,8 +163,17 @@ def concluded(missing: int) -> SlideReport:
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
     stain = np.zeros((*wanted.shape, 2), dtype=np.float16)
     looked = Examination(map_, SPACING, wanted, unread * np.uint8(NotExamined.UNREAD), stain, "float32")
-    finding = Finding(TissueMask(wanted, cell), looked, (), (), ())
+    finding = Finding(TissueMask(wanted, cell), looked, (), (), flags)
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor())
+
+
+@pytest.mark.parametrize("code", sorted(FLAGS))
+def test_a_flag_that_stops_complete_does_so(code: str) -> None:
+    """Whoever gives it, and though all tissue was examined; no other flag does."""
+    report = concluded(0, (Flag(code, "Scan the slide again."),))
+    stopped = (Status.INCOMPLETE, None)
+    expected = stopped if FLAGS[code].stops_complete else (Status.COMPLETE, Metastasis.NONE)
+    assert (report.status, report.metastasis) == expected
 
 
 def test_a_single_cell_that_was_not_examined_leaves_a_slide_incomplete() -> None:

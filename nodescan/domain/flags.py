@@ -36,9 +36,9 @@ class FlagKind:
     """What follows from a flag.
 
     title: as the pages print it.
-    stops_complete: the slide is not complete.
+    stops_complete: no slide with it is complete, unless somebody read the slide whole; its message says why.
+    reason_if_incomplete: it is told as a reason of a slide that is not complete, but doesn't stop one.
     not_judged: the network can't judge the slide. It gets no class, and the network's marks on it are no findings.
-    not_whole: tissue, or tumour on it, may have been missed although all tissue that was found was examined.
     not_shown: the lower magnifications may show something else, such as the label, which names a patient.
     doubt: how far the flag could change the slide's class; None if it can't.
     review: what a review does to the flag; None if it leaves the flag as it is.
@@ -47,8 +47,8 @@ class FlagKind:
 
     title: str
     stops_complete: bool = False
+    reason_if_incomplete: bool = False
     not_judged: bool = False
-    not_whole: bool = False
     not_shown: bool = False
     doubt: Doubt | None = None
     review: Review | None = None
@@ -65,11 +65,11 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "too_pale": FlagKind("Too pale", stops_complete=True),
     "badly_scanned": FlagKind("Badly scanned", stops_complete=True),
     "not_he": FlagKind("Not H&E", stops_complete=True, not_judged=True),
-    "levels_disagree": FlagKind("Levels disagree", stops_complete=True, not_whole=True, not_shown=True),
-    "model_not_tuned": FlagKind("Model not tuned", stops_complete=True, not_whole=True),
+    "levels_disagree": FlagKind("Levels disagree", stops_complete=True, not_shown=True),
+    "model_not_tuned": FlagKind("Model not tuned", stops_complete=True),
     "another_picture": FlagKind("Another picture", stops_complete=True, not_judged=True, not_shown=True),
     "constant_output": FlagKind("Constant output", stops_complete=True, not_judged=True),
-    "file_cut_off": FlagKind("File cut off", stops_complete=True),
+    "file_cut_off": FlagKind("File cut off", reason_if_incomplete=True),
     # of a slide without a result
     "unmeasurable": FlagKind("Unmeasurable", stops_complete=True),
     "not_a_slide": FlagKind("Not a slide", stops_complete=True),
@@ -138,9 +138,9 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
 """Every code, with what follows from it. Doubts and notes stand in the order in which readers see them."""
 
 NOT_JUDGED = frozenset(code for code, kind in FLAGS.items() if kind.not_judged)
-NOT_WHOLE = frozenset(code for code, kind in FLAGS.items() if kind.not_whole)
+STOPS_COMPLETE = frozenset(code for code, kind in FLAGS.items() if kind.stops_complete)
 NOT_SHOWN = frozenset(code for code, kind in FLAGS.items() if kind.not_shown)
-REASONS = frozenset(code for code, kind in FLAGS.items() if kind.stops_complete)
+REASONS = STOPS_COMPLETE | {code for code, kind in FLAGS.items() if kind.reason_if_incomplete}
 RESTATED = frozenset(code for code, kind in FLAGS.items() if kind.review is Review.RESTATED)
 AS_FOUND = frozenset(code for code, kind in FLAGS.items() if kind.review is Review.AS_FOUND)
 LEAPING_DOUBTS = frozenset(code for code, kind in FLAGS.items() if kind.doubt is Doubt.ANY_CLASS)

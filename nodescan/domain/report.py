@@ -6,7 +6,7 @@ from enum import Enum, StrEnum, auto
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, Flag, codes_of
+from nodescan.domain.flags import NOT_JUDGED, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
@@ -154,8 +154,16 @@ class SlideReport:
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} is never called negative")
+        stopped = codes_of(self.flags) & STOPS_COMPLETE
+        if stopped and self.status is Status.COMPLETE and not self.read_whole:
+            raise ValueError(f"{self.slide.slide_id}: no slide with {', '.join(sorted(stopped))} is complete")
         if self.status.without_result and self.metastasis is not None:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
+
+    @property
+    def read_whole(self) -> bool:
+        """Whether a reader gave the class of the whole slide: it is complete then, whatever was not examined."""
+        return False
 
     @property
     def outcome(self) -> Outcome:

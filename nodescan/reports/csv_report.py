@@ -1,7 +1,7 @@
 """summary.csv of a run."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from nodescan.csv_rows import csv_line, plain_cell
@@ -12,23 +12,6 @@ from nodescan.reports.wording import without_paths
 from nodescan.whole_files import text_bytes, write_beside
 
 SUMMARY_CSV = "summary.csv"
-SUMMARY_COLUMNS = (
-    "slide_id",
-    "status",
-    "metastasis",
-    "at_least",
-    "largest_deposit_um",
-    "n_foci",
-    "tumour_probability",
-    "tissue_area_mm2",
-    "examined_fraction",
-    "flags",
-    "reason",
-    "seconds",
-    "file",
-    "patient_id",
-    "node_id",
-)
 
 
 class SummaryTable:
@@ -70,31 +53,6 @@ def _common_folder(places: Iterable[Path]) -> Path | None:
         return None
 
 
-def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:
-    """The row of one slide, in the order of SUMMARY_COLUMNS; a cell is empty where nothing can be said.
-
-    Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would
-    run as a formula gets an apostrophe in front. Patient and node are those of a manifest, empty without one.
-    """
-    return (
-        plain_cell(report.slide.slide_id),
-        report.status.value,
-        "" if report.metastasis is None else report.metastasis.word,
-        "true" if report.at_least else "false",
-        _number(report.largest_deposit_um),
-        "" if report.known_foci is None else str(report.known_foci),
-        _number(report.tumour_probability),
-        _number(report.tissue_area_mm2),
-        _number(report.examined_fraction),
-        plain_cell(";".join(each_code(report.flags))),
-        plain_cell(_reason(report)),
-        "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
-        plain_cell(file),
-        plain_cell(report.slide.patient_id or ""),
-        plain_cell(report.slide.node_id or ""),
-    )
-
-
 def _reason(report: SlideReport) -> str:
     """Why the slide is not complete, in the words of its flags that are a reason for that."""
     if report.status is Status.COMPLETE:
@@ -104,3 +62,34 @@ def _reason(report: SlideReport) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else repr(float(value))
+
+
+_CELLS: Mapping[str, Callable[[SlideReport, str], str]] = {
+    "slide_id": lambda report, _: plain_cell(report.slide.slide_id),
+    "status": lambda report, _: report.status.value,
+    "metastasis": lambda report, _: "" if report.metastasis is None else report.metastasis.word,
+    "at_least": lambda report, _: "true" if report.at_least else "false",
+    "largest_deposit_um": lambda report, _: _number(report.largest_deposit_um),
+    "n_foci": lambda report, _: "" if report.known_foci is None else str(report.known_foci),
+    "tumour_probability": lambda report, _: _number(report.tumour_probability),
+    "tissue_area_mm2": lambda report, _: _number(report.tissue_area_mm2),
+    "examined_fraction": lambda report, _: _number(report.examined_fraction),
+    "flags": lambda report, _: plain_cell(";".join(each_code(report.flags))),
+    "reason": lambda report, _: plain_cell(_reason(report)),
+    "seconds": lambda report, _: "" if report.provenance is None else f"{report.provenance.seconds:.1f}",
+    "file": lambda _, file: plain_cell(file),
+    "patient_id": lambda report, _: plain_cell(report.slide.patient_id or ""),
+    "node_id": lambda report, _: plain_cell(report.slide.node_id or ""),
+}
+"""Column -> its cell, of a report and its file's name; empty where nothing can be said.
+
+Numbers are not rounded, so that a class can be checked against its size. Text that a spreadsheet would run as a formula
+gets an apostrophe in front. Patient and node are those of a manifest, empty without one.
+"""
+
+SUMMARY_COLUMNS = tuple(_CELLS)
+
+
+def summary_row(report: SlideReport, *, file: str) -> tuple[str, ...]:
+    """The row of one slide, in the order of SUMMARY_COLUMNS."""
+    return tuple(cell(report, file) for cell in _CELLS.values())

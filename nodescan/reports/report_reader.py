@@ -9,7 +9,7 @@ from typing import Any
 
 from nodescan.domain.classification import CLASS_OF, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import NOT_JUDGED, NOT_WHOLE, Flag, codes_of
+from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
 from nodescan.domain.section import WholeReading
@@ -35,9 +35,6 @@ from nodescan.reports.made_with import MadeWith, made_with
 from nodescan.strict_json import strict_json
 from nodescan.whole_files import json_bytes
 
-_NOT_COMPLETE = NOT_JUDGED | NOT_WHOLE | {"no_tissue", "unread_tissue"}
-"""No complete slide has one of these flags."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReport(SlideReport):
@@ -53,6 +50,10 @@ class StoredReport(SlideReport):
     unclassed_um: Micrometers | None = None
     before_review: Status | None = None
     reading: WholeReading | None = None
+
+    @property
+    def read_whole(self) -> bool:
+        return self.reading is not None
 
     @property
     def slide_id(self) -> str:
@@ -220,7 +221,7 @@ def _check_seen(report: StoredReport) -> None:
     A scan concludes "complete" of tissue that was examined to the last cell alone, and that the network can judge.
     """
     seen = report.examined_fraction == 1 and (report.tissue_area_mm2 or 0) > 0 and not report.unread_fraction
-    if not seen or codes_of(report.flags) & _NOT_COMPLETE or report.model is None:
+    if not seen or report.model is None:
         raise ValueError("no slide that was examined so is complete")
 
 

@@ -1,13 +1,18 @@
 """Slide files: which reader opens one, and what a file tells before it is read."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
-from nodescan.slides import openslide_reader, stored, tiff_reader
-from nodescan.slides.diagnosis import check_readable, disk_errors
-from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
-from nodescan.slides.tiff_levels import jpeg_levels
-from nodescan.slides.tiff_reader import open_tiff
+from nodescan.slides import stored
+from nodescan.slides.diagnosis import check_readable, disk_errors, rejection
+from nodescan.slides.framed_slide import FramedSlide
+from nodescan.slides.readers import READERS, Reader
 from nodescan.slides.tile_cache import KEPT_BYTES
+
+_Answer = TypeVar("_Answer")
 
 
 def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
@@ -17,8 +22,8 @@ def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
     kept_bytes: of decoded tiles, for boxes beside one another; scattered ones need none.
     """
     with disk_errors(ref.path):
-        check_readable(ref.path)
-        return open_tiff(ref, kept_bytes) or open_with_openslide(ref, kept_bytes)  # the fast one first
+        name, opened = _of_first_reader(ref.path, lambda reader: reader.opens(ref.path, kept_bytes))
+        return FramedSlide(ref, opened, reader=name)
 
 
 def slide_facts(ref: SlideRef) -> stored.SlideFacts:
@@ -27,7 +32,15 @@ def slide_facts(ref: SlideRef) -> stored.SlideFacts:
     Raises NotASlideError without a reader, and SlideError where the disk fails.
     """
     with disk_errors(ref.path):
-        check_readable(ref.path)
-        found = stored_slide(ref.path)
-        reader = openslide_reader if jpeg_levels(ref.path, found) is None else tiff_reader
-        return stored.slide_facts(found, ref, reader=reader.READER_NAME)
+        name, said = _of_first_reader(ref.path, lambda reader: reader.stored(ref.path))
+        return stored.slide_facts(said, ref, reader=name)
+
+
+def _of_first_reader(path: Path, ask: Callable[[Reader], _Answer | None]) -> tuple[str, _Answer]:
+    """The first reader that takes the file, by name, and its answer."""
+    check_readable(path)
+    for reader in READERS:
+        answer = ask(reader)
+        if answer is not None:
+            return reader.name, answer
+    raise rejection(path)

@@ -10,7 +10,7 @@ from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_scans import several_scans
 from nodescan.slides.dicom_series import series_levels
-from nodescan.slides.files import MRXS_INDEX
+from nodescan.slides.openslide_files import MRXS_INDEX
 from nodescan.slides.tiff_checks import (
     is_big_endian_classic,
     is_tiff,

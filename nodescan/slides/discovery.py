@@ -10,20 +10,18 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError, nothing_there
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_series import level_of, series_uid
-from nodescan.slides.files import MRXS_INDEX, companions
+from nodescan.slides.files import companions
+from nodescan.slides.openslide_files import MRXS_INDEX
+from nodescan.slides.readers import READERS
 from nodescan.slides.slide_ids import real_path, slide_ids, without_suffix
 
-_READ = {
-    *(".bif", ".btf", ".dcm", ".mrxs", ".ndpi", ".qptiff", ".scn", ".svs", ".svslide"),
-    *(".tf2", ".tf8", ".tif", ".tiff", ".vms", ".vmu"),
-}
 _NOT_READ = {
     *(".afi", ".czi", ".i2syntax", ".isyntax", ".jp2", ".kfb", ".lif"),
     *(".mds", ".mdsx", ".sdpc", ".tmap", ".vsi", ".zvi"),
 }
 """Of scanners whose format no reader knows: passed over in silence, such a slide could be the only positive one."""
 
-SUFFIXES = frozenset(_READ | _NOT_READ)
+SUFFIXES = frozenset(_NOT_READ.union(*(reader.suffixes for reader in READERS)))
 """What counts as a slide inside a folder; DICOM files count whatever their suffix. What can't be read fails in its own
 row."""
 

@@ -9,6 +9,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from nodescan.slides.dicom_series import series_files
+from nodescan.slides.readers import READERS
 
 ENDS_BYTES = 256 * 1024
 """How much of each end of a file is hashed: headers and directories of every format lie there."""
@@ -21,12 +22,6 @@ slides of one scanner may agree in all sizes and in the glass at both ends; wher
 _GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, less their whole parts, are spread evenly, and keep in step with no row of tiles."""
 
-MRXS_INDEX = "Slidedat.ini"
-"""What the data folder of an .mrxs holds beside its data."""
-
-_LONGEST_INDEX_BYTES = 1024 * 1024
-"""The index files of .vms and .vmu slides are far shorter: what is longer isn't read for names of other files."""
-
 
 def files_of_slide(path: Path) -> tuple[Path, ...]:
     """The index file and all that belongs to it, sorted; the index file alone for most formats. Raises OSError."""
@@ -34,16 +29,8 @@ def files_of_slide(path: Path) -> tuple[Path, ...]:
 
 
 def companions(path: Path) -> tuple[Path, ...]:
-    """Files that are part of the slide but no slides: an .mrxs's data, a .vms's or .vmu's images. Raises OSError."""
-    suffix = path.suffix.lower()
-    if suffix == ".mrxs":
-        data = path.with_suffix("")
-        return tuple(sorted(file for file in data.iterdir() if file.is_file())) if data.is_dir() else ()
-    if suffix in (".vms", ".vmu") and path.is_file() and path.stat().st_size < _LONGEST_INDEX_BYTES:
-        values = (line.partition("=")[2].strip() for line in path.read_text("latin-1").splitlines())
-        named = (path.parent / value for value in values if value and "/" not in value and "\0" not in value)
-        return tuple(sorted({file for file in named if file.is_file() and file != path}))
-    return ()
+    """Files that are part of the slide but no slides, as its reader knows them. Raises OSError."""
+    return tuple(file for reader in READERS for file in reader.companions(path))
 
 
 def fingerprint_here(path: Path) -> str | None:

@@ -1,10 +1,8 @@
 """An open slide: the analysis frame over the levels that a reader fetches, the same for every reader."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,50 +15,22 @@ from nodescan.errors import RegionUnreadableError, SlideError
 from nodescan.slides.compression import compression_flags
 from nodescan.slides.files import fingerprint
 from nodescan.slides.frame import Pyramid, read_frame
-from nodescan.slides.stored import StoredSlide, slide_info
-from nodescan.slides.tile_tables import TileTable
-
-
-class LevelPixels(Protocol):
-    """What a reader must give: pixels of a level. Safe to call from several threads."""
-
-    def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
-        """uint8 (box.height, box.width, 3) RGB of a box inside the level, white where nothing was scanned.
-
-        Raises RegionUnreadableError, whose reason is said in brackets after the area, where a part of the box can't
-        be decoded, and ValueError once closed.
-        """
-        ...
-
-    def finest_tiles(self) -> TileTable | None:
-        """The tiles of the finest level; None where the file has no table of them."""
-        ...
-
-    def close(self) -> None: ...
+from nodescan.slides.opened_file import OpenedFile
+from nodescan.slides.stored import slide_info
 
 
 class FramedSlide:
     """An interfaces.Slide. The canvas is the whole of level 0; what a scanner calls bounds is only reported."""
 
-    def __init__(
-        self,
-        ref: SlideRef,
-        stored: StoredSlide,
-        *,
-        reader: str,
-        levels: LevelPixels,
-        coarseness: Sequence[float | None] = (),
-    ) -> None:
-        """coarseness: of each level, where that is known; see compression.py.
-
-        Raises UnmeasurableError where no spacing can be trusted; `levels` is closed then.
-        """
+    def __init__(self, ref: SlideRef, opened: OpenedFile, *, reader: str) -> None:
+        """Raises UnmeasurableError where no spacing can be trusted; what was opened is closed then."""
+        stored, levels = opened.stored, opened.levels
         with ExitStack() as unless_opened:
             unless_opened.callback(levels.close)
             chosen = stored.spacing(ref)
             self._pyramid = Pyramid(ref.path.name, chosen.spacing, stored.levels())
             info = slide_info(stored, ref, reader=reader, chosen=chosen)
-            strong = compression_flags(coarseness, stored.sizes_px, chosen.spacing)
+            strong = compression_flags(opened.coarseness, stored.sizes_px, chosen.spacing)
             self.info = replace(info, warnings=(*info.warnings, *strong))
             unless_opened.pop_all()
         self.ref = ref

@@ -8,24 +8,19 @@ import openslide
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError
-from nodescan.interfaces import Slide
 from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.dicom_frames import checked_frames
-from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import NO_MEMORY
 from nodescan.slides.lost_areas import LostAreas
+from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stated_spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
-from nodescan.slides.tile_cache import KEPT_BYTES
 from nodescan.slides.tile_tables import TileTable
 from nodescan.slides.unnamed_band import UNNAMED, UnnamedBand
-
-READER_NAME = "openslide"
 
 BLOCK_PX = 128
 """Levels that OpenSlide resamples (at 13 Mpx/s, against 60 of plain copying) are fetched in these blocks, always cut at
@@ -48,15 +43,15 @@ def openslide_format(path: Path) -> str | None:
         return None
 
 
-def open_with_openslide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
+def open_with_openslide(path: Path, kept_bytes: int) -> OpenedFile:
     """Raises NotASlideError where OpenSlide declines the file, would take a band of it for transparency or one of two
-    frames for both, UnmeasurableError where no spacing can be trusted."""
-    handles = HandlePool(ref.path, kept_bytes=kept_bytes)
+    frames for both, and OSError."""
+    handles = HandlePool(path, kept_bytes=kept_bytes)
     with ExitStack() as unless_opened:
         unless_opened.callback(handles.close)
-        levels = OpenSlideLevels(ref.path, handles)
+        levels = OpenSlideLevels(path, handles)
         unless_opened.pop_all()
-    return FramedSlide(ref, handles.stored, reader=READER_NAME, levels=levels)
+    return OpenedFile(handles.stored, levels)
 
 
 def stored_slide(path: Path) -> StoredSlide:
@@ -67,7 +62,7 @@ def stored_slide(path: Path) -> StoredSlide:
 
 
 class OpenSlideLevels:
-    """A framed_slide.LevelPixels.
+    """An opened_file.LevelPixels.
 
     Where a level's downsample is not whole (3.9995), OpenSlide can only be asked for level-0 pixels and shifts the
     level's pixels by the remainder, at most half a level-0 pixel; nothing adds up over the slide, because each block

@@ -6,18 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
-from nodescan.domain.slide import SlideRef
 from nodescan.errors import RegionUnreadableError
-from nodescan.interfaces import Slide
-from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
+from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
+from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import FORMATS, TiledLevel, jpeg_levels
-from nodescan.slides.tile_cache import KEPT_BYTES, TileCache
+from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
 from nodescan.slides.tile_tables import TileTable, TileTables
 
-READER_NAME = "tiff"
+SUFFIXES = frozenset({".btf", ".qptiff", ".svs", ".tf2", ".tf8", ".tif", ".tiff"})
 
 _MOST_BYTES_A_PIXEL, _LARGEST_HEADER_BYTES = 6, 1_000_000
 """A tile's JPEG is seldom larger than its pixels, of 3 bytes, and never twice as large but for what scanners put into
@@ -28,24 +27,36 @@ _SHARED_BELOW = 1 / 8
 576 px for the released model. What is above it isn't asked for again once its row is read."""
 
 
-def open_tiff(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide | None:
+def stored_tiff(path: Path) -> StoredSlide | None:
+    """What OpenSlide reads from the file's head; None and errors as open_tiff()."""
+    described = _described(path)
+    return None if described is None else described[0]
+
+
+def open_tiff(path: Path, kept_bytes: int) -> OpenedFile | None:
     """None where the pixels wouldn't come out here as OpenSlide gives them: such a file is left to OpenSlide.
 
-    Raises NotASlideError where OpenSlide declines the file, UnmeasurableError without a spacing, and OSError.
+    Raises NotASlideError where OpenSlide declines the file, and OSError.
     """
-    if openslide_format(ref.path) not in FORMATS:  # quicker told than to open one
+    described = _described(path)
+    if described is None:
         return None
-    stored = stored_slide(ref.path)
-    tiled = jpeg_levels(ref.path, stored)
-    if tiled is None:
+    stored, tiled = described
+    levels = JpegLevels(path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
+    return OpenedFile(stored, levels, tuple(level.coarseness for level in tiled))
+
+
+def _described(path: Path) -> tuple[StoredSlide, tuple[TiledLevel, ...]] | None:
+    """As open_tiff()."""
+    if openslide_format(path) not in FORMATS:  # quicker told than to open one
         return None
-    levels = JpegLevels(ref.path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
-    coarseness = [level.coarseness for level in tiled]
-    return FramedSlide(ref, stored, reader=READER_NAME, levels=levels, coarseness=coarseness)
+    stored = stored_slide(path)
+    tiled = jpeg_levels(path, stored)
+    return None if tiled is None else (stored, tiled)
 
 
 class JpegLevels:
-    """A framed_slide.LevelPixels: the level's own pixels, also where OpenSlide would shift them by a fraction.
+    """An opened_file.LevelPixels: the level's own pixels, also where OpenSlide would shift them by a fraction.
 
     Each tile is decoded once where boxes are read row by row, as far as `kept_bytes` reach; see tile_cache.py.
     """

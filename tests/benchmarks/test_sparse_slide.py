@@ -14,10 +14,9 @@ from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.imaging.tissue import find_tissue
 from nodescan.overview import view_whole
-from nodescan.slides.openslide_reader import open_with_openslide
-from nodescan.slides.tiff_reader import open_tiff
 from tests.fakes import PINK
 from tests.painted import scan_file
+from tests.slides.openers import open_tiff, open_with_openslide
 
 SIZE_PX = (16_000, 20_000)
 REPEATS = 4

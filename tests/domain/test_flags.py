@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import Waist, Whole, dispersed_flags, gap_reading, joining_gap_flags
-from nodescan.domain.flags import AS_FOUND, NOT_JUDGED, NOT_WHOLE, REASONS, RESTATED, codes_of
+from nodescan.domain.flags import AS_FOUND, NOT_JUDGED, REASONS, RESTATED, STOPS_COMPLETE, codes_of
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import deposit_flags, waist_flags, whole_flags
 from tests.domain.test_verdict import deposit, with_count
@@ -28,7 +28,7 @@ def test_flags_that_follow_from_deposits_alone_are_made_anew_after_a_review() ->
         foci(20, 6),
     )
     made = {flag.code for found in slides for flag in (*deposit_flags(found), *dispersed_flags(found))}
-    assert made == RESTATED
+    assert made == RESTATED, "make it in deposit_flags() or dispersed_flags(), or mark it AS_FOUND"
 
 
 def test_flags_that_only_a_scan_can_give_are_kept_as_found() -> None:
@@ -49,4 +49,4 @@ def test_flags_that_only_a_scan_can_give_are_kept_as_found() -> None:
 
 def test_what_can_t_be_judged_or_was_missed_is_never_complete() -> None:
     """So it is never negative either."""
-    assert NOT_JUDGED | NOT_WHOLE <= REASONS
+    assert NOT_JUDGED <= STOPS_COMPLETE <= REASONS

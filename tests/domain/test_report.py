@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import FLAGS, NOT_JUDGED, STOPS_COMPLETE, Flag
 from nodescan.domain.report import Outcome, Status
 from tests.reports.factory import VARIANTS
 
@@ -34,3 +34,17 @@ def test_the_first_outcome_that_holds_stands() -> None:
     assert not stained.looked_at
     assert replace(stained, status=Status.FAILED).outcome is Outcome.NOT_READ
     assert replace(stained, status=Status.FAILED, examined_fraction=0.4).outcome is Outcome.NOT_JUDGED
+
+
+@pytest.mark.parametrize("variant", ["negative", "macro"])
+def test_a_report_is_complete_or_has_a_flag_that_stops_it(variant: str) -> None:
+    """Never both: a page would say "negative" beside the reason why it can't be known."""
+    assert NOT_JUDGED <= STOPS_COMPLETE
+    complete = VARIANTS[variant]().report
+    for code in FLAGS:
+        flagged = (Flag(code, "Scan the slide again."),)
+        if code in STOPS_COMPLETE:
+            with pytest.raises(ValueError, match=f"no slide with {code} is complete"):
+                replace(complete, flags=flagged)
+        else:
+            assert replace(complete, flags=flagged).status is Status.COMPLETE

@@ -1,10 +1,12 @@
 """Maps with deposits of known outline, as an ideal network would answer: the share of each cell that is tumour."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nodescan.config import load_config
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
@@ -20,14 +22,8 @@ Inside = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]
 
 def settings(**changes: float) -> SegmentationSettings:
     """Settings that keep all that is found."""
-    values = {
-        "joining_gap_um": 0.0,
-        "smallest_area_um2": 0.0,
-        "smallest_diameter_um": 10.0,
-        "fill_holes": True,
-        "grid_um": 4.0,
-    }
-    return SegmentationSettings(**{**values, **changes})
+    kept = {"joining_gap_um": 0.0, "smallest_area_um2": 0.0, "smallest_diameter_um": 10.0, "fill_holes": True}
+    return replace(load_config().settings.segmentation, **{**kept, "grid_um": 4.0, **changes})
 
 
 def coverage(inside: Inside, shape: tuple[int, int], spacing: Spacing) -> ProbabilityMap:

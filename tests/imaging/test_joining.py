@@ -8,14 +8,15 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.doubts import JOINING_GAPS_UM, joining_gap_flags
 from nodescan.domain.maps import ProbabilityMap
-from nodescan.domain.units import Micrometers, Spacing, SquareMicrometers
+from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.joining import gap_readings, outline_gap_readings
 from nodescan.imaging.masks import measure_mask
-from nodescan.imaging.segmentation import SegmentationSettings, find_foci
+from nodescan.imaging.segmentation import find_foci
+from tests.imaging.planted import settings
 from tests.patients.made_reports import disc
 
 RULE = DecisionRule(0.0, 0.5, 0.6, (), 5.0)
-SETTINGS = SegmentationSettings(Micrometers(0.0), SquareMicrometers(300.0), Micrometers(15.0), True, Micrometers(4.0))
+SETTINGS = settings(smallest_area_um2=300.0, smallest_diameter_um=15.0)
 
 
 def bars(*spans: tuple[int, int]) -> ProbabilityMap:

@@ -58,6 +58,38 @@ def test_the_summary_has_a_row_for_every_slide(tmp_path: Path) -> None:
     assert {(row["patient_id"], row["node_id"]) for row in (macro, negative, micro, failed)} == {("", "")}
 
 
+def test_each_cell_of_a_row_stands_below_its_column(tmp_path: Path) -> None:
+    """A row whose cells are all different, and no column without one."""
+    report = replace(
+        VARIANTS["incomplete_micro"]().report,
+        slide=SlideRef("s1", FOLDER / "scan 1.svs", patient_id="p1", node_id="n1"),
+        tumour_probability=0.75,
+        tissue_area_mm2=123.456,
+        examined_fraction=0.875,
+        flags=(Flag("borderline", "A size."), Flag("out_of_focus", "Scan it again.")),
+    )
+    _write_summary([report], tmp_path / "summary.csv")
+    expected = {
+        "slide_id": "s1",
+        "status": "incomplete",
+        "metastasis": "micro",
+        "at_least": "true",
+        "largest_deposit_um": repr(float(report.deposits[0].diameter_um)),
+        "n_foci": "1",
+        "tumour_probability": "0.75",
+        "tissue_area_mm2": "123.456",
+        "examined_fraction": "0.875",
+        "flags": "borderline;out_of_focus",
+        "reason": "Scan it again.",
+        "seconds": "83.4",
+        "file": "scan 1.svs",
+        "patient_id": "p1",
+        "node_id": "n1",
+    }
+    assert _rows(tmp_path / "summary.csv") == [expected]
+    assert len(set(expected.values())) == len(expected) == len(SUMMARY_COLUMNS)
+
+
 def test_a_flag_that_is_no_reason_is_none_in_the_summary(tmp_path: Path) -> None:
     """Such as that of an overview that can't be read: the slide is incomplete for another."""
     report = VARIANTS["incomplete_micro"]().report
@@ -113,11 +145,11 @@ def test_files_are_named_with_their_folders_where_these_tell_them_apart(
 
 
 def test_a_complete_slide_needs_no_reason(tmp_path: Path) -> None:
-    """Though something couldn't be read: less than was allowed for."""
-    report = replace(VARIANTS["negative"]().report, flags=(Flag("unread_tissue", "0.4 % could not be read."),))
+    """Though the end of its file is missing: no tissue was lost with it."""
+    report = replace(VARIANTS["negative"]().report, flags=(Flag("file_cut_off", "The end is missing."),))
     _write_summary([report], tmp_path / "summary.csv")
     (row,) = _rows(tmp_path / "summary.csv")
-    assert (row["status"], row["flags"], row["reason"]) == ("complete", "unread_tissue", "")
+    assert (row["status"], row["flags"], row["reason"]) == ("complete", "file_cut_off", "")
 
 
 def test_the_summary_ends_with_the_manifests_patient_and_node(tmp_path: Path) -> None:

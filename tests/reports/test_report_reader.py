@@ -103,7 +103,7 @@ def test_outlines_come_back_to_where_they_were(tmp_path: Path) -> None:
         ({"unread_fraction": -0.1}, "-0.1 is no fraction from 0 to 1"),
         ({"at_least": "no"}, "'no' is neither true nor false"),
         ({"at_least": 0}, "0 is neither true nor false"),
-        ({"flags": [{"code": "levels_disagree", "message": "?"}]}, "no slide that was examined so is complete"),
+        ({"flags": [{"code": "levels_disagree", "message": "?"}]}, "no slide with levels_disagree is complete"),
         ({"provenance": None, "examined_fraction": 0.44}, "no slide that was examined so is complete"),
         ({"model": None}, "no slide that was examined so is complete"),
         ({"n_foci": 7}, "class, sizes and number of foci don't fit"),
@@ -160,7 +160,7 @@ def test_an_incomplete_report_is_not_made_negative_by_hand(tmp_path: Path) -> No
     path.write_text(json.dumps(content | {"metastasis": None}))
     assert read_report(path).metastasis is None
     path.write_text(json.dumps(content | {"status": "complete", "metastasis": "negative"}))
-    with pytest.raises(UsageError, match="no slide that was examined so is complete"):
+    with pytest.raises(UsageError, match="no slide with unread_tissue is complete"):
         read_report(path)
 
 

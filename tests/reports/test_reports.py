@@ -2,18 +2,25 @@
 
 import errno
 import os
+import re
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from nodescan import reports
 from nodescan.batch.lock import NO_RULES
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError
 from nodescan.reports import ALWAYS, CHOICES, FILES, REPORTS, Report, write_reports
-from tests.reports.factory import ITC, VARIANTS, result
+from tests.reports.factory import FOLDER, ITC, VARIANTS, result
 
 EVERY_FILE = sorted(FILES)
+
+TEXTS = (".csv", ".geojson", ".html", ".json")
+"""What words may stand in."""
 
 
 def _snapshot(folder: Path) -> dict[str, bytes]:
@@ -21,16 +28,7 @@ def _snapshot(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_whole_run_writes_the_files_that_are_promised(macro_folder: Path) -> None:
-    """Seven files by name, and nothing beside the folder."""
-    assert EVERY_FILE == [
-        "deposits.geojson",
-        "detections.csv",
-        "heatmap.png",
-        "overview.jpg",
-        "probability.ome.tif",
-        "report.html",
-        "report.json",
-    ]
+    """Those of the table, and nothing beside the folder."""
     assert sorted(path.name for path in macro_folder.iterdir()) == EVERY_FILE
     assert [path.name for path in macro_folder.parent.iterdir()] == [macro_folder.name]
 
@@ -40,6 +38,51 @@ def test_a_writer_writes_its_own_files_only(name: str, tmp_path: Path) -> None:
     """Alone in an empty folder, each writer leaves exactly the files REPORTS gives it."""
     REPORTS[name].write(result((ITC,)), tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(REPORTS[name].files)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What one writer made of one result: name, in `folder`, which lies far below `root`."""
+
+    name: str
+    result: SlideResult
+    root: Path
+    folder: Path
+
+
+@pytest.fixture(scope="module", params=product(REPORTS, VARIANTS), ids="-".join)
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """Of every writer, however a slide can end."""
+    name, variant = request.param
+    root = tmp_path_factory.mktemp("written")
+    folder = root / "DOE-JANE-1950" / "run" / "slide"
+    folder.mkdir(parents=True)
+    REPORTS[name].write(VARIANTS[variant](), folder)
+    return Written(name, VARIANTS[variant](), root, folder)
+
+
+def test_a_writer_keeps_to_its_folder_and_tells_no_other(written: Written) -> None:
+    """All that is written lies in the folder, and says neither where that nor the slide is."""
+    files = {path for path in written.root.rglob("*") if path.is_file()}
+    assert files <= {written.folder / file for file in REPORTS[written.name].files}
+    for file in files:
+        content = file.read_bytes()
+        assert b"DOE-JANE" not in content, file.name
+        assert str(FOLDER).encode() not in content, file.name
+
+
+def test_only_a_negative_slide_is_called_so(written: Written) -> None:
+    """A writer has its words of the class from wording.class_words: no class is not negative."""
+    for file in written.folder.iterdir():
+        if file.suffix in TEXTS:
+            text = re.sub(r"(?s)<style>.*?</style>", "", file.read_text(encoding="utf-8")).lower()
+            called = "negative" in text.replace("not a negative result", "")
+            assert not called or written.result.report.metastasis is Metastasis.NONE, file.name
+
+
+def test_every_file_is_a_text_that_was_looked_through_or_a_picture() -> None:
+    """A new kind of file has its place in TEXTS, or is none."""
+    assert {Path(file).suffix for file in FILES} == {*TEXTS, ".jpg", ".png", ".tif"}
 
 
 @pytest.mark.parametrize("name", REPORTS)

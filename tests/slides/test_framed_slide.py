@@ -11,6 +11,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.slides.framed_slide import FramedSlide
+from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tile_tables import TileTable
 from tests.slides.made_files import noise
@@ -56,7 +57,7 @@ class Strict:
 def framed(levels: Strict, *, coarseness: tuple[float | None, ...] = (), mpp: str = "0.25") -> FramedSlide:
     said = {"openslide.vendor": "x", "openslide.mpp-x": mpp, "openslide.mpp-y": "0.26"}
     stored = StoredSlide(said, ((400, 300), (100, 75)), (1.0, 4.0))
-    return FramedSlide(SlideRef("s", Path("s.x")), stored, reader="strict", levels=levels, coarseness=coarseness)
+    return FramedSlide(SlideRef("s", Path("s.x")), OpenedFile(stored, levels, coarseness), reader="strict")
 
 
 @pytest.mark.parametrize(

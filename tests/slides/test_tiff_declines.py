@@ -21,10 +21,9 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.slides import open_slide
 from nodescan.slides.jpeg_tiles import decode_tile, is_whole
-from nodescan.slides.openslide_reader import open_with_openslide
-from nodescan.slides.tiff_reader import open_tiff
 from tests.slides.made_files import overwrite, write_tiff
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tile_place, tissue_like, write_jpegs
+from tests.slides.openers import open_tiff, open_with_openslide
 
 NATIVE = Spacing.square(0.25)
 PIXELS = tissue_like(600, 520)

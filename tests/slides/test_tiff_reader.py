@@ -20,11 +20,11 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide, slide_facts, tiff_reader
 from nodescan.slides.jpeg_tiles import decode_tile
-from nodescan.slides.openslide_reader import open_with_openslide, stored_slide
+from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tiff_reader import open_tiff
 from tests.slides.made_files import reduced, times_open
 from tests.slides.made_jpegs import APERIO, Coding, philips_xml, set_tag, tissue_like, write_jpegs
+from tests.slides.openers import open_tiff, open_with_openslide
 
 WIDTH, HEIGHT = 1101, 838
 """Halves and quarters are cut to whole pixels, so their downsamples are 2.001 and 4.007."""

@@ -25,6 +25,7 @@ from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.interfaces import TilePredictor, predict
 from nodescan.machine import temporary_folder
+from nodescan.overwrite_checks import check_inputs
 from nodescan.whole_files import prepare_folder, write_beside
 from training.camelyon.manifest import digest_of
 from training.configurations import read_yaml
@@ -108,6 +109,9 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     Raises UsageError, AnnotationError or ModelError, naming the file, where a source can't be used; OutputError where
     the card or the pictures can't be written. All before anything is measured.
     """
+    named = {name: getattr(sources, name) for name in ("patches", "masks", "composites", "history", "commands")}
+    check_inputs([(f"--{name}", path) for name, path in named.items()], [to])
+    check_inputs([("--recipe", path) for path in sources.recipe], [to])
     for place in (to.parent, sources.pictures):
         if place is not None:
             prepare_folder(place)

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
 from nodescan.errors import OutputError, UsageError
+from nodescan.inference.models import MODELS
 from nodescan.inference.random_model import random_model
 from nodescan.slides.files import fingerprint
 from tests.training.made_patches import write_patches
@@ -225,7 +226,7 @@ def test_an_unknown_architecture_is_told_all_there_are(
     """Those that can be exported first, then those that can't."""
     config = small_config(tmp_path / "small.yaml", index, batches=1)
     line = said_of(["--config", str(config), "--model.architecture", "nonsense"], capsys)
-    assert "no architecture named 'nonsense'; there are p4m, p4m-small, resnet18, and" in line
+    assert f"no architecture named 'nonsense'; there are {', '.join(sorted(MODELS))}, and" in line
     assert line.endswith("not exported: efficientnet-lite0, p4m-half, p4m-wide-first, plain, residual")
 
 
