@@ -198,6 +198,28 @@ def test_writer_that_breaks_costs_its_slides_alone(
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
 
 
+@pytest.mark.parametrize(("room", "written"), [(8_000, ["report.json"]), (0, None)])
+def test_a_failed_slide_has_its_report_where_there_is_room_for_that_alone(
+    room: int, written: list[str] | None, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page and pictures have none: that costs only them. A second refusal is told where report.json has none either."""
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if path.parent.parent == out and len(data) > room:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    heard = Listener()
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), heard, kept={})
+    assert result.reports[0].status is Status.FAILED
+    folder = out / "a"
+    assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
+    assert len(heard.errors) == (1 if written else 2)
+    assert all("File too large" in line for line in heard.errors)
+
+
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
     """Their ids carry the folder's mark, and neither overwrites the other."""
     paths = (paint_slide(tmp_path / "p1" / "node.tif", tumour_um=300), paint_slide(tmp_path / "p2" / "node.tif"))
