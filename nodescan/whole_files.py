@@ -55,6 +55,18 @@ def write_beside(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
+def write_current(path: Path, data: bytes) -> None:
+    """As `write_beside`, of a file that says what holds now: where it can't be written, the older one is removed, which
+    would be taken for this one. Raises OutputError."""
+    try:
+        write_beside(path, data)
+    except OutputError as error:
+        with suppress(OSError):  # it is told already that nothing can be written there
+            path.unlink()
+            raise OutputError(f"{error} (the older one was removed, for it holds no longer)") from error
+        raise
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to, renamed to `path` when the block ends well and removed when it doesn't.
