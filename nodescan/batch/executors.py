@@ -29,11 +29,13 @@ from nodescan.errors import (
     WorkerError,
 )
 from nodescan.interfaces import PredictorFacts
-from nodescan.threads import thread_errors
+from nodescan.threads import MORE_THREADS, thread_errors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 P = ParamSpec("P")
+
+_DAMAGED = "the file may be damaged: export it from the scanner again"
 
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
 
@@ -258,6 +260,8 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         remedy = second.remedy
     elif "SIGKILL" in second.reason:
         remedy = "if memory ran out, run it on a machine with more"
+    elif "SIGABRT" in second.reason:
+        remedy = f"if memory or threads ran out, {MORE_THREADS}; else {_DAMAGED}"
     else:
-        remedy = "the file may be damaged: export it from the scanner again"
+        remedy = _DAMAGED
     return DiedTwiceError(second.slide, reason, remedy)
