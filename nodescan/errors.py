@@ -26,6 +26,9 @@ NodescanError
 
 from typing import ClassVar
 
+MORE_THREADS = "end other programs, or raise the limit of processes (ulimit -u)"
+"""What to do where the system gives no more threads: it counts them as processes."""
+
 
 class NodescanError(Exception):
     """The root: its text is one line that a user can act on. code: of the flag of a slide that has no result by it."""
@@ -144,6 +147,11 @@ class DeviceLostError(DeviceError):
 
 class WorkerError(NodescanError):
     """No process to scan slides with can be started, or none is left, so the batch can't go on."""
+
+
+def no_thread() -> WorkerError:
+    """Of a system that gives no more threads."""
+    return WorkerError(f"no thread can be started; {MORE_THREADS}")
 
 
 class ClusterError(NodescanError):

@@ -5,13 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from nodescan.errors import WorkerError
+from nodescan.errors import no_thread
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-MORE_THREADS = "end other programs, or raise the limit of processes (ulimit -u)"
-"""What to do where the system gives no more threads: it counts them as processes."""
 
 _REFUSED = "can't start new thread"
 """Python's words: it has no exception of its own for it."""
@@ -33,7 +30,7 @@ def thread_errors() -> Iterator[None]:
     except RuntimeError as error:
         if _REFUSED not in str(error):
             raise
-        raise WorkerError(f"no thread can be started; {MORE_THREADS}") from error
+        raise no_thread() from error
 
 
 def start_in_thread(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:

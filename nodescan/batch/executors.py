@@ -20,6 +20,7 @@ from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import (
+    MORE_THREADS,
     DeviceError,
     DiedTwiceError,
     DisplacedError,
@@ -29,7 +30,7 @@ from nodescan.errors import (
     WorkerError,
 )
 from nodescan.interfaces import PredictorFacts
-from nodescan.threads import MORE_THREADS, thread_errors
+from nodescan.threads import thread_errors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

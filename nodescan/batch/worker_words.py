@@ -6,7 +6,8 @@ import subprocess
 import tempfile
 from typing import IO
 
-from nodescan.threads import MORE_THREADS, ran_out_of_threads
+from nodescan.errors import MORE_THREADS
+from nodescan.threads import ran_out_of_threads
 
 _MOST, _EACH = 100_000, 2000
 """Characters that are looked through, from the end; and those kept before a dump of stacks, of it, and at the end."""
