@@ -117,14 +117,18 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def made_temporary(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A new folder, to be used in a with statement. Raises OutputError where there is no place or no room for one."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=prefix)
+    except OSError as error:
+        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
+
+
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
     """A folder that is gone after the block. Raises OutputError where there is no place or no room for one."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix)
-    except OSError as error:
-        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
-    with folder as name:
+    with made_temporary(prefix) as name:
         try:
             yield Path(name)
         except OutputError as error:
