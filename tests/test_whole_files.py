@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,21 @@ def test_a_disk_that_became_read_only_is_an_output_error(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="Read-only file system"):
         write_beside(tmp_path / "a.csv", b"x")
+
+
+@pytest.mark.parametrize(("number", "written"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_disk_that_cannot_be_told_to_hurry_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, written: bool
+) -> None:
+    """One that fails to take the bytes is."""
+
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with nullcontext() if written else pytest.raises(OutputError, match="Input/output error"):
+        write_beside(tmp_path / "a.csv", b"x")
+    assert (tmp_path / "a.csv").exists() is written
 
 
 def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ SILENT_S = 300.0
 _TAKING_S = 60.0
 """Taking a lock over is a matter of milliseconds: whoever began so long ago was stopped in between."""
 
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
+)
+"""How disks without links put it: FAT, and disks in the network or of the user's own programs, each in its way."""
 
 
 @dataclass(frozen=True, slots=True)
