@@ -10,10 +10,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nodescan.errors import OutputError
+from nodescan.errors import OutputError, WorkerError
+from nodescan.process_limits import address_limit_bytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
+
+_LEAST_ADDRESSES_BYTES = 1_200_000_000
+"""With less no scan was ever done: of 2 cores, with 2 GB it was."""
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 _EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
@@ -73,6 +77,16 @@ def memory_bytes() -> int | None:
             with suppress(OSError, ValueError):  # "max" where there is no limit
                 sizes.append(int((group / name).read_text(encoding="ascii")))
     return min(sizes, default=None)
+
+
+def check_address_space() -> None:
+    """Raises WorkerError where this process may not name as much memory as the libraries of a scan do: OpenBLAS waits
+    for ever then."""
+    limit = address_limit_bytes()
+    if limit is not None and limit < _LEAST_ADDRESSES_BYTES:
+        raise WorkerError(
+            f"this process may have {limit / 1e9:.1f} GB of memory (ulimit -v), and a scan takes 2 GB; raise the limit"
+        )
 
 
 def free_memory_bytes() -> int | None:

@@ -20,7 +20,6 @@ from nodescan.batch.workers import Opened, Worker, share_of_cores
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import (
-    MORE_THREADS,
     DeviceError,
     DiedTwiceError,
     DisplacedError,
@@ -28,6 +27,7 @@ from nodescan.errors import (
     SlideError,
     WorkerDiedError,
     WorkerError,
+    more_threads,
 )
 from nodescan.interfaces import PredictorFacts
 from nodescan.threads import thread_errors
@@ -262,7 +262,7 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
     elif "SIGKILL" in second.reason:
         remedy = "if memory ran out, run it on a machine with more"
     elif "SIGABRT" in second.reason:
-        remedy = f"if memory or threads ran out, {MORE_THREADS}; else {_DAMAGED}"
+        remedy = f"if memory or threads ran out, {more_threads()}; else {_DAMAGED}"
     else:
         remedy = _DAMAGED
     return DiedTwiceError(second.slide, reason, remedy)

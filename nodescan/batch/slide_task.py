@@ -32,6 +32,7 @@ from nodescan.errors import (
     TooLargeError,
     UnmeasurableError,
     WorkerError,
+    more_memory,
 )
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.overview import picture_of_failed
@@ -245,7 +246,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     """What is said of a defect in the program, or of memory that ran out. The exception's own text stays in the log:
     it may hold paths."""
     if isinstance(error, MemoryError):
-        flag = Flag("failed", "memory ran out; end other programs or use fewer --slots, then run again")
+        flag = Flag("failed", f"memory ran out; {more_memory()}, then run again")
     else:
         text = f"a defect in nodescan ({type(error).__name__}) stopped this slide; please report it with {RUN_LOG}"
         flag = Flag("internal_error", text)

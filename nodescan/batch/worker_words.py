@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from typing import IO
 
-from nodescan.errors import MORE_THREADS
+from nodescan.errors import more_threads
 from nodescan.threads import ran_out_of_threads
 
 _MOST, _EACH = 100_000, 2000
@@ -49,4 +49,4 @@ def last_line(text: str) -> str:
 
 def remedy_in(text: str) -> str:
     """What to do where the words say why the process ended, "" where they don't."""
-    return f"no more threads could be started: {MORE_THREADS}" if ran_out_of_threads(text) else ""
+    return f"no more threads could be started: {more_threads()}" if ran_out_of_threads(text) else ""

@@ -30,7 +30,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.machine import signal_name, usable_cores, visible_cores
+from nodescan.machine import check_address_space, signal_name, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ class Worker:
             for line in self._process.stdout or ():
                 if line.endswith(b"\n"):  # a worker that is killed may leave half a line
                     self._route(json.loads(line))
+            if self._process.stdout is not None:
+                self._process.stdout.close()
         with self._lock:
             self._over = True
             for heard in (self._heard, *self._slides.values()):
@@ -273,7 +275,9 @@ class Worker:
 
 
 def started_ahead(slots: int | None) -> Worker | None:
-    """The first worker of a run with so many slots, or none where it needs none."""
+    """The first worker of a run with so many slots, or none where it needs none. Raises WorkerError where this process
+    may have too little memory for a run."""
+    check_address_space()
     return None if slots == 0 else Worker(threads=share_of_cores(slots))
 
 

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from nodescan.domain.naming import how_many
-from nodescan.errors import MORE_THREADS, WorkerError
+from nodescan.errors import WorkerError, more_threads
 from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
@@ -150,7 +150,7 @@ def check_threads() -> Check:
                 started.append(thread)
     except WorkerError:
         found = f"the system gives {len(started)} more threads, and a scan takes {wanted}"
-        return Check("threads", State.FAIL, found, MORE_THREADS)
+        return Check("threads", State.FAIL, found, more_threads())
     finally:
         over.set()
         for thread in started:

@@ -339,6 +339,14 @@ def test_worker_that_ends_for_want_of_threads_blames_no_file(tmp_path: Path, sho
     assert log.count("Fatal Python error: Aborted") == 2
 
 
+def test_nothing_of_a_worker_stays_open(tmp_path: Path) -> None:
+    """Python warns of a stream that is thrown away open."""
+    with Worker() as worker:
+        streams = worker._process.stdin, worker._process.stdout
+    assert None not in streams
+    until(lambda: all(stream is not None and stream.closed for stream in streams))
+
+
 class DeadDisk(type(Path())):
     """A path that nobody may look at: on a disk that is gone that would take for ever."""
 
