@@ -2,7 +2,8 @@
 
 import sys
 
-from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
+from nodescan.errors import WorkerError
+from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c, raise_if_ended
 from nodescan.streams import say
 
 
@@ -11,12 +12,17 @@ def main() -> int:
     try:
         with ended_like_ctrl_c():
             from nodescan import cli  # noqa: PLC0415  takes a quarter of a second
+
+            raise_if_ended()
     except (KeyboardInterrupt, RuntimeError) as error:
         # Python before 3.12 makes a RuntimeError of it where a class is just being made.
         if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
             say(STOPPED)
             return INTERRUPTED
         raise
+    except WorkerError as error:
+        say(str(error))
+        return 1
     return cli.main()
 
 

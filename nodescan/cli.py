@@ -3,7 +3,6 @@
 0: every slide complete; 1: any other status; 2: wrong usage; 130: stopped by Ctrl-C or another signal.
 """
 
-import errno
 import sys
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from nodescan.commands.options import (
     WRONG_USAGE,
     check_current_folder,
     check_not_empty,
+    failed_by_files,
     usage_words,
 )
 from nodescan.commands.phantom import phantom
@@ -41,7 +41,7 @@ from nodescan.errors import (
     WorkerError,
 )
 from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
-from nodescan.streams import lost, make_usable, say
+from nodescan.streams import make_usable, say
 
 app = typer.Typer(
     name="nodescan",
@@ -88,12 +88,7 @@ def _fail_by_machine(error: ImportError | OSError) -> int:
         if (error.name or "").partition(".")[0] == "nodescan":
             raise error
         return _fail(f"the installation lacks a part, or it is broken ({error}); see nodescan doctor", NOT_COMPLETE)
-    if error.errno == errno.ENAMETOOLONG:
-        return _fail(f"{error.filename}: {error.strerror}; give a shorter path", WRONG_USAGE)
-    why = lost(error)
-    if why is None:
-        raise error
-    return _fail(f"the output can't be written ({why}); send it elsewhere", NOT_COMPLETE) if why else NOT_COMPLETE
+    return failed_by_files(error)
 
 
 def _done(arguments: list[str]) -> object:

@@ -26,6 +26,8 @@ NodescanError
 
 from typing import ClassVar
 
+from nodescan.process_limits import address_limit_bytes
+
 
 class NodescanError(Exception):
     """The root: its text is one line that a user can act on. code: of the flag of a slide that has no result by it."""
@@ -144,6 +146,23 @@ class DeviceLostError(DeviceError):
 
 class WorkerError(NodescanError):
     """No process to scan slides with can be started, or none is left, so the batch can't go on."""
+
+
+def no_thread() -> WorkerError:
+    """Of a system that gives no more threads."""
+    return WorkerError(f"no thread can be started; {more_threads()}")
+
+
+def more_threads() -> str:
+    """What to do where the system gives no more threads: it counts them as processes, and each takes memory."""
+    memory = "" if address_limit_bytes() is None else " or that of memory (ulimit -v)"
+    return f"end other programs, or raise the limit of processes (ulimit -u){memory}"
+
+
+def more_memory() -> str:
+    """What to do where memory ran out for a slide."""
+    limit = "" if address_limit_bytes() is None else "raise the limit of memory (ulimit -v), "
+    return f"{limit}end other programs or use fewer --slots"
 
 
 class ClusterError(NodescanError):

@@ -10,10 +10,14 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from nodescan.errors import OutputError
+from nodescan.errors import OutputError, WorkerError
+from nodescan.process_limits import address_limit_bytes
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
+
+_LEAST_ADDRESSES_BYTES = 1_200_000_000
+"""With less no scan was ever done: of 2 cores, with 2 GB it was."""
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 _EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
@@ -75,6 +79,16 @@ def memory_bytes() -> int | None:
     return min(sizes, default=None)
 
 
+def check_address_space() -> None:
+    """Raises WorkerError where this process may not name as much memory as the libraries of a scan do: OpenBLAS waits
+    for ever then."""
+    limit = address_limit_bytes()
+    if limit is not None and limit < _LEAST_ADDRESSES_BYTES:
+        raise WorkerError(
+            f"this process may have {limit / 1e9:.1f} GB of memory (ulimit -v), and a scan takes 2 GB; raise the limit"
+        )
+
+
 def free_memory_bytes() -> int | None:
     """What a process can still get: what the system has free, swap too, and what its control groups leave, caches of
     files not counted; None where nobody says it."""
@@ -117,14 +131,18 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def made_temporary(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """A new folder, to be used in a with statement. Raises OutputError where there is no place or no room for one."""
+    try:
+        return tempfile.TemporaryDirectory(prefix=prefix)
+    except OSError as error:
+        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
+
+
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
     """A folder that is gone after the block. Raises OutputError where there is no place or no room for one."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=prefix)
-    except OSError as error:
-        raise OutputError(f"no place for temporary files ({error.strerror or error}); {SET_TMPDIR}") from error
-    with folder as name:
+    with made_temporary(prefix) as name:
         try:
             yield Path(name)
         except OutputError as error:

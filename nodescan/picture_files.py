@@ -4,7 +4,6 @@ import logging
 import os
 import struct
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.deflate import ends_with_its_sum
-from nodescan.errors import first_line
+from nodescan.errors import OutputError, first_line
 from nodescan.given_files import file_to_seek
 
 DAMAGED_IMAGE = (
@@ -36,6 +35,7 @@ DAMAGED_IMAGE = (
 _DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
 _STDERR = 2
 _STDERR_TURN = Lock()
+_LONGEST_WORDS = 4096
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints its errors, which are raised anyway
 
@@ -123,20 +123,28 @@ def _load_by_libtiff(image: Image.Image) -> None:
 
 
 def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
-    """The first line that is printed on stderr meanwhile, "" for none, and the error that loading raised."""
+    """The first line that is printed on stderr meanwhile, "" for none, and the error that loading raised.
+
+    A pipe takes the words: a file would need a disk with room, and words that it can't take would be no error.
+    """
     sys.stderr.flush()
-    stderr = os.dup(_STDERR)
     try:
-        with tempfile.TemporaryFile() as words:
-            os.dup2(words.fileno(), _STDERR)
-            failure = None
-            try:
-                image.load()
-            except OSError as error:
-                failure = error
-            finally:
-                os.dup2(stderr, _STDERR)
-            words.seek(0)
-            return words.readline().decode(errors="replace").strip(), failure
+        stderr, (read, written) = os.dup(_STDERR), os.pipe()
+    except OSError as error:
+        remedy = "raise the limit of open files (ulimit -n)"
+        raise OutputError(f"no file can be opened to hear of damage ({error.strerror}); {remedy}") from error
+    for end in (read, written):
+        os.set_blocking(end, False)  # a full pipe holds more than the first line; an empty one is not waited for
+    failure = None
+    try:
+        os.dup2(written, _STDERR)
+        image.load()
+    except OSError as error:
+        failure = error
     finally:
+        os.dup2(stderr, _STDERR)
+        os.close(written)
         os.close(stderr)
+        with open(read, "rb", buffering=0) as words:
+            said = (words.read(_LONGEST_WORDS) or b"").decode(errors="replace")
+    return said.partition("\n")[0].strip(), failure

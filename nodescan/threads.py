@@ -5,13 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from nodescan.errors import WorkerError
+from nodescan.errors import no_thread
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 _REFUSED = "can't start new thread"
 """Python's words: it has no exception of its own for it."""
+
+_REFUSED_BELOW = "Resource temporarily unavailable"
+"""The system's words, EAGAIN: OpenBLAS, OpenMP and C++ print them, and then end the process."""
+
+
+def ran_out_of_threads(text: str) -> bool:
+    """Whether what a process printed says that the system gave it no more threads."""
+    return _REFUSED in text or _REFUSED_BELOW in text
 
 
 @contextmanager
@@ -22,8 +30,7 @@ def thread_errors() -> Iterator[None]:
     except RuntimeError as error:
         if _REFUSED not in str(error):
             raise
-        remedy = "end other programs, or raise the limit of processes (ulimit -u)"
-        raise WorkerError(f"no thread can be started; {remedy}") from error
+        raise no_thread() from error
 
 
 def start_in_thread(name: str, work: Callable[..., _Result], *given: object) -> Callable[[], _Result]:

@@ -19,6 +19,8 @@ Json = Mapping[str, object]
 PART_SUFFIX = ".part"
 """Ends the name of what is still being written; a file that carries it is left over from a run that was stopped."""
 
+_NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
 _PART_NAME = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 
 _REMEDIES = {
@@ -53,6 +55,18 @@ def write_beside(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one step: a reader sees the old file or the new one, whole. Raises OutputError."""
     with written_beside(path) as part:
         part.write_bytes(data)
+
+
+def write_current(path: Path, data: bytes) -> None:
+    """As `write_beside`, of a file that says what holds now: where it can't be written, the older one is removed, which
+    would be taken for this one. Raises OutputError."""
+    try:
+        write_beside(path, data)
+    except OutputError as error:
+        with suppress(OSError):  # it is told already that nothing can be written there
+            path.unlink()
+            raise OutputError(f"{error} (the older one was removed, for it holds no longer)") from error
+        raise
 
 
 @contextmanager
@@ -101,9 +115,16 @@ def part_path(path: Path) -> Path:
 
 
 def _flush_to_disk(path: Path) -> None:
-    """A rename may reach the disk before the bytes do; after a power cut the file would be empty."""
+    """A rename may reach the disk before the bytes do; after a power cut the file would be empty.
+
+    Some disks, those of users' own programs above all, can't be told to hurry: there the file is as whole as it gets.
+    """
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _NO_FLUSH:
+                raise
 
 
 def refuse_link(folder: Path) -> None:

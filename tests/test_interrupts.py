@@ -141,6 +141,57 @@ def test_a_run_that_has_only_begun_ends_with_one_line(
     assert capsys.readouterr().err == "error: stopped by the user\n"
 
 
+AT_IMPORT = """
+import signal, sys, threading
+from nodescan.__main__ import main
+
+name, deed, *sys.argv[1:] = sys.argv[1:]
+
+def refused(thread):
+    raise RuntimeError("can't start new thread")
+
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+        sum(range(1000))
+
+class Finder:
+    def find_spec(self, wanted, path=None, target=None):
+        if wanted == name and deed == "dropped":
+            Dropped()
+        elif wanted == name:
+            threading.Thread.start = refused
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+sys.exit(main())
+"""
+"""The command line, to which something happens when it imports a module of that name."""
+
+
+def at_import(module: str, deed: str, folder: Path) -> tuple[int, str]:
+    """Exit code and stderr of a run of no slides."""
+    words = [module, deed, "run", str(folder), "--slots", "0", "--out", str(folder / "out")]
+    ended = subprocess.run([sys.executable, "-c", AT_IMPORT, *words], capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stderr
+
+
+@pytest.mark.parametrize("module", ["nodescan.commands.run", "nodescan.batch.request"])
+def test_a_signal_that_python_dropped_during_an_import_ends_the_run(module: str, tmp_path: Path) -> None:
+    """What is raised while an object is thrown away goes no further; the run would go on as if nothing were."""
+    code, said = at_import(module, "dropped", tmp_path)
+    assert code == 130
+    assert "KeyboardInterrupt" in said
+    assert said.endswith("\nerror: stopped by the user\n")
+
+
+@pytest.mark.parametrize("module", ["nodescan.commands.run", "nodescan.batch.request"])
+def test_a_library_that_gets_no_thread_is_no_ctrl_c(module: str, tmp_path: Path) -> None:
+    """OpenBLAS raises SIGINT in its own process then, while it is imported."""
+    said = "error: no thread can be started; end other programs, or raise the limit of processes (ulimit -u)\n"
+    assert at_import(module, "refused", tmp_path) == (1, said)
+
+
 WATCHED = """
 import subprocess, sys
 from nodescan.benchmarks import processes

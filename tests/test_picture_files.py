@@ -1,5 +1,6 @@
 """Damage in picture files that Pillow passes over is an error wherever a mask or a patch is read."""
 
+import errno
 import io
 import os
 import re
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
 
 from nodescan.deflate import ends_with_its_sum
-from nodescan.errors import AnnotationError, UsageError
+from nodescan.errors import AnnotationError, OutputError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.mask_images import read_mask_image
 from nodescan.picture_files import load_whole
@@ -57,6 +58,15 @@ def with_wrong_sum(*, shift: int = 0, **options: object) -> bytes:
     return file.getvalue()
 
 
+def with_spoilt_strip(path: Path) -> bytes:
+    """What a TIFF holds, but for 20 bytes of its first strip."""
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as tiff:
+        start = tiff.pages[0].dataoffsets[0]
+    content[start + 20 : start + 40] = b"\x80" * 20
+    return bytes(content)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_png_whose_pixels_changed_is_no_mask(tmp_path: Path, mode: str) -> None:
     """Pillow hands out the changed pixels: a size and a class that nobody drew."""
@@ -83,14 +93,44 @@ def test_what_libtiff_says_of_a_mask_is_in_the_error(
 ) -> None:
     """Of damage in faxed pixels it prints a line, and hands out others all the same."""
     Image.fromarray(DISC).save(tmp_path / "m.tif", compression=compression)
-    content = bytearray((tmp_path / "m.tif").read_bytes())
-    with tifffile.TiffFile(tmp_path / "m.tif") as tiff:
-        start = tiff.pages[0].dataoffsets[0]
-    content[start + 20 : start + 40] = b"\x80" * 20
-    (tmp_path / "m.tif").write_bytes(content)
+    (tmp_path / "m.tif").write_bytes(with_spoilt_strip(tmp_path / "m.tif"))
     with pytest.raises(AnnotationError, match=rf"^m\.tif: is damaged \({said}"):
         read_mask_image(tmp_path / "m.tif")
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
+def test_what_libtiff_says_is_heard_where_no_file_can_be_written(tmp_path: Path) -> None:
+    """No folder for temporary files, or no room in one: a sound mask is read, and of a damaged one that is said."""
+    MODES["true and false"].save(tmp_path / "sound.tif", compression="group4")
+    (tmp_path / "bad.tif").write_bytes(with_spoilt_strip(tmp_path / "sound.tif"))
+    program = (
+        "import resource, signal, sys, tempfile; from pathlib import Path\n"
+        "from nodescan.mask_images import read_mask_image\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+        "tempfile.tempdir = sys.argv[1] + '/none'\n"
+        "print(read_mask_image(Path(sys.argv[1], sys.argv[2])).values.sum())\n"
+    )
+    heard = [
+        subprocess.run([sys.executable, "-c", program, tmp_path, name], capture_output=True, text=True, check=False)
+        for name in ("sound.tif", "bad.tif")
+    ]
+    assert (heard[0].stdout, heard[0].stderr) == (f"{DISC.sum()}\n", "")
+    assert heard[1].returncode != 0
+    assert "AnnotationError: bad.tif: is damaged (Fax" in heard[1].stderr
+
+
+def test_no_mask_is_called_damaged_for_want_of_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is what is said."""
+
+    def refuse() -> tuple[int, int]:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    tifffile.imwrite(tmp_path / "m.tif", DISC.astype(np.uint8))
+    monkeypatch.setattr(os, "pipe", refuse)
+    with pytest.raises(OutputError, match=r"Too many open files.*ulimit -n"):
+        read_mask_image(tmp_path / "m.tif")
 
 
 class Loading(TiffImagePlugin.TiffImageFile):

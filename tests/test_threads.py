@@ -13,10 +13,12 @@ from nodescan.batch.run import scan_all
 from nodescan.batch.slide_task import SlideTools
 from nodescan.batch.viewers import JsonLog
 from nodescan.batch.workers import Worker
+from nodescan.cli import main
 from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import WorkerError
+from nodescan.errors import WorkerError, more_memory, more_threads
+from nodescan.machine import check_address_space
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
 from tests.batch.run_tools import in_this_process
@@ -59,6 +61,26 @@ def test_a_worker_that_cannot_be_listened_to_is_ended(refuse: Refuse, monkeypatc
         Worker()
     assert str(error.value) == SAID
     assert [process.poll() is not None for process in started] == [True]
+
+
+def test_a_limit_of_memory_is_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ulimit -v: each thread names memory of its own, too. Far too little for a scan is told before it begins."""
+    resource, gb = pytest.importorskip("resource"), 10**9
+
+    def limited(to: int) -> None:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (to, resource.RLIM_INFINITY))
+
+    limited(resource.RLIM_INFINITY)
+    assert "ulimit -v" not in more_threads() + more_memory()
+    check_address_space()
+    limited(2 * gb)
+    assert "ulimit -v" in more_threads()
+    assert "ulimit -v" in more_memory()
+    check_address_space()
+    limited(4 * gb // 10)
+    with pytest.raises(WorkerError, match=r"may have 0\.4 GB of memory \(ulimit -v\).*raise the limit"):
+        check_address_space()
+    assert main(["run", "a.tif", "--out", "out"]) == 1
 
 
 def test_a_lock_without_a_heartbeat_is_given_back(refuse: Refuse, tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from nodescan.errors import OutputError
-from nodescan.whole_files import write_beside, written_beside
+from nodescan.whole_files import write_beside, write_current, written_beside
 
 
 def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -39,6 +40,24 @@ def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path: Path, monk
     )
 
 
+def test_what_holds_no_longer_goes_where_the_new_one_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The older file would be taken for the new one, so it is removed, and that is said; where none is, nothing is."""
+    path = tmp_path / "summary.html"
+    path.write_bytes(b"old")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(OutputError, match=r"No space left on device.*\(the older one was removed"):
+        write_current(path, b"new")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OutputError, match=r"then run again$"):
+        write_current(path, b"new")
+
+
 def test_a_disk_that_became_read_only_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There even removing what isn't there is refused."""
 
@@ -49,6 +68,21 @@ def test_a_disk_that_became_read_only_is_an_output_error(tmp_path: Path, monkeyp
     monkeypatch.setattr(Path, "unlink", refuse)
     with pytest.raises(OutputError, match="Read-only file system"):
         write_beside(tmp_path / "a.csv", b"x")
+
+
+@pytest.mark.parametrize(("number", "written"), [(errno.EINVAL, True), (errno.ENOTSUP, True), (errno.EIO, False)])
+def test_a_disk_that_cannot_be_told_to_hurry_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, written: bool
+) -> None:
+    """One that fails to take the bytes is."""
+
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with nullcontext() if written else pytest.raises(OutputError, match="Input/output error"):
+        write_beside(tmp_path / "a.csv", b"x")
+    assert (tmp_path / "a.csv").exists() is written
 
 
 def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:

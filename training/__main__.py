@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from nodescan.commands.options import COMPLETE, WRONG_USAGE, usage_words
+from nodescan.commands.options import COMPLETE, WRONG_USAGE, check_current_folder, failed_by_files, usage_words
 from nodescan.errors import NodescanError, StoppedError, UsageError
 from nodescan.interrupts import INTERRUPTED, STOPPED, ended_like_ctrl_c
 from nodescan.streams import make_usable
@@ -23,7 +23,9 @@ def main(arguments: list[str]) -> int:
     """
     make_usable()
     with ended_like_ctrl_c():
-        try:  # each half imports seconds' worth that the other needn't wait for
+        try:
+            check_current_folder()
+            # each half imports seconds' worth that the other needn't wait for
             if arguments and arguments[0] in LIGHTNING:
                 from training.fitting.lightning_cli import fit  # noqa: PLC0415
 
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> int:
 
                 if app(arguments, prog_name=_PROGRAM, standalone_mode=False) == INTERRUPTED:
                     raise KeyboardInterrupt
+            sys.stdout.flush()
         except (KeyboardInterrupt, typer.Abort):
             return told(StoppedError(STOPPED))
         except (NodescanError, FloatingPointError) as error:
@@ -42,6 +45,8 @@ def main(arguments: list[str]) -> int:
             return WRONG_USAGE if helped else told(UsageError(usage_words(error, _PROGRAM)))
         except ModuleNotFoundError as error:
             return told(without_package(error))
+        except OSError as error:
+            return failed_by_files(error)
     return COMPLETE
 
 

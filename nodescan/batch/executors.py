@@ -27,6 +27,7 @@ from nodescan.errors import (
     SlideError,
     WorkerDiedError,
     WorkerError,
+    more_threads,
 )
 from nodescan.interfaces import PredictorFacts
 from nodescan.threads import thread_errors
@@ -34,6 +35,8 @@ from nodescan.threads import thread_errors
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 P = ParamSpec("P")
+
+_DAMAGED = "the file may be damaged: export it from the scanner again"
 
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
 
@@ -258,6 +261,8 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         remedy = second.remedy
     elif "SIGKILL" in second.reason:
         remedy = "if memory ran out, run it on a machine with more"
+    elif "SIGABRT" in second.reason:
+        remedy = f"if memory or threads ran out, {more_threads()}; else {_DAMAGED}"
     else:
-        remedy = "the file may be damaged: export it from the scanner again"
+        remedy = _DAMAGED
     return DiedTwiceError(second.slide, reason, remedy)

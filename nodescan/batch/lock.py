@@ -33,7 +33,10 @@ _TAKING_S = 60.0
 _MOST_BYTES = 1_000_000
 """Of a lock file: they have about 300."""
 
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
+)
+"""How disks without links put it: FAT, and disks in the network or of the user's own programs, each in its way."""
 
 
 @dataclass(frozen=True, slots=True)

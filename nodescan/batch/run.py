@@ -17,6 +17,7 @@ from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
 from nodescan.batch.resume import ResumeOutcome, finished_unheard
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
+from nodescan.batch.slide_folders import unmark
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
@@ -36,11 +37,10 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import Staging
 from nodescan.reports import report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
-from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
-from nodescan.whole_files import output_errors, prepare_folder, remove_parts
+from nodescan.whole_files import prepare_folder, remove_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +252,9 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
 
 
 def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:
-    """Take report.json away from slides that are redone: a run that is stopped leaves no older result to be taken for
-    its own. Where it can't be removed, why."""
-
-    def unmark(mark: Path) -> None:
-        with output_errors(mark):
-            mark.unlink(missing_ok=True)
-
-    return [why for ref in refs for why in write_or_tell(partial(unmark, folder / ref.slide_id / REPORT_JSON), viewer)]
+    """Take report.json, page and outlines away from slides that are redone: a run that is stopped, or whose disk
+    refuses the new ones, leaves no older result to be taken for its own. Where they can't be removed, why."""
+    return [why for ref in refs for why in write_or_tell(partial(unmark, folder / ref.slide_id), viewer)]
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from nodescan.batch.executors import SlideExecutor
@@ -33,6 +32,7 @@ from nodescan.errors import (
     TooLargeError,
     UnmeasurableError,
     WorkerError,
+    more_memory,
 )
 from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.overview import picture_of_failed
@@ -201,18 +201,24 @@ def _write(result: SlideResult, tools: ReportTools, names: tuple[str, ...]) -> N
 def _written_failure(
     failure: SlideResult, tools: ReportTools, provenance: Provenance, *, viewer: Viewer
 ) -> SlideReport:
-    """The failure's report, written as far as that can be done: where a writer breaks, report.json alone."""
+    """The failure's report, written as far as that can be done: where a writer breaks, or there is no room for a page
+    and pictures, report.json alone. Only where that can't be written either is it told why."""
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
     tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
+    refused = ""
     for result, names in tries:
         try:
-            write_or_tell(partial(_write, result, tools, names), viewer)
+            _write(result, tools, names)
         except LockLostError:
             raise
+        except (OutputError, WorkerError) as error:
+            refused = str(error)
         except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on
             _told_defect(report.slide, error, tools.folder, viewer)
         else:
-            break
+            return report
+    if refused:
+        viewer.error(refused)
     return report
 
 
@@ -240,7 +246,7 @@ def _told_defect(ref: SlideRef, error: Exception, folder: Path, viewer: Viewer) 
     """What is said of a defect in the program, or of memory that ran out. The exception's own text stays in the log:
     it may hold paths."""
     if isinstance(error, MemoryError):
-        flag = Flag("failed", "memory ran out; end other programs or use fewer --slots, then run again")
+        flag = Flag("failed", f"memory ran out; {more_memory()}, then run again")
     else:
         text = f"a defect in nodescan ({type(error).__name__}) stopped this slide; please report it with {RUN_LOG}"
         flag = Flag("internal_error", text)

@@ -11,18 +11,17 @@ module costs next to nothing: the process is started first and everything heavy 
 import json
 import os
 import queue
-import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from nodescan.batch.worker_messages import Message, ScanJob, job_line, show_news, slide_line, unpacked
+from nodescan.batch.worker_words import last_line, last_words, remedy_in, words_file
 from nodescan.errors import (
     DeviceLostError,
     DisplacedError,
@@ -31,7 +30,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.machine import signal_name, usable_cores, visible_cores
+from nodescan.machine import check_address_space, signal_name, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
@@ -44,11 +43,6 @@ _OPENING_S = 300.0
 """A model is opened in seconds; a network disk may take minutes over the libraries."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-_EXCEPTION = re.compile(r"[\w.]*(Error|Exception)\b")
-
-_LAST_WORDS = 4000
-"""Characters of a worker's stderr that are kept when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +74,7 @@ class Worker:
     """
 
     def __init__(self, *, threads: int | None = None, firmly: bool = False) -> None:
-        self._said = _last_words_file()
+        self._said = words_file()
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "nodescan.batch.worker_process"],
@@ -121,7 +115,10 @@ class Worker:
             self.end()
             raise WorkerError("a worker process did not get as far as opening the model; see nodescan doctor") from None
         if message is None:
-            raise WorkerError(f"a worker process can't start: it {self.ending()} ({_last_line(self.last_words())})")
+            how, words = self.ending(), self.last_words()
+            remedy = remedy_in(words)
+            why = f"a worker process can't start: it {how} ({last_line(words)})"
+            raise WorkerError(f"{why}; {remedy}" if remedy else why)
         if message["event"] == "raised":
             self.end()
             raise unpacked(message["error"])
@@ -166,7 +163,8 @@ class Worker:
         if message is None:
             if self._displaced:
                 raise DisplacedError(name, "its process was ended after another slide")
-            raise WorkerDiedError(name, f"the process that read it {self._stopped_for or self.ending()}")
+            how = self._stopped_for or self.ending()
+            raise WorkerDiedError(name, f"the process that read it {how}", remedy_in(self.last_words()))
         match message["event"]:
             case "slide_finished":
                 report = unpacked(message["report"])
@@ -211,13 +209,9 @@ class Worker:
         return f"was ended by {signal_name(-code)}"
 
     def last_words(self) -> str:
-        """The end of what it wrote to stderr."""
-        if isinstance(self._said, int):
-            return ""
+        """What it wrote to stderr, as far as it may say why it ended."""
         with self._lock:
-            self._said.seek(0, os.SEEK_END)
-            self._said.seek(max(0, self._said.tell() - _LAST_WORDS))
-            return self._said.read().decode(errors="replace").strip()
+            return last_words(self._said)
 
     def end(self) -> None:
         """End it, and all it started, now. Does nothing where it has ended."""
@@ -244,6 +238,8 @@ class Worker:
             for line in self._process.stdout or ():
                 if line.endswith(b"\n"):  # a worker that is killed may leave half a line
                     self._route(json.loads(line))
+            if self._process.stdout is not None:
+                self._process.stdout.close()
         with self._lock:
             self._over = True
             for heard in (self._heard, *self._slides.values()):
@@ -279,7 +275,9 @@ class Worker:
 
 
 def started_ahead(slots: int | None) -> Worker | None:
-    """The first worker of a run with so many slots, or none where it needs none."""
+    """The first worker of a run with so many slots, or none where it needs none. Raises WorkerError where this process
+    may have too little memory for a run."""
+    check_address_space()
     return None if slots == 0 else Worker(threads=share_of_cores(slots))
 
 
@@ -295,16 +293,3 @@ def _environment(threads: int | None) -> dict[str, str]:
     """This process' own, with the same modules at hand; the user's own word on threads stands."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return environment if threads is None else {"OMP_NUM_THREADS": str(threads)} | environment
-
-
-def _last_words_file() -> "IO[bytes] | int":
-    try:
-        return tempfile.TemporaryFile(prefix="nodescan-worker-")
-    except OSError:  # a full disk may not keep slides from being scanned
-        return subprocess.DEVNULL
-
-
-def _last_line(text: str) -> str:
-    """The last one that begins with an exception's name, since advice may follow it; else the last."""
-    lines = text.splitlines() or ["it said nothing"]
-    return next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])

@@ -1,5 +1,6 @@
 """What several commands share: exit codes, options and their checks, and what a run that was stopped says."""
 
+import errno
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.domain.units import plain_number
 from nodescan.errors import StoppedError, UsageError, nothing_there
 from nodescan.interrupts import STOPPED
+from nodescan.streams import lost, say
 
 COMPLETE, NOT_COMPLETE, WRONG_USAGE = 0, 1, 2
 """Exit codes: all is well, something isn't (a slide not complete, a class wrong, a check failed), the user's mistake.
@@ -105,6 +107,19 @@ def check_current_folder() -> None:
             f"the current folder can't be used ({error.strerror}): it was removed or closed to you; change to another, "
             "then run again"
         ) from error
+
+
+def failed_by_files(error: OSError) -> int:
+    """The exit code where a path is too long or stdout is lost, once that is told. Raises any other error."""
+    if error.errno == errno.ENAMETOOLONG:
+        say(f"{error.filename}: {error.strerror}; give a shorter path")
+        return WRONG_USAGE
+    why = lost(error)
+    if why is None:
+        raise error
+    if why:
+        say(f"the output can't be written ({why}); send it elsewhere")
+    return NOT_COMPLETE
 
 
 def check_there(path: Path) -> None:

@@ -26,6 +26,7 @@ from nodescan.commands.options import (
 from nodescan.commands.stage import print_staging
 from nodescan.commands.tables import print_table
 from nodescan.errors import UsageError
+from nodescan.interrupts import raise_if_ended
 from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -192,6 +193,7 @@ def run(
     from nodescan.batch.viewers import open_viewer
     from nodescan.reports import CHOICES
 
+    raise_if_ended()
     request = BatchRequest(
         inputs=tuple(inputs or ()),
         folder=out,

@@ -17,9 +17,10 @@ from nodescan.doctor.machine_checks import (
     check_packages,
     check_processor,
     check_python,
+    check_threads,
     check_torch_pair,
 )
-from nodescan.errors import DeviceError, ModelError, OutputError, SlideError
+from nodescan.errors import DeviceError, ModelError, OutputError, SlideError, WorkerError
 from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
@@ -91,7 +92,13 @@ def examine_installation(
         ("output", partial(check_output, folder)),
     ):
         note(_tried(name, check))
-    libraries, safe = check_libraries()
+    enough = note(_tried("threads", check_threads)).state is State.OK
+    unsafe = "" if enough else "threads"
+    if enough:
+        libraries, safe = check_libraries()
+        unsafe = "" if safe else "libraries"
+    else:
+        libraries = _not_tried("libraries", unsafe)
     note(libraries)
     try:
         with temporary_folder("nodescan-doctor-") as place:
@@ -103,7 +110,7 @@ def examine_installation(
                 ("model", partial(check_model, model)),
                 ("self-test", partial(check_scan, phantom, model=model, device=device)),
             ):
-                note(_tried(name, check) if safe else _not_tried(name))
+                note(_not_tried(name, unsafe) if unsafe else _tried(name, check))
     except OutputError as error:
         note(_without_room("temporary", error))
     return Diagnosis(tuple(done))
@@ -230,6 +237,9 @@ def _tried(name: str, check: Callable[[], Check]) -> Check:
     except Exception as error:  # a broken library raises whatever it likes; a doctor outlives its patient
         if isinstance(error, (DeviceError, ModelError, SlideError)):
             return Check(name, State.FAIL, clipped(str(error)), "do what the line says, then try again")
+        if isinstance(error, WorkerError):
+            found, _, remedy = str(error).partition("; ")
+            return Check(name, State.FAIL, clipped(found), remedy)
         if isinstance(error, OutputError) or (isinstance(error, OSError) and error.errno in FULL):
             return _without_room(name, error)
         return Check(name, State.FAIL, f"broke: {type(error).__name__}: {clipped(str(error))}", INSTALL)
@@ -239,8 +249,10 @@ def _without_room(name: str, error: Exception) -> Check:
     return Check(name, State.FAIL, clipped(str(error).partition(";")[0]), SET_TMPDIR)
 
 
-def _not_tried(name: str) -> Check:
-    return Check(name, State.FAIL, "not tried, because a library stops the program", "fix the libraries first")
+def _not_tried(name: str, unsafe: str) -> Check:
+    """unsafe: what failed before and would stop this program now, "threads" or "libraries"."""
+    why = "a library stops the program" if unsafe == "libraries" else "a library would stop the program"
+    return Check(name, State.FAIL, f"not tried, because {why}", f"fix the {unsafe} first")
 
 
 def _gpu_is_there() -> bool:

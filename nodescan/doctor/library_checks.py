@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from nodescan.doctor.machine_checks import Check, State
+from nodescan.errors import more_threads
 from nodescan.machine import signal_name
+from nodescan.threads import ran_out_of_threads
 
 COMPILED: Mapping[str, str] = {
     "numpy": "numpy",
@@ -60,6 +62,8 @@ def check_libraries() -> tuple[Check, bool]:
     if result.returncode < 0:
         found = f"loading {package} stops the program ({signal_name(-result.returncode)})"
         remedy = f"{package} is built for another processor or damaged: {INSTALL}"
+        if ran_out_of_threads(result.stderr):
+            remedy = more_threads()
         return Check("libraries", State.FAIL, found, remedy), False
     said = [line for line in result.stderr.splitlines() if line.strip()]
     found = f"{package} doesn't load: {clipped(said[-1] if said else '')}"

@@ -5,18 +5,24 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from nodescan.domain.naming import how_many
-from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores
+from nodescan.errors import WorkerError, more_threads
+from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores, visible_cores
+from nodescan.threads import thread_errors
 
 OLDEST_PYTHON = (3, 11)
 
 NO_ROOM_BYTES, LITTLE_ROOM_BYTES = 200_000_000, 5_000_000_000
 """A slide's reports take 2 to 10 MB: under the first not even a few slides fit, under the second not a night's."""
+
+_THREADS_BESIDE_CORES = 8
+"""A scan on 2 cores has 12 threads at most: beside these two for each core, for OpenBLAS and for OpenVINO."""
 
 LITTLE_MEMORY_BYTES = 4_000_000_000
 """One slide in work takes 1 to 2 GB with the network loaded; the system wants the rest."""
@@ -130,6 +136,26 @@ def check_processor() -> Check:
             "processor", State.WARN, found, "the network will be slow: use a machine with AVX2 or NEON, or a GPU"
         )
     return Check("processor", State.OK, found)
+
+
+def check_threads() -> Check:
+    """As many threads as a scan takes can be started: libraries end the whole process where one is refused them."""
+    wanted, over = _THREADS_BESIDE_CORES + 2 * visible_cores(), threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        with thread_errors():
+            for _ in range(wanted):
+                thread = threading.Thread(target=over.wait, name="doctor", daemon=True)
+                thread.start()
+                started.append(thread)
+    except WorkerError:
+        found = f"the system gives {len(started)} more threads, and a scan takes {wanted}"
+        return Check("threads", State.FAIL, found, more_threads())
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+    return Check("threads", State.OK, f"the system gives the {wanted} that a scan takes")
 
 
 def check_memory() -> Check:

@@ -19,7 +19,7 @@ from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
-from nodescan.whole_files import output_errors, text_bytes, write_beside
+from nodescan.whole_files import output_errors, text_bytes, write_current
 
 MOST_NAMED = 20
 """Slides named in one line; patients.json has them all."""
@@ -73,7 +73,7 @@ def tell_patients(folder: Path) -> None:
         return
     told = with_patients(text, stages_in(folder) or {}, folder)
     if told != text:
-        write_beside(page, text_bytes(told))
+        write_current(page, text_bytes(told))
 
 
 def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:

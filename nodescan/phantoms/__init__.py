@@ -1,7 +1,7 @@
 """Synthetic slides with deposits of known size: a user's acceptance test of an installation."""
 
 import json
-import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from nodescan.errors import OutputError, UsageError
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
 from nodescan.phantoms.pyramid import TILE_PX, PyramidLevel, software_of, tiles_of, write_pyramid
-from nodescan.whole_files import text_bytes, write_beside, written_beside
+from nodescan.whole_files import output_errors, text_bytes, write_beside, written_beside
 
 TRUTH_ENDING = ".truth.json"
 """Of the file that tells a slide's truth: <stem>.truth.json beside it."""
@@ -171,5 +171,5 @@ def _check_writable(path: Path) -> None:
         raise OutputError(f"{path}: there is a folder of that name; choose another name")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: the folder {path.parent} doesn't exist; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise OutputError(f"{path}: no permission to write into {path.parent}; choose another folder")
+    with output_errors(path), tempfile.TemporaryFile(dir=path.parent):
+        pass

@@ -9,7 +9,7 @@ from nodescan.domain.flags import each_code, reasons
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.reports.wording import without_paths
-from nodescan.whole_files import text_bytes, write_beside
+from nodescan.whole_files import text_bytes, write_beside, write_current
 
 SUMMARY_CSV = "summary.csv"
 
@@ -31,11 +31,13 @@ class SummaryTable:
             slide_id: place.relative_to(base).as_posix() if base else place.name for slide_id, place in places.items()
         }
         self._told: dict[str, tuple[SlideReport, str]] = {}
+        self._write = write_current  # at first the rows of an earlier run may stand there
 
     def write(self, reports: Iterable[SlideReport]) -> None:
         """Write the rows of those that are done, in the order given. Raises OutputError."""
         lines = "".join(map(self._line, reports))
-        write_beside(self._path, text_bytes(csv_line(SUMMARY_COLUMNS) + lines))
+        self._write(self._path, text_bytes(csv_line(SUMMARY_COLUMNS) + lines))
+        self._write = write_beside
 
     def _line(self, report: SlideReport) -> str:
         slide_id = report.slide.slide_id

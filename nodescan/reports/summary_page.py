@@ -36,7 +36,7 @@ from nodescan.reports.wording import (
     slide_size_words,
     without_paths,
 )
-from nodescan.whole_files import text_bytes, write_beside
+from nodescan.whole_files import text_bytes, write_current
 
 SUMMARY_HTML = "summary.html"
 
@@ -99,7 +99,7 @@ def write_summary_page(
     others: reports in the folder that the page counts and doesn't list. Raises OutputError. Making it takes about a
     millisecond for five slides, so it is made at the end and not after each slide.
     """
-    write_beside(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, run=run, others=others)))
+    write_current(folder / SUMMARY_HTML, text_bytes(render(reports, folder, asked=asked, run=run, others=others)))
 
 
 def render(

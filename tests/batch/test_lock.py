@@ -217,11 +217,12 @@ def test_the_heartbeat_is_seen_on_the_disk(tmp_path: Path) -> None:
         assert ticket.holds()
 
 
-def test_a_disk_without_links_gives_one_lock_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.EXDEV, errno.EINVAL], ids=os.strerror)
+def test_a_disk_without_links_gives_one_lock_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """FAT and some network disks have none."""
 
     def refuse(_source: Path, _target: Path) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "link", refuse)
     with held(tmp_path), pytest.raises(OutputError, match="another run"), held(tmp_path):

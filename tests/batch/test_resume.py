@@ -630,7 +630,6 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         else:
             place.out.rename(gone)
 
-    page = (place.out / "a" / "report.html").read_bytes()
     place.predictor = Busy(rob)
     with pytest.raises(LockLostError, match="this run no longer holds its output folder"):
         place.run(force=True)
@@ -642,8 +641,7 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         assert not place.out.exists()
         gone.rename(place.out)
         (place.out / LOCK_FILE).unlink()
-    assert (place.out / "a" / "report.html").read_bytes() == page
-    assert not (place.out / "a" / "report.json").exists()
+    assert not list((place.out / "a").glob("report.*"))
     assert place.record()["state"] == "running"
     assert place.rows() in (summary, [])
     assert not list(place.out.glob(".*"))
@@ -684,8 +682,8 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(place: Place
 
 
 def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but the marks of older reports keeps its bytes, each slide is said to be not written, and resume works."""
-    changed = ("run.json", "report.json")
+    """What names no class keeps its bytes, each slide is said to be not written, and resume works."""
+    changed = ("run.json", "report.json", "report.html", "deposits.geojson", "summary.csv", "summary.html")
     before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
     write = Path.write_bytes
 

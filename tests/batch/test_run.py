@@ -36,7 +36,7 @@ from nodescan.patients.manifest_run import manifest_slides
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import stage_reports
-from nodescan.reports import report_names
+from nodescan.reports import CHOICES, report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
@@ -196,6 +196,28 @@ def test_writer_that_breaks_costs_its_slides_alone(
         assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
     assert (out / "run.log").read_text().count("ZeroDivisionError") >= 6
     assert json.loads((out / "run.json").read_text())["state"] == "finished"
+
+
+@pytest.mark.parametrize(("room", "written"), [(8_000, ["report.json"]), (0, None)])
+def test_a_failed_slide_has_its_report_where_there_is_room_for_that_alone(
+    room: int, written: list[str] | None, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page and pictures have none: that costs only them. A second refusal is told where report.json has none either."""
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if path.parent.parent == out and len(data) > room:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    heard = Listener()
+    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), heard, kept={})
+    assert result.reports[0].status is Status.FAILED
+    folder = out / "a"
+    assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
+    assert len(heard.errors) == (1 if written else 2)
+    assert all("File too large" in line for line in heard.errors)
 
 
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
@@ -488,9 +510,43 @@ def test_stale_report_of_a_slide_that_fails_now_is_not_staged(
     monkeypatch.setattr(slide_task, "write_reports", full)
     scan_table(path, tools(out))
     assert not (out / "a" / "report.json").exists()
-    assert (out / "a" / "report.html").is_file()
+    assert not (out / "a" / "report.html").exists()
     assert "./a/report.html" not in (out / "summary.html").read_text()
     assert stages(out)["A"].startswith("cannot be determined")
+
+
+def test_where_no_file_can_be_written_none_names_an_older_class(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slide is scanned again and nothing has room: no index, table, page, outlines or stages say "micro" still.
+
+    run.json alone has room, without which no run begins.
+    """
+    refs = slides(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    (tmp_path / "m.csv").write_text("path,patient_id\na.tif,A\n")
+    scan_table(tmp_path / "m.csv", tools(out, names=CHOICES))
+    slide, run = {"report.json", "report.html", "deposits.geojson"}, {"summary.csv", "summary.html"}
+    assert naming_micro(out) == slide | run | {"patients.csv", "patients.json", "A.html"}
+    write = Path.write_bytes
+
+    def refuse(path: Path, data: bytes) -> int:
+        if "run.json" not in path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(path, data)
+
+    table = read_slide_rows(tmp_path / "m.csv")
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    heard = Listener()
+    result = scan_manifest(table, refs, tools(out), viewer=heard, earlier=ResumeOutcome())
+    assert not naming_micro(out)
+    assert any("summary.html: can't be written" in line and "was removed" in line for line in heard.errors)
+    assert not result.complete
+
+
+def naming_micro(folder: Path) -> set[str]:
+    """The texts of a run that name the class; run.json holds settings, which name every class."""
+    texts = [path for path in folder.rglob("*") if path.suffix in {".json", ".html", ".csv", ".geojson"}]
+    return {path.name for path in texts if path.name != "run.json" and "micro" in path.read_text().lower()}
 
 
 @pytest.mark.parametrize("name", ["list.txt", "p.csv", "P.TSV"])

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.batch.slide_folders import check_slide_folder
+from nodescan.batch.slide_folders import check_slide_folder, unmark
 from nodescan.cli import main
 from nodescan.errors import UsageError
+from nodescan.overwrite_checks import BRAND
 from nodescan.reports import FILES
 from tests.fakes import content, paint_slide
 
@@ -105,6 +106,27 @@ def test_a_damaged_mark_beside_nodescans_page_is_redone(here: Path, broken: byte
     (here / "all" / "b" / "report.json").write_bytes(broken)
     assert run(here, here / "all") != 2
     assert (here / "all" / "b" / "report.json").read_bytes().startswith(b'{\n  "schema_version"')
+
+
+def test_what_names_a_class_goes_with_the_mark(here: Path) -> None:
+    """Page and outlines, those of a run that was killed too as far as they tell whose they are; pictures stay."""
+    folder = here / "all" / "b"
+    before = set(content(folder))
+    unmark(folder)
+    assert before - set(content(folder)) == {"report.json", "report.html", "deposits.geojson"}
+    (folder / "report.html").write_bytes(BRAND)
+    unmark(folder)
+    assert not (folder / "report.html").exists()
+
+
+def test_a_page_and_outlines_of_the_users_stay_when_the_mark_goes(here: Path) -> None:
+    """Written over nodescan's own since the report was made."""
+    folder = here / "all" / "b"
+    for name in ("report.html", "deposits.geojson"):
+        (folder / name).write_text("mine")
+    unmark(folder)
+    assert not (folder / "report.json").exists()
+    assert {(folder / name).read_text() for name in ("report.html", "deposits.geojson")} == {"mine"}
 
 
 def test_a_table_that_a_spreadsheet_saved_is_still_nodescans(here: Path) -> None:

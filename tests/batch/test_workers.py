@@ -16,7 +16,7 @@ from typing import NoReturn
 import pytest
 
 from nodescan import __version__, machine
-from nodescan.batch import slots, workers
+from nodescan.batch import slots
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
@@ -319,6 +319,34 @@ def test_worker_that_is_killed_in_the_middle_of_a_line_costs_its_slide(
             worker.scan(ref(tmp_path / "a.tif"), Listener(), stall_s=PATIENCE_S)
 
 
+@pytest.mark.parametrize("short", [True, False])
+def test_worker_that_ends_for_want_of_threads_blames_no_file(tmp_path: Path, short: bool) -> None:
+    """Its last words say so before the stacks of all threads, at each try; without such words both causes are named."""
+    reading = ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
+    given = job(tmp_path, "open_short_of_threads" if short else "open_aborting")
+    (flag,) = scanned(given, [reading], slots=1).reports[0].flags
+    why, _, remedy = flag.message.partition("; ")
+    assert why.endswith("was ended by SIGABRT twice, the second time with no other slide running")
+    threads = "end other programs, or raise the limit of processes (ulimit -u)"
+    if short:
+        assert remedy == f"no more threads could be started: {threads}"
+    else:
+        assert remedy == f"if memory or threads ran out, {threads}; else the file may be damaged: " + (
+            "export it from the scanner again"
+        )
+    log = (tmp_path / "out" / "run.log").read_text()
+    assert log.count("Resource temporarily unavailable") == (2 if short else 0)
+    assert log.count("Fatal Python error: Aborted") == 2
+
+
+def test_nothing_of_a_worker_stays_open(tmp_path: Path) -> None:
+    """Python warns of a stream that is thrown away open."""
+    with Worker() as worker:
+        streams = worker._process.stdin, worker._process.stdout
+    assert None not in streams
+    until(lambda: all(stream is not None and stream.closed for stream in streams))
+
+
 class DeadDisk(type(Path())):
     """A path that nobody may look at: on a disk that is gone that would take for ever."""
 
@@ -431,23 +459,3 @@ def test_a_containers_share_of_the_processor_limits_the_threads(
     monkeypatch.setattr(machine, "_CGROUPS", tmp_path)
     (tmp_path / "cpu.max").write_text(share + "\n")
     assert [share_of_cores(slots) for slots in (None, 2)] == threads
-
-
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("", "it said nothing"),
-        ("a word\nSegmentation fault", "Segmentation fault"),
-        (
-            "Traceback ...\n  raise\ntorch.OutOfMemoryError: no memory\nFor debugging consider",
-            "torch.OutOfMemoryError: no memory",
-        ),
-        (
-            "ValueError: a\n\nRuntimeError: CUDA error: no kernel image\nCompile with X",
-            "RuntimeError: CUDA error: no kernel image",
-        ),
-    ],
-)
-def test_what_a_worker_died_of_is_told_and_not_the_advice_after_it(said: str, shown: str) -> None:
-    """torch ends its errors with lines that are the same for all of them."""
-    assert workers._last_line(said) == shown

@@ -5,6 +5,7 @@ The "model" is a folder in which they leave what a test wants to know. Nothing h
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -181,6 +182,23 @@ class Slow(ColourPredictor):
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def open_aborting(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
+    return Touchy(os.abort), 1
+
+
+def open_short_of_threads(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:
+    """As C++ ends a process that asked for a thread in vain, deep within calls: their stack is long."""
+
+    def end(depth: int = 90) -> None:
+        if depth:
+            end(depth - 1)
+        sys.stderr.write("terminate called: std::system_error, what(): Resource temporarily unavailable\n")
+        sys.stderr.flush()
+        os.abort()
+
+    return Touchy(end), 1
 
 
 def open_failing_ever_after(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[Touchy, int]:

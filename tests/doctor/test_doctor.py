@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from nodescan import doctor, machine
 from nodescan.cli import main
 from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
-from nodescan.errors import OutputError
+from nodescan.errors import OutputError, no_thread
 from nodescan.inference import capabilities, device, openvino_lanes
 from nodescan.inference.card import find_model
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
@@ -324,7 +325,7 @@ def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) ->
     """The whole command, with the released model on the CPU and a real phantom."""
     assert main(["doctor", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 14
     assert lines[-1].startswith("This installation can be trusted")
     assert "planted: micro, 600 um, foci: 2; found: micro" in lines[-2]
 
@@ -352,6 +353,50 @@ def test_no_place_for_temporary_files_is_no_broken_installation(
     assert "set TMPDIR" in doctor._tried("openslide", full).remedy
     with pytest.raises(OutputError, match=r"no room .*set TMPDIR"), machine.temporary_folder("x"):
         full()
+
+
+def test_without_threads_nothing_is_tried_that_would_end_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """C++ ends the whole process that asks for one in vain; the remedy is no new installation."""
+    start = threading.Thread.start
+
+    def refused(self: threading.Thread) -> None:
+        if threading.active_count() > 5:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(doctor, "check_libraries", lambda: pytest.fail("libraries are loaded"))
+    assert main(["doctor", "--out", str(tmp_path)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("fail  threads")]
+    assert line.endswith("what to do: end other programs, or raise the limit of processes (ulimit -u)")
+    later = [line.split()[1] for line in lines if "not tried, because a library would stop the program" in line]
+    assert later == ["libraries", "openslide", "decoding", "device", "model", "self-test"]
+    assert threading.active_count() <= 5
+
+
+def test_a_check_that_gets_no_thread_says_so() -> None:
+    """Whatever it was about to look at."""
+
+    def short() -> Check:
+        raise no_thread()
+
+    check = doctor._tried("openslide", short)
+    assert check.found == "no thread can be started"
+    assert check.remedy == "end other programs, or raise the limit of processes (ulimit -u)"
+
+
+def test_a_library_that_ends_for_want_of_threads_is_not_built_for_another_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it printed says so."""
+    ended = subprocess.CompletedProcess([], -6, "numpy\n", "pthread_create: Resource temporarily unavailable\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: ended)
+    check, safe = check_libraries()
+    assert not safe
+    assert check.remedy == "end other programs, or raise the limit of processes (ulimit -u)"
 
 
 @pytest.mark.parametrize(

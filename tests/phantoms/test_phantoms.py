@@ -1,8 +1,11 @@
 """Phantom slides and tiles hold exactly what their truth says."""
 
+import errno
 import io
 import json
 import math
+import os
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +224,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         make_phantom(tmp_path / "b.tif", plan)
     with pytest.raises(UsageError, match=r"ends in \.tif"):
         make_phantom(tmp_path / "a.png", plan)
+
+
+def test_a_disk_that_is_read_only_is_named_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no want of permission, which nobody could give."""
+
+    def read_only(**_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    monkeypatch.setattr("nodescan.phantoms.canvas.PhantomCanvas.read", lambda *_: pytest.fail("it is drawn"))
+    with pytest.raises(OutputError, match=r"a\.tif: can't be written \(Read-only file system\); choose an output"):
+        make_phantom(tmp_path / "a.tif", plan_phantom((), spacing_um=1.0, seed=0))
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

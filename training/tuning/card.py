@@ -1,7 +1,6 @@
 """Chooses what a model's card holds beside its weights: int8's ranges, temperature, thresholds, sizes and their "±"."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from nodescan.inference.card import CARD_FILE, Decision, checked_weights, load_c
 from nodescan.inference.lanes import Precision
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.slots import open_in_slot
+from nodescan.machine import made_temporary
 from nodescan.whole_files import write_beside
 from training.options import Tuned
 from training.patches.labelled import read_patches
@@ -61,9 +61,9 @@ def rewrite_card(
     checked_weights(card, model)  # before the slides, which take long
     if only is not Tuned.UNCERTAINTY:
         check_phantoms_fit(card.spacing_um)
-    known, described = source()
-    _check_unchanged(model / CARD_FILE, begun_with)
-    with tempfile.TemporaryDirectory(prefix="nodescan-tune-") as folder:
+    with made_temporary("nodescan-tune-") as folder:  # that there is none is told before the slides, too
+        known, described = source()
+        _check_unchanged(model / CARD_FILE, begun_with)
         draft = Path(shutil.copytree(model, Path(folder) / "model"))
         if only is None:
             if patches is not None:

@@ -1,9 +1,11 @@
 """python -m training as a user meets it: help, and mistakes told in one line."""
 
+import os
 import re
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,6 +74,28 @@ def test_a_package_of_the_extra_that_is_missing_is_one_line(
     ):
         monkeypatch.setitem(sys.modules, name, None)
     assert "pip install '.[train]'" in refused(capsys, *words)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_what_cannot_be_printed_is_one_line() -> None:
+    """As of nodescan's own commands."""
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "training", "--help"]
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=CONFIG.parents[2])
+    assert done.stderr == "error: the output can't be written (No space left on device); send it elsewhere\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows removes no folder that is in use")
+@pytest.mark.parametrize("words", [("fit", "--config", "x.yaml"), ("average", "x.ckpt", "--to", "y.ckpt")])
+def test_a_current_folder_that_was_removed_is_one_line(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of Lightning's commands, too."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert "the current folder can't be used" in refused(capsys, *words)
 
 
 def test_help_lists_every_command_and_lightnings() -> None:

@@ -1,5 +1,6 @@
 """What choosing a decision writes on a model's card, and what it tells."""
 
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 
 from nodescan.domain.decision import DecisionRule
 from nodescan.domain.units import Spacing
+from nodescan.errors import OutputError
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.random_model import random_model
 from tests.evaluation.made_lesions import planted
@@ -55,6 +57,14 @@ def test_a_card_names_the_deposits_that_its_uncertainty_was_measured_on(
     assert card.identity().uncertainty_measured is (covered_on is not None)
     words = "but that was not measured for this model: 3 deposits found, 39 are needed."
     assert (words in capsys.readouterr().out) is (covered_on is None)
+
+
+def test_no_folder_for_the_draft_is_told_before_the_slides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making them takes an hour."""
+    model = random_model(tmp_path / "model", "p4m-small")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match=r"no place for temporary files .*set TMPDIR"):
+        rewrite_card(model, lambda: pytest.fail("slides are made"), Tuned.DECISION, None, tmp_path)
 
 
 @pytest.mark.usefixtures("chosen")
