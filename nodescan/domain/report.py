@@ -13,7 +13,7 @@ from nodescan.domain.units import Micrometers, Spacing
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
 
-RESULT_VERSION = 29
+RESULT_VERSION = 30
 """Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
 again."""
 
