@@ -54,11 +54,11 @@ def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
     """What a file in a folder of results or of a model holds. Raises OSError, see opened_found, also where it has more
     than most_bytes."""
     with opened_found(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most_bytes:
-            said = f"it has {size:,} bytes, and of such a file at most {most_bytes:,} are read"
-            raise OSError(errno.EFBIG, said, os.fspath(path))
-        return file.read(size)  # no more than was there, of what grows without end
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        said = f"it has more than {most_bytes:,} bytes, and such a file is read up to that size"
+        raise OSError(errno.EFBIG, said, os.fspath(path))
+    return data
 
 
 @contextmanager

@@ -73,16 +73,21 @@ def one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
+_HARMLESS = "\t\n\r\u200c\u200d"
+"""Line breaks, and what joins or parts the letters of Persian and Indic words and the parts of an emoji."""
+
+
 def shown(text: str) -> str:
-    """The text for a file that people look at: what doesn't print is escaped, but for blanks and line breaks. It could
-    turn round the order of what stands beside it, or steer the terminal that a table is listed on."""
+    """The text for a file that people look at: what doesn't print is escaped, but for blanks, line breaks, and what
+    joins or parts letters of a word. It could turn round the order of what stands beside it, or steer the terminal that
+    a table is listed on."""
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or _is_blank(sign) else _escaped(sign) for sign in text)
+    return "".join(sign if sign.isprintable() or _is_harmless(sign) else _escaped(sign) for sign in text)
 
 
-def _is_blank(sign: str) -> bool:
-    return sign in "\t\n\r" or unicodedata.category(sign) == "Zs"  # of which Python calls the plain one printable
+def _is_harmless(sign: str) -> bool:
+    return sign in _HARMLESS or unicodedata.category(sign) == "Zs"  # of which Python calls the plain one printable
 
 
 def _escaped(sign: str) -> str:

@@ -92,6 +92,13 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
     return found
 
 
+def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
+    """Every slide is redone; the result of one that isn't there now would be lost."""
+    made = [(ref, folder / ref.slide_id / REPORT_JSON) for ref in refs]
+    lost = [ref.slide_id for ref, path in made if _would_be_lost(ref, path, _whole_report(path))]
+    return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost])
+
+
 def set_report_aside(folder: Path, slide_id: str) -> Path:
     """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
     kept = folder / EARLIER_REPORTS

@@ -15,7 +15,7 @@ from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
-from nodescan.batch.resume import ResumeOutcome, finished_unheard
+from nodescan.batch.resume import ResumeOutcome, finished_unheard, plan_forced
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
 from nodescan.batch.slide_folders import unmark
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
@@ -134,7 +134,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             wide = "" if predictor.model.uncertainty_measured else '; its "±" was not measured'
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}{wide}")
             earlier = (
-                ResumeOutcome()
+                plan_forced(refs, request.folder)
                 if request.force
                 else report_kept_slides(manifest, refs, tools, viewer, request.precision)
             )
@@ -252,8 +252,8 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
 
 
 def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:
-    """Take report.json, page and outlines away from slides that are redone: a run that is stopped, or whose disk
-    refuses the new ones, leaves no older result to be taken for its own. Where they can't be removed, why."""
+    """Take report.json away from slides that are redone: a run that is stopped leaves no older result to be taken for
+    its own. Where one can't be removed, why."""
     return [why for ref in refs for why in write_or_tell(partial(unmark, folder / ref.slide_id), viewer)]
 
 

@@ -58,7 +58,7 @@ class RunFiles:
     def _write_page(self) -> None:
         asked, others = len(self._refs), self.others
         write_summary_page(self.reports, self._folder, asked=asked, run=self._run, others=others)
-        tell_patients(self._folder)
+        tell_patients(self._folder, just_written=True)
 
     @property
     def _asked(self) -> list[str]:

@@ -1,17 +1,15 @@
 """Folders that are called as a slide: a run replaces and removes what is in them only where nodescan wrote it."""
 
 import os
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from nodescan.errors import UsageError
 from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
 from nodescan.reports import FILES
 from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import ReportFile
 from nodescan.whole_files import output_errors
 
 _REPORT_HEAD = '{\n  "schema_version": '
@@ -43,26 +41,15 @@ def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
 
 
 def unmark(folder: Path) -> None:
-    """Remove report.json, and what else names that report's class: the page and the outlines.
-
-    A page that isn't nodescan's stays, and so do outlines that were edited since: their size isn't the one that
-    report.json states. Raises OutputError.
-    """
+    """Remove report.json, which says that what lies in the folder is a result. Raises OutputError."""
     mark = folder / REPORT_JSON
-    sizes = _sizes_beside(mark)
     with output_errors(mark):
         mark.unlink(missing_ok=True)
-        for name in (REPORT_HTML, DEPOSITS_GEOJSON):
-            path = folder / name
-            if path.is_file() and (
-                path.stat().st_size == sizes.get(name) or (name == REPORT_HTML and is_branded(path))
-            ):
-                path.unlink()
 
 
-def _sizes_beside(mark: Path) -> Mapping[str, int]:
-    """Of the files that belong to a report, in bytes; empty where there is no report, or a damaged one."""
-    try:
-        return ReportFile(mark).files_beside()
-    except UsageError:
-        return {}
+def remove_older(folder: Path) -> None:
+    """Remove page and outlines of an earlier run, if the page is nodescan's: no new report says that they are old."""
+    with suppress(OSError):  # it is told already that nothing can be written there
+        if is_branded(folder / REPORT_HTML):
+            for name in (REPORT_HTML, DEPOSITS_GEOJSON):
+                (folder / name).unlink(missing_ok=True)

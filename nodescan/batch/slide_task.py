@@ -15,6 +15,7 @@ from nodescan.batch.lock import NO_RULES, RunRules
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
 from nodescan.batch.resume import asked_of
+from nodescan.batch.slide_folders import remove_older
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
@@ -218,6 +219,7 @@ def _written_failure(
         else:
             return report
     if refused:
+        remove_older(tools.folder / report.slide.slide_id)
         viewer.error(refused)
     return report
 

@@ -19,7 +19,7 @@ from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
-from nodescan.whole_files import output_errors, text_bytes, write_current
+from nodescan.whole_files import output_errors, text_bytes, write_beside, write_current
 
 MOST_NAMED = 20
 """Slides named in one line; patients.json has them all."""
@@ -60,10 +60,11 @@ class PatientLine:
         return "as reviewed" if same else f"as reviewed; software alone: {self.software}"
 
 
-def tell_patients(folder: Path) -> None:
+def tell_patients(folder: Path, *, just_written: bool = False) -> None:
     """Fill in what the folder's patients.json says now, in the place of what stood there.
 
-    A page that isn't a run's own is left alone, as is one beside stages that nobody can read. Raises OutputError.
+    A page that isn't a run's own is left alone, as is one beside stages that nobody can read. Raises OutputError; then
+    the page is gone, which has stages that hold no longer, unless it was just written, and has none.
     """
     page = folder / SUMMARY_HTML
     with output_errors(page):
@@ -73,7 +74,7 @@ def tell_patients(folder: Path) -> None:
         return
     told = with_patients(text, stages_in(folder) or {}, folder)
     if told != text:
-        write_current(page, text_bytes(told))
+        (write_beside if just_written else write_current)(page, text_bytes(told))
 
 
 def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:

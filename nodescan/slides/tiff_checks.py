@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nodescan.domain.lengths import two_digits
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of, layout_of
 
 _DATA = ((Tag.STRIP_OFFSETS, Tag.STRIP_LENGTHS), (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS))
@@ -49,8 +48,8 @@ def missing_bytes(path: Path) -> int:
 
 
 def missing_words(missing: int) -> str:
-    """That so many bytes, or more, are missing: "the file's last 1.8 MB or more are missing"."""
-    size = f"{two_digits(missing / 1e6)} MB" if missing >= 10_000 else f"{missing:,} bytes"
+    """That so many bytes, or more, are missing: "the file's last 1,795 kB or more are missing"."""
+    size = f"{missing // 1000:,} kB" if missing >= 10_000 else f"{missing:,} bytes"
     return f"the file's last {size} or more are missing"
 
 

@@ -630,6 +630,7 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         else:
             place.out.rename(gone)
 
+    page = (place.out / "a" / "report.html").read_bytes()
     place.predictor = Busy(rob)
     with pytest.raises(LockLostError, match="this run no longer holds its output folder"):
         place.run(force=True)
@@ -641,7 +642,8 @@ def test_a_run_that_lost_its_folder_stops_and_writes_nothing_more(place: Place, 
         assert not place.out.exists()
         gone.rename(place.out)
         (place.out / LOCK_FILE).unlink()
-    assert not list((place.out / "a").glob("report.*"))
+    assert (place.out / "a" / "report.html").read_bytes() == page
+    assert not (place.out / "a" / "report.json").exists()
     assert place.record()["state"] == "running"
     assert place.rows() in (summary, [])
     assert not list(place.out.glob(".*"))

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.batch.slide_folders import check_slide_folder, unmark
+from nodescan.batch.slide_folders import check_slide_folder, remove_older, unmark
 from nodescan.cli import main
 from nodescan.errors import UsageError
-from nodescan.overwrite_checks import BRAND
 from nodescan.reports import FILES
 from tests.fakes import content, paint_slide
 
@@ -108,24 +107,28 @@ def test_a_damaged_mark_beside_nodescans_page_is_redone(here: Path, broken: byte
     assert (here / "all" / "b" / "report.json").read_bytes().startswith(b'{\n  "schema_version"')
 
 
-def test_what_names_a_class_goes_with_the_mark(here: Path) -> None:
-    """Page and outlines, those of a run that was killed too as far as they tell whose they are; pictures stay."""
+def test_the_mark_goes_alone(here: Path) -> None:
+    """What else lies there stays for whoever stops the run before the slide is begun."""
     folder = here / "all" / "b"
     before = set(content(folder))
     unmark(folder)
-    assert before - set(content(folder)) == {"report.json", "report.html", "deposits.geojson"}
-    (folder / "report.html").write_bytes(BRAND)
-    unmark(folder)
-    assert not (folder / "report.html").exists()
+    assert before - set(content(folder)) == {"report.json"}
 
 
-def test_a_page_and_outlines_of_the_users_stay_when_the_mark_goes(here: Path) -> None:
+def test_what_names_an_old_class_goes_where_nothing_can_be_written(here: Path) -> None:
+    """Page and outlines; pictures stay."""
+    folder = here / "all" / "b"
+    before = set(content(folder))
+    remove_older(folder)
+    assert before - set(content(folder)) == {"report.html", "deposits.geojson"}
+
+
+def test_a_page_of_the_users_and_outlines_beside_it_stay(here: Path) -> None:
     """Written over nodescan's own since the report was made."""
     folder = here / "all" / "b"
     for name in ("report.html", "deposits.geojson"):
         (folder / name).write_text("mine")
-    unmark(folder)
-    assert not (folder / "report.json").exists()
+    remove_older(folder)
     assert {(folder / name).read_text() for name in ("report.html", "deposits.geojson")} == {"mine"}
 
 
