@@ -18,7 +18,7 @@ from nodescan.csv_rows import read_lines
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, NodescanError
 from nodescan.evaluation.challenge_files import read_folder
-from nodescan.given_files import given_bytes
+from nodescan.given_files import found_bytes, given_bytes
 from nodescan.inference.card import checked_weights, find_model, load_card
 from nodescan.labels import read_labels
 from nodescan.mask_images import read_mask_image
@@ -213,3 +213,13 @@ def test_weights_may_be_a_link(tmp_path: Path) -> None:
     card = load_card(released)
     (tmp_path / card.weights).symlink_to(released / card.weights)
     assert checked_weights(card, tmp_path) == (released / card.weights).read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc/version").is_file(), reason="needs a file system that states no sizes")
+def test_a_file_of_which_the_disk_states_no_size_is_read_whole() -> None:
+    """As some disks in the network do; what is longer than is read is refused all the same."""
+    path = Path("/proc/version")
+    assert path.stat().st_size == 0
+    assert found_bytes(path) == path.read_bytes() != b""
+    with pytest.raises(OSError, match="more than 5 bytes"):
+        found_bytes(path, 5)

@@ -422,6 +422,20 @@ def test_a_disk_that_is_away_costs_no_finished_slide_its_report(place: Place, tm
     assert "kept, although their files can't be read now: a, b" in place.heard.notes
 
 
+def test_a_result_whose_slide_is_away_is_kept_aside_when_all_slides_are_redone(place: Place) -> None:
+    """By --force, which could not make it again; of slides that are there nothing is kept."""
+    here = place.folder / "disk"
+    (place.folder / "a.tif").rename(here)
+    (place.folder / "a.tif").symlink_to("disk")
+    place.run(force=True)
+    before = (place.out / "a" / "report.json").read_bytes()
+    here.unlink()
+    place.run(force=True)
+    assert (place.out / "earlier-reports" / "a" / "report.json").read_bytes() == before
+    assert [row["status"] for row in place.rows()] == ["failed", "complete"]
+    assert [path.name for path in (place.out / "earlier-reports").iterdir()] == ["a"]
+
+
 def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
     """It could not be made again. It is no page's and no stage's of the new run, and the next time it is kept, too."""
     here, gone = place.folder / "disk", place.folder / "gone"

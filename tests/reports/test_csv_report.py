@@ -175,7 +175,7 @@ def test_no_cell_of_the_summary_starts_a_formula(tmp_path: Path) -> None:
 
 def test_what_does_not_print_is_escaped_in_the_summary(tmp_path: Path) -> None:
     """A name that steers a terminal, or turns the rest of the line round; a blank of another width is one."""
-    slide = SlideRef("a", FOLDER / "a\x1b[31m\u202eb\u00a0c.svs")
+    slide = SlideRef("a", FOLDER / "a\x1b[31m\u202eb\u00a0c\u200cd.svs")
     _write_summary([replace(VARIANTS["macro"]().report, slide=slide)], tmp_path / "summary.csv")
     (row,) = _rows(tmp_path / "summary.csv")
-    assert row["file"] == "a\\x1b[31m\\u202eb\u00a0c.svs"
+    assert row["file"] == "a\\x1b[31m\\u202eb\u00a0c\u200cd.svs"
