@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nodescan.domain.bounds import bound_holds, decided_by_cells
 from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
@@ -10,8 +11,8 @@ from nodescan.domain.lengths import told_apart
 from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import class_range, deciding
-from nodescan.reports.class_doubts import bound_holds, class_doubts, joining_doubt
-from nodescan.reports.hanging import cut_and_open, decided_by_cells, nearest_limit
+from nodescan.reports.class_doubts import class_doubts, joining_doubt
+from nodescan.reports.hanging import cut_and_open, nearest_limit
 from nodescan.reports.wording import (
     CLASS_RULES,
     bound_words,

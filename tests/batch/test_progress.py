@@ -12,6 +12,7 @@ from nodescan.batch.bars import BarViewer
 from nodescan.batch.progress import PlainViewer, Viewer, duration, outcome
 from nodescan.batch.viewers import JsonLog, Viewers
 from nodescan.domain.classification import Metastasis, classify
+from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
@@ -243,10 +244,11 @@ def test_a_name_with_a_line_break_stays_on_its_line(kind: type[Viewer]) -> None:
 def test_outcome_says_a_lower_bound() -> None:
     """A slide that was read in part is never summed up as its bare class."""
     ref = SlideRef(slide_id="a", path=Path("a.svs"))
-    part = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=Metastasis.MICRO, at_least=True)
-    assert outcome(part) == "incomplete, at least micro"
-    sized = replace(part, deposits=(ellipse(1, (5200.0, 4300.0), 640.0),))
-    assert outcome(sized) == "incomplete, at least micro, at least 0.64 mm"
+    deposits = (ellipse(1, (5200.0, 4300.0), 640.0),)
+    part = SlideReport(ref, Status.INCOMPLETE, Metastasis.MICRO, at_least=True, deposits=deposits)
+    assert outcome(part) == "incomplete, at least micro, at least 0.64 mm"
+    doubted = replace(part, flags=(Flag("nuclei_out_of_scale", "Nuclei look too small."),))
+    assert outcome(doubted).startswith("incomplete, micro as measured, ")
     nothing = SlideReport(slide=ref, status=Status.INCOMPLETE, metastasis=None, at_least=False)
     assert outcome(nothing) == "incomplete"
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodescan.domain.bounds import bound_holds, class_word
 from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.flags import Flag
@@ -18,7 +19,7 @@ from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
-from nodescan.reports.class_doubts import bound_holds, class_words
+from nodescan.reports.class_doubts import class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.first_look import look_first
 from nodescan.reports.flag_list import flags, flags_without_effect
@@ -357,6 +358,7 @@ def test_at_least_is_said_only_where_the_bound_holds(codes: list[str], reason: s
     assert (class_words(whole), bound_holds(whole)) == ("At least micrometastasis", True)
     open_ = replace(whole, flags=(*whole.flags, *(Flag(code, "Check it.") for code in codes)))
     assert (class_words(open_), bound_holds(open_)) == ("Micrometastasis", False)
+    assert (class_word(whole), class_word(open_)) == ("at least micro", "micro as measured")
     assert sentences.doubt(open_) == f"may be lower ({reason}) or higher (incomplete)"
     longer = replace(whole, flags=(*whole.flags, Flag("joining_gap", "Check it.")))
     assert class_words(longer) == "At least micrometastasis"
