@@ -1,11 +1,13 @@
 """What of a slide's class and size is a lower bound that holds, and what may make the class lower than was found."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from enum import StrEnum
 
-from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import codes_of
 from nodescan.domain.report import SlideReport
+from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
 
 
@@ -19,12 +21,27 @@ class LowerBy(StrEnum):
 
 
 def lower_by(report: SlideReport) -> tuple[LowerBy, ...]:
-    """What may make the class lower than was found."""
+    """What may make the class lower than was found, by itself or with another: a count of cells is an estimate, so that
+    only what the sizes give alone, each at its shortest, is certain."""
     found = report.metastasis or Metastasis.NONE
-    size = (LowerBy.SIZE,) if class_range(report.deposits)[0] < found else ()
-    cells = (LowerBy.CELLS,) if decided_by_cells(report) else ()
-    doubts = sizes_doubted(codes_of(report.flags))
-    return tuple(reason for reason in LowerBy if reason in {*size, *cells, *doubts})
+    by_size, with_cells = lowest_by_size(report.deposits), class_range(report.deposits)[0]
+    reasons = {*sizes_doubted(codes_of(report.flags))}
+    if by_size < found and not decided_by_cells(report):
+        reasons.add(LowerBy.SIZE)
+    if by_size < min(found, with_cells):
+        reasons.add(LowerBy.CELLS)
+    return tuple(reason for reason in LowerBy if reason in reasons)
+
+
+def lowest_by_size(deposits: Sequence[Deposit]) -> Metastasis:
+    """The class that sizes alone give, each at its shortest, and the classes that a reader gave."""
+    return max(map(_lowest_by_size, deposits), default=Metastasis.NONE)
+
+
+def _lowest_by_size(deposit: Deposit) -> Metastasis:
+    if deposit.class_given:
+        return deposit.metastasis
+    return classify(Micrometers(max(deposit.diameter_um - deposit.diameter_uncertainty_um, 1e-3)))
 
 
 def sizes_doubted(codes: Set[str]) -> tuple[LowerBy, ...]:

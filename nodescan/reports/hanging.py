@@ -1,6 +1,6 @@
 """What a slide's class hangs on: which deposits, and whether their sizes, their ends or their cells."""
 
-from nodescan.domain.bounds import decided_by_cells
+from nodescan.domain.bounds import LowerBy, lower_by
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport
@@ -15,7 +15,7 @@ def cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:
 
 def hanging_on_cells(report: SlideReport) -> tuple[Deposit, ...]:
     """Deposits whose cells make the slide's class, or might raise it."""
-    if decided_by_cells(report):
+    if LowerBy.CELLS in lower_by(report):
         return tuple(deposit for deposit in report.deposits if deposit.raised_by_cells)
     if report.metastasis is Metastasis.ITC:
         return tuple(deposit for deposit in report.deposits if deposit.count_near_limit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.bounds import bound_holds, decided_by_cells
+from nodescan.domain.bounds import LowerBy, bound_holds, decided_by_cells, lower_by
 from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
@@ -10,7 +10,7 @@ from nodescan.domain.flags import NOT_JUDGED, codes_of
 from nodescan.domain.lengths import told_apart
 from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
-from nodescan.domain.verdict import class_range, deciding
+from nodescan.domain.verdict import deciding
 from nodescan.reports.class_doubts import class_doubts, joining_doubt
 from nodescan.reports.hanging import cut_and_open, nearest_limit
 from nodescan.reports.wording import (
@@ -63,7 +63,8 @@ def _what_more(report: SlideReport) -> str:
     if report.metastasis is Metastasis.MACRO:
         return f"{unseen_words(report)}, so there may be larger or more deposits."
     why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen_words(report)
-    lower = ", or lower because of the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+    reasons = [f"the {reason}" for reason in lower_by(report) if reason in (LowerBy.SIZE, LowerBy.CELLS)]
+    lower = f", or lower because of {' and '.join(reasons)}" if reasons else ""
     return f"{why}, so the true class may be higher{lower}."
 
 

@@ -370,6 +370,14 @@ def test_at_least_is_not_said_of_a_class_that_counted_cells_make() -> None:
     report = replace(result([many]).report, metastasis=class_found([many]), at_least=True)
     assert class_words(report) == "Micrometastasis"
     assert sentences.doubt(report) == "may be lower (number of cells) or higher (cut off)"
+    assert "may be higher, or lower because of the number of cells." in sentences.answer(report)
+    near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(30.0))
+    beside = replace(report, deposits=(near, replace(many, id=2)))
+    assert class_words(beside) == "Micrometastasis"
+    assert sentences.doubt(beside) == "may be lower (borderline size, number of cells) or higher (cut off)"
+    assert any("Its class depends on 320 ± 60 tumour cells" in line for line in look_first(beside))
+    surely = replace(near, diameter_uncertainty_um=Micrometers(4.0))
+    assert class_words(replace(report, deposits=(surely, replace(many, id=2)))) == "At least micrometastasis"
 
 
 @pytest.mark.parametrize("code", ["size_may_span_foci", "size_may_be_of_part", "foci_joined"])
