@@ -58,6 +58,11 @@ def bound_holds(report: SlideReport) -> bool:
     return report.class_at_least and not lower_by(report)
 
 
+def size_bound_holds(report: SlideReport) -> bool:
+    """Whether the largest size, within its uncertainty, is a lower bound."""
+    return report.size_at_least and not sizes_doubted(codes_of(report.flags))
+
+
 def class_word(report: SlideReport) -> str:
     """The class in a word or two: "at least micro" where it is a lower bound that holds, "micro as measured" where it
     may be lower or higher, "no class" where there is none."""

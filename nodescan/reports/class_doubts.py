@@ -77,6 +77,8 @@ def _with_classes(report: SlideReport) -> str:
     more = "may_be_two_foci" in codes
     if fewer is more or "foci_joined" in codes:
         return LowerBy.JOINING
+    if fewer and found is Metastasis.NONE:  # of specks, each too small to be a deposit
+        return f"{LowerBy.JOINING}: negative or tumour"
     if fewer and found is Metastasis.ITC:
         return f"{LowerBy.JOINING}: {CLASS_WORDS[Metastasis.ITC].lower()} or more"
     ends = {

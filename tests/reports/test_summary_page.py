@@ -146,7 +146,7 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert "not all examined" in page.text
     assert text.count('<tr role="row">') == len(KINDS) + 1
     assert page.text.index("the file ends early") < page.text.index("All slides")
-    assert "2.62 mm" in page.text
+    assert "2.62 ± 0.04 mm" in page.text
     assert re.search(r"<em>at least</em>\s+Micrometastasis", text)
     assert str(FOLDER) not in text
 

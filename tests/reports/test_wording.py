@@ -259,16 +259,22 @@ def _cut_macro() -> SlideReport:
 
 
 def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_whole() -> None:
-    """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike."""
+    """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike.
+
+    Where the pixel size is in doubt, it may be smaller, too.
+    """
     part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
     ends = ((part, "0.64 ± 0.02 mm", "", "; as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ": "))
     for report, size, note, measured in ends:
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
         assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}{measured}larger ")
-        assert slide_size_words(report) == f"at least {size[:4]} mm"
+        assert slide_size_words(report) == f"at least {size}"
+        doubted = replace(report, flags=(*report.flags, Flag("nuclei_out_of_scale", "Check it.")))
+        assert page.key_facts(doubted)[0] == Fact("Largest deposit", size, note)
+        assert sentences.answer(doubted).startswith(f"Largest contiguous deposit {size}{measured}larger ")
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
     assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
-    assert slide_size_words(whole) == "2.62 mm"
+    assert slide_size_words(whole) == "2.62 ± 0.04 mm"
 
 
 def test_what_is_cut_off_says_so_beside_its_size() -> None:
@@ -342,6 +348,17 @@ def test_what_may_be_one_deposit_is_the_first_to_look_at() -> None:
     )
     far = [any("nearest limit" in line for line in sentences.how_sure(one)) for one in (sound, open_)]
     assert far == [True, False]
+
+
+def test_a_negative_slide_whose_specks_may_be_one_deposit_says_so_under_its_headline() -> None:
+    """Each is too small to count: joined they are tumour."""
+    sound = VARIANTS["negative"]().report
+    open_ = replace(sound, flags=(Flag("joining_gap", "With a gap of 50 µm: 0.51 mm, micro."),))
+    assert sentences.doubt(open_) == "one deposit or several: negative or tumour"
+    assert sentences.answer(open_) == (
+        f"{sentences.answer(sound)} The class depends on whether specks too small to count are one deposit: "
+        "see “Look here first”."
+    )
 
 
 @pytest.mark.parametrize(
