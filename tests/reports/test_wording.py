@@ -233,6 +233,14 @@ def test_a_flag_that_stands_above_is_not_listed_again() -> None:
     assert [fact.label for fact in flags(several)] == ["Joining gap"]
 
 
+@pytest.mark.parametrize(("number", "listed"), [(3, False), (5, True)])
+def test_a_flag_of_more_deposits_than_are_looked_at_first_is_listed(number: int, listed: bool) -> None:
+    """Of five that are cut off three stand above, and only the flag names the others."""
+    made = result([replace(MICRO, id=one, cut_off=True) for one in range(1, number + 1)]).report
+    report = replace(made, at_least=True, flags=(Flag("deposit_cut_off", "All of them are cut off."),))
+    assert [fact.label for fact in flags(report)] == (["Deposit cut off"] if listed else [])
+
+
 def test_flags_stand_in_the_order_of_what_they_do() -> None:
     """Why the slide is incomplete, what its class may hang on, the rest; those without an effect in one line."""
     codes = ("size_near_limit", "strong_compression", "tissue_cut_off", "out_of_focus", "size_may_be_of_part")
