@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from nodescan.domain.bounds import bound_holds, class_word
 from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.doubts import Waist
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_found
+from nodescan.domain.verdict import class_found, deposit_flags, failed_if_unread, waist_flags
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
@@ -247,8 +248,27 @@ def test_flags_stand_in_the_order_of_what_they_do() -> None:
     made = tuple(Flag(code, f"{code}.") for code in codes)
     report = replace(VARIANTS["macro"]().report, status=Status.INCOMPLETE, flags=made)
     assert [fact.value for fact in flags(report)] == ["out_of_focus.", "tissue_cut_off.", "strong_compression."]
-    assert flags_without_effect(report) == "size_near_limit. size_may_be_of_part."
-    assert "Without an effect on the class: size_near_limit. size_may_be_of_part." in render(SlideResult(report))
+    said = "Without an effect on the class: size_near_limit. size_may_be_of_part."
+    assert flags_without_effect(report) == said
+    assert said in render(SlideResult(report))
+
+
+def test_a_slide_without_a_class_says_of_no_size_that_its_class_stays_the_same() -> None:
+    """Too much of it was unread; what is told of its deposits is still true."""
+    part = result(
+        [MACRO, replace(ITC, id=2, diameter_um=Micrometers(196.0), diameter_uncertainty_um=Micrometers(30.0))],
+        unread=True,
+    ).report
+    near = deposit_flags(part.deposits)
+    spans = waist_flags(part.deposits, [Waist(1, Micrometers(90.0), (Micrometers(2300.0), Micrometers(300.0)))])
+    found = replace(part, unread_fraction=0.4, flags=(*near, *spans))
+    assert flags_without_effect(found).count("the slide's class") == 1
+    said = flags_without_effect(failed_if_unread(found, 20.0))
+    assert said.startswith("Of the deposits found: ")
+    assert "run together: no. 1 (2.62 mm: parts of 2.30 and 0.30 mm, a waist of 0.090 mm)." in said
+    assert "is within its uncertainty of a class limit: no. 2" in said
+    assert "class would" not in said
+    assert "class can't" not in said
 
 
 @pytest.mark.parametrize(
