@@ -10,6 +10,7 @@ from pathlib import Path
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch
+from nodescan.domain.bounds import class_word
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.overwrite_checks import check_ours, not_ours
@@ -41,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class DemoSlide:
-    """One phantom. expected: a word of Metastasis; found: a report's `class_word`."""
+    """One phantom. expected: a word of Metastasis; found: a report's class_word()."""
 
     name: str
     expected: str
@@ -158,7 +159,7 @@ def _compared(truth: PhantomTruth, report: SlideReport, results: Path) -> DemoSl
     return DemoSlide(
         name=report.slide.path.stem,
         expected=truth.label,
-        found=report.class_word,
+        found=class_word(report),
         status=report.status,
         pairs=paired(truth.deposits, report.deposits),
         page=results / report.slide.slide_id / REPORT_HTML,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TextIO
 
+from nodescan.domain.bounds import class_word
 from nodescan.domain.report import SlideReport
 from nodescan.reports.wording import slide_size_words
 from nodescan.streams import one_line
@@ -166,7 +167,7 @@ def outcome(report: SlideReport) -> str:
     """Status, class and size in a few words."""
     words = [report.status.value]
     if report.metastasis is not None:
-        words.append(report.class_word)
+        words.append(class_word(report))
     if report.largest_deposit_um is not None:
         words.append(slide_size_words(report))
     return ", ".join(words)

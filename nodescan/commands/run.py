@@ -229,6 +229,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     command: the words as typed.
     """
     from nodescan.batch.record import redo_command, to_redo
+    from nodescan.domain.bounds import class_word
     from nodescan.domain.flags import each_code
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.other_reports import other_words
@@ -238,7 +239,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
         (
             report.slide.slide_id,
             report.status.value,
-            report.class_word,
+            class_word(report),
             slide_size_words(report),
             ", ".join(each_code(report.flags)),
         )

@@ -203,6 +203,7 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     """A whole scan finds the deposits that were planted: the class, the largest's size, and nothing else."""
     from nodescan.batch.progress import Viewer
     from nodescan.config import load_config
+    from nodescan.domain.bounds import class_word
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
     from nodescan.inference.slots import open_in_slot
@@ -216,7 +217,7 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     seconds = time.perf_counter() - started
     truth = phantom.truth
     planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um
-    found = report.class_word
+    found = class_word(report)
     size = "nothing" if measured is None else f"{measured:.0f} um"
     said = (
         f"planted: {truth.label}, {planted:.0f} um, foci: {len(truth.deposits)}; "

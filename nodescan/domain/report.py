@@ -193,15 +193,8 @@ class SlideReport:
 
     @property
     def class_at_least(self) -> bool:
-        """Whether words say "at least": the class is a lower bound, and there is one above it."""
+        """Whether the class is a lower bound by the sizes as measured, and there is one above it: see bound_holds()."""
         return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
-
-    @property
-    def class_word(self) -> str:
-        """The class in words, "at least" where a higher one is possible; "no class" where there is none."""
-        if self.metastasis is None:
-            return "no class"
-        return f"at least {self.metastasis.word}" if self.class_at_least else self.metastasis.word
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:

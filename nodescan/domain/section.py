@@ -36,7 +36,8 @@ class Section:
     measured it. class_range: the lowest and the highest
     class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
     looked, so a slide that was read whole may yet be of any higher class. cut_off_macro: so do macrometastases alone,
-    which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells leaves a lower class open.
+    which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells, or a count of
+    cells, leaves a lower class open.
     missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
     judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
+from nodescan.domain.bounds import LowerBy, lower_by
 from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
@@ -68,6 +69,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     doubts = _doubts(report, nodes_on_slide)
     largest_um, uncertainty_um = max(sizes, default=(None, None))
+    certain = _certain(report, nodes_on_slide)
     cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
     return Section(
         slide_id=report.slide_id,
@@ -84,14 +86,14 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
-        may_be_less=said and report.reading is None and _may_be_less(codes_of(report.flags)),
+        may_be_less=said and report.reading is None and _may_be_less(report, certain),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
             for deposit in report.deposits
         ),
         judged=said or report.outcome is Outcome.JUDGED,
         decisive=_decisive(report) if said else "",
-        certain=_certain(report, nodes_on_slide),
+        certain=certain,
         reading=report.reading,
     )
 
@@ -132,9 +134,10 @@ def _missed(report: StoredReport) -> str:
     return f"{whole} ({', '.join(told)}). Read it under the microscope." if told else ""
 
 
-def _may_be_less(codes: Set[str]) -> bool:
-    """Whether its deposits may be shorter, or no more than parts of what was measured, by what no "±" tells."""
-    return bool(codes & {"nuclei_out_of_scale", "may_be_two_foci"}) or {"joining_gap", "foci_joined"} <= codes
+def _may_be_less(report: StoredReport, certain: Metastasis | None) -> bool:
+    """Whether its class may be lower by what class_range doesn't tell; certain: as `_certain` has it, by no count."""
+    told = {LowerBy.SIZE} if certain is None else {LowerBy.SIZE, LowerBy.CELLS}
+    return any(reason not in told for reason in lower_by(report))
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:

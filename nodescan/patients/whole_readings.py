@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
+from nodescan.domain.bounds import class_word
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag
@@ -17,7 +18,7 @@ from nodescan.reports.report_reader import StoredReport
 
 def software_words(original: StoredReport) -> str:
     """What the software alone says of a slide: "no class, failed"."""
-    return f"{original.class_word}, {original.status.value}"
+    return f"{class_word(original)}, {original.status.value}"
 
 
 def check_fits(reading: Correction, rows: Mapping[int, Sequence[Correction]], changed: StoredReport) -> None:

@@ -2,18 +2,16 @@
 
 from collections.abc import Container
 
+from nodescan.domain.bounds import LowerBy, bound_holds, lower_by
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import codes_of
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import class_range
-from nodescan.reports.hanging import decided_by_cells
 from nodescan.reports.wording import CLASS_WORDS, not_excluded_words, percent
 
 ONE_OR_SEVERAL = ("may_be_one_deposit", "joining_gap", "may_be_two_foci")
 """Flags of a slide, notes of a patient, whose class would be another if other areas formed one deposit. The first of
 them says most."""
-
-_JOINING, _SCALE = "one deposit or several", "pixel size in doubt"
 
 
 def class_words(report: SlideReport) -> str:
@@ -35,11 +33,6 @@ def tumour_without_class(report: SlideReport) -> bool:
     return report.status is Status.FAILED and bool(report.deposits) and not report.not_judged
 
 
-def bound_holds(report: SlideReport) -> bool:
-    """Whether the class is a lower bound, and nothing may make it lower."""
-    return report.class_at_least and not _may_be_lower(report)
-
-
 def joining_doubt(report: SlideReport) -> str:
     """The flag that tells most of which areas form one deposit, where the class hangs on it; "" where it doesn't."""
     codes = codes_of(report.flags) if report.metastasis is not None else ()
@@ -50,7 +43,7 @@ def class_doubts(report: SlideReport) -> tuple[str, ...]:
     """What a slide's class may hang on, and what a negative one leaves open; a slide without a class has its pixel size
     alone, and whether anything was found on it."""
     codes, (lowest, highest) = codes_of(report.flags), class_range(report.deposits)
-    lower = _may_be_lower(report) if report.class_at_least else ()
+    lower = lower_by(report) if report.class_at_least else ()
     said: list[str] = [_of_failed(report)]
     if report.metastasis is Metastasis.NONE and report.model is not None:
         said.append(not_excluded_words(report.model.found_from_um))
@@ -60,7 +53,7 @@ def class_doubts(report: SlideReport) -> tuple[str, ...]:
     elif report.metastasis is not None and lowest is not highest:
         said.append(f"borderline: {_either(lowest, highest)}")
     noted = noted_doubts(codes, classed=report.metastasis is not None)
-    said.extend(_with_classes(report) if words == _JOINING else words for words in noted if words not in lower)
+    said.extend(_with_classes(report) if words == LowerBy.JOINING else words for words in noted if words not in lower)
     return tuple(filter(None, said))
 
 
@@ -70,21 +63,9 @@ def noted_doubts(codes: Container[str], *, classed: bool) -> tuple[str, ...]:
     What a negative slide does not exclude, class_doubts says; what a stage does not, a note.
     """
     doubts = (
-        (_JOINING, classed and any(code in codes for code in ONE_OR_SEVERAL)),
-        (_SCALE, "nuclei_out_of_scale" in codes),
+        (LowerBy.JOINING, classed and any(code in codes for code in ONE_OR_SEVERAL)),
+        (LowerBy.SCALE, "nuclei_out_of_scale" in codes),
         ("smaller deposits not excluded", "detection_limit" in codes),
-    )
-    return tuple(words for words, holds in doubts if holds)
-
-
-def _may_be_lower(report: SlideReport) -> tuple[str, ...]:
-    """What may make the class lower than was found, in a few words each."""
-    codes, found = codes_of(report.flags), report.metastasis or Metastasis.NONE
-    doubts = (
-        ("borderline size", class_range(report.deposits)[0] < found),
-        (_JOINING, "may_be_two_foci" in codes or {"joining_gap", "foci_joined"} <= codes),
-        ("number of cells", decided_by_cells(report)),
-        (_SCALE, "nuclei_out_of_scale" in codes),
     )
     return tuple(words for words, holds in doubts if holds)
 
@@ -95,15 +76,17 @@ def _with_classes(report: SlideReport) -> str:
     fewer = bool(codes & {"may_be_one_deposit", "joining_gap"})  # then there is a longer deposit
     more = "may_be_two_foci" in codes
     if fewer is more or "foci_joined" in codes:
-        return _JOINING
+        return LowerBy.JOINING
+    if fewer and found is Metastasis.NONE:  # of specks, each too small to be a deposit
+        return f"{LowerBy.JOINING}: negative or tumour"
     if fewer and found is Metastasis.ITC:
-        return f"{_JOINING}: {CLASS_WORDS[Metastasis.ITC].lower()} or more"
+        return f"{LowerBy.JOINING}: {CLASS_WORDS[Metastasis.ITC].lower()} or more"
     ends = {
         (True, Metastasis.MICRO): (Metastasis.MICRO, Metastasis.MACRO),
         (False, Metastasis.MICRO): (Metastasis.ITC, Metastasis.MICRO),
         (False, Metastasis.MACRO): (Metastasis.MICRO, Metastasis.MACRO),
     }.get((fewer, found or Metastasis.NONE))
-    return f"{_JOINING}: {_either(*ends)}" if ends else _JOINING
+    return f"{LowerBy.JOINING}: {_either(*ends)}" if ends else LowerBy.JOINING
 
 
 def _either(lowest: Metastasis, highest: Metastasis) -> str:

@@ -65,9 +65,10 @@ def told_whole(report: SlideReport) -> frozenset[str]:
     """Codes of the flags that look_first tells with all that they say."""
     if report.outcome not in (Outcome.JUDGED, Outcome.NOTHING_EXAMINED):
         return frozenset()
-    near = report.metastasis is not None and deciding(report.deposits)
+    near = deciding(report.deposits) if report.metastasis is not None else ()
+    named = {deposit.id for deposit in _worth_a_look(report, near)}
     of_sizes = (("deposit_cut_off", cut_and_open(report)), ("borderline", near))
-    told = (code for code, deposits in of_sizes if deposits)
+    told = (code for code, deposits in of_sizes if deposits and named.issuperset(one.id for one in deposits))
     return frozenset({"nuclei_out_of_scale", "small_pale_area", joining_doubt(report), *told})
 
 

@@ -21,8 +21,21 @@ def flags(report: SlideReport) -> tuple[Fact, ...]:
 
 
 def flags_without_effect(report: SlideReport) -> str:
-    """The sentences of the flags that can't change the class; "" where there are none."""
-    return " ".join(flag.message for flag in _not_told(report) if flag.code in _WITHOUT_EFFECT)
+    """The sentences of the flags that can't change the class, and that they can't; "" where there are none.
+
+    Of a slide without a class they tell of the deposits alone.
+    """
+    said = [flag.message for flag in _not_told(report) if flag.code in _WITHOUT_EFFECT]
+    if report.metastasis is None:
+        said = list(map(_without_class, said))
+    lead = "Of the deposits found" if report.metastasis is None else "Without an effect on the class"
+    return f"{lead}: {' '.join(said)}" if said else ""
+
+
+def _without_class(message: str) -> str:
+    """The message less the sentence that says that the class stays the same."""
+    kept = [said for said in message.rstrip(".").split(". ") if "slide's class" not in said]
+    return f"{'. '.join(kept)}."
 
 
 def _not_told(report: SlideReport) -> tuple[Flag, ...]:

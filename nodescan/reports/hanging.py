@@ -1,5 +1,6 @@
 """What a slide's class hangs on: which deposits, and whether their sizes, their ends or their cells."""
 
+from nodescan.domain.bounds import LowerBy, lower_by
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport
@@ -14,7 +15,7 @@ def cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:
 
 def hanging_on_cells(report: SlideReport) -> tuple[Deposit, ...]:
     """Deposits whose cells make the slide's class, or might raise it."""
-    if decided_by_cells(report):
+    if LowerBy.CELLS in lower_by(report):
         return tuple(deposit for deposit in report.deposits if deposit.raised_by_cells)
     if report.metastasis is Metastasis.ITC:
         return tuple(deposit for deposit in report.deposits if deposit.count_near_limit)
@@ -26,8 +27,3 @@ def nearest_limit(deposit: Deposit) -> tuple[float, str, str]:
     if abs(deposit.diameter_um - ITC_LIMIT_UM) < abs(deposit.diameter_um - MICRO_LIMIT_UM):
         return ITC_LIMIT_UM, "isolated tumour cells", "micrometastasis"
     return MICRO_LIMIT_UM, "micrometastasis", "macrometastasis"
-
-
-def decided_by_cells(report: SlideReport) -> bool:
-    """Whether the class is above what any deposit's size gives."""
-    return report.metastasis is Metastasis.MICRO and all(d.diameter_um <= ITC_LIMIT_UM for d in report.deposits)

@@ -20,13 +20,13 @@ from nodescan.reports.wording import (
     CUT_OFF,
     NOT_JUDGED_WORDS,
     badges,
-    bound_words,
     cell_words,
     found_words,
     left_out_words,
     minute_words,
     percent,
     size_words,
+    slide_size_words,
 )
 
 MOST_ROWS = 200
@@ -230,7 +230,7 @@ def _foci(report: SlideReport) -> Fact:
 def _largest(largest: Deposit | None, report: SlideReport) -> str:
     if largest is None:
         return _NOT_KNOWN if report.known_foci is None else "none found"
-    return bound_words(size_words(largest), at_least=report.size_at_least)
+    return slide_size_words(report)
 
 
 def _in_part(report: SlideReport) -> bool:

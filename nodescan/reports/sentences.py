@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from nodescan.domain.bounds import LowerBy, bound_holds, decided_by_cells, lower_by
 from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
@@ -9,16 +10,16 @@ from nodescan.domain.flags import NOT_JUDGED, codes_of
 from nodescan.domain.lengths import told_apart
 from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
-from nodescan.domain.verdict import class_range, deciding
-from nodescan.reports.class_doubts import bound_holds, class_doubts, joining_doubt
-from nodescan.reports.hanging import cut_and_open, decided_by_cells, nearest_limit
+from nodescan.domain.verdict import deciding
+from nodescan.reports.class_doubts import class_doubts, joining_doubt
+from nodescan.reports.hanging import cut_and_open, nearest_limit
 from nodescan.reports.wording import (
     CLASS_RULES,
-    bound_words,
     limit_words,
     percent,
     share_missed,
     size_words,
+    slide_size_words,
     uncertainty_words,
     unseen_words,
     untuned_words,
@@ -36,9 +37,10 @@ def answer(report: SlideReport) -> str:
     if report.metastasis is None:
         return f"{_why_no_class(report)} This is not a negative result."
     if report.metastasis is Metastasis.NONE:
-        return f"No tumour was found in the sections examined. {limit_words(from_um)}".strip()
+        said = ("No tumour was found in the sections examined.", limit_words(from_um), _of_joining(report))
+        return " ".join(filter(None, said))
     rule = _by_cells(report.deposits) if decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    size = bound_words(size_words(report.deposits[0]), at_least=report.size_at_least)
+    size = slide_size_words(report)
     measured = "; as measured, " if report.size_at_least and report.metastasis < Metastasis.MACRO else ": "
     said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
     more = _what_more(report) if report.at_least else ""
@@ -47,10 +49,11 @@ def answer(report: SlideReport) -> str:
 
 def _of_joining(report: SlideReport) -> str:
     """What the class would be if other areas formed one deposit; where to look is said below."""
+    near = "specks too small to count" if report.metastasis is Metastasis.NONE else "near foci"
     higher = "a macrometastasis" if report.metastasis is Metastasis.MICRO else "a micrometastasis or larger"
     said = {
         "may_be_one_deposit": f"What was found may be part of a longer deposit, {higher}",
-        "joining_gap": "The class depends on whether near foci are one deposit",
+        "joining_gap": f"The class depends on whether {near} are one deposit",
         "may_be_two_foci": "What was measured as one deposit may be two, and the class then lower",
     }.get(joining_doubt(report), "")
     return f"{said}: see “Look here first”." if said else ""
@@ -62,7 +65,8 @@ def _what_more(report: SlideReport) -> str:
     if report.metastasis is Metastasis.MACRO:
         return f"{unseen_words(report)}, so there may be larger or more deposits."
     why = f"{_cut_off_words(report)} cut off" if report.status is Status.COMPLETE else unseen_words(report)
-    lower = ", or lower because of the borderline size" if class_range(report.deposits)[0] < report.metastasis else ""
+    reasons = [f"the {reason}" for reason in lower_by(report) if reason in (LowerBy.SIZE, LowerBy.CELLS)]
+    lower = f", or lower because of {' and '.join(reasons)}" if reasons else ""
     return f"{why}, so the true class may be higher{lower}."
 
 

@@ -12,11 +12,12 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan import __version__
+from nodescan.domain.bounds import bound_holds
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 from nodescan.errors import UsageError
-from nodescan.reports.class_doubts import bound_holds, class_doubts, class_words
+from nodescan.reports.class_doubts import class_doubts, class_words
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.made_with import made_with

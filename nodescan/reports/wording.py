@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from nodescan.domain.bounds import size_bound_holds
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
-from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
+from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
 
 CLASS_WORDS = {
@@ -148,12 +149,11 @@ def untuned_words(report: SlideReport) -> str:
 
 
 def slide_size_words(report: SlideReport) -> str:
-    """The largest deposit's size in an index of slides, "at least 0.79 mm" for a lower bound; "" for none."""
+    """The largest deposit's size, "at least 0.79 ± 0.02 mm" for a lower bound that holds; "" for none."""
     if report.not_judged:
         return NOT_JUDGED_WORDS
-    if report.largest_deposit_um is None:
-        return ""
-    return bound_words(f"{millimetres(report.largest_deposit_um)} mm", at_least=report.size_at_least)
+    largest = max(report.deposits, key=lambda deposit: deposit.diameter_um, default=None)
+    return "" if largest is None else bound_words(size_words(largest), at_least=size_bound_holds(report))
 
 
 def outline_words(model: ModelIdentity) -> str:

@@ -11,6 +11,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.run import BatchResult
 from nodescan.batch.slide_task import SlideTools, scan_one
 from nodescan.config import load_config
+from nodescan.domain.bounds import class_word
 from nodescan.domain.report import Status
 from nodescan.errors import CrowdedError, ModelError, WorkerError
 from nodescan.slides import open_slide
@@ -35,7 +36,7 @@ def test_the_next_slides_first_tiles_are_read_while_the_network_answers(tmp_path
     """Here the network doesn't answer before they are: one slide after another would take for ever."""
     result = scan_with("open_waiting_for_b", tmp_path)
     assert codes(result) == [("complete", "")] * 3
-    assert [report.class_word for report in result.reports] == ["micro", "negative", "negative"]
+    assert [class_word(report) for report in result.reports] == ["micro", "negative", "negative"]
 
 
 def test_a_next_slide_that_kills_the_process_costs_itself_alone(

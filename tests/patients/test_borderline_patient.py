@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.commands.stage import print_staging
-from nodescan.domain.classification import Metastasis
+from nodescan.domain.classification import CellCount, Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.patient_stage import stage
@@ -139,6 +139,19 @@ def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: st
     assert patient.software.borderline
     (page,) = write_staging(found, tmp_path / "out")
     assert "The software's own result before the review: pN1mi(sn), borderline: pN1mi or pN1a" in text_of(page)
+
+
+@pytest.mark.parametrize(("beside_um", "words"), [(None, "pN1mi as measured"), (300.0, "at least pN1mi")])
+def test_a_stage_that_an_estimated_count_of_cells_makes_is_no_bound_that_holds(
+    tmp_path: Path, beside_um: float | None, words: str
+) -> None:
+    """0.15 mm with 300 ± 60 cells on a slide that was read in part; beside 0.3 mm the count decides nothing."""
+    sizes = (150.0,) if beside_um is None else (beside_um, 150.0)
+    made = report("a", sizes, status=Status.INCOMPLETE)
+    many = replace(made.deposits[-1], cells=CellCount(300, 60), metastasis=Metastasis.MICRO)
+    found = replace(made, metastasis=Metastasis.MICRO, deposits=(*made.deposits[:-1], many))
+    (patient,) = staged_by(write_run(tmp_path, [found]), "slide_id,patient_id,node_id", "a,A,1").patients
+    assert patient.staged.words == words
 
 
 def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:

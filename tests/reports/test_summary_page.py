@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import __version__
+from nodescan.domain.bounds import class_word
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
@@ -116,7 +117,7 @@ def test_nothing_is_at_least_the_highest_class(tmp_path: Path) -> None:
     """A macrometastasis on a slide read in part stays one: in the table, in the counts and on the terminal."""
     part = result((replace(MICRO, id=1, diameter_um=Micrometers(2640.0), metastasis=Metastasis.MACRO),), unread=True)
     assert part.report.at_least
-    assert (class_words(part.report), part.report.class_word) == ("Macrometastasis", "macro")
+    assert (class_words(part.report), class_word(part.report)) == ("Macrometastasis", "macro")
     assert "at least" not in dict(classes([part.report]))["macro"].note
     assert "<em>at least</em>" not in render([part.report], tmp_path, asked=1, run=RUN)
     assert report_as_json(part.report)["at_least"] is True
@@ -145,7 +146,7 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert "not all examined" in page.text
     assert text.count('<tr role="row">') == len(KINDS) + 1
     assert page.text.index("the file ends early") < page.text.index("All slides")
-    assert "2.62 mm" in page.text
+    assert "2.62 ± 0.04 mm" in page.text
     assert re.search(r"<em>at least</em>\s+Micrometastasis", text)
     assert str(FOLDER) not in text
 

@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodescan.domain.bounds import bound_holds, class_word
 from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
+from nodescan.domain.doubts import Waist
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_found
+from nodescan.domain.verdict import class_found, deposit_flags, failed_if_unread, waist_flags
 from nodescan.reports import page, sentences
-from nodescan.reports.class_doubts import bound_holds, class_words
+from nodescan.reports.class_doubts import class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.first_look import look_first
 from nodescan.reports.flag_list import flags, flags_without_effect
@@ -232,14 +234,41 @@ def test_a_flag_that_stands_above_is_not_listed_again() -> None:
     assert [fact.label for fact in flags(several)] == ["Joining gap"]
 
 
+@pytest.mark.parametrize(("number", "listed"), [(3, False), (5, True)])
+def test_a_flag_of_more_deposits_than_are_looked_at_first_is_listed(number: int, listed: bool) -> None:
+    """Of five that are cut off three stand above, and only the flag names the others."""
+    made = result([replace(MICRO, id=one, cut_off=True) for one in range(1, number + 1)]).report
+    report = replace(made, at_least=True, flags=(Flag("deposit_cut_off", "All of them are cut off."),))
+    assert [fact.label for fact in flags(report)] == (["Deposit cut off"] if listed else [])
+
+
 def test_flags_stand_in_the_order_of_what_they_do() -> None:
     """Why the slide is incomplete, what its class may hang on, the rest; those without an effect in one line."""
     codes = ("size_near_limit", "strong_compression", "tissue_cut_off", "out_of_focus", "size_may_be_of_part")
     made = tuple(Flag(code, f"{code}.") for code in codes)
     report = replace(VARIANTS["macro"]().report, status=Status.INCOMPLETE, flags=made)
     assert [fact.value for fact in flags(report)] == ["out_of_focus.", "tissue_cut_off.", "strong_compression."]
-    assert flags_without_effect(report) == "size_near_limit. size_may_be_of_part."
-    assert "Without an effect on the class: size_near_limit. size_may_be_of_part." in render(SlideResult(report))
+    said = "Without an effect on the class: size_near_limit. size_may_be_of_part."
+    assert flags_without_effect(report) == said
+    assert said in render(SlideResult(report))
+
+
+def test_a_slide_without_a_class_says_of_no_size_that_its_class_stays_the_same() -> None:
+    """Too much of it was unread; what is told of its deposits is still true."""
+    part = result(
+        [MACRO, replace(ITC, id=2, diameter_um=Micrometers(196.0), diameter_uncertainty_um=Micrometers(30.0))],
+        unread=True,
+    ).report
+    near = deposit_flags(part.deposits)
+    spans = waist_flags(part.deposits, [Waist(1, Micrometers(90.0), (Micrometers(2300.0), Micrometers(300.0)))])
+    found = replace(part, unread_fraction=0.4, flags=(*near, *spans))
+    assert flags_without_effect(found).count("the slide's class") == 1
+    said = flags_without_effect(failed_if_unread(found, 20.0))
+    assert said.startswith("Of the deposits found: ")
+    assert "run together: no. 1 (2.62 mm: parts of 2.30 and 0.30 mm, a waist of 0.090 mm)." in said
+    assert "is within its uncertainty of a class limit: no. 2" in said
+    assert "class would" not in said
+    assert "class can't" not in said
 
 
 @pytest.mark.parametrize(
@@ -258,16 +287,22 @@ def _cut_macro() -> SlideReport:
 
 
 def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_whole() -> None:
-    """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike."""
+    """Cut off, or beside tissue that nobody examined: under the headline, in the sentence and in indexes alike.
+
+    Where the pixel size is in doubt, it may be smaller, too.
+    """
     part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
     ends = ((part, "0.64 ± 0.02 mm", "", "; as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ": "))
     for report, size, note, measured in ends:
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
         assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}{measured}larger ")
-        assert slide_size_words(report) == f"at least {size[:4]} mm"
+        assert slide_size_words(report) == f"at least {size}"
+        doubted = replace(report, flags=(*report.flags, Flag("nuclei_out_of_scale", "Check it.")))
+        assert page.key_facts(doubted)[0] == Fact("Largest deposit", size, note)
+        assert sentences.answer(doubted).startswith(f"Largest contiguous deposit {size}{measured}larger ")
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
     assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
-    assert slide_size_words(whole) == "2.62 mm"
+    assert slide_size_words(whole) == "2.62 ± 0.04 mm"
 
 
 def test_what_is_cut_off_says_so_beside_its_size() -> None:
@@ -343,6 +378,17 @@ def test_what_may_be_one_deposit_is_the_first_to_look_at() -> None:
     assert far == [True, False]
 
 
+def test_a_negative_slide_whose_specks_may_be_one_deposit_says_so_under_its_headline() -> None:
+    """Each is too small to count: joined they are tumour."""
+    sound = VARIANTS["negative"]().report
+    open_ = replace(sound, flags=(Flag("joining_gap", "With a gap of 50 µm: 0.51 mm, micro."),))
+    assert sentences.doubt(open_) == "one deposit or several: negative or tumour"
+    assert sentences.answer(open_) == (
+        f"{sentences.answer(sound)} The class depends on whether specks too small to count are one deposit: "
+        "see “Look here first”."
+    )
+
+
 @pytest.mark.parametrize(
     ("codes", "reason"),
     [
@@ -357,6 +403,7 @@ def test_at_least_is_said_only_where_the_bound_holds(codes: list[str], reason: s
     assert (class_words(whole), bound_holds(whole)) == ("At least micrometastasis", True)
     open_ = replace(whole, flags=(*whole.flags, *(Flag(code, "Check it.") for code in codes)))
     assert (class_words(open_), bound_holds(open_)) == ("Micrometastasis", False)
+    assert (class_word(whole), class_word(open_)) == ("at least micro", "micro as measured")
     assert sentences.doubt(open_) == f"may be lower ({reason}) or higher (incomplete)"
     longer = replace(whole, flags=(*whole.flags, Flag("joining_gap", "Check it.")))
     assert class_words(longer) == "At least micrometastasis"
@@ -368,6 +415,14 @@ def test_at_least_is_not_said_of_a_class_that_counted_cells_make() -> None:
     report = replace(result([many]).report, metastasis=class_found([many]), at_least=True)
     assert class_words(report) == "Micrometastasis"
     assert sentences.doubt(report) == "may be lower (number of cells) or higher (cut off)"
+    assert "may be higher, or lower because of the number of cells." in sentences.answer(report)
+    near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(30.0))
+    beside = replace(report, deposits=(near, replace(many, id=2)))
+    assert class_words(beside) == "Micrometastasis"
+    assert sentences.doubt(beside) == "may be lower (borderline size, number of cells) or higher (cut off)"
+    assert any("Its class depends on 320 ± 60 tumour cells" in line for line in look_first(beside))
+    surely = replace(near, diameter_uncertainty_um=Micrometers(4.0))
+    assert class_words(replace(report, deposits=(surely, replace(many, id=2)))) == "At least micrometastasis"
 
 
 @pytest.mark.parametrize("code", ["size_may_span_foci", "size_may_be_of_part", "foci_joined"])

@@ -1,0 +1,79 @@
+"""What of a slide's class and size is a lower bound that holds, and what may make the class lower than was found."""
+
+from collections.abc import Sequence, Set
+from enum import StrEnum
+
+from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
+from nodescan.domain.deposits import Deposit
+from nodescan.domain.flags import codes_of
+from nodescan.domain.report import SlideReport
+from nodescan.domain.units import Micrometers
+from nodescan.domain.verdict import class_range
+
+
+class LowerBy(StrEnum):
+    """Why a class may be lower than was found, in words."""
+
+    SIZE = "borderline size"
+    JOINING = "one deposit or several"
+    CELLS = "number of cells"
+    SCALE = "pixel size in doubt"
+
+
+def lower_by(report: SlideReport) -> tuple[LowerBy, ...]:
+    """What may make the class lower than was found, by itself or with another: a count of cells is an estimate, so that
+    only what the sizes give alone, each at its shortest, is certain."""
+    found = report.metastasis or Metastasis.NONE
+    by_size, with_cells = lowest_by_size(report.deposits), class_range(report.deposits)[0]
+    reasons = {*sizes_doubted(codes_of(report.flags))}
+    if by_size < found and not decided_by_cells(report):
+        reasons.add(LowerBy.SIZE)
+    if by_size < min(found, with_cells):
+        reasons.add(LowerBy.CELLS)
+    return tuple(reason for reason in LowerBy if reason in reasons)
+
+
+def lowest_by_size(deposits: Sequence[Deposit]) -> Metastasis:
+    """The class that sizes alone give, each at its shortest, and the classes that a reader gave."""
+    return max(map(_lowest_by_size, deposits), default=Metastasis.NONE)
+
+
+def _lowest_by_size(deposit: Deposit) -> Metastasis:
+    if deposit.class_given:
+        return deposit.metastasis
+    return classify(Micrometers(max(deposit.diameter_um - deposit.diameter_uncertainty_um, 1e-3)))
+
+
+def sizes_doubted(codes: Set[str]) -> tuple[LowerBy, ...]:
+    """Why deposits may be shorter, or no more than parts of what was measured, by what no "±" tells. codes: of flags"""
+    doubts = (
+        (LowerBy.JOINING, "may_be_two_foci" in codes or {"joining_gap", "foci_joined"} <= codes),
+        (LowerBy.SCALE, "nuclei_out_of_scale" in codes),
+    )
+    return tuple(reason for reason, holds in doubts if holds)
+
+
+def bound_holds(report: SlideReport) -> bool:
+    """Whether the class is a lower bound, and nothing may make it lower."""
+    return report.class_at_least and not lower_by(report)
+
+
+def size_bound_holds(report: SlideReport) -> bool:
+    """Whether the largest size, within its uncertainty, is a lower bound."""
+    return report.size_at_least and not sizes_doubted(codes_of(report.flags))
+
+
+def class_word(report: SlideReport) -> str:
+    """The class in a word or two: "at least micro" where it is a lower bound that holds, "micro as measured" where it
+    may be lower or higher, "no class" where there is none."""
+    if report.metastasis is None:
+        return "no class"
+    if not report.class_at_least:
+        return report.metastasis.word
+    word = report.metastasis.word
+    return f"at least {word}" if bound_holds(report) else f"{word} as measured"
+
+
+def decided_by_cells(report: SlideReport) -> bool:
+    """Whether the class is above what any deposit's size gives."""
+    return report.metastasis is Metastasis.MICRO and all(d.diameter_um <= ITC_LIMIT_UM for d in report.deposits)
