@@ -32,8 +32,8 @@ def noted(folder: Path, review: Sequence[str], *, nodes: int = 1) -> set[str]:
     ("review", "left"),
     [
         (("a,1,,,accept,,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE, CUT}),
-        (("a,2,,,reject,,R",), {SCALE, WHOLE, CUT}),
-        (("a,1,,,reject,,R",), {SCALE, WHOLE}),
+        (("a,2,,,reject,,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,1,,,reject,,R",), {SCALE, JOINED, WHOLE}),
         (("a,1,,,reject,,R", "a,2,,,reject,,R", "a,,9000,9000,add,900,R"), {SCALE}),
         (("a,1,,,resize,1250,R",), {SCALE, JOINED, WHOLE}),
         (("a,1,,,resize,1250,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE}),
@@ -67,6 +67,18 @@ def test_a_macrometastasis_settles_nothing_of_another_node_on_the_slide(
 ) -> None:
     """Of two nodes on a slide the other one may be positive by what is still open."""
     assert noted(tmp_path, review, nodes=2) == left
+
+
+@pytest.mark.parametrize("sizes_um", [(), (1950.0,)])
+def test_specks_that_count_once_joined_stay_open(tmp_path: Path, sizes_um: Sequence[float]) -> None:
+    """A deposit accepted, or added elsewhere, says nothing of specks beside it; one that was measured does."""
+    run = write_run(tmp_path / "run", [report("a", sizes_um, flags=(Flag(JOINED, "50 um: 2.02 mm, macro."),))])
+    reviews = {"a,,9000,9000,add,120,R": True}
+    if sizes_um:
+        reviews |= {"a,1,,,accept,,R": True, "a,1,,,resize,1900,R": False, "a,1,,,reject,,R": False}
+    for row, open_still in reviews.items():
+        (patient,) = staged_by(run, HEAD, "a,A,1,1", review=[row]).patients
+        assert (JOINED in [note.code for note in patient.all_notes]) is open_still
 
 
 def test_the_pill_goes_with_the_doubt(tmp_path: Path) -> None:
