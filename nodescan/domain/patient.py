@@ -1,11 +1,11 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.evidence import Evidence
 from nodescan.domain.flags import Flag
-from nodescan.domain.section import Section, with_largest
+from nodescan.domain.section import Section
 from nodescan.domain.staging import FociCounts, NodeCounts, StageRule, StagingTable, count_nodes
 from nodescan.domain.units import Micrometers
 
@@ -17,47 +17,8 @@ NONE_COUNTS = "no slide has a result that counts"
 """Where slides were left out or not run, have no tissue, or show what the network can't judge: files may be sound."""
 
 
-class _HasSections(Protocol):
-    @property
-    def sections(self) -> tuple[Section, ...]: ...
-
-
-class _Evidence:
-    """What a node and a specimen alike have of their sections; NONE also where nothing was read."""
-
-    __slots__ = ()
-
-    @property
-    def largest_class(self: _HasSections) -> Metastasis:
-        """The maximum over the sections, never a sum (clinical-rules 4, inferred)."""
-        return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
-
-    @property
-    def certain_class(self: _HasSections) -> Metastasis:
-        """The class that one node has, whichever of those on a slide the foci lie in."""
-        return max((section.certain_class for section in self.sections), default=Metastasis.NONE)
-
-    @property
-    def cut_off(self: _HasSections) -> bool:
-        """Whether a deposit may be larger, whatever was examined."""
-        return any(section.cut_off for section in self.sections)
-
-    @property
-    def largest(self: _HasSections) -> Section | None:
-        """The section with the largest deposit, None where that isn't known."""
-        return with_largest(self.sections)
-
-    @property
-    def unsized(self: _HasSections) -> tuple[Section, ...]:
-        """Sections with a class, but no size, that may hold a larger deposit than any that was measured."""
-        longest_um = max((one.largest_um for one in self.sections if one.largest_um is not None), default=None)
-        beyond = [section for section in self.sections if section.beyond(longest_um)]
-        highest = max((section.metastasis or Metastasis.NONE for section in beyond), default=None)
-        return tuple(section for section in beyond if section.metastasis is highest)
-
-
 @dataclass(frozen=True, slots=True)
-class Node(_Evidence):
+class Node(Evidence):
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
     nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
@@ -106,9 +67,12 @@ class Node(_Evidence):
 
     @property
     def most_borderline(self) -> int:
-        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`."""
+        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`.
+
+        Beside a larger deposit, another of several nodes may be of a higher class by the size of a smaller one.
+        """
         if not self.borderline:
-            return 0
+            return max(self.more_by_size(found) for found in (None, Metastasis.MICRO, Metastasis.MACRO))
         return self.n_nodes if self.foci is None else min(self.n_nodes, self.foci.total)
 
     @property
@@ -138,7 +102,15 @@ class Node(_Evidence):
     @property
     def most_positive(self) -> int:
         """No more of its nodes are positive, with each size anywhere within its uncertainty."""
-        return self._counts(self.classes[-1], self.foci).positive.highest
+        return self._most_counts.positive.highest
+
+    def more_by_size(self, found: Metastasis | None) -> int:
+        """How many more of its nodes may be of this class (None: positive) by uncertain sizes than `counts` has."""
+        return max(self._most_counts.of(found).highest - self.counts.of(found).highest, 0)
+
+    @property
+    def _most_counts(self) -> NodeCounts:
+        return self._counts(self.classes[-1], self.foci)
 
     def _counts(self, largest: Metastasis, foci: FociCounts | None) -> NodeCounts:
         whole = self.complete and not any(section.may_rise for section in self.sections)
@@ -146,7 +118,7 @@ class Node(_Evidence):
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen(_Evidence):
+class Specimen(Evidence):
     """What is staged by itself: the nodes of one specimen and side. laterality: "left", "right" or "" for not stated.
 
     nodes_removed: in all, None where not known; 0 with no nodes means that none were removed for study (pNX).

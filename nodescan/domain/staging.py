@@ -124,6 +124,11 @@ class NodeCounts:
     itc: CountRange
     positive: CountRange
 
+    def of(self, found: Metastasis | None) -> CountRange:
+        """Those of one class above none; None: the positive ones."""
+        ranges = {Metastasis.MACRO: self.macro, Metastasis.MICRO: self.micro, Metastasis.ITC: self.itc}
+        return self.positive if found is None else ranges[found]
+
     def __add__(self, other: "NodeCounts") -> "NodeCounts":
         return NodeCounts(
             self.macro + other.macro, self.micro + other.micro, self.itc + other.itc, self.positive + other.positive

@@ -106,7 +106,10 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     counts = staged.counts
     nodes = staged.specimen.nodes
     positive = counts.positive.words if nodes else UNDETERMINED
-    unsure = sum(node.most_borderline for node in nodes if node.classes[0] < Metastasis.MICRO <= node.classes[-1])
+    unsure = sum(
+        node.most_borderline if node.classes[0] < Metastasis.MICRO <= node.classes[-1] else node.more_by_size(None)
+        for node in nodes
+    )
     borderline = f"; {unsure} borderline by size" if unsure else ""
     return (
         Fact("Largest deposit", *_largest_words(staged)),

@@ -48,7 +48,7 @@ def _settled(changed: StoredReport, original: StoredReport) -> frozenset[str]:
     settled = frozenset[str]()
     before = {one.id: (one.diameter_um, one.diameter_uncertainty_um) for one in original.deposits}
     if all((one.diameter_um, one.diameter_uncertainty_um) != before.get(one.id) for one in found):
-        settled = frozenset(ONE_OR_SEVERAL)
+        settled = frozenset({*ONE_OR_SEVERAL, "size_may_span_foci", "size_may_be_of_part"})
     cut_off = any(one.cut_off for one in original.deposits)
     return settled | {"deposit_cut_off"} if cut_off and not any(one.cut_off for one in found) else settled
 
