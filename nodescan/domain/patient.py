@@ -1,5 +1,6 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
@@ -60,6 +61,11 @@ class Node(Evidence):
         lowest = max((section.classes[0] for section in self.sections), default=Metastasis.NONE)
         highest = max((section.classes[1] for section in self.sections), default=Metastasis.NONE)
         return tuple(found for found in Metastasis if lowest <= found <= highest)
+
+    @property
+    def least_class(self) -> Metastasis:
+        """The lowest class that it can have by its sizes and the doubts about them; see Section."""
+        return max((section.least_class for section in self.sections), default=Metastasis.NONE)
 
     @property
     def borderline(self) -> bool:
@@ -260,13 +266,20 @@ class Staged:
 
     @property
     def bound(self) -> str | None:
-        """The lowest category that a stage of "at least" can be; None for another stage, and where a doubt leaves none.
+        """The lowest category that a stage of "at least" can be; None for another, and where a doubt may lower it.
 
         Within the uncertainty of sizes it may be lower than `category`, which is as measured.
         """
-        if not self.at_least or any(section.may_be_less for section in self.specimen.sections):
+        by_sizes = self._floor([node.classes[0] for node in self.specimen.nodes])
+        if not self.at_least or self._floor([node.least_class for node in self.specimen.nodes]) != by_sizes:
             return None
         return self.may_be[0].category if self.may_fall else self.category
+
+    def _floor(self, least: Sequence[Metastasis]) -> StageRule | None:
+        """The lowest category, with each node's class at its least, whichever of those on a slide the foci lie in."""
+        found = [min(one, node.certain_class) for one, node in zip(least, self.specimen.nodes, strict=True)]
+        positive = sum(one >= Metastasis.MICRO for one in found)
+        return self.table.rule_for(max(found, default=Metastasis.NONE), positive)
 
     @property
     def words(self) -> str:

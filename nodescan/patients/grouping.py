@@ -69,6 +69,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     doubts = _doubts(report, nodes_on_slide)
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
+    given = any(deposit.class_given and deposit.metastasis is report.metastasis for deposit in report.deposits)
     return Section(
         slide_id=report.slide_id,
         status=report.before_review or report.status,
@@ -84,7 +85,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
-        may_be_less=said and report.reading is None and _may_be_less(codes_of(report.flags)),
+        may_be_less=said and report.reading is None and not given and _may_be_less(codes_of(report.flags)),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
             for deposit in report.deposits

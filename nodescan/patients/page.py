@@ -151,8 +151,7 @@ def _class_words(one: Node | Section, found: Metastasis) -> str:
     sections = one.sections if isinstance(one, Node) else (one,)
     if found is Metastasis.NONE and any(section.unclassed_um is not None for section in sections):
         return "No class, but tumour found"
-    may_fall = one.classes[0] < found or any(section.may_be_less for section in sections)
-    return class_or_more_words(found, at_least=one.class_at_least, may_fall=may_fall)
+    return class_or_more_words(found, at_least=one.class_at_least, may_fall=one.least_class < found)
 
 
 def _largest_words(staged: Staged) -> tuple[str, str]:

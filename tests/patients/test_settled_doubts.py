@@ -123,6 +123,32 @@ def test_a_class_within_the_uncertainty_of_the_size_is_no_contradiction(
     assert patient.staged.class_by_reader
 
 
+@pytest.mark.parametrize("code", [SCALE, "may_be_two_foci"])
+@pytest.mark.parametrize(
+    ("review", "other_um", "told"),
+    [
+        ((), None, ("pN1mi as measured", "Micrometastasis as measured")),
+        (("a,1,,,class,macro,R",), None, ("at least pN1a", "Macrometastasis")),
+        ((), 5000.0, ("at least pN1a", "Macrometastasis")),
+        ((), 950.0, ("at least pN1mi", "At least micrometastasis")),
+    ],
+)
+def test_a_stage_is_at_least_what_no_doubt_can_lower(
+    tmp_path: Path, review: Sequence[str], other_um: float | None, told: tuple[str, str], code: str
+) -> None:
+    """By the reader's class, or by another slide of the node, whatever is uncertain of the slide that is incomplete."""
+    unread = Flag("out_of_focus", "10 % of the tissue is out of focus.")
+    doubtful = report("a", (900.0,), status=Status.INCOMPLETE, flags=(unread, Flag(code, "Check it.")))
+    others = [] if other_um is None else [report("b", (other_um,))]
+    found = staged_by(
+        write_run(tmp_path / "run", [doubtful, *others]), HEAD, "a,A,1,1", *["b,A,1,1" for _ in others], review=review
+    )
+    words, node = told
+    assert found.patients[0].staged.words == words
+    (page,) = write_staging(found, tmp_path / "out")
+    assert node in read_aloud(page.read_text())
+
+
 @pytest.mark.parametrize(("nodes", "left"), [(1, {SCALE}), (2, {SCALE, CUT, "tissue_cut_off", "borderline"})])
 def test_beside_a_certain_macrometastasis_no_size_matters_to_its_node(
     tmp_path: Path, nodes: int, left: set[str]
