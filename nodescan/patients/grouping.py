@@ -22,7 +22,7 @@ from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
 
 _MISSED = {
-    "unread_tissue": "not in the file",
+    "unread_tissue": "unreadable or never scanned",
     "tissue_under_ink": "under ink",
     "out_of_focus": "out of focus",
     "too_pale": "too pale",
@@ -130,7 +130,8 @@ def _missed(report: StoredReport) -> str:
     if (report.before_review or report.status) is not Status.INCOMPLETE or examined is None or len(told) != len(flags):
         return ""
     whole = f"{two_digits(100 * (1 - examined))} % of the tissue was not examined"
-    return f"{whole} ({', '.join(told)}). Read it under the microscope." if told else ""
+    again = "Copy the file again, or read" if "unread_tissue" in codes_of(flags) else "Read"
+    return f"{whole} ({', '.join(told)}). {again} it under the microscope." if told else ""
 
 
 def _may_be_less(codes: Set[str]) -> bool:

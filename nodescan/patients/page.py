@@ -158,7 +158,9 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
     size, unclassed, specimen = patient_size_words(staged), staged.specimen.unclassed_um, staged.specimen
     if not size and unclassed is not None:
-        return size_in_mm(unclassed, None), "on a slide that got no class"
+        first = next(section for section in specimen.sections if section.unclassed_um == unclassed)
+        words = size_in_mm(unclassed, first.uncertainty_um if first.metastasis is None else None)
+        return bound_words(words, at_least=staged.size_at_least), "on a slide that got no class"
     if size:
         notes = [
             unsized_words(staged),

@@ -78,7 +78,8 @@ def answer(staged: Staged) -> str:
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
     doubts = _doubts(staged)
-    larger = _IN_DOUBT if doubts else _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    may_be_larger = cut_off or staged.n_in_part or staged.specimen.unclassed_um is not None
+    larger = _IN_DOUBT if doubts else _AT_LEAST if may_be_larger else {}
     told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
     said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:

@@ -10,6 +10,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.sentences import answer
 from nodescan.patients.staging import PatientResult
 from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.factory import read_aloud
@@ -200,6 +201,26 @@ def test_tissue_that_was_not_examined_is_told_in_short(tmp_path: Path) -> None:
         "microscope.",
         f"Node 2, slide b: failed ({share} could not be read. That is more than the 5 % allowed).",
     ]
+
+
+def test_unread_tissue_is_not_said_to_be_missing_from_the_file(tmp_path: Path) -> None:
+    """It may be damaged there, and a new copy may have it."""
+    flags = (Flag("unread_tissue", "10 % of the tissue was not examined, because it could not be read."),)
+    part = report("a", (900.0,), status=Status.INCOMPLETE, flags=flags)
+    found = staged_by(write_run(tmp_path / "run", [part]), HEAD, "a,A,1,1")
+    assert [note.message for note in found.patients[0].all_notes if note.code == "node_unread"] == [
+        "Node 1, slide a: 10 % of the tissue was not examined (unreadable or never scanned 10 %). Copy the file again, "
+        "or read it under the microscope."
+    ]
+
+
+def test_a_node_read_in_part_is_not_said_to_hold_nothing_larger(tmp_path: Path) -> None:
+    """What was not examined is part of the sections, too."""
+    unread = (Flag("out_of_focus", "10 % of the tissue is out of focus."),)
+    for status, flags, larger in ((Status.COMPLETE, (), False), (Status.INCOMPLETE, unread, True)):
+        run = write_run(tmp_path / status.value, [report("a", (900.0,), status=status, flags=flags)])
+        said = answer(staged_by(run, HEAD, "a,A,1,1").patients[0].staged)
+        assert ("none larger than 2 mm" in said) is not larger
 
 
 def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> None:
