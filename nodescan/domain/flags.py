@@ -148,8 +148,16 @@ LEAPING_DOUBTS = frozenset(code for code, kind in FLAGS.items() if kind.doubt is
 DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 """Flags of a slide that could change its class, the most important first."""
 
-OF_OTHER_NODES = frozenset({"size_near_limit", "cell_count_near_limit"})
-"""Flags of deposits smaller than a slide's class, which say something of other nodes where several share the slide."""
+OF_OTHER_NODES = frozenset(
+    {
+        "size_near_limit",
+        "size_may_span_foci",
+        "size_may_be_of_part",
+        "cell_count_near_limit",
+        "cell_count_not_assessed",
+    }
+)
+"""Flags that leave a slide's class alone, but say something of other nodes where several share the slide."""
 
 SETTLED_BY_MACRO = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci", "deposit_cut_off"})
 """Doubts of how far deposits reach, which leave the class of a node alone where a macrometastasis is certain."""

@@ -1,11 +1,12 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.evidence import Evidence
 from nodescan.domain.flags import Flag
-from nodescan.domain.section import Section, with_largest
+from nodescan.domain.section import Section
 from nodescan.domain.staging import FociCounts, NodeCounts, StageRule, StagingTable, count_nodes
 from nodescan.domain.units import Micrometers
 
@@ -17,47 +18,8 @@ NONE_COUNTS = "no slide has a result that counts"
 """Where slides were left out or not run, have no tissue, or show what the network can't judge: files may be sound."""
 
 
-class _HasSections(Protocol):
-    @property
-    def sections(self) -> tuple[Section, ...]: ...
-
-
-class _Evidence:
-    """What a node and a specimen alike have of their sections; NONE also where nothing was read."""
-
-    __slots__ = ()
-
-    @property
-    def largest_class(self: _HasSections) -> Metastasis:
-        """The maximum over the sections, never a sum (clinical-rules 4, inferred)."""
-        return max((section.metastasis or Metastasis.NONE for section in self.sections), default=Metastasis.NONE)
-
-    @property
-    def certain_class(self: _HasSections) -> Metastasis:
-        """The class that one node has, whichever of those on a slide the foci lie in."""
-        return max((section.certain_class for section in self.sections), default=Metastasis.NONE)
-
-    @property
-    def cut_off(self: _HasSections) -> bool:
-        """Whether a deposit may be larger, whatever was examined."""
-        return any(section.cut_off for section in self.sections)
-
-    @property
-    def largest(self: _HasSections) -> Section | None:
-        """The section with the largest deposit, None where that isn't known."""
-        return with_largest(self.sections)
-
-    @property
-    def unsized(self: _HasSections) -> tuple[Section, ...]:
-        """Sections with a class, but no size, that may hold a larger deposit than any that was measured."""
-        longest_um = max((one.largest_um for one in self.sections if one.largest_um is not None), default=None)
-        beyond = [section for section in self.sections if section.beyond(longest_um)]
-        highest = max((section.metastasis or Metastasis.NONE for section in beyond), default=None)
-        return tuple(section for section in beyond if section.metastasis is highest)
-
-
 @dataclass(frozen=True, slots=True)
-class Node(_Evidence):
+class Node(Evidence):
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
     nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
@@ -101,14 +63,22 @@ class Node(_Evidence):
         return tuple(found for found in Metastasis if lowest <= found <= highest)
 
     @property
+    def least_class(self) -> Metastasis:
+        """The lowest class that it can have by its sizes and the doubts about them; see Section."""
+        return max((section.least_class for section in self.sections), default=Metastasis.NONE)
+
+    @property
     def borderline(self) -> bool:
         return len(self.classes) > 1
 
     @property
     def most_borderline(self) -> int:
-        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`."""
+        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`.
+
+        Beside a larger deposit, another of several nodes may be of a higher class by the size of a smaller one.
+        """
         if not self.borderline:
-            return 0
+            return max(self.more_by_size(found) for found in (None, Metastasis.MICRO, Metastasis.MACRO))
         return self.n_nodes if self.foci is None else min(self.n_nodes, self.foci.total)
 
     @property
@@ -138,7 +108,15 @@ class Node(_Evidence):
     @property
     def most_positive(self) -> int:
         """No more of its nodes are positive, with each size anywhere within its uncertainty."""
-        return self._counts(self.classes[-1], self.foci).positive.highest
+        return self._most_counts.positive.highest
+
+    def more_by_size(self, found: Metastasis | None) -> int:
+        """How many more of its nodes may be of this class (None: positive) by uncertain sizes than `counts` has."""
+        return max(self._most_counts.of(found).highest - self.counts.of(found).highest, 0)
+
+    @property
+    def _most_counts(self) -> NodeCounts:
+        return self._counts(self.classes[-1], self.foci)
 
     def _counts(self, largest: Metastasis, foci: FociCounts | None) -> NodeCounts:
         whole = self.complete and not any(section.may_rise for section in self.sections)
@@ -146,7 +124,7 @@ class Node(_Evidence):
 
 
 @dataclass(frozen=True, slots=True)
-class Specimen(_Evidence):
+class Specimen(Evidence):
     """What is staged by itself: the nodes of one specimen and side. laterality: "left", "right" or "" for not stated.
 
     nodes_removed: in all, None where not known; 0 with no nodes means that none were removed for study (pNX).
@@ -288,13 +266,20 @@ class Staged:
 
     @property
     def bound(self) -> str | None:
-        """The lowest category that a stage of "at least" can be; None for another stage, and where a doubt leaves none.
+        """The lowest category that a stage of "at least" can be; None for another, and where a doubt may lower it.
 
         Within the uncertainty of sizes it may be lower than `category`, which is as measured.
         """
-        if not self.at_least or any(section.may_be_less for section in self.specimen.sections):
+        by_sizes = self._floor([node.classes[0] for node in self.specimen.nodes])
+        if not self.at_least or self._floor([node.least_class for node in self.specimen.nodes]) != by_sizes:
             return None
         return self.may_be[0].category if self.may_fall else self.category
+
+    def _floor(self, least: Sequence[Metastasis]) -> StageRule | None:
+        """The lowest category, with each node's class at its least, whichever of those on a slide the foci lie in."""
+        found = [min(one, node.certain_class) for one, node in zip(least, self.specimen.nodes, strict=True)]
+        positive = sum(one >= Metastasis.MICRO for one in found)
+        return self.table.rule_for(max(found, default=Metastasis.NONE), positive)
 
     @property
     def words(self) -> str:

@@ -44,7 +44,7 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
         n_without_slides=absent,
         may_be=may_be,
     )
-    return replace(staged, notes=_notes(staged, by_sizes=lowest == measured != highest))
+    return replace(staged, notes=_notes(staged, measured))
 
 
 def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
@@ -91,13 +91,13 @@ def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
     return prefix, "(sn)" if sentinel and few else ""
 
 
-def _notes(staged: Staged, *, by_sizes: bool) -> tuple[Flag, ...]:
-    """by_sizes: beyond what the category may be, a higher one is possible, and only within the uncertainty of sizes."""
+def _notes(staged: Staged, measured: StageRule | None) -> tuple[Flag, ...]:
+    """measured: the category that it can't exceed by the sizes as measured."""
     specimen = staged.specimen
     notes = [
         *_unread_notes(specimen),
         *_read_notes(specimen),
-        *_split_notes(staged, by_sizes=by_sizes),
+        *_split_notes(staged, measured),
         *_doubt_notes(specimen),
     ]
     if staged.table.with_modifiers:
@@ -147,7 +147,7 @@ def _read_notes(specimen: Specimen) -> list[Flag]:
     return notes
 
 
-def _split_notes(staged: Staged, *, by_sizes: bool) -> list[Flag]:
+def _split_notes(staged: Staged, measured: StageRule | None) -> list[Flag]:
     shared = [node for node in staged.specimen.nodes if node.n_nodes > 1]
     if all(node.complete and node.largest_class is Metastasis.NONE for node in shared):
         return []
@@ -156,23 +156,33 @@ def _split_notes(staged: Staged, *, by_sizes: bool) -> list[Flag]:
         f"Several nodes share the slides of {names}, and it is not known in which of these nodes a deposit lies "
         f"(positive nodes: {staged.counts.positive.words})."
     )
-    text += _within_uncertainty(staged.specimen, staged.counts)
-    if by_sizes:
-        text += " Then the pN may be higher. Measure the deposits that are near a limit there."
-    elif staged.borderline:
-        categories = may_be_words([rule.category for rule in staged.may_be], at_least=staged.bound is not None)
-        text += (
-            f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {categories}."
-        )
-    else:
-        text += " The pN holds in every case."
+    text += f"{_within_uncertainty(staged.specimen, staged.counts)}{_of_split(staged, measured)}"
     return [Flag("nodes_share_slides", text)]
+
+
+def _of_split(staged: Staged, measured: StageRule | None) -> str:
+    """Whether the category holds wherever the deposits lie; "" where there is none."""
+    if staged.category is None:
+        return ""
+    if staged.lowest == measured != staged.highest:  # only within the uncertainty of sizes
+        return " Then the pN may be higher. Measure the deposits that are near a limit there."
+    may_be = may_be_words([rule.category for rule in staged.may_be], at_least=staged.bound is not None)
+    if staged.lowest != measured:
+        by_split = staged.complete and not staged.specimen.cut_off
+        why = ": it depends on how the deposits are spread over the nodes" if by_split else ""
+        sizes = f"; within the uncertainty of sizes it may be {may_be}" if staged.borderline else ""
+        return f" The pN may be higher{why}{sizes}."
+    if staged.borderline:
+        return f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {may_be}."
+    shared = [section for node in staged.specimen.nodes if node.n_nodes > 1 for section in node.sections]
+    in_doubt = any(codes_of(section.doubts) - _OF_MEASURED_SIZES for section in shared)
+    return f" {'By the sizes as measured the' if in_doubt else 'The'} pN holds in every case."
 
 
 def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
     """What sizes allow beyond those as measured, and in which nodes; "" for nothing."""
     found = specimen.largest_class
-    more = {node.node_id: node.most_positive - node.counts.positive.highest for node in specimen.nodes}
+    more = {node.node_id: node.more_by_size(None) for node in specimen.nodes}
     names = [node.node_id for node in specimen.nodes if more[node.node_id] or node.classes[-1] > found]
     most = counts.positive.highest + sum(more.values())
     largest = max(node.classes[-1] for node in specimen.nodes)
@@ -184,23 +194,28 @@ def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
 def _doubt_notes(specimen: Specimen) -> list[Flag]:
     """What could change the class of a slide, where that could change its node's.
 
-    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class; beside a
-    macrometastasis, too, where several nodes share the slides, for another of them may be positive. Where one is
-    certain in the node, sizes and what else may be tumour leave its class alone.
+    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class, and not beside
+    a macrometastasis. Where several nodes share the slides it always matters, for another of them may be positive.
+    Where a macrometastasis is certain in the node, sizes and what else may be tumour leave its class alone.
     """
     return [
         Flag(doubt.code, f"{slide_of_node(node.node_id, section.slide_id)}: {doubt.message}")
         for node in specimen.nodes
         for section in node.sections
         for doubt in section.doubts
-        if section.metastasis in (None, node.largest_class)
-        or (doubt.code in LEAPING_DOUBTS and (node.largest_class is not Metastasis.MACRO or node.n_nodes > 1))
+        if node.n_nodes > 1
+        or section.metastasis in (None, node.largest_class)
+        or (doubt.code in LEAPING_DOUBTS and node.largest_class is not Metastasis.MACRO)
         if not (doubt.code in _OF_HOW_MUCH and node.n_nodes == 1 and any(map(_surely_macro, node.sections)))
     ]
 
 
 _OF_HOW_MUCH = SETTLED_BY_MACRO | {"borderline", "tissue_cut_off", "tissue_meets_ink", "small_pale_area"}
 """Doubts of how large deposits are and how many, but not of what the slide is measured with, nor of a reader's word."""
+
+
+_OF_MEASURED_SIZES = frozenset({"borderline", "size_near_limit"})
+"""Doubts that what a stage may be takes into account."""
 
 
 def _surely_macro(section: Section) -> bool:

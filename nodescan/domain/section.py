@@ -145,6 +145,11 @@ class Section:
         return self.class_range or (found, found)
 
     @property
+    def least_class(self) -> Metastasis:
+        """The lowest class that its sizes and the doubts about them allow; what was found is tumour all the same."""
+        return min(self.classes[0], Metastasis.ITC) if self.may_be_less else self.classes[0]
+
+    @property
     def borderline(self) -> bool:
         lowest, highest = self.classes
         return lowest is not highest

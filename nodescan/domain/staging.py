@@ -82,8 +82,13 @@ def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
 def borderline_stage_words(categories: Sequence[str], *, stage: str, bound: str | None) -> str:
     """What stands beside a borderline stage, as printed, e.g. "borderline: pN1mi or pN1a"; "" where sizes leave one.
 
-    bound: see Staged; beside a category as measured, which is no bound, it alone is named.
+    bound: see Staged; beside a category as measured, which is no bound, it alone is named. Where a doubt leaves none,
+    the stage may be lower or higher.
     """
+    if bound is None and stage.endswith(" as measured"):
+        of_classes = "pN1mi" in stage or "pN0" in stage
+        named = f"borderline: {may_be_words(categories, at_least=False)}; " if categories else ""
+        return f"{named}may be lower{' or higher' if of_classes else ', or higher with more positive nodes'}"
     if not categories:
         return ""
     if bound is not None and not stage.startswith("at least "):
@@ -123,6 +128,11 @@ class NodeCounts:
     micro: CountRange
     itc: CountRange
     positive: CountRange
+
+    def of(self, found: Metastasis | None) -> CountRange:
+        """Those of one class above none; None: the positive ones."""
+        ranges = {Metastasis.MACRO: self.macro, Metastasis.MICRO: self.micro, Metastasis.ITC: self.itc}
+        return self.positive if found is None else ranges[found]
 
     def __add__(self, other: "NodeCounts") -> "NodeCounts":
         return NodeCounts(

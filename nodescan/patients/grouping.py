@@ -23,7 +23,7 @@ from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
 
 _MISSED = {
-    "unread_tissue": "not in the file",
+    "unread_tissue": "unreadable or never scanned",
     "tissue_under_ink": "under ink",
     "out_of_focus": "out of focus",
     "too_pale": "too pale",
@@ -71,6 +71,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     certain = _certain(report, nodes_on_slide)
     cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
+    given = any(deposit.class_given and deposit.metastasis is report.metastasis for deposit in report.deposits)
     return Section(
         slide_id=report.slide_id,
         status=report.before_review or report.status,
@@ -86,7 +87,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
-        may_be_less=said and report.reading is None and _may_be_less(report, certain),
+        may_be_less=said and report.reading is None and not given and _may_be_less(report, certain),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
             for deposit in report.deposits
@@ -131,7 +132,8 @@ def _missed(report: StoredReport) -> str:
     if (report.before_review or report.status) is not Status.INCOMPLETE or examined is None or len(told) != len(flags):
         return ""
     whole = f"{two_digits(100 * (1 - examined))} % of the tissue was not examined"
-    return f"{whole} ({', '.join(told)}). Read it under the microscope." if told else ""
+    again = "Copy the file again, or read" if "unread_tissue" in codes_of(flags) else "Read"
+    return f"{whole} ({', '.join(told)}). {again} it under the microscope." if told else ""
 
 
 def _may_be_less(report: StoredReport, certain: Metastasis | None) -> bool:

@@ -106,7 +106,10 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     counts = staged.counts
     nodes = staged.specimen.nodes
     positive = counts.positive.words if nodes else UNDETERMINED
-    unsure = sum(node.most_borderline for node in nodes if node.classes[0] < Metastasis.MICRO <= node.classes[-1])
+    unsure = sum(
+        node.most_borderline if node.classes[0] < Metastasis.MICRO <= node.classes[-1] else node.more_by_size(None)
+        for node in nodes
+    )
     borderline = f"; {unsure} borderline by size" if unsure else ""
     return (
         Fact("Largest deposit", *_largest_words(staged)),
@@ -148,15 +151,16 @@ def _class_words(one: Node | Section, found: Metastasis) -> str:
     sections = one.sections if isinstance(one, Node) else (one,)
     if found is Metastasis.NONE and any(section.unclassed_um is not None for section in sections):
         return "No class, but tumour found"
-    may_fall = one.classes[0] < found or any(section.may_be_less for section in sections)
-    return class_or_more_words(found, at_least=one.class_at_least, may_fall=may_fall)
+    return class_or_more_words(found, at_least=one.class_at_least, may_fall=one.least_class < found)
 
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
     size, unclassed, specimen = patient_size_words(staged), staged.specimen.unclassed_um, staged.specimen
     if not size and unclassed is not None:
-        return size_in_mm(unclassed, None), "on a slide that got no class"
+        first = next(section for section in specimen.sections if section.unclassed_um == unclassed)
+        words = size_in_mm(unclassed, first.uncertainty_um if first.metastasis is None else None)
+        return bound_words(words, at_least=staged.size_at_least), "on a slide that got no class"
     if size:
         notes = [
             unsized_words(staged),

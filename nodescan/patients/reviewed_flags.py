@@ -39,17 +39,16 @@ def _settled(changed: StoredReport, original: StoredReport) -> frozenset[str]:
     """Flags of deposits as found to which the rows leave nothing.
 
     A reader who measured each deposit that is left decided what is one deposit. One whose size the reader did not
-    state may still be a part, and one that is cut off may still be larger.
+    state may still be a part, and one that is cut off may still be larger. Specks that are no deposits may count once
+    joined, to each other or to a deposit, so a single deposit, or none, leaves the joining gap open.
     """
     found = [one for one in changed.deposits if one.area_um2 > 0]
     if not found:
-        return AS_FOUND
+        return AS_FOUND if original.deposits else AS_FOUND - {"joining_gap"}
     settled = frozenset[str]()
     before = {one.id: (one.diameter_um, one.diameter_uncertainty_um) for one in original.deposits}
     if all((one.diameter_um, one.diameter_uncertainty_um) != before.get(one.id) for one in found):
-        settled = frozenset(ONE_OR_SEVERAL)
-    elif len(found) == 1:  # one joins nothing
-        settled |= {"joining_gap"}
+        settled = frozenset({*ONE_OR_SEVERAL, "size_may_span_foci", "size_may_be_of_part"})
     cut_off = any(one.cut_off for one in original.deposits)
     return settled | {"deposit_cut_off"} if cut_off and not any(one.cut_off for one in found) else settled
 

@@ -82,7 +82,7 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     lines = patient_lines(stages, folder)
     open_, borderline = sum(not line.determined for line in lines), sum(line.borderline for line in lines)
     said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined{borderline_of_them(borderline)}"
-    said += "; the others have a stage of “at least”, or none" if open_ else ""
+    said += "; the others have a stage of “at least” or “as measured”, or none" if open_ else ""
     block = environment("nodescan.patients").get_template("run_patients.html")
     filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
     filled |= {"lead": Markup('<p class="lead">{}.</p>').format(said)} if lines else {}

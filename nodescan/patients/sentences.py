@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import FLAGS, Flag, codes_of
+from nodescan.domain.flags import FLAGS, OF_OTHER_NODES, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Node, Staged
@@ -43,7 +43,7 @@ _BY_SPLIT = (
     f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
 
-_OF_DEPOSITS = frozenset(code for code, kind in FLAGS.items() if kind.doubt) - {
+_OF_DEPOSITS = (frozenset(code for code, kind in FLAGS.items() if kind.doubt) | OF_OTHER_NODES) - {
     "review_before_scan",
     "nuclei_out_of_scale",
     "read_against_software",
@@ -78,11 +78,12 @@ def answer(staged: Staged) -> str:
     found, cut_off = staged.specimen.largest_class, staged.specimen.cut_off and staged.at_least
     split = staged.specimen.certain_class is not found
     doubts = _doubts(staged)
-    larger = _IN_DOUBT if doubts else _AT_LEAST if cut_off or staged.specimen.unclassed_um is not None else {}
+    may_be_larger = cut_off or staged.n_in_part or staged.specimen.unclassed_um is not None
+    larger = _IN_DOUBT if doubts else _AT_LEAST if may_be_larger else {}
     told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
     said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:
-        return said
+        return f"{said}{_by_spread(staged)}" if staged.at_least and not split else said
     missing = _missing(staged)
     if cut_off:
         cut = "a deposit is cut off"
@@ -91,6 +92,13 @@ def answer(staged: Staged) -> str:
     if found is Metastasis.NONE:  # the headline says how many nodes were not read whole
         return f"{seen}This is not a negative result."
     return f"{said} {seen}{missing}{_what_else(staged)}."
+
+
+def _by_spread(staged: Staged) -> str:
+    """Why a stage is "at least" though every node was read whole and no deposit is cut off."""
+    lower = ", or lower because of the borderline size" if staged.may_fall else ""
+    text = "Several nodes share a slide, so the true stage may be higher"
+    return f" {text}{lower}: it depends on how the deposits are spread over the nodes."
 
 
 def _missing(staged: Staged) -> str:

@@ -88,7 +88,12 @@ def borderline_of_them(count: int) -> str:
 def n_borderline(staged: Staged, found: Metastasis | None = None) -> int:
     """The most nodes that may be of this class (None: of any) or of another, by their sizes."""
     nodes = staged.specimen.nodes
-    return sum(node.most_borderline for node in nodes if found is None or found in node.classes)
+    return sum(
+        node.most_borderline
+        if found is None or (node.borderline and found in node.classes)
+        else node.more_by_size(found)
+        for node in nodes
+    )
 
 
 def _count_note(found: Metastasis, staged: Staged) -> str:

@@ -39,6 +39,7 @@ def may_be(*nodes: Sequence[Section], table: StagingTable = AJCC8) -> list[str]:
 
 
 MICRO, MACRO = section([(900, 20)]), section([(3000, 40)])
+PART = section([(900, 20)], whole=False)
 TO_MACRO, TO_MICRO = section([(1986, 30)]), section([(190, 12)])
 
 
@@ -78,11 +79,17 @@ def test_a_stage_that_hangs_on_a_size_names_what_it_may_be(
         ([[section([(210, 30)])], [FAILED]], "pN0(i+)"),
         ([[replace(MICRO, cut_off=True)]], "pN1mi"),
         ([[replace(MICRO, cut_off=True, may_be_less=True)]], None),
+        ([[replace(MICRO, cut_off=True, may_be_less=True), MICRO]], "pN1mi"),
+        ([[MACRO, replace(PART, may_be_less=True)]], "pN1a"),
+        ([[MACRO], [replace(PART, may_be_less=True)]], "pN1a"),
+        ([[MACRO], [MACRO], [MACRO], [replace(PART, may_be_less=True)]], None),
+        ([[section([(2010, 30)]), replace(PART, may_be_less=True)]], "pN1mi"),
         ([[FAILED]], None),
     ],
 )
 def test_at_least_is_said_of_a_bound_that_holds_alone(nodes: list[list[Section]], bound: str | None) -> None:
-    """A size within its uncertainty of the limit below leaves the lower category; a doubtful pixel size leaves none."""
+    """A size within its uncertainty of the limit below leaves the lower category; a doubtful pixel size leaves none,
+    unless another slide makes the category certain."""
     found = staged(*nodes)
     assert found.bound == bound
     assert found.words.startswith("at least ") is (bound is not None and bound == found.category)

@@ -58,7 +58,7 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     run = a_run(tmp_path)
     text = staged(run, *ROWS)
     page = Page(text)
-    assert "1 of 2 patients determined; the others have a stage of “at least”, or none." in page.text
+    assert "1 of 2 patients determined; the others have a stage of “at least” or “as measured”, or none." in page.text
     links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert {"./patients.csv", "./patients/A.html", "./patients/B.html"} <= set(links)
     assert "pN1mi(sn) determined" in " ".join(page.text.split())
@@ -115,7 +115,8 @@ def test_what_the_softwares_own_sizes_leave_open_stands_beside_a_reviewed_stage(
         ("pN1mi", None, "pN1mi or pN1a"),
         ("at least pN1mi", "pN1mi", "at least pN1mi or pN1a"),
         ("pN1a as measured", "pN1mi", "at least pN1mi"),
-        ("pN1a as measured", None, "pN1mi or pN1a"),
+        ("pN1a as measured", None, "pN1mi or pN1a; may be lower, or higher with more positive nodes"),
+        ("ypN1mi(sn) as measured", None, "pN1mi or pN1a; may be lower or higher"),
     ],
 )
 def test_a_borderline_stage_says_which_bound_holds(tmp_path: Path, stage: str, bound: str | None, said: str) -> None:
@@ -125,6 +126,8 @@ def test_a_borderline_stage_says_which_bound_holds(tmp_path: Path, stage: str, b
     patient |= {"software_stage": stage, "software_may_be": may_be, "software_bound": bound}
     (line,) = patient_lines({"patients": [patient]}, tmp_path)
     assert (line.may_be, line.reviewed) == (f"borderline: {said}", "as reviewed")
+    (line,) = patient_lines({"patients": [patient | {"may_be": [], "software_may_be": []}]}, tmp_path)
+    assert line.may_be == said.partition("; ")[2]
 
 
 def test_a_borderline_stage_is_never_just_called_determined(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers
 from nodescan.patients.patient_files import write_staging
+from nodescan.patients.sentences import answer
 from nodescan.patients.staging import PatientResult
 from tests.patients.made_reports import report, staged_by, write_run
 from tests.reports.factory import read_aloud
@@ -32,8 +33,8 @@ def noted(folder: Path, review: Sequence[str], *, nodes: int = 1) -> set[str]:
     ("review", "left"),
     [
         (("a,1,,,accept,,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE, CUT}),
-        (("a,2,,,reject,,R",), {SCALE, WHOLE, CUT}),
-        (("a,1,,,reject,,R",), {SCALE, WHOLE}),
+        (("a,2,,,reject,,R",), {SCALE, JOINED, WHOLE, CUT}),
+        (("a,1,,,reject,,R",), {SCALE, JOINED, WHOLE}),
         (("a,1,,,reject,,R", "a,2,,,reject,,R", "a,,9000,9000,add,900,R"), {SCALE}),
         (("a,1,,,resize,1250,R",), {SCALE, JOINED, WHOLE}),
         (("a,1,,,resize,1250,R", "a,2,,,accept,,R"), {SCALE, JOINED, WHOLE}),
@@ -67,6 +68,18 @@ def test_a_macrometastasis_settles_nothing_of_another_node_on_the_slide(
 ) -> None:
     """Of two nodes on a slide the other one may be positive by what is still open."""
     assert noted(tmp_path, review, nodes=2) == left
+
+
+@pytest.mark.parametrize("sizes_um", [(), (1950.0,)])
+def test_specks_that_count_once_joined_stay_open(tmp_path: Path, sizes_um: Sequence[float]) -> None:
+    """A deposit accepted, or added elsewhere, says nothing of specks beside it; one that was measured does."""
+    run = write_run(tmp_path / "run", [report("a", sizes_um, flags=(Flag(JOINED, "50 um: 2.02 mm, macro."),))])
+    reviews = {"a,,9000,9000,add,120,R": True}
+    if sizes_um:
+        reviews |= {"a,1,,,accept,,R": True, "a,1,,,resize,1900,R": False, "a,1,,,reject,,R": False}
+    for row, open_still in reviews.items():
+        (patient,) = staged_by(run, HEAD, "a,A,1,1", review=[row]).patients
+        assert (JOINED in [note.code for note in patient.all_notes]) is open_still
 
 
 def test_the_pill_goes_with_the_doubt(tmp_path: Path) -> None:
@@ -109,6 +122,32 @@ def test_a_class_within_the_uncertainty_of_the_size_is_no_contradiction(
     patient = classed(tmp_path, size_um, unsure_um, word)
     assert {note.code for note in patient.all_notes} - {"sentinel_modifier"} == codes
     assert patient.staged.class_by_reader
+
+
+@pytest.mark.parametrize("code", [SCALE, "may_be_two_foci"])
+@pytest.mark.parametrize(
+    ("review", "other_um", "told"),
+    [
+        ((), None, ("pN1mi as measured", "Micrometastasis as measured")),
+        (("a,1,,,class,macro,R",), None, ("at least pN1a", "Macrometastasis")),
+        ((), 5000.0, ("at least pN1a", "Macrometastasis")),
+        ((), 950.0, ("at least pN1mi", "At least micrometastasis")),
+    ],
+)
+def test_a_stage_is_at_least_what_no_doubt_can_lower(
+    tmp_path: Path, review: Sequence[str], other_um: float | None, told: tuple[str, str], code: str
+) -> None:
+    """By the reader's class, or by another slide of the node, whatever is uncertain of the slide that is incomplete."""
+    unread = Flag("out_of_focus", "10 % of the tissue is out of focus.")
+    doubtful = report("a", (900.0,), status=Status.INCOMPLETE, flags=(unread, Flag(code, "Check it.")))
+    others = [] if other_um is None else [report("b", (other_um,))]
+    found = staged_by(
+        write_run(tmp_path / "run", [doubtful, *others]), HEAD, "a,A,1,1", *["b,A,1,1" for _ in others], review=review
+    )
+    words, node = told
+    assert found.patients[0].staged.words == words
+    (page,) = write_staging(found, tmp_path / "out")
+    assert node in read_aloud(page.read_text())
 
 
 @pytest.mark.parametrize(("nodes", "left"), [(1, {SCALE}), (2, {SCALE, CUT, "tissue_cut_off", "borderline"})])
@@ -162,6 +201,26 @@ def test_tissue_that_was_not_examined_is_told_in_short(tmp_path: Path) -> None:
         "microscope.",
         f"Node 2, slide b: failed ({share} could not be read. That is more than the 5 % allowed).",
     ]
+
+
+def test_unread_tissue_is_not_said_to_be_missing_from_the_file(tmp_path: Path) -> None:
+    """It may be damaged there, and a new copy may have it."""
+    flags = (Flag("unread_tissue", "10 % of the tissue was not examined, because it could not be read."),)
+    part = report("a", (900.0,), status=Status.INCOMPLETE, flags=flags)
+    found = staged_by(write_run(tmp_path / "run", [part]), HEAD, "a,A,1,1")
+    assert [note.message for note in found.patients[0].all_notes if note.code == "node_unread"] == [
+        "Node 1, slide a: 10 % of the tissue was not examined (unreadable or never scanned 10 %). Copy the file again, "
+        "or read it under the microscope."
+    ]
+
+
+def test_a_node_read_in_part_is_not_said_to_hold_nothing_larger(tmp_path: Path) -> None:
+    """What was not examined is part of the sections, too."""
+    unread = (Flag("out_of_focus", "10 % of the tissue is out of focus."),)
+    for status, flags, larger in ((Status.COMPLETE, (), False), (Status.INCOMPLETE, unread, True)):
+        run = write_run(tmp_path / status.value, [report("a", (900.0,), status=status, flags=flags)])
+        said = answer(staged_by(run, HEAD, "a,A,1,1").patients[0].staged)
+        assert ("none larger than 2 mm" in said) is not larger
 
 
 def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.doubts import dispersed_flags
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag
 from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
@@ -20,6 +20,8 @@ from nodescan.domain.staging import AJCC8, CountRange, FociCounts
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.patients.grouping import section_of
+from nodescan.patients.page import key_facts
+from nodescan.patients.sentences import answer
 from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
 from tests.patients.made_reports import report
@@ -100,6 +102,8 @@ SPLIT = (
 )
 WITHIN = "Within the uncertainty of sizes in"
 HELD = "By the sizes as measured the pN holds in every case; within their uncertainty it may be"
+SPREAD = "The pN may be higher: it depends on how the deposits are spread over the nodes"
+OPEN = f"{SPREAD}; within the uncertainty of sizes it may be"
 HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit there."
 
 
@@ -128,7 +132,7 @@ HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit 
             (3000.0, 500.0),
             (198.0, 500.0, 500.0),
             "at least pN1a",
-            f"{SPLIT.format('3 to 4')} {WITHIN} 1, up to 5 nodes may be positive. {HELD} at least pN1a or pN2a.",
+            f"{SPLIT.format('3 to 4')} {WITHIN} 1, up to 5 nodes may be positive. {OPEN} at least pN1a or pN2a.",
         ),
         (
             (1998.0, 500.0),
@@ -144,24 +148,56 @@ HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit 
             f"{HELD} pN0(i+) or pN1mi.",
         ),
         ((2002.0, 500.0), (), "pN1a", f"{SPLIT.format('1 to 2')} {HELD} pN1mi or pN1a."),
+        ((3000.0, 900.0, 300.0), (500.0,), "at least pN1a", f"{SPLIT.format('2 to 4')} {SPREAD}."),
         (
             (500.0, 400.0),
             (2002.0, 500.0, 198.0),
             "pN1a as measured",
             f"{SPLIT.format('3 to 4')} {WITHIN} 3, up to 5 nodes may be positive. "
-            f"{HELD} at least pN1mi or pN1a or pN2a.",
+            f"{OPEN} at least pN1mi or pN1a or pN2a.",
         ),
     ],
 )
 def test_a_stage_that_sizes_alone_leave_open_names_the_nodes_to_measure(
     foci_um: Sequence[float], others_um: Sequence[float], words: str, note: str
 ) -> None:
-    """Node 0 stands for three that share a slide. By sizes as measured all but two have one category."""
+    """Node 0 stands for three that share a slide. By sizes as measured all but three have one category."""
     others = [shared(report(f"o{number}", (um,)), 1) for number, um in enumerate(others_um)]
     found = staged(shared(report("s", foci_um), 3), *others)
     assert found.words == words
     (said,) = (one.message for one in found.notes if one.code == "nodes_share_slides")
     assert said == note
+    spread = "so the true stage may be higher" in answer(found)
+    assert spread is found.at_least
+
+
+@pytest.mark.parametrize("code", sorted({*DOUBTS, *OF_OTHER_NODES}))
+@pytest.mark.parametrize("sizes_um", [(150.0,), (5000.0, 150.0)])
+def test_every_doubt_of_a_shared_slide_is_told(sizes_um: Sequence[float], code: str) -> None:
+    """Beside three macrometastases a fourth of four nodes may be positive by it, so the pN isn't said to hold."""
+    doubtful = report("d", sizes_um, flags=(Flag(code, "Why."),))
+    sections = (shared(report("s", (5000.0, 3000.0, 2500.0)), 4), shared(doubtful, 4))
+    found = stage(Specimen("P", (Node("1", sections, True),)), AJCC8)
+    notes = {note.code: note.message for note in found.notes}
+    assert notes[code] == "Node 1, slide d: Why."
+    settled = code in ("borderline", "size_near_limit")  # by sizes, which the note takes into account
+    assert ("The pN holds in every case." in notes["nodes_share_slides"]) <= settled
+
+
+@pytest.mark.parametrize(
+    ("sizes_um", "unsure"),
+    [((5000.0, 198.0, 197.0), (2, 0, 2)), ((5000.0, 1998.0), (0, 1, 0)), ((5000.0, 300.0), (0, 0, 0))],
+)
+def test_tiles_count_what_sizes_leave_open_beside_a_larger_deposit(
+    sizes_um: Sequence[float], unsure: tuple[int, int, int]
+) -> None:
+    """Of three nodes: positive ones, those with macro- and those with micrometastases."""
+    found = staged(shared(report("s", sizes_um), 3))
+    notes = {fact.label: fact.note for fact in key_facts(found)}
+    labels = ("Positive nodes", "Nodes with macrometastases", "Nodes with micrometastases")
+    said = [notes[label].partition("; ")[2] for label in labels]
+    assert said == [f"{count} borderline by size" if count else "" for count in unsure]
+    assert n_borderline(found) == max(unsure)
 
 
 @pytest.mark.parametrize("nodes", [1, 2])

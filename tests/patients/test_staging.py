@@ -26,7 +26,7 @@ from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.earlier_stages import page_names
 from nodescan.patients.grouping import section_of
-from nodescan.patients.page import class_or_more_words
+from nodescan.patients.page import class_or_more_words, key_facts
 from nodescan.patients.patient_files import staging_as_json, write_staging
 from nodescan.patients.sentences import answer
 from nodescan.patients.slide_rows import read_slide_rows
@@ -275,6 +275,8 @@ def test_a_patient_with_tumour_on_a_slide_without_a_class_is_never_without_tumou
     page = read_aloud(path.read_text())
     assert "A deposit of 2.624 ± 0.004 mm was found on slide m, but the slide has no class. Review it." in page
     assert page.count(">No class, but tumour found<") == 2
+    fact = key_facts(found.patients[0].staged)[0]
+    assert (fact.value, fact.note) == ("at least 2.624 ± 0.004 mm", "on a slide that got no class")
     for text in (path.read_text(), (tmp_path / "out" / "patients.json").read_text()):
         assert not {word for word in ("o tumour found", "none measured", "not measured") if word in text}
 
