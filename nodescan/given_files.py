@@ -20,6 +20,9 @@ _NO_FILE = "it is a named pipe or a device, not a file"
 _MOST_FOUND_BYTES = 256_000_000
 """Of a file in a folder of results: the outlines of 10,000 deposits of 0.3 mm have some 70 MB."""
 
+_AT_ONCE_BYTES = 1_000_000
+"""Memory is taken for what is there, not for all that might be."""
+
 _piped: dict[tuple[int, int], bytes] = {}
 """What pipes held, by device and number: it can be read once, and several ask for it."""
 
@@ -54,11 +57,14 @@ def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
     """What a file in a folder of results or of a model holds. Raises OSError, see opened_found, also where it has more
     than most_bytes."""
     with opened_found(path) as file:
-        data = file.read(most_bytes + 1)
-    if len(data) > most_bytes:
-        said = f"it has more than {most_bytes:,} bytes, and such a file is read up to that size"
-        raise OSError(errno.EFBIG, said, os.fspath(path))
-    return data
+        parts, left = list[bytes](), most_bytes
+        while part := file.read(_AT_ONCE_BYTES):  # some disks in the network state no size
+            parts.append(part)
+            left -= len(part)
+            if left < 0:
+                said = f"it has more than {most_bytes:,} bytes, and such a file is read up to that size"
+                raise OSError(errno.EFBIG, said, os.fspath(path))
+    return b"".join(parts)
 
 
 @contextmanager

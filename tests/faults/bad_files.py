@@ -73,10 +73,20 @@ def _pyramid(path: Path) -> Path:
 
 BAD_FILES: tuple[BadFile, ...] = (
     BadFile(
-        "truncated at 10 %", "not complete; said to be cut off", "a.tif", partial(_truncated, share=0.1), _UNREAD, "cut"
+        "truncated at 10 %",
+        "not complete; said to be cut off",
+        "a.tif",
+        partial(_truncated, share=0.1),
+        _UNREAD,
+        "missing",
     ),
     BadFile(
-        "truncated at 50 %", "not complete; said to be cut off", "a.tif", partial(_truncated, share=0.5), _UNREAD, "cut"
+        "truncated at 50 %",
+        "not complete; said to be cut off",
+        "a.tif",
+        partial(_truncated, share=0.5),
+        _UNREAD,
+        "missing",
     ),
     BadFile(
         "truncated at 99 %",
@@ -84,7 +94,7 @@ BAD_FILES: tuple[BadFile, ...] = (
         "a.tif",
         partial(_truncated, share=0.99),
         _UNREAD,
-        "cut",
+        "missing",
     ),
     BadFile(
         "truncated before the directory",
@@ -92,7 +102,7 @@ BAD_FILES: tuple[BadFile, ...] = (
         "a.svs",
         lambda path: spoilt.truncate(spoilt.aperio(path), 0.5),
         ("failed",),
-        "cut off",
+        "missing",
     ),
     BadFile("zero bytes", "failed: empty", "a.svs", Path.touch, ("failed",), "0 bytes"),
     BadFile(
@@ -120,7 +130,7 @@ BAD_FILES: tuple[BadFile, ...] = (
         "a.tif",
         lambda path: spoilt.dangling_chain(_pyramid(path)),
         ("complete", *_UNREAD),
-        "cut",
+        "missing",
     ),
     BadFile(
         "header claims 2 billion px a side",

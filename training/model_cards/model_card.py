@@ -109,14 +109,14 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     Raises UsageError, AnnotationError or ModelError, naming the file, where a source can't be used; OutputError where
     the card or the pictures can't be written. All before anything is measured.
     """
+    if to.is_dir():
+        raise UsageError(f"{to}: is a folder; name the file to write with --to")
     named = {name: getattr(sources, name) for name in ("patches", "masks", "composites", "history", "commands")}
     check_inputs([(f"--{name}", path) for name, path in named.items()], [to])
     check_inputs([("--recipe", path) for path in sources.recipe], [to])
     for place in (to.parent, sources.pictures):
         if place is not None:
             prepare_folder(place)
-    if to.is_dir():
-        raise UsageError(f"{to}: is a folder; name the file to write with --to")
     card = load_card(sources.model)
     check_phantoms_fit(card.spacing_um)
     composites = None
