@@ -7,7 +7,6 @@ from nodescan.domain.classification import ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import codes_of
 from nodescan.domain.report import SlideReport
-from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_range
 
 
@@ -41,7 +40,7 @@ def lowest_by_size(deposits: Sequence[Deposit]) -> Metastasis:
 def _lowest_by_size(deposit: Deposit) -> Metastasis:
     if deposit.class_given:
         return deposit.metastasis
-    return classify(Micrometers(max(deposit.diameter_um - deposit.diameter_uncertainty_um, 1e-3)))
+    return classify(deposit.shortest_um)
 
 
 def sizes_doubted(codes: Set[str]) -> tuple[LowerBy, ...]:

@@ -49,6 +49,16 @@ class Deposit:
         return classify(self.diameter_um, cells=self.cells)
 
     @property
+    def shortest_um(self) -> Micrometers:
+        """The smallest size within its uncertainty: a deposit that was found has one."""
+        return Micrometers(max(self.diameter_um - self.diameter_uncertainty_um, 1e-3))
+
+    @property
+    def longest_um(self) -> Micrometers:
+        """The largest size within its uncertainty."""
+        return Micrometers(self.diameter_um + self.diameter_uncertainty_um)
+
+    @property
     def borderline(self) -> bool:
         """Whether its size, within the uncertainty, could change its class; not where cells or a reader decided."""
         settled = self.raised_by_cells or self.class_given

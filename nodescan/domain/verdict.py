@@ -10,7 +10,6 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import SlideReport, Status
-from nodescan.domain.units import Micrometers
 
 REVIEW_ITC_UM = 100.0
 """From here up to 0.2 mm a count of the cells could raise ITC to a micrometastasis (clinical-rules 1)."""
@@ -104,9 +103,8 @@ def _own_class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
     """The lowest and the highest class of a deposit, with its size anywhere within its uncertainty."""
     if not deposit.borderline:
         return deposit.metastasis, deposit.metastasis
-    size, uncertainty = deposit.diameter_um, deposit.diameter_uncertainty_um
-    shortest = replace(deposit, diameter_um=Micrometers(max(size - uncertainty, 1e-3)))
-    longest = replace(deposit, diameter_um=Micrometers(size + uncertainty))
+    shortest = replace(deposit, diameter_um=deposit.shortest_um)
+    longest = replace(deposit, diameter_um=deposit.longest_um)
     return shortest.class_measured, longest.class_measured
 
 

@@ -23,6 +23,7 @@ from nodescan.patients.synoptic import (
     synoptic,
     unsized_words,
 )
+from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
@@ -150,7 +151,7 @@ def class_or_more_words(found: Metastasis, *, at_least: bool, may_fall: bool = F
 def _class_words(one: Node | Section, found: Metastasis) -> str:
     sections = one.sections if isinstance(one, Node) else (one,)
     if found is Metastasis.NONE and any(section.unclassed_um is not None for section in sections):
-        return "No class, but tumour found"
+        return TUMOUR_WITHOUT_CLASS
     return class_or_more_words(found, at_least=one.class_at_least, may_fall=one.least_class < found)
 
 

@@ -7,7 +7,6 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.units import Micrometers
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
 
@@ -79,6 +78,4 @@ def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 
 def _within_uncertainty(deposit: Deposit) -> bool:
     """Whether its size has the class that it is said to be of somewhere within its uncertainty."""
-    size_um, unsure_um = deposit.diameter_um, deposit.diameter_uncertainty_um
-    shortest_um = Micrometers(max(size_um - unsure_um, 1e-3))
-    return classify(shortest_um) <= deposit.metastasis <= classify(Micrometers(size_um + unsure_um))
+    return classify(deposit.shortest_um) <= deposit.metastasis <= classify(deposit.longest_um)

@@ -14,12 +14,15 @@ ONE_OR_SEVERAL = ("may_be_one_deposit", "joining_gap", "may_be_two_foci")
 them says most."""
 
 
+TUMOUR_WITHOUT_CLASS = "No class, but tumour found"
+
+
 def class_words(report: SlideReport) -> str:
     """The headline: the class in words, "At least ..." where it is a lower bound that holds, or why there is none."""
     if report.status is Status.FAILED:
         if report.outcome is Outcome.NOT_READ:
             return "Not read"
-        return "No class, but tumour found" if tumour_without_class(report) else "No class: too much could not be read"
+        return TUMOUR_WITHOUT_CLASS if tumour_without_class(report) else "No class: too much could not be read"
     if report.status is Status.UNMEASURABLE:
         return "No class: cannot be measured"
     if report.metastasis is None:

@@ -88,8 +88,7 @@ def cell_words(deposit: Deposit) -> str:
 
 def cells_may_decide(deposit: Deposit) -> bool:
     """Whether its size reaches 0.2 mm and nobody counted its cells: if it is no larger, their number decides."""
-    shortest_um = deposit.diameter_um - deposit.diameter_uncertainty_um
-    return deposit.cells is None and deposit.borderline and shortest_um <= ITC_LIMIT_UM
+    return deposit.cells is None and deposit.borderline and deposit.shortest_um <= ITC_LIMIT_UM
 
 
 def found_words(deposit: Deposit, report: SlideReport) -> str:
