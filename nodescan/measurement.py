@@ -13,10 +13,11 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
+from nodescan.domain.bounds import lowest_by_size, sizes_doubted
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import Flag, codes_of
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
@@ -88,8 +89,17 @@ class Measurement:
 
     @property
     def class_word(self) -> str:
-        """The class in words, "at least" where a higher one is possible."""
-        return f"at least {self.metastasis.word}" if self.at_least else self.metastasis.word
+        """The class in words: "at least micro" where a higher one alone is possible, "micro as measured" where a lower
+        one is, too."""
+        if not self.at_least:
+            return self.metastasis.word
+        holds = lowest_by_size(self.deposits) >= self.metastasis and not sizes_doubted(codes_of(self.flags))
+        return f"at least {self.metastasis.word}" if holds else f"{self.metastasis.word} as measured"
+
+    @property
+    def size_at_least(self) -> bool:
+        """Whether the largest size, within its uncertainty, is a lower bound, because a deposit is cut off."""
+        return any(deposit.cut_off for deposit in self.deposits) and not sizes_doubted(codes_of(self.flags))
 
 
 def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:

@@ -20,6 +20,7 @@ from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.imaging.masks import pieces_of
 from nodescan.measurement import CUT_NOT_STATED, check_measurable, measure_file
 from nodescan.reports.geojson_report import write_geojson
+from nodescan.reports.wording import size_words
 from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from tests.made_bmp import bmp_of_5_6_5
 from tests.reports.factory import MICRO, ellipse, result
@@ -763,6 +764,18 @@ def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, capsys, rows,
     out = capsys.readouterr().out
     assert (out.count("note: Deposit 1 lies"), "itc, cut off" in out) == (at_edge, at_edge)
     assert (": at least itc, largest at least " in out, ": itc, largest 0." in out) == (at_edge, not at_edge)
+    assert f"largest {'at least ' if at_edge else ''}{size_words(found.deposits[0])}, deposits: 2;" in out
+
+
+@pytest.mark.parametrize(("length_px", "said"), [(202, "micro as measured"), (230, "at least micro")])
+def test_a_cut_off_deposit_that_may_be_in_a_lower_class_by_its_size_gives_no_bound(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], length_px: int, said: str
+) -> None:
+    """A bar at the edge of a mask of 1 um, of 0.20 mm within its uncertainty or clearly longer."""
+    mask = np.zeros((60, 300), np.uint8)
+    mask[20:40, :length_px] = 1
+    print_measurement(measured(saved(tmp_path / "m.png", mask), mpp=Spacing(1.0, 1.0)), as_json=False)
+    assert f"m.png: {said}, largest at least 0.2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

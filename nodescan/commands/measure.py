@@ -80,7 +80,6 @@ def measure(mask: Mask, mpp: Mpp = None, value: Value = None, as_json: AsJson = 
 def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     """Deposits, sizes and class of one mask or outline file, as a table or with the names of report.json."""
     from nodescan.domain.flags import DOUBTS
-    from nodescan.domain.lengths import millimetres
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.domain.verdict import deciding
     from nodescan.reports.wording import badges, bound_words, size_words
@@ -100,11 +99,10 @@ def print_measurement(measurement: "Measurement", *, as_json: bool) -> None:
     ]
     if rows:
         print_table(("deposit", "greatest diameter", "area", "class"), rows)
-    largest = measurement.largest_deposit_um
     said = "no deposit"
-    if largest is not None:
-        cut_off = any(deposit.cut_off for deposit in measurement.deposits)
-        size, count = bound_words(f"{millimetres(largest)} mm", at_least=cut_off), len(measurement.deposits)
+    if measurement.deposits:
+        size = bound_words(size_words(measurement.deposits[0]), at_least=measurement.size_at_least)
+        count = len(measurement.deposits)
         said = f"{measurement.class_word}, largest {size}, deposits: {count}; {CELLS_NOT_ASSESSED}"
     tell(f"{measurement.source.name}: {said}")
     tell(f"pixel size {spacing_words(measurement.spacing, measurement.spacing_source)}")

@@ -40,6 +40,8 @@ class Section:
     cells, leaves a lower class open.
     missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
+    size_may_be_less: a doubt that no uncertainty tells, of the pixel size or of foci that run together, leaves a
+    shorter largest deposit open.
     judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
     the deposit that gives it its class, in words, with its place; "" where not known. certain: the class that one of
     the nodes on it has, whichever of them its foci lie in; None: metastasis. left_out: its file was not read for the
@@ -61,6 +63,7 @@ class Section:
     cut_off: bool = False
     cut_off_macro: bool = False
     may_be_less: bool = False
+    size_may_be_less: bool = False
     class_by_reader: bool = False
     missed: str = ""
     judged: bool = True

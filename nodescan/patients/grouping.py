@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
-from nodescan.domain.bounds import LowerBy, lower_by
+from nodescan.domain.bounds import LowerBy, lower_by, sizes_doubted
 from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
@@ -88,6 +88,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
         may_be_less=said and report.reading is None and not given and _may_be_less(report, certain),
+        size_may_be_less=bool(uncertainty_um and sizes_doubted(codes_of(report.flags))),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
             for deposit in report.deposits

@@ -19,6 +19,7 @@ from nodescan.patients.synoptic import (
     doubt_words,
     n_borderline,
     patient_size_words,
+    section_size_words,
     stage_words,
     synoptic,
     unsized_words,
@@ -161,7 +162,8 @@ def _largest_words(staged: Staged) -> tuple[str, str]:
     if not size and unclassed is not None:
         first = next(section for section in specimen.sections if section.unclassed_um == unclassed)
         words = size_in_mm(unclassed, first.uncertainty_um if first.metastasis is None else None)
-        return bound_words(words, at_least=staged.size_at_least), "on a slide that got no class"
+        at_least = staged.size_at_least and not first.size_may_be_less
+        return bound_words(words, at_least=at_least), "on a slide that got no class"
     if size:
         notes = [
             unsized_words(staged),
@@ -233,7 +235,7 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         tone=word_if_known(node.largest_class, complete=node.complete) or "none",
         class_words=_class_words(node, node.largest_class),
         borderline=node.borderline,
-        size="" if node.largest is None else _size(node.largest, at_least=node.size_at_least),
+        size="" if node.largest is None else section_size_words(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
         sections=tuple(_section_row(one, staging, pages, reviewed=one.slide_id in reviewed) for one in node.sections),
     )
@@ -248,7 +250,7 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
         tone=word_if_known(found, complete=section.complete) or "none",
         class_words=_class_words(section, found),
         borderline=section.borderline,
-        size=_size(section, at_least=section.size_at_least),
+        size=section_size_words(section, at_least=section.size_at_least),
         status=section.status.value if has_report else "not run",
         reviewed="" if not reviewed else "reviewed" if reading is None else f"read whole by {reading.by}",
     )
@@ -257,11 +259,6 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
 def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
     """A node's or slide's class in one word; one that was not read whole is never negative."""
     return found.word if complete or found else None
-
-
-def _size(section: Section, *, at_least: bool) -> str:
-    size_um = section.unclassed_um if section.largest_um is None else section.largest_um
-    return "" if size_um is None else bound_words(size_in_mm(size_um, section.uncertainty_um), at_least=at_least)
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:

@@ -7,6 +7,7 @@ from nodescan.domain.flags import Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
+from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CountRange, borderline_stage_words
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.web_page import Fact
@@ -54,7 +55,17 @@ def patient_size_words(staged: Staged) -> str:
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
         return ""
-    return bound_words(size_in_mm(largest.largest_um, largest.uncertainty_um), at_least=staged.size_at_least)
+    return section_size_words(largest, at_least=staged.size_at_least)
+
+
+def section_size_words(section: Section, *, at_least: bool) -> str:
+    """The largest deposit of a slide, "at least ..." where that is so (at_least) and nothing may make it less; ""
+    where none was measured."""
+    size_um = section.unclassed_um if section.largest_um is None else section.largest_um
+    if size_um is None:
+        return ""
+    size = size_in_mm(size_um, section.uncertainty_um)
+    return bound_words(size, at_least=at_least and not section.size_may_be_less)
 
 
 def unsized_words(staged: Staged) -> str:

@@ -154,6 +154,20 @@ def test_a_stage_that_an_estimated_count_of_cells_makes_is_no_bound_that_holds(
     assert patient.staged.words == words
 
 
+@pytest.mark.parametrize(
+    ("code", "bound"), [("nuclei_out_of_scale", False), ("may_be_two_foci", False), ("ink_over_tissue", True)]
+)
+def test_a_size_that_may_be_shorter_than_its_uncertainty_tells_is_no_lower_bound(
+    tmp_path: Path, code: str, bound: bool
+) -> None:
+    """On a slide that was read in part, wherever its size stands: twice, at its node, and at the slide."""
+    found = report("a", (610.0,), status=Status.INCOMPLETE, flags=(Flag(code, "Look."), REASON))
+    staging = staged_by(write_run(tmp_path / "run", [found]), "slide_id,patient_id,node_id", "a,A,1")
+    (page,) = write_staging(staging, tmp_path / "out")
+    sizes = re.findall(r"(at least )?0\.610 ± 0\.004 mm(?! \))", text_of(page))
+    assert [bool(size) for size in sizes] == [bound] * 4
+
+
 def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:
     """Neither badge nor field."""
     (page,) = write_staging(staged(tmp_path, 1900.0, "a,A,1,yes,1"), tmp_path / "out")
