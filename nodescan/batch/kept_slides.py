@@ -1,6 +1,7 @@
 """What an earlier run did as this one would, so that it is kept, and what the user is told of it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from nodescan.batch.progress import Viewer
 from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume, set_report_aside
@@ -9,6 +10,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.slide import SlideRef
 from nodescan.manifest import Manifest
 from nodescan.patients.slide_rows import check_spacings
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 
 
 def report_kept_slides(
@@ -44,14 +46,22 @@ def report_kept_slides(
 
 
 def set_lost_aside(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
-    """Keep each report that this run would lose, in a folder beside its own, and tell where.
+    """Keep each report, and all outlines that somebody edited, that this run would lose; tell in which folder.
 
     This comes once no stage stands that was made of them. Raises LockLostError and OutputError.
     """
     for slide_id, why in found.lost:
-        tools.rules.may_write()
-        place = set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+        place = _set_aside(slide_id, tools)
         viewer.note(
             f"{slide_id}: its file can't be read now, so its report is kept in {place}, although it is not as asked "
             f"for ({why})"
         )
+    for slide_id in found.edited:
+        place = _set_aside(slide_id, tools)
+        why = f"{DEPOSITS_GEOJSON} was changed since the scan"
+        viewer.note(f"{slide_id}: {why}, so the earlier report is kept in {place}")
+
+
+def _set_aside(slide_id: str, tools: RunTools) -> Path:
+    tools.rules.may_write()
+    return set_report_aside(tools.folder, slide_id).relative_to(tools.folder)

@@ -11,6 +11,7 @@ from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provena
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports import ALWAYS
+from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
@@ -42,13 +43,15 @@ class Recipe:
 class ResumeOutcome:
     """The slides of a run. kept: slide_id -> report of those that are done; redone: (slide_id, why) of the others
     that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
-    (slide_id, why) of those that are to be redone, and can't be for that reason; contradicted: those kept whose pixel
-    size isn't the one given; given_before: those kept, each with its pixel size, that was given then and isn't now."""
+    (slide_id, why) of those that are to be redone, and can't be for that reason; edited: those that are to be redone,
+    whose outlines somebody changed; contradicted: those kept whose pixel size isn't the one given; given_before: those
+    kept, each with its pixel size, that was given then and isn't now."""
 
     kept: dict[str, SlideReport] = field(default_factory=dict)
     redone: list[tuple[str, str]] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     lost: list[tuple[str, str]] = field(default_factory=list)
+    edited: list[str] = field(default_factory=list)
     contradicted: list[str] = field(default_factory=list)
     given_before: list[str] = field(default_factory=list)
 
@@ -79,7 +82,12 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
         except _Redo as why:
             made = _whole_report(path)
             _check_same_slide(ref, path, made)
-            (found.lost if _would_be_lost(ref, path, made) else found.redone).append((ref.slide_id, str(why)))
+            if _would_be_lost(ref, path, made):
+                found.lost.append((ref.slide_id, str(why)))
+                continue
+            found.redone.append((ref.slide_id, str(why)))
+            if _outlines_edited(path):
+                found.edited.append(ref.slide_id)
             continue
         found.kept[ref.slide_id] = report
         if not seen:
@@ -96,7 +104,8 @@ def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
     """Every slide is redone; the result of one that isn't there now would be lost."""
     made = [(ref, folder / ref.slide_id / REPORT_JSON) for ref in refs]
     lost = [ref.slide_id for ref, path in made if _would_be_lost(ref, path, _whole_report(path))]
-    return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost])
+    edited = [ref.slide_id for ref, path in made if ref.slide_id not in lost and _outlines_edited(path)]
+    return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
 
 
 def set_report_aside(folder: Path, slide_id: str) -> Path:
@@ -145,6 +154,14 @@ def _would_be_lost(ref: SlideRef, path: Path, made: StoredReport | None) -> bool
     """Whether the report at `path` has a result, or can't be read, and its slide isn't there to make another."""
     has_result = path.is_file() if made is None else not made.status.without_result
     return has_result and not state_of(ref.path)
+
+
+def _outlines_edited(path: Path) -> bool:
+    """Whether deposits.geojson beside the report at `path` isn't the one that was written with it."""
+    with suppress(UsageError, OSError):
+        written = ReportFile(path).files_beside().get(DEPOSITS_GEOJSON)
+        return written is not None and path.with_name(DEPOSITS_GEOJSON).stat().st_size != written
+    return False
 
 
 def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]:

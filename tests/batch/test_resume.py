@@ -436,6 +436,23 @@ def test_a_result_whose_slide_is_away_is_kept_aside_when_all_slides_are_redone(p
     assert [path.name for path in (place.out / "earlier-reports").iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_outlines_that_somebody_edited_are_kept_aside_when_their_slide_is_redone(place: Place, force: bool) -> None:
+    """They are another size than report.json says; a slide whose outlines are as written leaves nothing behind."""
+    place.run()
+    edited = place.out / "a" / "deposits.geojson"
+    edited.write_text(edited.read_text() + "\n")
+    before = edited.read_bytes()
+    place.run(force=force)
+    kept = place.out / "earlier-reports"
+    assert [path.name for path in kept.iterdir()] == ["a"]
+    assert (kept / "a" / "deposits.geojson").read_bytes() == before
+    assert edited.read_bytes() != before
+    said = "a: deposits.geojson was changed since the scan, so the earlier report is kept in earlier-reports/a"
+    assert said in place.heard.notes
+    assert [row["status"] for row in place.rows()] == ["complete"] * 2
+
+
 def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_asked_for(place: Place) -> None:
     """It could not be made again. It is no page's and no stage's of the new run, and the next time it is kept, too."""
     here, gone = place.folder / "disk", place.folder / "gone"
