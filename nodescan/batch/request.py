@@ -85,7 +85,7 @@ def check_no_table(refs: Sequence[SlideRef]) -> None:
 
 
 def _is_table(path: Path) -> bool:
-    """Whether it is a text that is called a table, or whose first line is the name of a slide file."""
+    """Whether it is a text that is called a table, or whose first line is the name of a slide file, quoted or not."""
     suffix = path.suffix.lower()
     if suffix not in (*_TABLES, _LIST) or not path.is_file():  # a pipe may have no writer
         return False
@@ -96,7 +96,7 @@ def _is_table(path: Path) -> bool:
         return False
     encoding = "utf-16" if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "latin-1"
     text = head.decode(encoding, errors="replace")
-    first = text.strip().partition("\n")[0].strip()
+    first = text.strip().partition("\n")[0].strip(" \t\r\"'")
     return bool(first) and "\0" not in text and (suffix in _TABLES or Path(first).suffix.lower() in SUFFIXES)
 
 

@@ -551,13 +551,14 @@ def naming_micro(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", ["list.txt", "p.csv", "P.TSV"])
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16"])
+@pytest.mark.parametrize("quote", ["", '"'])
 def test_a_table_that_is_named_as_a_slide_is_refused_before_anything_is_written(
-    tmp_path: Path, name: str, encoding: str
+    tmp_path: Path, name: str, encoding: str, quote: str
 ) -> None:
     """It lists slides, and none of them would be scanned. What a slide's bytes are named is no matter."""
     paint_slide(tmp_path / "a.tif")
     table = tmp_path / name
-    table.write_text("slides/M\u00fcller.svs\n", encoding=encoding)
+    table.write_text(f"{quote}slides/M\u00fcller.svs{quote}\n", encoding=encoding)
     request = BatchRequest((str(table),), tmp_path / "out", slots=0)
     with pytest.raises(UsageError, match=rf"{name}: is a text file, not a slide; give a table of slides with --manif"):
         run_batch(request, Listener())
