@@ -167,6 +167,15 @@ RAISING_DOUBTS = frozenset(
 )
 """Doubts that could make a class higher, and none lower."""
 
+UNEXAMINED = {
+    "unread_tissue": "unreadable or never scanned",
+    "tissue_under_ink": "under ink",
+    "out_of_focus": "out of focus",
+    "too_pale": "too pale",
+    "badly_scanned": "too dark or badly scanned",
+}
+"""Flags that begin with how much of the tissue was not examined, and why that was."""
+
 TOLD_FIRST = tuple(code for code, kind in FLAGS.items() if kind.doubt or kind.note_first)
 """Notes of a patient that a reader acts on, the most important first. The others are listed below them."""
 

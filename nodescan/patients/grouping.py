@@ -9,7 +9,7 @@ from nodescan.domain.bounds import LowerBy, lower_by, sizes_doubted
 from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, REASONS, SETTLED_BY_MACRO, Flag, codes_of, reasons
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, REASONS, SETTLED_BY_MACRO, UNEXAMINED, Flag, codes_of, reasons
 from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
@@ -21,15 +21,6 @@ from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
-
-_MISSED = {
-    "unread_tissue": "unreadable or never scanned",
-    "tissue_under_ink": "under ink",
-    "out_of_focus": "out of focus",
-    "too_pale": "too pale",
-    "badly_scanned": "too dark or badly scanned",
-}
-"""Flags that begin with how much of the tissue was not examined, and why that was."""
 
 
 @dataclass(slots=True)
@@ -128,7 +119,7 @@ def _reason_flags(report: StoredReport) -> list[Flag]:
 def _missed(report: StoredReport) -> str:
     """How much of the tissue was not examined, and why, in short; "" where that is not all that is to be said."""
     flags, examined = _reason_flags(report), report.examined_fraction
-    shares = [(_MISSED.get(flag.code), flag.message.partition(" % of the tissue ")) for flag in flags]
+    shares = [(UNEXAMINED.get(flag.code), flag.message.partition(" % of the tissue ")) for flag in flags]
     told = [f"{why} {share} %" for why, (share, found, _) in shares if why and found]
     if (report.before_review or report.status) is not Status.INCOMPLETE or examined is None or len(told) != len(flags):
         return ""

@@ -2,7 +2,7 @@
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import NOT_SHOWN, codes_of
+from nodescan.domain.flags import NOT_SHOWN, UNEXAMINED, codes_of
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.report import Outcome, SlideReport
 from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
@@ -11,15 +11,6 @@ from nodescan.reports.class_doubts import joining_doubt
 from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
 from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, share_missed, size_words
-
-_UNEXAMINED = {
-    "unread_tissue": "unreadable or never scanned",
-    "tissue_under_ink": "under ink",
-    "out_of_focus": "out of focus",
-    "too_pale": "too pale",
-    "badly_scanned": "badly scanned",
-}
-"""Why tissue was not examined, by the flag that says so."""
 
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
@@ -77,7 +68,7 @@ def _missed(report: SlideReport) -> str:
     assert report.examined_fraction is not None
     share, codes = 1 - report.examined_fraction, codes_of(report.flags)
     area = "" if report.tissue_area_mm2 is None else f", {two_digits(share * report.tissue_area_mm2)} mm²"
-    why = ", ".join(words for code, words in _UNEXAMINED.items() if code in codes)
+    why = ", ".join(words for code, words in UNEXAMINED.items() if code in codes)
     return f"{share_missed(share)}{area}{f'; {why}' if why else ''}"
 
 
