@@ -26,12 +26,8 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
     """
     largest = deposits[:MOST_CLOSE_UPS]
     waits = start_each("close-up", partial(_close_up, slide), largest, threads=_READERS)
-
-    def pictures() -> Mapping[int, Picture]:
-        read = ((deposit.id, wait()) for deposit, wait in zip(largest, waits, strict=True))
-        return {number: picture for number, picture in read if picture is not None}
-
-    return pictures
+    pairs = [(deposit.id, wait) for deposit, wait in zip(largest, waits, strict=True)]
+    return lambda: {number: picture for number, wait in pairs if (picture := wait()) is not None}
 
 
 def begin_place_close_ups(slide: Slide, places: Sequence[Detection]) -> Callable[[], tuple[Picture | None, ...]]:

@@ -52,14 +52,11 @@ class LabelTable:
     table: StagingTable
 
 
-def read_labels(path: Path, *, option: str = "--labels") -> LabelTable:
-    """The labels at `path`, in CAMELYON17's format (patient,stage) or with the columns of COLUMNS.
-
-    option: which names the file, for errors.
-    """
-    if is_camelyon17(path, option=option):
+def read_labels(path: Path) -> LabelTable:
+    """The labels at `path`, in CAMELYON17's format (patient,stage) or with the columns of COLUMNS."""
+    if is_camelyon17(path, option="--labels"):
         return _read_camelyon17(path)
-    rows = read_table(path, columns=COLUMNS, required=("patient_id", "label"), option=option)
+    rows = read_table(path, columns=COLUMNS, required=("patient_id", "label"), option="--labels")
     slides = tuple(_labelled(row) for row in rows)
     check_once([(slide.slide_id, slide.facts) for slide in slides if slide.slide_id], "the slide")
     check_once([(_node_words(slide.facts), slide.facts) for slide in slides if not slide.slide_id], "the node")
@@ -68,7 +65,7 @@ def read_labels(path: Path, *, option: str = "--labels") -> LabelTable:
 
 
 def is_camelyon17(path: Path, *, option: str) -> bool:
-    """Whether the file has the header of CAMELYON17's stages.csv. option: see read_labels."""
+    """Whether the file has the header of CAMELYON17's stages.csv. option: which names the file, for errors."""
     header = (cell.casefold() for cell in read_lines(path, option=option)[0].cells.values())
     return tuple(filter(None, header)) == _CAMELYON17_HEADER
 

@@ -18,8 +18,9 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
 from nodescan.examination.survey import Survey
 from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2, likeness, unlike_glass
-from nodescan.imaging.paleness import PaleSettings, stain_shares
 from nodescan.imaging.places import dense_places
+from nodescan.imaging.quality import QualitySettings
+from nodescan.imaging.squares import SHARES, cell_shares
 from nodescan.interfaces import Slide
 from nodescan.threads import start_in_thread
 
@@ -43,9 +44,9 @@ _MOST_PROBES, _MOST_CELLS, _LEAST_CELLS = 24, 32, 16
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What is known before the examination ends. probed : float16 (H, W, 2), as Examination.stain, of what was read at
-    full resolution; like: whether the analysed magnification shows what the full resolution does, where both were
-    seen, in [-1, 1]."""
+    """What is known before the examination ends. probed : float16 (H, W, SHARES), as Examination.shares, of what was
+    read at full resolution; like: whether the analysed magnification shows what the full resolution does, where both
+    were seen, in [-1, 1]."""
 
     view: CoarseView
     probed: NDArray[np.float16]
@@ -53,7 +54,7 @@ class _Looked:
 
 
 def begin_level_check(
-    slide: Slide, overview: Picture, survey: Survey, settings: PaleSettings
+    slide: Slide, overview: Picture, survey: Survey, settings: QualitySettings
 ) -> Callable[[Examination], tuple[Flag, ...]]:
     """Reads some places at full resolution; returns what tells the flags once the slide was examined.
 
@@ -82,19 +83,19 @@ def _likenesses(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Sp
                 yield like
 
 
-def _looked(slide: Slide, overview: Picture, survey: Survey, settings: PaleSettings) -> _Looked:
-    view = coarse_view(overview, survey.tissue, shape=survey.wanted.shape, cell=survey.cell, settings=settings)
+def _looked(slide: Slide, overview: Picture, survey: Survey, settings: QualitySettings) -> _Looked:
+    view = coarse_view(overview, survey.tissue, shape=survey.wanted.shape, cell=survey.cell, settings=settings.pale)
     like = likeness_of_levels(slide, overview, survey.tissue, survey.spacing)
     return _Looked(view, _probed(slide, survey, settings), like)
 
 
-def _probed(slide: Slide, survey: Survey, settings: PaleSettings) -> NDArray[np.float16]:
-    """float16 (H, W, 2): see _Looked."""
+def _probed(slide: Slide, survey: Survey, settings: QualitySettings) -> NDArray[np.float16]:
+    """float16 (H, W, SHARES): see _Looked."""
     stride, cell, tissue = survey.grid.tile.stride_px, survey.cell, survey.tissue
-    stain = np.zeros((*survey.wanted.shape, 2), dtype=np.float16)
+    found = np.zeros((*survey.wanted.shape, SHARES), dtype=np.float16)
     coded = slide.coded_bytes()
     if coded is None:
-        return stain
+        return found
     for row, column in unlike_glass(coded, tissue, _MOST_PROBES):
         top, high = _cells(row, coded.spacing.y, cell.y)
         left, wide = _cells(column, coded.spacing.x, cell.x)
@@ -102,10 +103,10 @@ def _probed(slide: Slide, survey: Survey, settings: PaleSettings) -> NDArray[np.
         box = PixelBox(left * stride, top * stride, side * stride, side * stride)
         with suppress(RegionUnreadableError):
             pixels = _averaged(_fine(slide, box, survey.spacing), side * stride)
-            window = stain[top : top + side, left : left + side]
-            shares = stain_shares(pixels, stride, settings, tissue.glass)
+            window = found[top : top + side, left : left + side]
+            shares = cell_shares(pixels, stride, pale=settings.pale, faults=settings.faults, glass=tissue.glass)
             window[...] = shares[: window.shape[0], : window.shape[1]]
-    return stain
+    return found
 
 
 def _fine(slide: Slide, box: PixelBox, own: Spacing) -> NDArray[np.uint8]:
@@ -131,8 +132,8 @@ def _averaged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 def _flags(looked: _Looked, examination: Examination) -> tuple[Flag, ...]:
     cell = examination.probability.spacing
-    stain = np.maximum(examination.stain, looked.probed)
-    unseen, lost = contradicted_um2(looked.view, stain, examination.probability.examined, cell)
+    shares = np.maximum(examination.shares, looked.probed)
+    unseen, lost = contradicted_um2(looked.view, shares, examination.probability.examined, cell)
     flags: list[Flag] = []
     if unseen or lost:
         area = f"{two_digits((unseen + lost) / 1e6)} mm2"

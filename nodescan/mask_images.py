@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from nodescan.domain.naming import few
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.ome_xml import physical_size_um, size_px
+from nodescan.ome_xml import pixels_of
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, tiff_tags, what_is_wrong
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
@@ -61,8 +61,7 @@ def read_mask_image(path: Path) -> MaskImage:
                 pages = getattr(image, "n_frames", 1)
                 load_whole(image)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
-                description = _description(image)
-                described, tags = _described_spacing(description), _tag_spacing(image)
+                told, tags = pixels_of(_description(image)), _tag_spacing(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
@@ -78,7 +77,8 @@ def read_mask_image(path: Path) -> MaskImage:
             raise AnnotationError(f"{path}: can't be read ({error.strerror}); name a mask image") from error
         raise AnnotationError(f"{path.name}: is damaged ({what_is_wrong(error)}); copy or export it again") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
-    return MaskImage(one_channel(path, pixels), described or tags, tags, size_px(description), lossy, notes)
+    described = None if told.size_um is None else _if_plausible(*told.size_um)
+    return MaskImage(one_channel(path, pixels), described or tags, tags, told.sides_px, lossy, notes)
 
 
 def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.generic]:
@@ -249,11 +249,6 @@ def _description(image: Image.Image) -> bytes:
     """A TIFF's, where OME-XML stands."""
     said = str(tiff_tags(image).get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
     return said.encode("latin-1", "replace")  # pillow takes the tag's UTF-8 for Latin-1
-
-
-def _described_spacing(description: bytes) -> Spacing | None:
-    size_um = physical_size_um(description)
-    return None if size_um is None else _if_plausible(*size_um)
 
 
 def _tag_spacing(image: Image.Image) -> Spacing | None:

@@ -24,7 +24,7 @@ from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
-from nodescan.imaging.joining import outline_gap_readings
+from nodescan.imaging.doubts import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import MaskImage, check_values, read_mask_image

@@ -22,12 +22,13 @@ _NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
 
 
 @dataclass(frozen=True, slots=True)
-class _Pixels:
+class Pixels:
     """What is said of one picture. sides_px: (width, height), None where it doesn't state both as whole numbers.
-    size_um: PhysicalSizeX and Y in um, None where it doesn't state both as lengths."""
+    size_um: PhysicalSizeX and Y, in um where no unit is named (OME schema 2016-06), None where it doesn't state both
+    as lengths."""
 
-    sides_px: tuple[int, int] | None
-    size_um: tuple[float, float] | None
+    sides_px: tuple[int, int] | None = None
+    size_um: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +38,19 @@ class _Told:
     elsewhere: see has_pixels_elsewhere.
     """
 
-    pixels: tuple[_Pixels, ...] = ()
-    images: tuple[tuple[str, _Pixels], ...] = ()
+    pixels: tuple[Pixels, ...] = ()
+    images: tuple[tuple[str, Pixels], ...] = ()
     elsewhere: bool = False
 
 
-def physical_size_um(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[float, float] | None:
-    """PhysicalSizeX and Y of the picture of that size, in um where no unit is named (OME schema 2016-06).
+def pixels_of(description: bytes, picture_px: tuple[int, int] | None = None) -> Pixels:
+    """What is said of the picture of that size, wherever it stands; of the largest where none is of it, or not known.
 
-    None where the description is no OME-XML, or doesn't state both as lengths.
+    A picture of the label may be described first. Nothing is said where the description is no OME-XML.
     """
-    pixels = _described(description, picture_px)
-    return None if pixels is None else pixels.size_um
-
-
-def size_px(description: bytes, picture_px: tuple[int, int] | None = None) -> tuple[int, int] | None:
-    """(width, height) that it gives the same picture; None where it is no OME-XML, or doesn't state both."""
-    pixels = _described(description, picture_px)
-    return None if pixels is None else pixels.sides_px
+    pixels = _told(description).pixels
+    alike = [each for each in pixels if picture_px is not None and each.sides_px == picture_px]
+    return max(alike or pixels, key=lambda each: math.prod(each.sides_px or (0,)), default=Pixels())
 
 
 def scans_px(description: bytes) -> tuple[tuple[int, int], ...]:
@@ -80,16 +76,6 @@ def has_pixels_elsewhere(description: bytes) -> bool:
     return _told(description).elsewhere
 
 
-def _described(description: bytes, picture_px: tuple[int, int] | None) -> _Pixels | None:
-    """What is said of the picture of that size, wherever it stands; of the largest where none is of it, or not known.
-
-    A picture of the label may be described first.
-    """
-    pixels = _told(description).pixels
-    alike = [each for each in pixels if picture_px is not None and each.sides_px == picture_px]
-    return max(alike or pixels, key=lambda each: math.prod(each.sides_px or (0,)), default=None)
-
-
 @lru_cache(maxsize=1)  # asked several times while a file is opened, and a long one takes a second
 def _told(description: bytes) -> _Told:
     """Of what is no XML, or not to be read, that it says nothing."""
@@ -109,8 +95,8 @@ class _Listener:
     """An XMLParser's target that keeps the little that counts: a tree of all elements takes 50 times the XML's size."""
 
     def __init__(self) -> None:
-        self._pixels: list[_Pixels] = []
-        self._images: list[tuple[str, _Pixels]] = []
+        self._pixels: list[Pixels] = []
+        self._images: list[tuple[str, Pixels]] = []
         self._open: list[str] = []
         self._files: set[str] = set()
         self._only_told = False
@@ -119,7 +105,7 @@ class _Listener:
         """A name counts whatever its namespace."""
         name = tag.rpartition("}")[2]
         if name == "Pixels":
-            said = _Pixels(_sides_px(attributes), _size_um(attributes))
+            said = Pixels(_sides_px(attributes), _size_um(attributes))
             self._pixels.append(said)
             self._images += [(image, said) for image in self._open]
             self._open = []

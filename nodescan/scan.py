@@ -86,7 +86,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
         survey = plan(slide, tissue, predictor)
         reader = read_first_tiles(slide, survey, predictor)
-        wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality.pale)
+        wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality)
         with turn.network():
             examination = examine(reader, predictor=predictor, settings=settings, progress=progress)
         foci = find_foci(examination.probability, predictor.decision, settings.segmentation)

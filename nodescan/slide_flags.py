@@ -18,14 +18,11 @@ from nodescan.domain.verdict import class_found, deposit_flags, waist_flags, who
 from nodescan.examination import Examination
 from nodescan.imaging.components import components
 from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamined
-from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import larger_at_lower_threshold
-from nodescan.imaging.paleness import PaleSettings, pale_cells
+from nodescan.imaging.doubts import find_waists, gap_readings, larger_at_lower_threshold
 from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.segmentation import FoundFoci
-from nodescan.imaging.squares import SMALLEST_SQUARE_MM2
+from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, PaleSettings, pale_cells
 from nodescan.imaging.tissue import large_exclusions
-from nodescan.imaging.waists import find_waists
 from nodescan.imaging.whole_map import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.scan_settings import ScanSettings
 
@@ -160,7 +157,7 @@ def small_pale_flags(examination: Examination, settings: PaleSettings) -> tuple[
     map_ = examination.probability
     seen = map_.examined | (examination.reasons == NotExamined.PALE)
     told = replace(settings, min_area_mm2=min(settings.min_area_mm2, SMALLEST_SQUARE_MM2))
-    small = pale_cells(examination.stain, seen & examination.wanted, map_.spacing, told) & map_.examined
+    small = pale_cells(examination.shares, seen & examination.wanted, map_.spacing, told) & map_.examined
     if not small.any():
         return ()
     labels, count = components(small)

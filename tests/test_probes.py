@@ -15,6 +15,7 @@ from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
 from nodescan.examination.survey import Survey
+from nodescan.imaging.squares import SHARES
 from nodescan.level_check import LEAST_LIKENESS, begin_level_check, likeness_of_levels
 from tests.painted import PaintedSlide
 
@@ -166,11 +167,11 @@ def flags(
     wanted = np.zeros(GRID.map_shape, np.bool_)
     wanted[: 400 // 15] = True
     survey = Survey(GRID, ANALYSED, wanted, (), tissue)
-    tell = begin_level_check(slide, overview, survey, load_config().settings.quality.pale)
+    tell = begin_level_check(slide, overview, survey, load_config().settings.quality)
     none = np.zeros(GRID.map_shape, np.bool_)
     seen = wanted if examined else none
     answers = ProbabilityMap(np.zeros(GRID.map_shape, np.float32), seen, ANALYSED.scaled(16))
-    stain = np.zeros((*GRID.map_shape, 2), np.float16)
+    stain = np.zeros((*GRID.map_shape, SHARES), np.float16)
     return tell(Examination(answers, ANALYSED, wanted, none.astype(np.uint8), stain, "float32")), slide
 
 
@@ -212,7 +213,7 @@ def test_a_probe_covers_its_piece_wherever_that_lies(piece_um: tuple[float, floa
         values = np.full(shape, 50, np.uint64)
         values[row, column] = 1000
         slide = Layered(glass, scaled(glass, size_px), CodedBytes(values, pieces))
-        begin_level_check(slide, overview, survey, load_config().settings.quality.pale)(unseen(grid, own))
+        begin_level_check(slide, overview, survey, load_config().settings.quality)(unseen(grid, own))
         (probe,) = slide.reads
         assert probe.width <= 2 * 33 * 16
         assert probe.left * FINE.x < column * pieces.x + 16
@@ -225,7 +226,7 @@ def unseen(grid: TileGrid, own: Spacing) -> Examination:
     """Of nothing."""
     none = np.zeros(grid.map_shape, np.bool_)
     answers = ProbabilityMap(np.zeros(grid.map_shape, np.float32), none, own.scaled(16))
-    stain = np.zeros((*grid.map_shape, 2), np.float16)
+    stain = np.zeros((*grid.map_shape, SHARES), np.float16)
     return Examination(answers, own, none, none.astype(np.uint8), stain, "float32")
 
 

@@ -124,7 +124,7 @@ def test_a_pale_area_too_small_to_count_as_not_examined_is_told(side: int, codes
     map_ = ProbabilityMap(np.zeros((128, 128), np.float32), np.ones((128, 128), np.bool_), SPACING)
     stain = np.ones((128, 128, 2), dtype=np.float16)
     stain[40 : 40 + side, 40 : 40 + side, 1] = 0
-    told = small_pale_flags(replace(examined(map_), stain=stain), load_config().settings.quality.pale)
+    told = small_pale_flags(replace(examined(map_), shares=stain), load_config().settings.quality.pale)
     assert [flag.code for flag in told] == codes
 
 

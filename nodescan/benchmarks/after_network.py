@@ -15,8 +15,7 @@ from nodescan.domain.geometry import TileGeometry, TileGrid
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.imaging.detections import find_detections
-from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import larger_at_lower_threshold
+from nodescan.imaging.doubts import gap_readings, larger_at_lower_threshold
 from nodescan.imaging.segmentation import FoundFoci, find_foci
 from nodescan.imaging.stitching import MapBuilder
 from nodescan.scan_settings import ScanSettings

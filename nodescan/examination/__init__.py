@@ -15,9 +15,7 @@ from nodescan.examination.tile_batches import TileReader
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing_data import missing_cells
-from nodescan.imaging.paleness import pale_cells
-from nodescan.imaging.scan_faults import dark_cells
-from nodescan.imaging.veils import veiled_cells
+from nodescan.imaging.squares import dark_cells, pale_cells, veiled_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
@@ -27,7 +25,7 @@ class Examination:
     """What the network said of the tissue. wanted : bool (H, W), the map's cells that touch tissue.
 
     reasons : uint8 (H, W), the NotExamined of wanted cells that weren't examined, 0 elsewhere.
-    stain : float16 (H, W, 2), how much of a cell is stained, and how much dark, also of cells that aren't wanted.
+    shares : float16 (H, W, SHARES), what a cell's pixels are like, also of cells that aren't wanted; see squares.py.
     frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
     precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
     """
@@ -36,7 +34,7 @@ class Examination:
     frame_spacing: Spacing
     wanted: NDArray[np.bool_]
     reasons: NDArray[np.uint8]
-    stain: NDArray[np.float16]
+    shares: NDArray[np.float16]
     precision: str
 
     @property
@@ -76,7 +74,7 @@ def examine(reader: TileReader, *, predictor: TilePredictor, settings: ScanSetti
         frame_spacing=survey.spacing,
         wanted=survey.wanted,
         reasons=shown.reasons,
-        stain=shown.stain,
+        shares=shown.shares,
         precision=precision,
     )
 
@@ -110,9 +108,9 @@ class _SlidePasses:
         missing = missing_cells(shown.blank, survey.tissue, spacing)
         read = survey.wanted & ~missing & ~shown.unread
         seen = read & ~self.hidden
-        pale = pale_cells(shown.stain, seen, spacing, quality.pale)
-        dark = dark_cells(shown.light, seen, spacing, quality.faults)
-        veiled = veiled_cells(shown.colours, read, spacing) & ~dark  # solid ink has paler ink around it
+        pale = pale_cells(shown.shares, seen, spacing, quality.pale)
+        dark = dark_cells(shown.shares, seen, spacing, quality.faults)
+        veiled = veiled_cells(shown.shares, read, spacing) & ~dark  # solid ink has paler ink around it
         return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden | veiled)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> TileAnswers:

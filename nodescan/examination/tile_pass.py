@@ -12,11 +12,10 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.examination.damaged_tiles import MOST_DAMAGED, read_damaged
 from nodescan.examination.tile_batches import TileReader, answered, in_batches, readers_for
 from nodescan.imaging.missing_data import blank_cells
-from nodescan.imaging.paleness import stain_shares
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
-from nodescan.imaging.scan_faults import light_share, stuck_lines
+from nodescan.imaging.scan_faults import stuck_lines
+from nodescan.imaging.squares import SHARES, cell_shares
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
-from nodescan.imaging.veils import colour_shares
 from nodescan.interfaces import TilePredictor
 from nodescan.threads import thread_errors
 
@@ -27,17 +26,13 @@ class TileAnswers:
 
     reasons : uint8 (H, W), the NotExamined of cells that weren't examined; 0 where they were, and where none is wanted.
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing_data.py.
-    stain : float16 (H, W, 2), how much of a cell is stained, and how much is dark; see imaging/paleness.py.
-    light : float16 (H, W), how much of it is light; see imaging/scan_faults.py.
-    colours : float16 (H, W, 2), how much of it is light in red, and in blue; see imaging/veils.py.
+    shares : float16 (H, W, SHARES), how much of a cell is stained, dark, and so on; see imaging/squares.py.
     """
 
     probability: ProbabilityMap
     reasons: NDArray[np.uint8]
     blank: NDArray[np.uint8]
-    stain: NDArray[np.float16]
-    light: NDArray[np.float16]
-    colours: NDArray[np.float16]
+    shares: NDArray[np.float16]
 
     @property
     def unread(self) -> NDArray[np.bool_]:
@@ -81,9 +76,7 @@ class _ReadTile:
     pixels: NDArray[np.uint8]
     reasons: NDArray[np.uint8]
     blank: NDArray[np.uint8]
-    stain: NDArray[np.float16]
-    light: NDArray[np.float16]
-    colours: NDArray[np.float16]
+    shares: NDArray[np.float16]
 
 
 def answer_tiles(
@@ -109,7 +102,7 @@ def answer_tiles(
     map_ = replace(showing.builder.result(), bounds=reader.slide.info.bounds_um)
     blurred = without_specks(showing.reasons == NotExamined.BLURRED, survey.wanted, map_.spacing)
     reasons = np.where(survey.wanted & ~map_.examined, showing.reasons, np.uint8(0))
-    answers = TileAnswers(map_, reasons, showing.blank, showing.stain, showing.light, showing.colours)
+    answers = TileAnswers(map_, reasons, showing.blank, showing.shares)
     return answers.without(blurred, NotExamined.BLURRED)
 
 
@@ -127,8 +120,7 @@ class _TilePass:
         survey = self._survey = reader.survey
         self.builder = MapBuilder(survey.grid, frame_spacing=survey.spacing, wanted=survey.wanted)
         self.reasons, self.blank = (np.zeros(survey.wanted.shape, dtype=np.uint8) for _ in range(2))
-        self.stain, self.colours = (np.zeros((*survey.wanted.shape, 2), dtype=np.float16) for _ in range(2))
-        self.light = np.zeros(survey.wanted.shape, dtype=np.float16)
+        self.shares = np.zeros((*survey.wanted.shape, SHARES), dtype=np.float16)
 
     def at(
         self,
@@ -177,25 +169,16 @@ class _TilePass:
         blank = blank_cells(core, geometry.stride_px, glass)
         quality = self._quality
         if quality is None:
-            light = np.zeros(blank.shape, dtype=np.float16)
-            two = np.stack([light, light], axis=-1)
-            return _ReadTile(tile, pixels, np.zeros_like(blank), blank, two, light, two)
+            nothing = np.zeros((*blank.shape, SHARES), dtype=np.float16)
+            return _ReadTile(tile, pixels, np.zeros_like(blank), blank, nothing)
         reasons = _blurred_or_stuck(core, geometry.stride_px, quality, glass)
-        stain = stain_shares(core, geometry.stride_px, quality.pale, glass)
-        light = light_share(core, geometry.stride_px, quality.faults, glass)
-        colours = colour_shares(core, geometry.stride_px, glass)
-        return _ReadTile(tile, pixels, reasons, blank, stain, light, colours)
+        shares = cell_shares(core, geometry.stride_px, pale=quality.pale, faults=quality.faults, glass=glass)
+        return _ReadTile(tile, pixels, reasons, blank, shares)
 
     def _place(self, item: _ReadTile, answer: NDArray[np.float32]) -> None:
         window = cells_of(self._survey.grid, *item.tile)
         height, width = self._survey.wanted[window].shape
-        for kept, of_tile in (
-            (self.reasons, item.reasons),
-            (self.blank, item.blank),
-            (self.stain, item.stain),
-            (self.light, item.light),
-            (self.colours, item.colours),
-        ):
+        for kept, of_tile in ((self.reasons, item.reasons), (self.blank, item.blank), (self.shares, item.shares)):
             kept[window] = of_tile[:height, :width]
         judged = (item.reasons == 0) | (item.reasons == NotExamined.BLURRED)  # specks of blur count as examined
         self.builder.place(*item.tile, answer, judged=judged)

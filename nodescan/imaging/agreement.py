@@ -12,9 +12,9 @@ from nodescan.domain.maps import CodedBytes, Picture, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.components import components
 from nodescan.imaging.coverage import coverage
-from nodescan.imaging.density import white_in
+from nodescan.imaging.glass import white_in
 from nodescan.imaging.morphology import large
-from nodescan.imaging.paleness import PaleSettings
+from nodescan.imaging.squares import DARK, STAINED, PaleSettings
 
 _STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
 """A cell with at least the first two of its pixels stained and dark is tissue: their mean is too dark for glass at any
@@ -69,15 +69,15 @@ def coarse_view(
 
 
 def contradicted_um2(
-    view: CoarseView, stain: NDArray[np.float16], examined: NDArray[np.bool_], cell: Spacing
+    view: CoarseView, shares: NDArray[np.float16], examined: NDArray[np.bool_], cell: Spacing
 ) -> tuple[float, float]:
     """Areas that are tissue where the overview shows glass, and glass where it shows tissue.
 
-    stain : float16 (H, W, 2), what paleness.stain_shares says of the cells, 0 where they weren't read; examined : bool
-    (H, W). Single cells and small groups don't count.
+    shares : float16 (H, W, SHARES), what squares.cell_shares says of the cells, 0 where they weren't read; examined :
+    bool (H, W). Single cells and small groups don't count.
     """
-    tissue = (stain[..., 0] >= _STAINED_SHARE) & (stain[..., 1] >= _DARK_SHARE) & view.bare
-    glass = (stain[..., 0] < _GLASS_SHARE) & examined & view.solid
+    tissue = (shares[..., STAINED] >= _STAINED_SHARE) & (shares[..., DARK] >= _DARK_SHARE) & view.bare
+    glass = (shares[..., STAINED] < _GLASS_SHARE) & examined & view.solid
     least = LEAST_UM2 / cell.pixel_area_um2
     unseen, lost = (np.count_nonzero(large(mask, least)) * cell.pixel_area_um2 for mask in (tissue, glass))
     return unseen, lost

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.imaging.density import optical_density
+from nodescan.imaging.glass import optical_density
 
 _FINEST_PX, _COARSEST_UM, _STEPS = 2.0, 14.0, 49
 """Diameters that are asked for. Of fewer pixels are noise and JPEG's grain; twice a tumour's nucleus is the most."""

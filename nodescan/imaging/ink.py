@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from nodescan.domain.units import Limits, check_limits
 from nodescan.imaging.components import components, picked
-from nodescan.imaging.density import DENSEST
+from nodescan.imaging.glass import DENSEST
 from nodescan.imaging.morphology import closed, dilated, opened
 
 WIDEST_UM = 10_000.0

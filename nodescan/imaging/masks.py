@@ -16,23 +16,10 @@ from nodescan.imaging.components import components, windows
 from nodescan.imaging.sizing import deposit_of, greatest_diameter, joined, numbered, polygons_in, united
 
 
-def measure_mask(mask: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
-    """The 8-connected components of a mask, the largest first.
-
-    mask : bool (H, W), True is tumour; spacing: of its pixels.
-
-    Holes are filled; the size is the maximum Feret diameter over pixel corners. It is too long by about 1.2 px for a
-    digitised disc (clinical-rules 8) and by at most a pixel's diagonal, since each end can lie half of one outside:
-    that diagonal is the stated uncertainty. Components at most joining_gap_um apart are one deposit.
-    Pixels that meet only in a corner belong to one deposit, whose outline then has several polygons.
-    """
-    return measure_filled(ndimage.binary_fill_holes(mask), spacing, joining_gap_um=joining_gap_um)
-
-
 def fill_holes(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int]:
     """The mask with its holes filled, how many pixels that filled, and how many separate components lay in holes.
 
-    mask : bool (H, W), as for measure_mask.
+    mask : bool (H, W), True is tumour.
     """
     whole = ndimage.binary_fill_holes(mask)
     filled_px = int(np.count_nonzero(whole)) - int(np.count_nonzero(mask))
@@ -50,7 +37,13 @@ def pieces_of(mask: NDArray[np.bool_]) -> int:
 
 
 def measure_filled(whole: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
-    """As measure_mask, of a mask without holes."""
+    """The 8-connected components of a mask without holes, bool (H, W), the largest first; spacing: of its pixels.
+
+    The size is the maximum Feret diameter over pixel corners. It is too long by about 1.2 px for a digitised disc
+    (clinical-rules 8) and by at most a pixel's diagonal, since each end can lie half of one outside: that diagonal is
+    the stated uncertainty. Components at most joining_gap_um apart are one deposit. Pixels that meet only in a corner
+    belong to one deposit, whose outline then has several polygons.
+    """
     labels, _ = components(whole)
     shapes = [
         _pixel_edges(labels[rows, columns] == index, origin=(rows.start, columns.start))

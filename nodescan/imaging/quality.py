@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.components import components
-from nodescan.imaging.density import DENSEST, WHITE_LEVEL, optical_density, white_in
+from nodescan.imaging.glass import DENSEST, WHITE_LEVEL, optical_density, white_in
 from nodescan.imaging.morphology import large
-from nodescan.imaging.paleness import PaleSettings
 from nodescan.imaging.scan_faults import FaultSettings
+from nodescan.imaging.squares import PaleSettings
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus

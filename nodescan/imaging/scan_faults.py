@@ -1,4 +1,4 @@
-"""Finds what a scanner did wrong so that the network can't be believed: one line again and again, too little light."""
+"""Finds where a scanner repeated one line of pixels, and says when that, or too little light, counts (squares.py)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from nodescan.domain.maps import Glass
-from nodescan.domain.units import Limits, Spacing, check_limits
-from nodescan.imaging.density import white_in
-from nodescan.imaging.squares import Squares, share_of_cells, step_px
+from nodescan.domain.units import Limits, check_limits
 
 _EVERY_PX = 4  # so many pixels lie between those that are compared: a stuck line is as much alike far off
 _BESIDE = np.ones((3, 3), np.bool_)
@@ -61,29 +58,3 @@ def stuck_lines(pixels: NDArray[np.uint8], block_px: int, settings: FaultSetting
             turns = np.abs(np.diff(along, axis=2)).sum(axis=2) >= settings.min_line_turns * np.ptp(along, axis=2)
             stuck |= ndimage.binary_propagation(alike & turns, _BESIDE, mask=alike)
     return stuck
-
-
-def light_share(core: NDArray[np.uint8], stride_px: int, settings: FaultSettings, glass: Glass) -> NDArray[np.float16]:
-    """float16 (cells, cells) in [0, 1]: of each cell, the share of pixels that are light.
-
-    core : uint8 (side, side, 3) RGB at 0.9 to 1.0 um/px, side a multiple of stride_px.
-    """
-    step = step_px(stride_px)
-    seen = core[::step, ::step]
-    lightest = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
-    white = max(white_in(channel, glass) for channel in range(3))
-    return share_of_cells(lightest > settings.light_level * white, len(core) // stride_px)
-
-
-def dark_cells(
-    light: NDArray[np.float16], seen: NDArray[np.bool_], spacing: Spacing, settings: FaultSettings
-) -> NDArray[np.bool_]:
-    """bool (H, W): cells of tissue too dark to be judged.
-
-    light : float16 (H, W), what light_share says of the cells, at `spacing`; seen : bool (H, W), cells of tissue that
-    were seen. Between nuclei, and in vessels, light comes through any tissue: a square without any is dark as a whole.
-    """
-    squares = Squares(seen, spacing, settings.window_um)
-    there, bright = squares.means(None, light)
-    dark = (there >= settings.min_seen_share) & (bright < settings.min_light_share * there)
-    return squares.area(dark, settings.min_area_mm2)

@@ -11,8 +11,7 @@ from scipy import ndimage
 from nodescan.domain.maps import Glass, TissueMask
 from nodescan.domain.units import Limits, Spacing, check_limits
 from nodescan.imaging.components import components, picked, windows
-from nodescan.imaging.density import DENSEST, optical_density
-from nodescan.imaging.glass import find_glass
+from nodescan.imaging.glass import DENSEST, find_glass, optical_density
 from nodescan.imaging.ink import WIDEST_UM, InkSettings, dense_marks, find_ink
 from nodescan.imaging.missing_data import dark_pixels
 from nodescan.imaging.morphology import at_border, closed, dilated, enclosed, large, opened

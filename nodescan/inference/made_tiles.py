@@ -1,7 +1,12 @@
-"""Tiles made up to compare ways through a network on."""
+"""The colours that a network was taught with, and tiles made up to compare ways through a network on."""
 
 import numpy as np
 from numpy.typing import NDArray
+
+MEAN = (0.70, 0.54, 0.69)
+STD = (0.24, 0.28, 0.21)
+"""Of PatchCamelyon's training patches, by colour, in [0, 1]."""
+
 
 _CONTRASTS = (0.15, 0.4, 1.0)
 _PINK, _PURPLE = (225.0, 150.0, 190.0), (110.0, 60.0, 150.0)

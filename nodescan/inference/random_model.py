@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.inference.card import WEIGHTS_FILE, Decision, ModelCard, save_card
-from nodescan.inference.colours import MEAN, STD
 from nodescan.inference.folding import plain_form
-from nodescan.inference.made_tiles import made_tiles
+from nodescan.inference.made_tiles import MEAN, STD, made_tiles
 from nodescan.inference.models import build
 from nodescan.inference.quantisation import input_ranges
 

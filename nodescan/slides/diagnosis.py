@@ -8,8 +8,7 @@ from pathlib import Path
 from nodescan.errors import NotASlideError, SlideError
 from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
-from nodescan.slides.dicom_scans import several_scans
-from nodescan.slides.dicom_series import series_levels
+from nodescan.slides.dicom_series import series_levels, several_scans
 from nodescan.slides.openslide_files import MRXS_INDEX
 from nodescan.slides.tiff_checks import (
     is_big_endian_classic,
@@ -48,8 +47,10 @@ def check_readable(path: Path) -> None:
     if fault is not None:
         raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _turn(path))
     if scans is not None:
-        reason = f"its DICOM series holds several scans ({scans.said}), and one would stand for all"
-        raise NotASlideError(name, reason, scans.remedy)
+        said, remedy = scans
+        raise NotASlideError(
+            name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
+        )
 
 
 @contextmanager

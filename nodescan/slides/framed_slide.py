@@ -20,7 +20,8 @@ from nodescan.slides.stored import slide_info
 
 
 class FramedSlide:
-    """An interfaces.Slide. The canvas is the whole of level 0; what a scanner calls bounds is only reported."""
+    """An interfaces.Slide, where each method is described. The canvas is the whole of level 0; what a scanner calls
+    bounds is only reported."""
 
     def __init__(self, ref: SlideRef, opened: OpenedFile, *, reader: str) -> None:
         """Raises UnmeasurableError where no spacing can be trusted; what was opened is closed then."""
@@ -38,29 +39,22 @@ class FramedSlide:
         self._sizes_px = stored.sizes_px
 
     def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
-        """The spacing of the analysis frame for a model that accepts [finest_um, coarsest_um] um/px."""
         return self._pyramid.frame_spacing(finest_um, coarsest_um)
 
     def frame_size(self, spacing: Spacing) -> tuple[int, int]:
-        """(width, height) in px of the frame at `spacing` that covers the whole canvas."""
         return self._pyramid.frame_size(spacing)
 
     def same_pixels(self, one: Spacing, other: Spacing) -> bool:
-        """Whether one level serves both spacings."""
         return self._pyramid.sampling(one).level is self._pyramid.sampling(other).level
 
     def read(self, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8]:
-        """uint8 (box.height, box.width, 3) RGB of the frame at `spacing`; white outside and where nothing was scanned.
-
-        Raises RegionUnreadableError where a part of the box can't be decoded; every other box stays readable.
-        """
         try:
             return read_frame(self._pyramid, self._fetch, box=box, spacing=spacing)
         except RegionUnreadableError as error:
             raise _unreadable(self.ref.path, error.reason, box=box, spacing=spacing) from error
 
     def coded_bytes(self) -> CodedBytes | None:
-        """As interfaces.Slide's: the lengths of the finest level's tiles."""
+        """The lengths of the finest level's tiles."""
         table = self._levels.finest_tiles()
         if table is None:
             return None
@@ -69,7 +63,6 @@ class FramedSlide:
         return CodedBytes(table.lengths.reshape(-1, table.tiles_across), spacing)
 
     def fingerprint(self) -> str:
-        """As interfaces.Slide's; see files.fingerprint. Raises SlideError where a file can't be read any more."""
         try:
             return fingerprint(self.ref.path)
         except OSError as error:

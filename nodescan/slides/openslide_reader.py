@@ -13,14 +13,13 @@ from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.jpeg_tiles import NO_MEMORY
-from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stated_spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
 from nodescan.slides.tile_tables import TileTable
-from nodescan.slides.unnamed_band import UNNAMED, UnnamedBand
+from nodescan.slides.transparency import UNNAMED, LostAreas, UnnamedBand
 
 BLOCK_PX = 128
 """Levels that OpenSlide resamples (at 13 Mpx/s, against 60 of plain copying) are fetched in these blocks, always cut at

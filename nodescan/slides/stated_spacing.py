@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM, LARGEST_ASPECT, SpacingSource
 from nodescan.domain.units import MicronsPerPixel, Spacing
-from nodescan.ome_xml import physical_size_um, size_px
+from nodescan.ome_xml import pixels_of
 from nodescan.slides.frame import MOST_REDUCED
 
 APERIO, DICOM = "aperio", "dicom"
@@ -115,8 +115,8 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return _of_aperio(properties)
     generic = properties.get("openslide.vendor") == "generic-tiff"
     description = properties.get("tiff.ImageDescription", "").encode() if generic else b""
-    own_px = _own_size_px(properties)
-    size_um = physical_size_um(description, own_px)
+    pixels = pixels_of(description, _own_size_px(properties))
+    size_um = pixels.size_um
     said = _in_tags(properties, generic=generic)
     if size_um is None:
         return said
@@ -127,7 +127,7 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
         return replace(described, stand_in=True)
     if not (said.missing or (described.believable and not said.believable)):
         described = said  # the same but for rounding, or what can't be true
-    against = _by_size(described, size_px(description, own_px), properties)
+    against = _by_size(described, pixels.sides_px, properties)
     return described if against is None else replace(described, against=against, place="OME-XML")
 
 

@@ -1,16 +1,72 @@
-"""A file is one slide: the scan that is measured is its only one, and by its own resolution."""
+"""A file is one slide: the pictures that a TIFF's directories tell of, and whether one of them is its only scan."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from nodescan.domain.slide import AS_FINE
 from nodescan.errors import NotASlideError
 from nodescan.ome_xml import has_pixels_elsewhere, scans_px
 from nodescan.slides.conversion import alone, apart, tiled_copy
 from nodescan.slides.stored import StoredSlide, listed
-from nodescan.slides.tiff_pictures import TiffPicture, pictures
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
+
+_REDUCED, _MASK = 1, 4
+"""Bits of NewSubfileType (TIFF 6.0, section 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiffPicture:
+    """One directory. page: its number, from 0 on; size_px: width and height; samples: a pixel; mask: whether it tells
+    which pixels of another are to be shown; description: b"" of all but the first."""
+
+    page: int
+    size_px: tuple[int, int]
+    samples: int
+    tiled: bool
+    reduced: bool
+    mask: bool
+    description: bytes
+
+    @property
+    def is_level(self) -> bool:
+        """Whether OpenSlide takes it for a level, if the file is a generic TIFF to it."""
+        return self.tiled and (self.page == 0 or self.reduced)
+
+
+def pictures(path: Path) -> tuple[TiffPicture, ...]:
+    """In the file's order; none of what is no TIFF, or ends before its directories. Raises OSError."""
+    try:
+        return tuple(_picture(stream, page, each) for page, (stream, each) in enumerate(directories_of(path)))
+    except CutOffTiffError:
+        return ()
+
+
+def is_reduced(stream: BinaryIO, directory: Directory) -> bool:
+    """Whether it says that it is another picture, with fewer pixels. Raises CutOffTiffError."""
+    return bool(directory.number(stream, Tag.SUBFILE_TYPE, 0) & _REDUCED)
+
+
+def _picture(stream: BinaryIO, page: int, directory: Directory) -> TiffPicture:
+    return TiffPicture(
+        page,
+        (directory.number(stream, Tag.WIDTH, 0), directory.number(stream, Tag.HEIGHT, 0)),
+        samples=directory.number(stream, Tag.SAMPLES, 1),
+        tiled=Tag.TILE_WIDTH in directory.entries,
+        reduced=is_reduced(stream, directory),
+        mask=bool(directory.number(stream, Tag.SUBFILE_TYPE, 0) & _MASK),
+        description=b"" if page else _description(stream, directory),
+    )
+
+
+def _description(stream: BinaryIO, directory: Directory) -> bytes:
+    try:
+        return directory.raw(stream, Tag.DESCRIPTION).rstrip(b"\0")
+    except CutOffTiffError:  # it lies beyond the file's end, which says nothing of the pictures
+        return b""
+
 
 _FULL_SIZE = 0.75
 """Share of a slide's sides that only its finest level exceeds in both: no other level, and no picture of a label."""

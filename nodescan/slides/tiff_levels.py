@@ -15,7 +15,7 @@ from nodescan.slides.compression import coarseness
 from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
-from nodescan.slides.tiff_pictures import is_reduced
+from nodescan.slides.tiff_images import is_reduced
 from nodescan.slides.tile_tables import TileTable, TileTables
 
 FORMATS = frozenset({"aperio", "generic-tiff", "philips"})

@@ -13,6 +13,7 @@ from nodescan.domain.units import Spacing
 from nodescan.examination import tile_batches
 from nodescan.examination.tile_batches import MOST_READERS, answered, readers_for
 from nodescan.examination.tile_pass import TileAnswers, _pixels_of, _ReadTile
+from nodescan.imaging.squares import SHARES
 from tests.fakes import ColourPredictor
 
 
@@ -76,10 +77,8 @@ class Slow(ColourPredictor):
 
 
 def _read_tile(colour: int) -> _ReadTile:
-    none, share = np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.float16)
-    return _ReadTile(
-        (colour, 0), np.full((16, 16, 3), colour, np.uint8), none, none, share[..., None], share, share[..., None]
-    )
+    none, shares = np.zeros((1, 1), np.uint8), np.zeros((1, 1, SHARES), np.float16)
+    return _ReadTile((colour, 0), np.full((16, 16, 3), colour, np.uint8), none, none, shares)
 
 
 @pytest.mark.parametrize(("pale_too", "dark_too"), [(True, False), (False, True), (True, True), (False, False)])
@@ -94,10 +93,9 @@ def test_a_cell_that_counts_for_nothing_is_told_by_one_reason(
     examined, blurred, unread, stuck = (state == index for index in range(4))
     missing, hidden = ((case == 1) | (case == 3)) & missing_too, (case >= 2) & hidden_too
     map_ = ProbabilityMap(np.where(examined, np.float32(0.7), np.float32(0)), examined, Spacing.square(16.0))
-    blank, light = np.zeros((5, 16), np.uint8), np.zeros((5, 16), np.float16)
+    blank, shares = np.zeros((5, 16), np.uint8), np.zeros((5, 16, SHARES), np.float16)
     told = np.array([0, NotExamined.BLURRED, NotExamined.UNREAD, NotExamined.FAULTY, 0], np.uint8)[state]
-    two = np.stack([light, light], axis=-1)
-    shown = TileAnswers(map_, told, blank, two, light, two)
+    shown = TileAnswers(map_, told, blank, shares)
     found = shown.judged(missing=missing, hidden=hidden, pale=pale, dark=dark)
     seen = ~missing & ~hidden
     kept = examined & seen & ~pale & ~dark

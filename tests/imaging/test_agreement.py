@@ -18,8 +18,7 @@ from nodescan.imaging.agreement import (
     unlike_glass,
 )
 from nodescan.imaging.missing_data import dark_pixels
-from nodescan.imaging.paleness import stain_shares
-from tests.imaging.views import QUALITY
+from tests.imaging.views import QUALITY, shares_in
 
 CELL, OVERVIEW = Spacing.square(15.2), Spacing.square(7.6)
 PALE = QUALITY.pale
@@ -103,7 +102,7 @@ def test_no_picture_contradicts_its_own_means(seed: int, share: float, dark: int
     cell = np.where(rng.random((16, 16, 1)) < share, min(dark, white), min(light, white)).astype(np.uint8)
     cell = cell.repeat(3, axis=2)
     glass = (float(white),) * 3
-    shares = np.broadcast_to(stain_shares(cell, 16, PALE, glass), (12, 12, 2))
+    shares = np.broadcast_to(shares_in(cell, glass), (12, 12, 5))
     mean = np.full((24, 24, 3), cell.mean(), np.uint8)  # rounded down, as the darkest that a reduction gives
     lighter = np.minimum(mean.astype(int) + 1, 255).astype(np.uint8)
     everywhere = np.ones((12, 12), bool)

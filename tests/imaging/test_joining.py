@@ -9,8 +9,8 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.doubts import JOINING_GAPS_UM, joining_gap_flags
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.imaging.joining import gap_readings, outline_gap_readings
-from nodescan.imaging.masks import measure_mask
+from nodescan.imaging.doubts import gap_readings, outline_gap_readings
+from nodescan.imaging.masks import measure_filled
 from nodescan.imaging.segmentation import find_foci
 from tests.imaging.planted import settings
 from tests.patients.made_reports import disc
@@ -50,7 +50,7 @@ def test_outlines_of_others_are_joined_alike() -> None:
     mask = np.zeros((40, 320), dtype=np.bool_)
     mask[10:12, 10:130] = mask[10:12, 134:254] = True
     gap_um = Micrometers(0.0)
-    readings = outline_gap_readings(measure_mask(mask, Spacing.square(10.0), joining_gap_um=gap_um), gap_um)
+    readings = outline_gap_readings(measure_filled(mask, Spacing.square(10.0), joining_gap_um=gap_um), gap_um)
     assert [reading.gap_um for reading in readings] == list(JOINING_GAPS_UM)
     assert [reading.metastasis for reading in readings] == [Metastasis.MICRO] * 2 + [Metastasis.MACRO] * 2
     alone, joined = float(np.hypot(1200, 20)), float(np.hypot(2440, 20))

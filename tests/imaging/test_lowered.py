@@ -14,7 +14,7 @@ from nodescan.domain.flags import Flag
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import whole_flags
-from nodescan.imaging.lowered import larger_at_lower_threshold
+from nodescan.imaging.doubts import larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_foci
 from tests.imaging.planted import CELL_UM, disc, map_of, settings
 from tests.imaging.planted import coverage as covered

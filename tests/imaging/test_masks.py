@@ -12,14 +12,14 @@ from hypothesis.extra.numpy import arrays
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
-from nodescan.imaging.masks import measure_mask, measure_polygons
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.imaging.sizing import to_shape
 
 ONE = Spacing.square(1.0)
 
 
 def measured(mask, spacing=ONE, gap_um=0.0):
-    return measure_mask(np.asarray(mask, dtype=bool), spacing, joining_gap_um=gap_um)
+    return measure_filled(fill_holes(np.asarray(mask, dtype=bool))[0], spacing, joining_gap_um=gap_um)
 
 
 def digitised(size: int, inside) -> np.ndarray:
@@ -150,7 +150,7 @@ def test_class_follows_the_measured_size(pixels, expected):
     """A line one hair thick of exactly 2.0 mm is a micrometastasis, a pixel more is a macrometastasis."""
     mask = np.zeros((3, 2100), dtype=bool)
     mask[1, 10 : 10 + pixels] = True
-    (deposit,) = measure_mask(mask, Spacing(1.0, 1e-6), joining_gap_um=0.0)
+    (deposit,) = measure_filled(mask, Spacing(1.0, 1e-6), joining_gap_um=0.0)
     assert deposit.metastasis is expected
 
 

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.paleness import PaleSettings, pale_cells, stain_shares
-from tests.imaging.views import QUALITY, glass, real_tissue
+from nodescan.imaging.squares import DARK, STAINED, PaleSettings, pale_cells
+from tests.imaging.views import QUALITY, glass, made_shares, real_tissue, shares_in
 
 PALE = QUALITY.pale
 ANY_SIZE = replace(PALE, min_area_mm2=0.0)
-STRIDE_PX, CELL = 16, Spacing.square(15.5)
+CELL = Spacing.square(15.5)
 
 ACRE = math.ceil(0.25e6 / CELL.pixel_area_um2)
 """Cells of the least area that counts."""
@@ -30,13 +30,13 @@ def faded(view: np.ndarray, strength: float, white: float = 245.0) -> np.ndarray
 
 def pale(view: np.ndarray, settings: PaleSettings = ANY_SIZE) -> np.ndarray:
     """bool (cells, cells) of a square view, all of it tissue; small areas, too."""
-    shares = stain_shares(view, STRIDE_PX, settings, None)
+    shares = shares_in(view, quality=replace(QUALITY, pale=settings))
     return pale_cells(shares, np.ones(shares.shape[:2], bool), CELL, settings)
 
 
 def shares_of(stained: float, dark: float, shape: tuple[int, int] = (40, 40)) -> np.ndarray:
-    """float16 (H, W, 2): the same in each cell."""
-    return np.stack([np.full(shape, stained), np.full(shape, dark)], axis=-1).astype(np.float16)
+    """float16 (H, W, SHARES): the same in each cell."""
+    return made_shares(shape, {STAINED: stained, DARK: dark})
 
 
 def everywhere(shape: tuple[int, int] = (40, 40)) -> np.ndarray:
@@ -48,11 +48,11 @@ def test_of_each_cell_the_shares_of_stained_and_dark_pixels_are_told() -> None:
     core = np.full((64, 64, 3), 200, np.uint8)
     core[16:32, 32:48, 1] = 186
     core[16:24, 48:64, 1] = 79
-    shares = stain_shares(core, STRIDE_PX, PALE, (200.0, 200.0, 200.0))
+    shares = shares_in(core, (200.0, 200.0, 200.0))[..., [STAINED, DARK]]
     expected = np.zeros((4, 4, 2))
     expected[1, 2], expected[1, 3] = (1, 0), (0.5, 0.5)
     np.testing.assert_array_equal(shares, expected)
-    np.testing.assert_array_equal(stain_shares(core[:48, :48], 3, PALE, None).shape, (16, 16, 2))
+    np.testing.assert_array_equal(shares_in(core[:48, :48], stride_px=3).shape, (16, 16, 5))
 
 
 def test_real_tissue_is_not_pale(shared: Path) -> None:
@@ -88,7 +88,7 @@ def test_fat_and_collagen_of_real_slides_are_not_pale(shared: Path) -> None:
 def test_a_pale_area_ends_where_well_stained_tissue_begins(shared: Path) -> None:
     """To a cell or two, so that what lies along the border isn't called negative."""
     view = real_tissue(shared)["centre_3_patient_066_node_1.jpeg"]
-    shares = np.concatenate([stain_shares(part, STRIDE_PX, PALE, None) for part in (faded(view, 0.2), view)], axis=1)
+    shares = np.concatenate([shares_in(part) for part in (faded(view, 0.2), view)], axis=1)
     found = pale_cells(shares, everywhere((32, 64)), CELL, ANY_SIZE)
     assert found[:, :31].all()
     assert not found[:, 34:].any()
@@ -132,7 +132,7 @@ def test_a_pale_area_counts_from_the_least_size_on(cells: int, found: bool) -> N
 def test_what_was_not_seen_is_not_pale() -> None:
     """White that stands for an unread tile, ink and glass beside a piece neither count nor save it."""
     shares, seen = shares_of(1.0, 0.0), everywhere()
-    shares[:, 20:], seen[:, 20:] = (1.0, 1.0), False
+    shares[:, 20:], seen[:, 20:] = 1.0, False
     found = pale_cells(shares, seen, CELL, ANY_SIZE)
     assert found[:, :20].all()
     assert not found[:, 20:].any()

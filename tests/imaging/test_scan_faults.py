@@ -11,12 +11,13 @@ import pytest
 from PIL import Image
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.scan_faults import dark_cells, light_share, stuck_lines
-from tests.imaging.views import QUALITY, glass, real_tissue
+from nodescan.imaging.scan_faults import stuck_lines
+from nodescan.imaging.squares import LIGHT, dark_cells
+from tests.imaging.views import QUALITY, glass, made_shares, real_tissue, shares_in
 
 FAULTS = QUALITY.faults
 ANY_SIZE = replace(FAULTS, min_area_mm2=0.0)
-STRIDE_PX, CELL = 16, Spacing.square(15.5)
+CELL = Spacing.square(15.5)
 
 ACRE = math.ceil(0.054e6 / CELL.pixel_area_um2)
 """Cells of the least area that counts."""
@@ -31,8 +32,8 @@ def stored(view: np.ndarray, quality: int) -> np.ndarray:
 
 def dark(view: np.ndarray) -> np.ndarray:
     """bool (cells, cells) of a square view, all of it tissue, on a slide without glass; small areas, too."""
-    light = light_share(view, STRIDE_PX, FAULTS, None)
-    return dark_cells(light, np.ones(light.shape, bool), CELL, ANY_SIZE)
+    shares = shares_in(view)
+    return dark_cells(shares, np.ones(shares.shape[:2], bool), CELL, ANY_SIZE)
 
 
 @pytest.mark.parametrize("quality", [30, 75, None])
@@ -114,7 +115,7 @@ def test_of_each_cell_the_share_of_light_pixels_is_told() -> None:
     for white, row in (((200.0, 180.0, 190.0), [0, 1, 0, 0.5]), ((255.0, 250.0, 250.0), [0, 0, 0, 0.5])):
         expected = np.zeros((4, 4))
         expected[0], expected[1, 0] = row, 1
-        np.testing.assert_array_equal(light_share(core, STRIDE_PX, FAULTS, white), expected)
+        np.testing.assert_array_equal(shares_in(core, white)[..., LIGHT], expected)
 
 
 @pytest.mark.parametrize("gain", [0.4, 0.5, 0.6, 0.65])
@@ -136,7 +137,7 @@ def test_a_dark_area_ends_where_light_begins(shared: Path) -> None:
     """To a cell or two, so that what lies along the border isn't called negative."""
     view = real_tissue(shared)["centre_3_patient_066_node_1.jpeg"]
     parts = (np.rint(view * 0.5).astype(np.uint8), view)
-    light = np.concatenate([light_share(part, STRIDE_PX, FAULTS, None) for part in parts], axis=1)
+    light = np.concatenate([shares_in(part) for part in parts], axis=1)
     found = dark_cells(light, np.ones((32, 64), bool), CELL, ANY_SIZE)
     assert found[:, :31].all()
     assert not found[:, 34:].any()
@@ -146,7 +147,7 @@ def test_a_dark_area_ends_where_light_begins(shared: Path) -> None:
 def test_a_square_is_dark_below_the_least_share_of_light(light: float, found: bool) -> None:
     """The share itself is enough."""
     settings = replace(ANY_SIZE, min_light_share=1 / 64)
-    shares = np.full((40, 40), light, np.float16)
+    shares = made_shares((40, 40), {LIGHT: light})
     assert dark_cells(shares, np.ones((40, 40), bool), CELL, settings).any() == found
 
 
@@ -155,20 +156,20 @@ def test_a_dark_area_counts_from_the_least_size_on(cells: int, found: bool) -> N
     """Smaller ones are let pass: a single square is as large."""
     seen = np.zeros((80, 80), bool)
     seen[:16, :16].flat[:cells] = True
-    assert dark_cells(np.zeros((80, 80), np.float16), seen, CELL, FAULTS).any() == found
+    assert dark_cells(made_shares((80, 80), {}), seen, CELL, FAULTS).any() == found
 
 
 def test_light_that_was_not_seen_saves_no_square_and_its_lack_makes_none_dark() -> None:
     """Glass beside a piece, or a tile that stands for one not read, is no light within it; a border is no darkness."""
-    light, seen = np.zeros((40, 40), np.float16), np.ones((40, 40), bool)
+    light, seen = made_shares((40, 40), {}), np.ones((40, 40), bool)
     light[:, 20:], seen[:, 20:] = 1.0, False
     found = dark_cells(light, seen, CELL, ANY_SIZE)
     assert found[:, :20].all()
     assert not found[:, 20:].any()
-    assert not dark_cells(np.full((40, 40), 0.02, np.float16), seen, CELL, ANY_SIZE).any()
+    assert not dark_cells(made_shares((40, 40), {LIGHT: 0.02}), seen, CELL, ANY_SIZE).any()
     thin = np.zeros((40, 40), bool)
     thin[:, 20:27] = True
-    assert not dark_cells(np.zeros((40, 40), np.float16), thin, CELL, ANY_SIZE).any()
+    assert not dark_cells(made_shares((40, 40), {}), thin, CELL, ANY_SIZE).any()
 
 
 def test_glass_is_light() -> None:

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.paleness import pale_cells
-from nodescan.imaging.scan_faults import dark_cells
-from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, Squares
-from nodescan.imaging.veils import veiled_cells
-from tests.imaging.views import QUALITY
+from nodescan.imaging.squares import (
+    DARK,
+    LIGHT,
+    LIGHT_BLUE,
+    LIGHT_RED,
+    SMALLEST_SQUARE_MM2,
+    STAINED,
+    _Squares,
+    dark_cells,
+    pale_cells,
+    veiled_cells,
+)
+from tests.imaging.views import QUALITY, made_shares
 
 SPACINGS = [Spacing.square(16 * um) for um in (0.9, 0.94, 0.97, 0.976, 0.9766, 0.977, 0.98, 1.0)]
 """Of cells of 16 px, over what the released model takes; the squares have 17 cells a side up to 0.9765, then 15."""
@@ -22,12 +30,13 @@ def test_a_lone_square_is_told_by_all_three_rules(spacing: Spacing) -> None:
     side = 2 * round((250 / spacing.x - 1) / 2) + 1
     seen, lone = np.ones((60, 60), bool), np.zeros((60, 60), bool)
     lone[20 : 20 + side, 20 : 20 + side] = True
-    share = np.where(lone, 0, 1).astype(np.float16)
+    share = np.where(lone, 0, 1)
+    shares = made_shares((60, 60), {STAINED: 1, **dict.fromkeys((DARK, LIGHT, LIGHT_RED, LIGHT_BLUE), share)})
     pale = replace(QUALITY.pale, min_area_mm2=SMALLEST_SQUARE_MM2)
     for found in (
-        dark_cells(share, seen, spacing, QUALITY.faults),
-        veiled_cells(np.stack([share, share], axis=-1), seen, spacing),
-        pale_cells(np.stack([np.ones_like(share), share], axis=-1), seen, spacing, pale),
+        dark_cells(shares, seen, spacing, QUALITY.faults),
+        veiled_cells(shares, seen, spacing),
+        pale_cells(shares, seen, spacing, pale),
     ):
         np.testing.assert_array_equal(found, lone)
 
@@ -40,4 +49,4 @@ def test_part_of_the_smallest_square_is_too_little(share: float, found: bool) ->
     seen[20:35, 20 : 20 + round(15 * share)] = True
     middle = np.zeros((15, round(15 * share)), bool)
     middle[7, 7] = True
-    assert Squares(seen, spacing, 250.0).area(middle, SMALLEST_SQUARE_MM2).any() == found
+    assert _Squares(seen, spacing, 250.0).area(middle, SMALLEST_SQUARE_MM2).any() == found

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.veils import colour_shares, veiled_cells
-from tests.imaging.views import real_tissue
+from nodescan.imaging.squares import LIGHT_BLUE, LIGHT_RED, veiled_cells
+from tests.imaging.views import made_shares, real_tissue, shares_in
 
 STRIDE_PX, CELL = 16, Spacing.square(15.5)
 
 
 def veiled(view: np.ndarray) -> np.ndarray:
     """bool (cells, cells) of a square view, all of it tissue, on a slide without glass."""
-    colours = colour_shares(view, STRIDE_PX, None)
-    return veiled_cells(colours, np.ones(colours.shape[:2], bool), CELL)
+    shares = shares_in(view)
+    return veiled_cells(shares, np.ones(shares.shape[:2], bool), CELL)
 
 
 def under_ink(view: np.ndarray, transmitted: tuple[float, float, float], diameter_um: float) -> np.ndarray:
@@ -62,13 +62,14 @@ def test_of_each_cell_the_shares_of_red_and_of_blue_light_are_told() -> None:
     core[:8, 48:64] = (200, 0, 180)
     expected = np.zeros((4, 4, 2))
     expected[0] = [(0, 0), (1, 0), (0, 1), (0.5, 0.5)]
-    np.testing.assert_array_equal(colour_shares(core, STRIDE_PX, (200.0, 250.0, 180.0)), expected)
+    shares = shares_in(core, (200.0, 250.0, 180.0))
+    np.testing.assert_array_equal(shares[..., [LIGHT_RED, LIGHT_BLUE]], expected)
 
 
 @pytest.mark.parametrize(("red", "blue", "found"), [(0.0105, 0.0105, False), (0.0095, 0.5, True), (0.5, 0.0095, True)])
 def test_either_colour_tells(red: float, blue: float, found: bool) -> None:
     """Red ink lets red light through, blue ink blue light."""
-    colours = np.stack([np.full((40, 40), red), np.full((40, 40), blue)], axis=-1).astype(np.float16)
+    colours = made_shares((40, 40), {LIGHT_RED: red, LIGHT_BLUE: blue})
     assert veiled_cells(colours, np.ones((40, 40), bool), CELL).all() == found
 
 
@@ -77,5 +78,5 @@ def test_what_was_not_seen_is_no_veil() -> None:
     for wide, red, found in ((8, 0.0, False), (9, 0.0, True), (9, 0.0095, True), (9, 0.0105, False)):
         seen = np.zeros((40, 40), bool)
         seen[:, :wide] = True
-        colours = np.where(seen[..., None], (red, 0.5), 1).astype(np.float16)
+        colours = made_shares((40, 40), {LIGHT_RED: np.where(seen, red, 1), LIGHT_BLUE: np.where(seen, 0.5, 1)})
         assert (veiled_cells(colours, seen, CELL) == seen & found).all()

@@ -14,8 +14,8 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import Waist
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import waist_flags
+from nodescan.imaging.doubts import find_waists
 from nodescan.imaging.segmentation import find_deposits
-from nodescan.imaging.waists import find_waists
 from tests.imaging.planted import Inside, coverage, disc, either, settings
 from tests.patients.made_reports import disc as deposit
 

@@ -8,10 +8,11 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
+from nodescan.domain.maps import Glass
 from nodescan.imaging.ink import InkSettings
-from nodescan.imaging.paleness import PaleSettings
 from nodescan.imaging.quality import QualitySettings
 from nodescan.imaging.scan_faults import FaultSettings
+from nodescan.imaging.squares import SHARES, PaleSettings, cell_shares
 from nodescan.imaging.tissue import TissueSettings
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[2] / "configs" / "scan.yaml").read_text())
@@ -63,3 +64,18 @@ def nuclei_and_matrix(count: int, strength: float, seed: int = 0) -> NDArray[np.
     """float64 (count, 3): densities of random mixtures of haematoxylin and eosin, their mean about 0.3 * strength."""
     rng = np.random.default_rng(seed)
     return strength * (rng.uniform(0.1, 0.7, (count, 1)) * HAEMATOXYLIN + rng.uniform(0.05, 0.4, (count, 1)) * EOSIN)
+
+
+def shares_in(
+    core: np.ndarray, white: Glass = None, *, stride_px: int = 16, quality: QualitySettings = QUALITY
+) -> np.ndarray:
+    """float16 (cells, cells, SHARES) of a square view: squares.cell_shares by these settings."""
+    return cell_shares(core, stride_px, pale=quality.pale, faults=quality.faults, glass=white)
+
+
+def made_shares(shape: tuple[int, ...], told: dict[int, object]) -> np.ndarray:
+    """float16 (*shape, SHARES): 0 but for those that are told."""
+    shares = np.zeros((*shape, SHARES), np.float16)
+    for kind, share in told.items():
+        shares[..., kind] = share
+    return shares

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nodescan.inference.colours import MEAN, STD
 from nodescan.inference.equivariance import POSES, GroupConv, Lift, turned
 from nodescan.inference.folding import Plain
+from nodescan.inference.made_tiles import MEAN, STD
 from nodescan.inference.models import P4MNet
 from nodescan.inference.poses import KERNEL_OF
 

@@ -15,7 +15,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError
 from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.dicom_frames import checked_frames
-from nodescan.slides.dicom_scans import several_scans
+from nodescan.slides.dicom_series import several_scans
 from tests.slides.made_dicom import EXPLICIT, JPEG, Level, write_level, write_pyramid
 from tests.slides.made_files import noise
 

@@ -17,8 +17,8 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.slides import open_slide
 from nodescan.slides.frame import place_levels
-from nodescan.slides.lost_areas import LostAreas
 from nodescan.slides.openslide_handles import HandlePool
+from nodescan.slides.transparency import LostAreas
 from tests.painted import painted, scan_file
 from tests.slides.made_dicom import Level, write_level
 from tests.slides.made_files import noise, reduced

@@ -15,7 +15,7 @@ from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import tile_tables
-from nodescan.slides.unnamed_band import UnnamedBand
+from nodescan.slides.transparency import UnnamedBand
 from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import set_tag
 

@@ -13,7 +13,7 @@ import torch
 from nodescan.domain.naming import few
 from nodescan.errors import ModelError, UsageError
 from nodescan.inference.card import CARD_FILE, MODEL_NAME, WEIGHTS_FILE, ModelCard, load_card, save_card
-from nodescan.inference.colours import MEAN, STD
+from nodescan.inference.made_tiles import MEAN, STD
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.predictor import load_network
 from nodescan.whole_files import output_errors

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.errors import UsageError
-from nodescan.inference.colours import MEAN, STD
+from nodescan.inference.made_tiles import MEAN, STD
 from training.fitting.transforms import by_colour
 
 IMAGENET = "imagenet"

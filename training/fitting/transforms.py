@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nodescan.inference.colours import MEAN, STD
+from nodescan.inference.made_tiles import MEAN, STD
 
 
 def normalised(image: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ once smoothed, of which deposits are outlines. The argument, in order:
    none in either map.
 3. The size of a deposit hangs on the cells that join its seeds above the threshold; its "±" on those that join near it
    at the lowered threshold; whether it may be part of a longer one on all that join there, and, where there are
-   several deposits, yet lower (imaging/lowered.py). With what an outline is interpolated from, and what is smoothed
+   several deposits, yet lower (imaging/doubts.py). With what an outline is interpolated from, and what is smoothed
    into all these, they are the decisive cells. (decisive.py)
 4. Once float32 has answered these, the map gives float32's deposits, with their flags, to the last digit. With a
    joining gap (0 unless set) one length may be off: that of the longer deposit which joined ones may be part of.

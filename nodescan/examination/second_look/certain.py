@@ -16,11 +16,10 @@ from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, cell_at
 from nodescan.imaging.components import components
 from nodescan.imaging.cutting import as_cut_off
-from nodescan.imaging.lowered import parts_of, pieces_step, unsure_um
+from nodescan.imaging.doubts import find_waists, parts_of, pieces_step, unsure_um
 from nodescan.imaging.outlines import threshold_step
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, foci_on
 from nodescan.imaging.sizing import to_shape
-from nodescan.imaging.waists import find_waists
 
 _MOST_APART_CELLS = 2.0
 """A diameter differs by 10 to 25 um between lowest and highest values; one that differs more hangs on single cells."""
@@ -46,7 +45,7 @@ def certain_deposits(
     A deposit is certain if it is found on the lowest and on the highest values that the true map may have, with one
     class above isolated tumour cells, about as long, and surely borderline or surely not, if it is cut off on both or
     on neither, and if all in it that could make a deposit hangs together on any such map, on none of which it may be a
-    part of a longer one (imaging/lowered.py). Its size may still differ a little. cut_off: whether a deposit is, by an
+    part of a longer one (imaging/doubts.py). Its size may still differ a little. cut_off: whether a deposit is, by an
     edge of the scan. borders: whether it borders on tissue that wasn't examined, None: all was. What may border on it
     isn't certain.
     """
@@ -194,7 +193,7 @@ class _Sure:
 
 
 def _no_parts(sure: Sequence[_Sure], both: _LowAndHigh, rule: DecisionRule) -> tuple[list[_Sure], list[PlaceUm]]:
-    """Those that on no map may be a part of a longer deposit, at either of the thresholds that lowered.py tries, and
+    """Those that on no map may be a part of a longer deposit, at either of the thresholds that doubts.py tries, and
     the ends of the longer ones that the others may be parts of."""
     if not sure:
         return [], []

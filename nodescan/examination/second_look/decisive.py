@@ -11,7 +11,7 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.examination.second_look.fast_map import ROUNDING, TRUNCATE, FastMap, PlaceUm, cell_at, within_reach
 from nodescan.imaging.components import components, picked, windows
 from nodescan.imaging.detections import DetectionSettings
-from nodescan.imaging.lowered import pieces_step
+from nodescan.imaging.doubts import pieces_step
 from nodescan.imaging.outlines import PAD, threshold_step
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.imaging.whole_map import MOST_ON_GLASS

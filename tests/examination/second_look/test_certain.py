@@ -26,12 +26,10 @@ from nodescan.examination.second_look.certain import (
 from nodescan.examination.second_look.decisive import END_DEVIATIONS, cells_about, decisive_cells
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
 from nodescan.imaging import segmentation
-from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import larger_at_lower_threshold
+from nodescan.imaging.doubts import find_waists, gap_readings, larger_at_lower_threshold
 from nodescan.imaging.outlines import PAD
 from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, find_foci
 from nodescan.imaging.sizing import to_shape
-from nodescan.imaging.waists import find_waists
 from tests.examination.second_look.test_decisive import SETTINGS, all_fast, off, rough_map, rules
 from tests.imaging.planted import CELL_UM, coverage, disc, either
 from tests.patients.made_reports import disc as made_disc
@@ -304,7 +302,7 @@ def test_a_deposit_along_the_border_parts_as_the_exact_map_says() -> None:
 @pytest.mark.parametrize("half_width_cells", [22.9, 23.1, 23.2, 23.4])
 @pytest.mark.parametrize("off_by", [-0.02997, 0.02997])
 def test_whether_a_deposit_may_be_two_foci_is_told_by_exact_values(half_width_cells: float, off_by: float) -> None:
-    """Two discs of 0.93 mm run together: the whole has the waist, or none, that it has in truth (imaging/waists.py)."""
+    """Two discs of 0.93 mm run together: the whole has the waist, or none, that it has in truth (imaging/doubts.py)."""
     rows, columns = np.ogrid[:120, :190]
     discs = (np.hypot(rows - 60, columns - 95 - aside) - 30 for aside in (-38, 38))
     neck = np.maximum(abs(rows - 60) - half_width_cells, abs(columns - 95) - 38)

@@ -20,8 +20,7 @@ from nodescan.domain.units import Spacing
 from nodescan.examination.second_look.decisive import decisive_cells, doubtful_on_glass, score_cells
 from nodescan.examination.second_look.fast_map import FastMap, fast_map
 from nodescan.imaging.detections import DetectionSettings, find_detections
-from nodescan.imaging.joining import gap_readings
-from nodescan.imaging.lowered import larger_at_lower_threshold
+from nodescan.imaging.doubts import gap_readings, larger_at_lower_threshold
 from nodescan.imaging.segmentation import find_deposits, find_foci, smoothed_values
 from nodescan.imaging.whole_map import glass_cells, is_constant
 

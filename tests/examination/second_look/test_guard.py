@@ -17,6 +17,7 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.examination.second_look.guard import LEAST_FOR_SCORE, Reference, _distrust, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
+from nodescan.imaging.squares import SHARES
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import ScanTools, scan_slide
@@ -252,9 +253,8 @@ def asked_again(
     grid = TileGrid(16 * values.shape[1], 16 * values.shape[0], predictor.geometry)
     survey = Survey(grid, spacing, tissue, fitted_tiles(grid, np.ones_like(tissue)), TissueMask(tissue, cell))
     map_ = ProbabilityMap(np.where(unexamined, np.float32(0), values), ~unexamined, cell)
-    none, light = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.float16)
-    two = np.stack([light, light], axis=-1)
-    first = TileAnswers(map_, none, none, two, light, two)
+    none = np.zeros(values.shape, np.uint8)
+    first = TileAnswers(map_, none, none, np.zeros((*values.shape, SHARES), np.float16))
     asked = np.zeros_like(tissue)
 
     def about(cells: NDArray[np.bool_]) -> TileAnswers:

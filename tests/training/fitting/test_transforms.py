@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nodescan.inference.colours import MEAN, STD
+from nodescan.inference.made_tiles import MEAN, STD
 from nodescan.inference.models import P4MNet
 from training.fitting.transforms import normalised
 
