@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from nodescan.phantoms.tiles import phantom_tile
+from nodescan.phantoms.look import Look
+from nodescan.phantoms.stamps import margin_px
+from nodescan.phantoms.texture import Region, Scene, block_mean, draw
 
 WIDTH_PX, HEIGHT_PX = 100_000, 200_000
 SPACING_UM = 0.243
@@ -24,8 +26,8 @@ _TEXTURE_LEVEL = 2
 _LEVELS, _TEXTURES, _GLASS, _QUALITY = 8, 4, 242, 80
 _NONE = -1
 _REPEATS = 4
-"""Of a texture along a tile: a small piece without tumour is found sooner than a large one. As many as a tile of this
-level has of level 0's along it, or more, so that all of these show the same."""
+"""Of a texture along a tile: as many as a tile of this level has of level 0's along it, so that all of these show the
+same."""
 
 _BLOCK_MM2 = (TILE_PX * SPACING_UM * 2**_TEXTURE_LEVEL / 1000) ** 2
 
@@ -65,12 +67,13 @@ def _disc(shape: tuple[int, int], count: int) -> NDArray[np.bool_]:
 
 @cache
 def _texture(index: int) -> NDArray[np.uint8]:
-    """uint8 (512, 512, 3): phantom tissue without tumour, of which a slide has little, or a gap of glass in it."""
-    rng = np.random.default_rng((0, index))
-    while True:
-        pixels, tumour = phantom_tile(TILE_PX // _REPEATS, SPACING_UM * 2**_TEXTURE_LEVEL, rng)
-        if not tumour.any() and float((pixels.min(axis=2) > 215).mean()) < 0.02:
-            return np.tile(pixels, (_REPEATS, _REPEATS, 1))
+    """uint8 (512, 512, 3): a node's cortex, as phantoms have it, drawn twice as fine."""
+    um_per_px = SPACING_UM * 2**_TEXTURE_LEVEL / 2
+    side = 2 * (TILE_PX // _REPEATS + margin_px(um_per_px))
+    region, angle = np.full((side, side), Region.CORTEX, dtype=np.uint8), np.zeros((side, side), dtype=np.uint8)
+    scene = Scene(0, 0, um_per_px, index, region, angle, tumour=np.zeros((side, side), dtype=np.bool_))
+    light = block_mean(draw(scene, Look.drawn(np.random.default_rng((0, index)))).light, 2)
+    return np.tile((light * 255 + 0.5).astype(np.uint8), (_REPEATS, _REPEATS, 1))
 
 
 @dataclass(slots=True)

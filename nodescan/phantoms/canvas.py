@@ -14,8 +14,7 @@ from nodescan.phantoms.look import Look
 from nodescan.phantoms.node import plan_node, scene_of
 from nodescan.phantoms.outlines import Shape
 from nodescan.phantoms.pyramid import TILE_PX
-from nodescan.phantoms.texture import draw, scan_noise
-from nodescan.phantoms.tiles import COARSEST_DRAWN_UM, block_mean
+from nodescan.phantoms.texture import COARSEST_DRAWN_UM, block_mean, draw, scan_noise
 
 SMALLEST_DIAMETERS_UM = {Shape.ROUND: 40.0, Shape.PAIR: 40.0, Shape.ELONGATED: 100.0, Shape.CRESCENT: 150.0}
 """Below these an outline is too narrow for tumour nuclei of 10 to 16 um to lie wholly inside."""

@@ -27,6 +27,9 @@ from nodescan.phantoms.stamps import (
     white_noise,
 )
 
+COARSEST_DRAWN_UM = 0.5
+"""Texture is drawn at this spacing or finer: a lymphocyte is then 14 px wide and its chromatin still shows."""
+
 
 class Region(IntEnum):
     """What the ground is where no tumour grows."""
@@ -91,6 +94,18 @@ def draw(scene: Scene, look: Look) -> Drawing:
     for channel, (glass, od_h, od_e) in enumerate(stains):
         light[..., channel] = glass * np.exp(-(c_h * od_h + c_e * od_e))
     return Drawing(light, nuclei)
+
+
+def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """float32 (H / factor, W / factor, ...): mean over blocks of the first two axes of values : float32 (H, W, ...), H
+    and W multiples of factor."""
+    if factor == 1:
+        return values
+    total = np.zeros((values.shape[0] // factor, values.shape[1] // factor, *values.shape[2:]), dtype=np.float32)
+    for row in range(factor):
+        for column in range(factor):
+            total += values[row::factor, column::factor]
+    return total / np.float32(factor * factor)
 
 
 def scan_noise(box: PixelBox, seed: int) -> NDArray[np.float32]:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from nodescan.errors import UsageError
-from nodescan.phantoms.tiles import phantom_tile
 from training.limits import check_answered, check_network, check_settings, least_px
 from training.patches.augment import AugmentSettings, cropped
 from training.patches.labelled import LABELLED_PX, PATCH_SPACING_UM, Patches, centred, files_of, in_both, read_patches
@@ -24,6 +23,7 @@ from training.patches.numbered_batches import (
     resumable_loader,
     validation_loader,
 )
+from training.patches.phantom_tiles import phantom_tile
 
 _ORDER_STREAM = 1 << 32
 """Keeps the random numbers of an epoch's order apart from those of its batches."""

@@ -15,8 +15,8 @@ from nodescan.inference.fast import distrust
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.inference.predictor import open_predictor, plain_network
 from nodescan.inference.quantisation import input_ranges
-from nodescan.phantoms.tiles import phantom_tile
 from training.patches.labelled import PATCH_SPACING_UM
+from training.patches.phantom_tiles import phantom_tile
 
 _TILES_A_SLIDE, _PHANTOMS = 3, 12
 

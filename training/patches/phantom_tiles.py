@@ -8,10 +8,7 @@ from scipy import ndimage
 
 from nodescan.phantoms.look import Look
 from nodescan.phantoms.stamps import ANGLES, margin_px, textures_of
-from nodescan.phantoms.texture import Region, Scene, draw
-
-COARSEST_DRAWN_UM = 0.5
-"""Texture is drawn at this spacing or finer: a lymphocyte is then 14 px wide and its chromatin still shows."""
+from nodescan.phantoms.texture import COARSEST_DRAWN_UM, Region, Scene, block_mean, draw
 
 
 def phantom_tile(
@@ -34,18 +31,6 @@ def phantom_tile(
     pixels = _scanned(block_mean(light, factor), spacing_um, rng)
     inner = tumour[margin:-margin, margin:-margin].astype(np.float32)
     return pixels, block_mean(inner, factor) >= 0.5
-
-
-def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """float32 (H / factor, W / factor, ...): mean over blocks of the first two axes of values : float32 (H, W, ...), H
-    and W multiples of factor."""
-    if factor == 1:
-        return values
-    total = np.zeros((values.shape[0] // factor, values.shape[1] // factor, *values.shape[2:]), dtype=np.float32)
-    for row in range(factor):
-        for column in range(factor):
-            total += values[row::factor, column::factor]
-    return total / np.float32(factor * factor)
 
 
 def _tissue(side: int, um_per_px: float, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
