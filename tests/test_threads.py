@@ -10,20 +10,17 @@ import pytest
 from nodescan.batch.lock import held
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.run import scan_all
-from nodescan.batch.slide_task import SlideTools
 from nodescan.batch.viewers import JsonLog
 from nodescan.batch.workers import Worker
 from nodescan.cli import main
-from nodescan.config import load_config
 from nodescan.domain.report import Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError, more_memory, more_threads
 from nodescan.machine import check_address_space
-from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
-from tests.batch.run_tools import in_this_process
+from tests.batch.run_tools import in_this_process, slide_tools
 from tests.batch.test_workers import job, scanned
-from tests.fakes import ColourPredictor, paint_slide
+from tests.fakes import paint_slide
 
 SAID = "no thread can be started; end other programs, or raise the limit of processes (ulimit -u)"
 
@@ -110,7 +107,7 @@ def test_a_batch_without_threads_for_its_slots_is_one_error(refuse: Refuse, tmp_
 def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, tmp_path: Path) -> None:
     """It is no defect, and the batch goes on."""
     (tmp_path / "out").mkdir()
-    tools = SlideTools(tmp_path / "out", ColourPredictor(), load_config(), ("json", "html"), open_slide)
+    tools = slide_tools(tmp_path / "out")
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
     result = scan_all(refs, in_this_process(tools), PlainViewer(), kept={})

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nodescan.batch.lock import RunRules
-from nodescan.batch.slide_task import SlideTools, scan_one
-from nodescan.config import load_config
+from nodescan.batch.slide_task import scan_one
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
@@ -19,9 +17,10 @@ from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile
-from nodescan.reports import FILES
+from nodescan.reports import CHOICES, FILES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
-from tests.fakes import PINK, PURPLE, ColourPredictor, Listener
+from tests.batch.run_tools import slide_tools
+from tests.fakes import PINK, PURPLE, Listener
 from tests.reports.factory import read_aloud
 from tests.schemas import REPORT, schema_of
 from tests.test_scan import PaintedSlide
@@ -60,14 +59,7 @@ class TornSlide(PaintedSlide):
 
 
 def scanned(out: Path, open_slide: OpenSlideFile, *, max_unread_percent: float = 5.0) -> SlideReport:
-    tools = SlideTools(
-        folder=out,
-        open_slide=open_slide,
-        predictor=ColourPredictor(),
-        config=load_config(),
-        reports=("json", "csv", "html", "geojson"),
-        rules=RunRules(max_unread_percent),
-    )
+    tools = slide_tools(out, opening=open_slide, reports=CHOICES, max_unread_percent=max_unread_percent)
     return scan_one(SlideRef("torn", Path("torn.tif")), tools=tools, viewer=Listener())
 
 

@@ -14,17 +14,23 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 
 
 def report_kept_slides(
-    manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, precision: str
+    manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
 ) -> ResumeOutcome:
     """The slides that an earlier run did as this one would, and those that are redone; why is told of each, but for
     those that are lost, see set_lost_aside. Nothing is moved or written.
 
     Raises UsageError where a manifest's row contradicts one that would be kept: its size isn't the row's.
     """
-    model, most_unread = tools.predictor.model, tools.rules.max_unread_percent
-    reference, listed = precision == "float32", manifest is not None
-    recipe = Recipe(model, tools.config.sha256, tools.reports, most_unread, reference=reference, listed=listed)
-    found = plan_resume(refs, tools.folder, recipe)
+    job = tools.job
+    recipe = Recipe(
+        tools.predictor.model,
+        tools.config.sha256,
+        job.reports,
+        job.max_unread_percent,
+        reference=job.precision == "float32",
+        listed=manifest is not None,
+    )
+    found = plan_resume(refs, job.folder, recipe)
     if manifest is not None:
         check_spacings({slide_id: report.info for slide_id, report in found.kept.items()}, manifest)
     for slide_id, why in found.redone:
@@ -63,5 +69,5 @@ def set_lost_aside(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> Non
 
 
 def _set_aside(slide_id: str, tools: RunTools) -> Path:
-    tools.rules.may_write()
-    return set_report_aside(tools.folder, slide_id).relative_to(tools.folder)
+    tools.job.may_write()
+    return set_report_aside(tools.job.folder, slide_id).relative_to(tools.job.folder)

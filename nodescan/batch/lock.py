@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.errors import LockLostError, OutputError
 from nodescan.given_files import found_bytes
 from nodescan.threads import thread_errors
@@ -81,26 +80,6 @@ class Ticket:
                 "removed or taken by another run); it has stopped and writes nothing more: see that no other run works "
                 "there, then run again"
             )
-
-
-@dataclass(frozen=True, slots=True)
-class RunRules:
-    """What a run decides for each of its slides, beside settings and model; handed to worker processes with the job.
-
-    max_unread_percent: of the tissue. ticket: the run's claim to its folder, None where it holds no lock.
-    """
-
-    max_unread_percent: float = MAX_UNREAD_PERCENT
-    ticket: Ticket | None = None
-
-    def may_write(self) -> None:
-        """Raises LockLostError where the folder is no longer this run's."""
-        if self.ticket is not None:
-            self.ticket.check()
-
-
-NO_RULES = RunRules()
-"""Of slides that are scanned outside of any run."""
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -136,7 +136,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             earlier = (
                 plan_forced(refs, request.folder)
                 if request.force
-                else report_kept_slides(manifest, refs, tools, viewer, request.precision)
+                else report_kept_slides(manifest, refs, tools, viewer)
             )
             left = () if manifest is None else other_stains(manifest)
             if left:
@@ -151,16 +151,16 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
 
 def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, earlier: ResumeOutcome) -> BatchResult:
     """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned."""
-    tools.rules.may_write()
+    tools.job.may_write()
     waiting = [ref.slide_id for ref in refs if ref.slide_id not in earlier.kept]
     put = partial(put_or_tell, tools=tools, viewer=viewer)
-    outdated = move_outdated(tools.folder, waiting, viewer.note)
-    put(partial(tell_patients, tools.folder))  # else summary.html has stages and links of pages that are gone
+    outdated = move_outdated(tools.job.folder, waiting, viewer.note)
+    put(partial(tell_patients, tools.job.folder))  # else summary.html has stages and links of pages that are gone
     set_lost_aside(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
     if outdated is None:
         return result
-    stuck = put(partial(move_back, tools.folder, outdated, viewer.note))
+    stuck = put(partial(move_back, tools.job.folder, outdated, viewer.note))
     return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
@@ -172,21 +172,21 @@ def scan_manifest(
     The patients' files are there from the start, with every slide unread that isn't kept: a run that is killed
     leaves no stage of an earlier run behind.
     """
-    unread = stage_run(in_order(refs, earlier.kept), manifest, tools.folder, at=datetime.now(UTC))
-    tools.rules.may_write()
-    moved = set_aside_before(unread, tools.folder)
+    unread = stage_run(in_order(refs, earlier.kept), manifest, tools.job.folder, at=datetime.now(UTC))
+    tools.job.may_write()
+    moved = set_aside_before(unread, tools.job.folder)
     if moved:
         viewer.note(moved)
     put = partial(put_or_tell, tools=tools, viewer=viewer)
-    if put(partial(replace_stages, unread, tools.folder, viewer.note)):
-        put(partial(remove_unreviewed, tools.folder))  # else a table of this run, pages of an earlier one
-    put(partial(tell_patients, tools.folder))
+    if put(partial(replace_stages, unread, tools.job.folder, viewer.note)):
+        put(partial(remove_unreviewed, tools.job.folder))  # else a table of this run, pages of an earlier one
+    put(partial(tell_patients, tools.job.folder))
     set_lost_aside(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
-    staging = stage_run(result.reports, manifest, tools.folder, at=datetime.now(UTC))
+    staging = stage_run(result.reports, manifest, tools.job.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
-    unwritten = put(partial(replace_stages, staging, tools.folder, viewer.note))
-    unwritten += put(partial(tell_patients, tools.folder))
+    unwritten = put(partial(replace_stages, staging, tools.job.folder, viewer.note))
+    unwritten += put(partial(tell_patients, tools.job.folder))
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
@@ -198,18 +198,18 @@ def scan_all(
     kept: slide_id -> report of those that need no scan. Raises LockLostError, and writes nothing more, where the
     folder is no longer this run's.
     """
-    tools.rules.may_write()
-    shown = shown_command(tools.command, tools.folder)
-    record = RunRecord(tools.folder, shown, tools.config, tools.predictor, tools.reports)
+    tools.job.may_write()
+    shown = shown_command(tools.request.command, tools.job.folder)
+    record = RunRecord(tools.job.folder, shown, tools.config, tools.predictor, tools.job.reports)
     record.write("running", [ref.slide_id for ref in refs], in_order(refs, kept), kept=kept)
     files = RunFiles(refs, tools, viewer, record, kept)
     waiting = [ref for ref in refs if ref.slide_id not in kept]
     state = "interrupted"
-    earlier = kept or (tools.folder / SUMMARY_CSV).is_file()
+    earlier = kept or (tools.job.folder / SUMMARY_CSV).is_file()
     files.put_rows()  # those of an earlier run are none of this one
     if earlier and waiting:
         files.put_page()
-    stale = _unmark(waiting, tools.folder, viewer)
+    stale = _unmark(waiting, tools.job.folder, viewer)
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
@@ -221,15 +221,15 @@ def scan_all(
     except (NodescanError, KeyboardInterrupt) as error:
         left = [ref for ref in waiting if ref.slide_id not in files.done]
         if isinstance(error, NodescanError):  # what a user stops is to be gone on with, no slide failed
-            files.done |= not_scanned(left, error, tools.folder)
-        files.done |= {} if stale else finished_unheard(left, tools.folder)  # else an older one may stand there
+            files.done |= not_scanned(left, error, tools.job.folder)
+        files.done |= {} if stale else finished_unheard(left, tools.job.folder)  # else an older one may stand there
         files.put_rows()
         raise
     finally:
         files.put_record(state)
         files.put_page()
     unwritten = (*stale, *files.unwritten)
-    return BatchResult(tools.folder, files.reports, unwritten, kept=len(kept), others=files.others)
+    return BatchResult(tools.job.folder, files.reports, unwritten, kept=len(kept), others=files.others)
 
 
 def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...]]:
@@ -263,11 +263,11 @@ def _scanning(
 ) -> Iterator[tuple[SlideExecutor, Callable[[SlideRef], SlideReport]]]:
     """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
     scan = partial(tools.executor.scan, viewer=viewer)
-    if tools.copy_to is None:
+    if tools.request.copy_to is None:
         with tools.executor as executor:
             yield executor, scan
         return
-    copies = local_copies(refs, tools.copy_to, viewer.note, stall_s=tools.stall_s)
+    copies = local_copies(refs, tools.request.copy_to, viewer.note, stall_s=tools.request.stall_minutes * 60)
     with copies, tools.executor as executor:
         try:
             yield executor, partial(copies.scan, scan=scan)

@@ -29,10 +29,10 @@ class RunFiles:
         kept: Mapping[str, SlideReport],
     ) -> None:
         self.done = dict(kept)
-        self._refs, self._record, self._kept, self._folder = refs, record, kept, tools.folder
+        self._refs, self._record, self._kept, self._folder = refs, record, kept, tools.job.folder
         self._put = partial(put_or_tell, tools=tools, viewer=viewer)
-        self._table = SummaryTable(tools.folder / SUMMARY_CSV, refs)
-        self.others = other_reports(tools.folder, self._asked)
+        self._table = SummaryTable(tools.job.folder / SUMMARY_CSV, refs)
+        self.others = other_reports(tools.job.folder, self._asked)
         self._run = RunFacts(record.started, tools.predictor.model, frozenset(kept))
         self._why: dict[str, list[str]] = {"rows": [], "record": [], "page": []}
 
@@ -67,7 +67,7 @@ class RunFiles:
 
 def put_or_tell(write: Callable[[], object], *, tools: RunTools, viewer: Viewer) -> list[str]:
     """`write_or_tell`, of a file of the whole run. Raises LockLostError where the folder is no longer this run's."""
-    tools.rules.may_write()
+    tools.job.may_write()
     return write_or_tell(write, viewer)
 
 

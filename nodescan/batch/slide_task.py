@@ -5,17 +5,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nodescan.batch.executors import SlideExecutor
-from nodescan.batch.limits import STALL_MINUTES
-from nodescan.batch.lock import NO_RULES, RunRules
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
 from nodescan.batch.resume import asked_of
 from nodescan.batch.slide_folders import remove_older
+from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
@@ -42,6 +42,9 @@ from nodescan.scan import ScanTools, scan_slide
 from nodescan.slides.files import state_of
 from nodescan.turns import Turn, alone
 
+if TYPE_CHECKING:  # not in a worker
+    from nodescan.batch.request import BatchRequest
+
 FAILURE_REPORTS = ("json", "html")
 """What is written of a slide that couldn't be used: there is a report always."""
 
@@ -52,13 +55,11 @@ _NO_MEMORY = ("memory ran out", "can't allocate memory")
 
 @dataclass(frozen=True, slots=True)
 class ReportTools:
-    """What a slide's report is written with, in whichever process. folder: of the run; reports: of CHOICES."""
+    """What a slide's report is written with, in whichever process. config: the job's, read."""
 
-    folder: Path
+    job: ScanJob
     predictor: PredictorFacts
     config: Config
-    reports: tuple[str, ...]
-    rules: RunRules = field(default=NO_RULES, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,13 @@ class SlideTools(ReportTools):
     predictor: TilePredictor
     open_slide: OpenSlideFile
 
-    @property
-    def for_scan(self) -> ScanTools:
-        return ScanTools(self.open_slide, self.predictor, self.config.settings)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class RunTools(ReportTools):
-    """What holds for every slide of a run, in whichever process it is scanned.
+    """What holds for every slide of a run, in whichever process it is scanned."""
 
-    copy_to: where slides are copied to ahead of use; None: they are read where they lie. stall_s: see LocalCopies.
-    """
-
+    request: "BatchRequest"
     executor: SlideExecutor
-    command: tuple[str, ...] = ()
-    copy_to: Path | None = None
-    stall_s: float = STALL_MINUTES * 60
 
 
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | None = None) -> SlideReport:
@@ -94,29 +86,31 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
     slide: nothing is wrong with the slide, and another process, or this one when it is alone, may scan it.
     """
     turn, clock = turn or alone(), time.monotonic()
-    asked = asked_of(ref, tools.reports, tools.rules.max_unread_percent)
+    job = tools.job
+    asked = asked_of(ref, job.reports, job.max_unread_percent)
     provenance = _provenance(tools, asked)
     failure: SlideResult | None = None
     try:
         with _crowding(ref, turn):
-            result = scan_slide(ref, tools.for_scan, progress=viewer, turn=turn)
+            given = ScanTools(tools.open_slide, tools.predictor, tools.config.settings)
+            result = scan_slide(ref, given, progress=viewer, turn=turn)
             if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
                 raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
             read = replace(provenance, slide_fingerprint=result.fingerprint, precision=result.precision)
             made = replace(result.report, provenance=replace(read, seconds=_seconds(clock, turn)))
-            report = failed_if_unread(made, tools.rules.max_unread_percent)
-            _write(replace(result, report=report), tools, tools.reports)
+            report = failed_if_unread(made, job.max_unread_percent)
+            _write(replace(result, report=report), tools, job.reports)
         if report.status is Status.FAILED:
             viewer.error(_with_id(ref, f"{ref.path.name}: {report.flags[0].message}"))
     except (LockLostError, DeviceLostError, CrowdedError):
         raise
     except NodescanError as error:
         status = Status.UNMEASURABLE if isinstance(error, UnmeasurableError) else Status.FAILED
-        report = _failure(ref, status, _flag(error, tools.folder))
+        report = _failure(ref, status, _flag(error, tools.job.folder))
         viewer.error(_with_id(ref, str(error)))
         failure = SlideResult(report, overview=None if isinstance(error, OutputError) else _glimpse(ref, tools))
     except Exception as error:  # a defect in the program may cost a slide, never the batch
-        report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.folder, viewer))
+        report = _failure(ref, Status.FAILED, _told_defect(ref, error, tools.job.folder, viewer))
         failure = SlideResult(report, overview=_glimpse(ref, tools))
     took_s = _seconds(clock, turn)
     if failure is not None:
@@ -138,10 +132,10 @@ def spoils_its_process(report: SlideReport) -> bool:
 def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: Viewer) -> SlideReport:
     """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
     viewer.error(_with_id(ref, str(error)))
-    failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.folder)))
+    failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.job.folder)))
     # Without a look at the file: on a disk that hangs this process would hang too.
-    most_unread = tools.rules.max_unread_percent
-    asked = Asked("", ref.mpp_um, ref.override_mpp, most_unread, tuple(tools.reports), ref.place)
+    job = tools.job
+    asked = Asked("", ref.mpp_um, ref.override_mpp, job.max_unread_percent, job.reports, ref.place)
     report = _written_failure(failure, tools, _provenance(tools, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report
@@ -194,9 +188,9 @@ def _with_id(ref: SlideRef, line: str) -> str:
 
 def _write(result: SlideResult, tools: ReportTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
-    tools.rules.may_write()
-    folder = tools.folder / result.report.slide.slide_id
-    write_reports(result, folder, names, may_move=tools.rules.may_write)
+    tools.job.may_write()
+    folder = tools.job.folder / result.report.slide.slide_id
+    write_reports(result, folder, names, may_move=tools.job.may_write)
 
 
 def _written_failure(
@@ -215,11 +209,11 @@ def _written_failure(
         except (OutputError, WorkerError) as error:
             refused = str(error)
         except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on
-            _told_defect(report.slide, error, tools.folder, viewer)
+            _told_defect(report.slide, error, tools.job.folder, viewer)
         else:
             return report
     if refused:
-        remove_older(tools.folder / report.slide.slide_id)
+        remove_older(tools.job.folder / report.slide.slide_id)
         viewer.error(refused)
     return report
 

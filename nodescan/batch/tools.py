@@ -48,7 +48,7 @@ class ThisProcess(SlideExecutor):
         try:
             return scan_one(ref, viewer, tools=self._tools)
         except DeviceLostError as error:
-            keep_in_log(self._tools.folder, ref.slide_id, "".join(traceback.format_exception(error)))
+            keep_in_log(self._tools.job.folder, ref.slide_id, "".join(traceback.format_exception(error)))
             raise WorkerError(str(error)) from error
 
 
@@ -58,17 +58,7 @@ def open_run_tools(
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
     with _executor(request, job, config, first=first, viewer=viewer) as executor:
-        yield RunTools(
-            job.folder,
-            executor.opened,
-            config,
-            job.reports,
-            rules=job.rules,
-            executor=executor,
-            command=request.command,
-            copy_to=request.copy_to,
-            stall_s=request.stall_minutes * 60,
-        )
+        yield RunTools(job, executor.opened, config, request, executor)
 
 
 @contextmanager
@@ -78,7 +68,7 @@ def _executor(
     """What scans: this process, worker processes of this machine, or those of a cluster."""
     if request.slots == 0:
         predictor, _ = job.open_model(0)
-        yield ThisProcess(SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules))
+        yield ThisProcess(SlideTools(job, predictor, config, open_slide))
         return
     stall_s = request.stall_minutes * 60
     if request.scheduler is None:
@@ -101,6 +91,6 @@ def _left_tidy(job: ScanJob) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         with suppress(OutputError, LockLostError):
-            job.rules.may_write()
+            job.may_write()
             remove_parts(job.folder)
         raise

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
-from nodescan.batch.lock import LOCK_FILE, RunRules, Ticket
+from nodescan.batch.lock import LOCK_FILE, Ticket
 from nodescan.domain.slide import SlideRef
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class ScanJob:
         """Of the run that handed the job out."""
         return Ticket(self.folder / LOCK_FILE, self.run_id)
 
-    @property
-    def rules(self) -> RunRules:
-        """The rules of that run; without a ticket where it holds no lock."""
-        return RunRules(self.max_unread_percent, self.ticket if self.run_id else None)
+    def may_write(self) -> None:
+        """Raises LockLostError where that run held the folder, and does so no longer."""
+        if self.run_id:
+            self.ticket.check()
 
 
 def job_line(job: ScanJob, slot: int) -> bytes:

@@ -147,4 +147,4 @@ def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed during the run; run again, or restore the model")
     config = parse_config(job.config_text, job.config_name)
-    return SlideTools(job.folder, predictor, config, job.reports, open_slide, rules=job.rules), parallel
+    return SlideTools(job, predictor, config, open_slide), parallel

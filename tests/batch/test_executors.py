@@ -8,14 +8,11 @@ from pathlib import Path
 import pytest
 
 from nodescan.batch.executors import died_twice, finished
-from nodescan.batch.slide_task import SlideTools
 from nodescan.batch.tools import ThisProcess
-from nodescan.config import load_config
 from nodescan.errors import DiedTwiceError, SlideError, StalledError, WorkerDiedError
-from nodescan.slides import open_slide
-from tests.fakes import ColourPredictor
+from tests.batch.run_tools import slide_tools
 
-HERE = ThisProcess(SlideTools(Path("unused"), ColourPredictor(), load_config(), (), open_slide))
+HERE = ThisProcess(slide_tools(Path("unused")))
 
 
 def square(number: int) -> int:

@@ -9,13 +9,12 @@ import pytest
 
 from nodescan.batch.progress import Viewer
 from nodescan.batch.run import BatchResult
-from nodescan.batch.slide_task import SlideTools, scan_one
-from nodescan.config import load_config
+from nodescan.batch.slide_task import scan_one
 from nodescan.domain.bounds import class_word
 from nodescan.domain.report import Status
 from nodescan.errors import CrowdedError, ModelError, WorkerError
-from nodescan.slides import open_slide
 from nodescan.turns import Turns, alone
+from tests.batch.run_tools import slide_tools
 from tests.batch.test_workers import job, ref, scanned
 from tests.fakes import ColourPredictor, paint_slide
 from tests.waiting import PATIENCE_S
@@ -85,7 +84,7 @@ def test_whatever_says_that_memory_or_threads_ran_out_is_no_slides_fault_beside_
     """Alone it is what it was before: a failed slide, or a defect."""
     predictor, slide = ColourPredictor(), ref(paint_slide(tmp_path / "a.tif", tumour_um=400))
     predictor.raises = shortage
-    tools = SlideTools(tmp_path / "out", predictor, load_config(), ("json",), open_slide)
+    tools = slide_tools(tmp_path / "out", predictor, reports=("json",))
     turns = Turns()
     first, behind = turns.arrive(), turns.arrive()
     with pytest.raises(CrowdedError, match="memory ran out beside another slide"):

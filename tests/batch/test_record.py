@@ -9,13 +9,13 @@ import torch
 
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RunRecord, redo_command, shown_command, to_redo, versions, without_folders
-from nodescan.batch.slide_task import SlideTools, scan_one
+from nodescan.batch.slide_task import scan_one
 from nodescan.batch.workers import Opened
 from nodescan.config import load_config
 from nodescan.domain.report import Provenance, SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.inference import device as device_module
-from nodescan.slides import open_slide
+from tests.batch.run_tools import slide_tools
 from tests.fakes import ColourPredictor, paint_slide
 
 
@@ -129,7 +129,7 @@ def test_a_report_of_a_gpu_has_them(tmp_path: Path, h200: str) -> None:
     """In report.json, whether the slide was scanned or couldn't be opened."""
     predictor = ColourPredictor()
     predictor.device = h200
-    tools = SlideTools(tmp_path, predictor, load_config(), ("json",), open_slide)
+    tools = slide_tools(tmp_path, predictor, reports=("json",))
     (tmp_path / "broken.tif").write_bytes(b"no slide")
     for path in (paint_slide(tmp_path / "a.tif"), tmp_path / "broken.tif"):
         scan_one(SlideRef(path.stem, path), Viewer(), tools=tools)

@@ -20,7 +20,7 @@ from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest, check_no_table
 from nodescan.batch.resume import ResumeOutcome
 from nodescan.batch.run import run_batch, scan_all, scan_manifest
-from nodescan.batch.slide_task import RunTools, SlideTools
+from nodescan.batch.slide_task import RunTools
 from nodescan.batch.tools import ThisProcess
 from nodescan.batch.viewers import JsonLog
 from nodescan.config import load_config
@@ -40,7 +40,7 @@ from nodescan.reports import CHOICES, report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
-from tests.batch.run_tools import in_this_process
+from tests.batch.run_tools import in_this_process, slide_tools
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
 
@@ -52,7 +52,7 @@ def tools(
     opening: OpenSlideFile = open_slide,
     names: tuple[str, ...] = ("json", "html"),
 ) -> RunTools:
-    return in_this_process(SlideTools(folder, predictor or ColourPredictor(), load_config(), names, opening))
+    return in_this_process(slide_tools(folder, predictor, opening=opening, reports=names))
 
 
 class Instead(ThisProcess):

@@ -21,7 +21,7 @@ from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
 from nodescan.batch.run import BatchResult, scan_all
-from nodescan.batch.slide_task import SlideTools, lost_slide
+from nodescan.batch.slide_task import lost_slide
 from nodescan.batch.worker_messages import ScanJob, job_line, line_of, packed, slide_line, unpacked
 from nodescan.batch.worker_task import work
 from nodescan.batch.workers import Opened, Worker, share_of_cores
@@ -30,9 +30,8 @@ from nodescan.domain.report import RESULT_VERSION, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.inference.card import find_model
-from nodescan.slides import open_slide
 from tests.batch import worker_fakes
-from tests.batch.run_tools import in_processes, in_this_process
+from tests.batch.run_tools import in_processes, in_this_process, slide_tools
 from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.faults.accounting import rows
@@ -170,7 +169,7 @@ def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -
     """Every further slide would fail by the same broken context; none of them is called a defect or failed."""
     given = job(tmp_path, "open_on_failing_gpu")
     predictor, _ = worker_fakes.open_on_failing_gpu(given.model, device="cuda", slot=0)
-    tools = in_this_process(SlideTools(given.folder, predictor, load_config(), given.reports, open_slide))
+    tools = in_this_process(slide_tools(given.folder, predictor, reports=given.reports))
     slides = [ref(paint_slide(tmp_path / f"{name}.tif", tumour_um=um)) for name, um in (("a", 0), ("b", 400), ("c", 0))]
     with pytest.raises(
         WorkerError, match=r"^the GPU failed \(CUDA error: launch failure\); look at it with nvidia-smi"
@@ -360,7 +359,7 @@ class DeadDisk(type(Path())):
 def test_a_slide_that_was_lost_is_reported_without_a_look_at_its_file(tmp_path: Path) -> None:
     """Its process was stopped for it hung there; whoever stopped it would hang next."""
     (tmp_path / "out").mkdir()
-    tools = SlideTools(tmp_path / "out", ColourPredictor(), load_config(), ("json", "html"), open_slide)
+    tools = slide_tools(tmp_path / "out")
     lost = SlideRef(slide_id="a", path=DeadDisk("/dead/a.svs"))
     error = StalledError("a.svs", "it made no progress for 10 min and was stopped")
     report = lost_slide(lost, error, tools=tools, viewer=Listener())

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nodescan import reports
-from nodescan.batch.lock import NO_RULES
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError
@@ -121,7 +120,7 @@ def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
     others = {other: Report(write, report.files) for other, report in REPORTS.items()}
     monkeypatch.setattr(reports, "REPORTS", others | {name: Report(refuse, REPORTS[name].files)})
     with pytest.raises(OutputError) as caught:
-        write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
+        write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
     assert str(caught.value) == f"{folder / REPORTS[name].files[0]}: can't be written"
     assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["slide"]
@@ -133,7 +132,7 @@ def test_files_of_an_earlier_run_don_t_stand_beside_a_new_report(tmp_path: Path)
     folder.mkdir()
     for file in (*EVERY_FILE, "my notes.txt"):
         (folder / file).write_bytes(b"old")
-    write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
+    write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
     assert sorted(path.name for path in folder.iterdir()) == ["my notes.txt", "report.html", "report.json"]
     assert (folder / "report.html").read_bytes() != b"old"
 
@@ -153,13 +152,13 @@ def test_the_mark_goes_first_and_comes_last(tmp_path: Path, monkeypatch: pytest.
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", watch)
-    write_reports(VARIANTS["failed"](), folder, may_move=NO_RULES.may_write)
+    write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
     assert moved == ["report.html", "report.json"]
 
 
 def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> None:
     """Asking for csv gives detections.csv, and report.json because it marks the whole."""
-    write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"], may_move=NO_RULES.may_write)
+    write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"], may_move=lambda: None)
     written = {path.name for path in (tmp_path / "slide").iterdir()}
     assert written == {"detections.csv", "overview.jpg", "report.json"}
     assert {*ALWAYS, *CHOICES} == {*REPORTS}
@@ -169,7 +168,7 @@ def test_the_leftovers_of_a_stopped_run_go_with_the_next(tmp_path: Path) -> None
     """Only parts of the same slide are removed: another slide's may be in the making."""
     (tmp_path / ".slide.0123456789ab.part").mkdir()
     (tmp_path / ".slide.b.0123456789ab.part").mkdir()
-    write_reports(VARIANTS["failed"](), tmp_path / "slide", [], may_move=NO_RULES.may_write)
+    write_reports(VARIANTS["failed"](), tmp_path / "slide", [], may_move=lambda: None)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".slide.b.0123456789ab.part", "slide"]
 
 
@@ -177,4 +176,4 @@ def test_a_folder_that_can_t_be_made_is_an_output_error(tmp_path: Path) -> None:
     """A file where a folder should be: the text names the slide's folder."""
     (tmp_path / "run").write_bytes(b"")
     with pytest.raises(OutputError, match=r"run.slide: can't be written"):
-        write_reports(VARIANTS["failed"](), tmp_path / "run" / "slide", may_move=NO_RULES.may_write)
+        write_reports(VARIANTS["failed"](), tmp_path / "run" / "slide", may_move=lambda: None)
