@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops
@@ -100,37 +101,21 @@ def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32
 
 
 def _clusters(mask: NDArray[np.bool_], *, margin_px: int) -> list[tuple[slice, slice]]:
-    """Windows around the mask's components with a margin, united until none overlap."""
-    labels, _ = components(mask)
-    height, width = mask.shape
-    boxes = [
-        (
-            max(0, rows.start - margin_px),
-            min(height, rows.stop + margin_px),
-            max(0, columns.start - margin_px),
-            min(width, columns.stop + margin_px),
-        )
-        for rows, columns in windows(labels)
+    """Windows around the mask's components with a margin, united until none meet."""
+    grown_px = [
+        (columns.start - margin_px, rows.start - margin_px, columns.stop + margin_px, rows.stop + margin_px)
+        for rows, columns in windows(components(mask)[0])
     ]
-    united = True
+    boxes, united = np.array(grown_px).reshape(-1, 4), True
     while united:
-        united = False
-        kept: list[tuple[int, int, int, int]] = []
-        for box in boxes:
-            for index, other in enumerate(kept):
-                if box[0] < other[1] and other[0] < box[1] and box[2] < other[3] and other[2] < box[3]:
-                    kept[index] = (
-                        min(box[0], other[0]),
-                        max(box[1], other[1]),
-                        min(box[2], other[2]),
-                        max(box[3], other[3]),
-                    )
-                    united = True
-                    break
-            else:
-                kept.append(box)
-        boxes = kept
-    return [(slice(top, bottom), slice(left, right)) for top, bottom, left, right in boxes]
+        parts = shapely.get_parts(shapely.union_all(shapely.box(*boxes.T)))
+        united = len(parts) < len(boxes)
+        boxes = shapely.bounds(parts).astype(int)
+    high, wide = mask.shape
+    return [
+        (slice(max(0, top), min(high, bottom)), slice(max(0, left), min(wide, right)))
+        for left, top, right, bottom in boxes.tolist()
+    ]
 
 
 def _feret_um(component: NDArray[np.bool_], pixel_um: float) -> float:
