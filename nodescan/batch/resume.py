@@ -62,7 +62,7 @@ class _Redo(Exception):
 
 def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
     """What is asked of the slide, whose files are looked at now."""
-    return Asked(state_of(ref.path), ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports), ref.place)
+    return Asked(state_of(ref.path), ref.place, ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports))
 
 
 def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> ResumeOutcome:

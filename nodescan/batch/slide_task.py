@@ -135,7 +135,7 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: 
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.job.folder)))
     # Without a look at the file: on a disk that hangs this process would hang too.
     job = tools.job
-    asked = Asked("", ref.mpp_um, ref.override_mpp, job.max_unread_percent, job.reports, ref.place)
+    asked = Asked("", ref.place, ref.mpp_um, ref.override_mpp, job.max_unread_percent, job.reports)
     report = _written_failure(failure, tools, _provenance(tools, asked), viewer=viewer)
     viewer.slide_finished(report, 0.0)
     return report

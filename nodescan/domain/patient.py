@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nodescan.domain.classification import Metastasis
-from nodescan.domain.evidence import Evidence
 from nodescan.domain.flags import Flag
-from nodescan.domain.section import Section
+from nodescan.domain.section import Evidence, Section
 from nodescan.domain.staging import FociCounts, NodeCounts, StageRule, StagingTable, count_nodes
 from nodescan.domain.units import Micrometers
 

@@ -98,11 +98,11 @@ class Asked:
     """
 
     slide_state: str
+    slide_place: str
     mpp_um: float | None
     override_mpp: bool
     max_unread_percent: float
     reports: tuple[str, ...]
-    slide_place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

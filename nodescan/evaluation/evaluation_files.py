@@ -1,19 +1,19 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.units import Spacing
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
-from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask, found_as
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION
-from nodescan.evaluation.unmeasured_lesions import UnmeasuredLesion, unmeasured_lesions
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
@@ -24,6 +24,9 @@ from nodescan.whole_files import Json, json_text, output_errors, text_bytes, wri
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
+_ANY = Spacing.square(1.0)
+"""What lesions are counted by where no spacing is known."""
+
 _ALL = (EVALUATION_JSON, EVALUATION_HTML, SCORES_CSV, LESIONS_CSV, LARGEST_CSV, SUBMISSION_CSV)
 
 
@@ -45,7 +48,7 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
 
     Raises OutputError, and AnnotationError for a lesion file that can't be read.
     """
-    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), unmeasured_lesions(comparison.slides)
+    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), _unmeasured(comparison.slides)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
@@ -236,7 +239,7 @@ def _submission(comparison: Comparison) -> str:
     )
 
 
-def _lesions(matches: Sequence[LesionMatch], unmeasured: Sequence[UnmeasuredLesion] = ()) -> str:
+def _lesions(matches: Sequence[LesionMatch], unmeasured: Sequence[tuple[object, ...]] = ()) -> str:
     rows: list[tuple[object, ...]] = [
         (
             plain_cell(lesion.slide_id),
@@ -248,7 +251,30 @@ def _lesions(matches: Sequence[LesionMatch], unmeasured: Sequence[UnmeasuredLesi
         )
         for lesion in matches
     ]
-    for left in unmeasured:
-        kind = None if left.true_class is None else left.true_class.word
-        rows.append((plain_cell(left.slide_id), left.true_um, kind, None, left.why, "false"))
-    return csv_text(("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger"), rows)
+    head = ("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger")
+    return csv_text(head, [*rows, *unmeasured])
+
+
+def _unmeasured(slides: Sequence[SlideOutcome]) -> list[tuple[object, ...]]:
+    """Rows of lesions that no measured size can be held against; none where no slide has a report, as of challenge
+    files.
+
+    In the class' place is why: the slide has no report, its report has no deposits.geojson, or that report's status
+    where it has no pixel size either. Raises AnnotationError for a lesion file that can't be read.
+    """
+    if all(slide.report is None for slide in slides):
+        return []
+    return [row for slide in slides if slide.pairing is None for row in _unmeasured_of(slide)]
+
+
+def _unmeasured_of(slide: SlideOutcome) -> Iterator[tuple[object, ...]]:
+    file, report = slide.reference.lesions, slide.report
+    if file is None:
+        return
+    info = None if report is None else report.info
+    deposits = file.deposits(_ANY) if info is None else file.deposits(info.spacing, info.shown_from_px)
+    sized = info is not None or file.kind_of_file == "truth"
+    why = "not_run" if report is None else report.status.value if info is None else "no_outlines"
+    for deposit in deposits:
+        size, kind = (deposit.diameter_um, deposit.metastasis.word) if sized else (None, None)
+        yield plain_cell(slide.reference.slide_id), size, kind, None, why, "false"

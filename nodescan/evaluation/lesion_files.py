@@ -21,8 +21,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.slide import FINEST_UM
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap
-from nodescan.evaluation.outlined_lesions import outlined_sizes_um
+from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap, outlined_sizes_um
 from nodescan.given_files import found_bytes
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.labels import CLASS_OF

@@ -1,5 +1,7 @@
 """Lesions of a reference as the lesion task counts them: outlines grown until near ones meet, then numbered."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +10,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import regionprops
 
+from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.classification import ITC_LIMIT_UM
 from nodescan.domain.geometry import max_feret
+from nodescan.domain.units import Spacing
 from nodescan.imaging.components import components, windows
 
 LEVEL_PX = 32
@@ -72,7 +76,7 @@ def measured_lesions(mask: NDArray[np.bool_], spacing_um: float) -> LesionMap:
     """As the slide's own spacing has them. mask : bool (H, W), tumour at level 5; spacing_um: of level 0.
 
     The same growth in um; ITC where the greatest diameter (Feret, less growth and pixel bias) is at most 200 um, which
-    is right but for MASK_ITC_PX. Outlines tell it exactly: see outlined_lesions.
+    is right but for MASK_ITC_PX. Outlines tell it exactly: see outlined_sizes_um.
     """
     pixel_um = spacing_um * LEVEL_PX
     labels, count = grown(mask, reach_px=MERGE_UM / 2 / pixel_um)
@@ -82,6 +86,19 @@ def measured_lesions(mask: NDArray[np.bool_], spacing_um: float) -> LesionMap:
         if _feret_um(labels[rows, columns] == index, pixel_um) <= ITC_LIMIT_UM
     )
     return LesionMap(labels, count, itc)
+
+
+def outlined_sizes_um(lesions: shapely.MultiPolygon, found: LesionMap, level0: Spacing) -> dict[int, float]:
+    """Greatest diameter by label: of all outlines with a pixel in it, and the gaps between them that growth closed.
+
+    lesions: in px of level 0, which `found` was drawn from; level0: its spacing.
+    """
+    points: dict[int, list[NDArray[np.float64]]] = {}
+    for polygon in lesions.geoms:
+        outer = shapely.get_coordinates(polygon.exterior)
+        for label in _labels_of(polygon, found):
+            points.setdefault(label, []).append(outer * (level0.x, level0.y))
+    return {label: max_feret(np.concatenate(outlines)).diameter_um for label, outlines in points.items()}
 
 
 def grown(mask: NDArray[np.bool_], *, reach_px: float) -> tuple[NDArray[np.int32], int]:
@@ -108,7 +125,8 @@ def _clusters(mask: NDArray[np.bool_], *, margin_px: int) -> list[tuple[slice, s
     ]
     boxes, united = np.array(grown_px).reshape(-1, 4), True
     while united:
-        parts = shapely.get_parts(shapely.union_all(shapely.box(*boxes.T)))
+        left, top, right, bottom = boxes.T
+        parts = shapely.get_parts(shapely.union_all(shapely.box(left, top, right, bottom)))
         united = len(parts) < len(boxes)
         boxes = shapely.bounds(parts).astype(int)
     high, wide = mask.shape
@@ -130,3 +148,18 @@ def _feret_um(component: NDArray[np.bool_], pixel_um: float) -> float:
     ]  # only a row's ends can be corners of the hull
     size_um = max_feret(np.concatenate(corners).astype(np.float64) * pixel_um).diameter_um
     return size_um - CORNER_BIAS_PX * pixel_um - MERGE_UM
+
+
+def _labels_of(polygon: shapely.Polygon, found: LesionMap) -> Sequence[int]:
+    """The labels at the pixels whose centre lies in a polygon; none where it is too small to hold one."""
+    row0, column0 = found.origin
+    rings = [shapely.get_coordinates(ring) / LEVEL_PX for ring in (polygon.exterior, *polygon.interiors)]
+    (left, top), (right, bottom) = rings[0].min(axis=0) - (column0, row0), rings[0].max(axis=0) - (column0, row0)
+    height, width = found.labels.shape
+    rows = slice(max(0, math.floor(top)), max(0, min(height, math.ceil(bottom))))
+    columns = slice(max(0, math.floor(left)), max(0, min(width, math.ceil(right))))
+    window = found.labels[rows, columns]
+    if not window.size:
+        return ()
+    inside = pixels_inside([ring - (column0 + columns.start, row0 + rows.start) for ring in rings], window.shape)
+    return [int(label) for label in np.unique(window[inside]) if label]

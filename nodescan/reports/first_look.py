@@ -1,5 +1,6 @@
 """What the page says under “Look here first”: what deserves the reader's first minute."""
 
+from nodescan.domain.bounds import cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_SHOWN, UNEXAMINED, codes_of
@@ -8,7 +9,6 @@ from nodescan.domain.report import Outcome, SlideReport
 from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
 from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
 from nodescan.reports.class_doubts import joining_doubt
-from nodescan.reports.hanging import cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
 from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, share_missed, size_words
 

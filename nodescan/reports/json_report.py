@@ -6,7 +6,7 @@ from pathlib import Path
 
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Asked, ModelIdentity, Provenance, SlideReport, SlideResult
+from nodescan.domain.report import NOT_FOR_CLINICAL_USE, ModelIdentity, Provenance, SlideReport, SlideResult
 from nodescan.reports.wording import without_paths
 from nodescan.whole_files import Json, json_bytes, output_errors, write_beside
 
@@ -99,28 +99,10 @@ def model_as_json(model: ModelIdentity) -> Json:
 
 
 def _provenance(provenance: Provenance) -> Json:
-    return {
-        "versions": dict(provenance.versions),
-        "config_sha256": provenance.config_sha256,
-        "slide_fingerprint": provenance.slide_fingerprint,
-        "device": provenance.device,
-        "precision": provenance.precision,
-        "started": provenance.started,
-        "seconds": float(provenance.seconds),
-        "result_version": provenance.result_version,
-        "asked": None if provenance.asked is None else _asked(provenance.asked),
-    }
-
-
-def _asked(asked: Asked) -> Json:
-    return {
-        "slide_state": asked.slide_state,
-        "slide_place": asked.slide_place,
-        "mpp_um": _number(asked.mpp_um),
-        "override_mpp": asked.override_mpp,
-        "max_unread_percent": float(asked.max_unread_percent),
-        "reports": list(asked.reports),
-    }
+    made = asdict(provenance)
+    if provenance.asked is not None:
+        made["asked"]["reports"] = list(provenance.asked.reports)  # as JSON reads it back: kept reports are compared
+    return made
 
 
 def _belongs(path: Path) -> bool:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
+from nodescan.domain.bounds import cut_and_open
 from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
@@ -12,7 +13,6 @@ from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
 from nodescan.reports.class_doubts import tumour_without_class
-from nodescan.reports.hanging import cut_and_open
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
 from nodescan.reports.web_page import Fact

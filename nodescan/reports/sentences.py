@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.bounds import LowerBy, bound_holds, decided_by_cells, lower_by
+from nodescan.domain.bounds import LowerBy, bound_holds, cut_and_open, decided_by_cells, lower_by, nearest_limit
 from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
@@ -12,7 +12,6 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import Outcome, SlideReport, Status
 from nodescan.domain.verdict import deciding
 from nodescan.reports.class_doubts import class_doubts, joining_doubt
-from nodescan.reports.hanging import cut_and_open, nearest_limit
 from nodescan.reports.wording import (
     CLASS_RULES,
     limit_words,

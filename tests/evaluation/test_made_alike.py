@@ -27,7 +27,7 @@ MADE = Provenance(
     started="2026-11-26T18:00:00+00:00",
     seconds=1.0,
     result_version=8,
-    asked=Asked("", None, False, 5.0, ("json",)),
+    asked=Asked("", "", None, False, 5.0, ("json",)),
 )
 
 
@@ -54,7 +54,7 @@ def labels(folder: Path, *names: str) -> Path:
         ),
         (made("b", provenance=replace(MADE, result_version=7)), r"\(result version 8: a; result version 7: b\)"),
         (
-            made("b", provenance=replace(MADE, asked=Asked("", None, False, 20.0, ("json",)))),
+            made("b", provenance=replace(MADE, asked=Asked("", "", None, False, 20.0, ("json",)))),
             r"\(--max-unread 5: a; --max-unread 20: b\)",
         ),
     ],
@@ -69,7 +69,7 @@ def test_reports_that_were_not_made_alike_have_no_score(tmp_path: Path, other: S
 
 def test_what_bears_on_no_finding_makes_no_difference(tmp_path: Path) -> None:
     """Device, precision, kinds of files, the slide's own spacing, and a slide that was read when."""
-    asked = Asked("x", 0.25, True, 5.0, ("json", "html"))
+    asked = Asked("x", "", 0.25, True, 5.0, ("json", "html"))
     other = replace(MADE, device="cuda", precision="float32", started="2026-11-27T00:00:00+00:00", asked=asked)
     run = write_run(tmp_path / "run", [made("a"), made("b", provenance=other)])
     assert compared(run, labels(tmp_path, "a", "b")).made_with is not None
