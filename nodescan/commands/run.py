@@ -231,6 +231,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     from nodescan.batch.record import redo_command, to_redo
     from nodescan.domain.bounds import class_word
     from nodescan.domain.flags import each_code
+    from nodescan.domain.naming import few
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.other_reports import other_words
     from nodescan.reports.wording import causes_fixed, slide_size_words
@@ -257,7 +258,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     failed = to_redo(result.reports)
     if failed and command:
         fixed, again = causes_fixed(result.reports), redo_command(command)
-        tell(f"Without a result: {', '.join(failed)}. {fixed}, scan only these slides with: {again}")
+        tell(f"Without a result: {few(failed, 20)}. {fixed}, scan only these slides with: {again}")
     tell(NOT_FOR_CLINICAL_USE)
 
 

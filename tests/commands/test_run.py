@@ -57,6 +57,16 @@ def test_a_run_whose_reports_are_complete_says_why_it_ends_with_1(
     assert after == f"{said} --mpp{given if table else ''}."
 
 
+def test_of_many_slides_without_a_result_the_first_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """What to do stands at the end of that line: behind 3,000 names nobody reads it."""
+    failed = VARIANTS["failed"]().report
+    reports = tuple(replace(failed, slide=replace(failed.slide, slide_id=f"s{number}")) for number in range(25))
+    print_batch(BatchResult(Path("out"), reports, (), 0), ("nodescan", "run", "slides"))
+    out = capsys.readouterr().out
+    assert "Without a result: s0, s1, " in out
+    assert ", s19 and 5 more. After fixing the causes, scan only these slides with: nodescan run slides" in out
+
+
 @pytest.mark.parametrize(("variant", "told"), [("unmeasurable", True), ("failed", False)])
 def test_a_missing_pixel_size_has_its_cure_beside_the_command(
     capsys: pytest.CaptureFixture[str], variant: str, told: bool
