@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
+from nodescan.annotations.features import check_all, class_of, refuse_children
 from nodescan.annotations.formats import ASAP_XML, GEOJSON, outline_format
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature, stated_of
@@ -103,11 +104,16 @@ def read_geojson(path: Path) -> Outlines:
     """The outlines of a GeoJSON file as QuPath writes it: a FeatureCollection, a list of features or one feature.
 
     The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
-    Raises AnnotationError.
+    Raises AnnotationError, also where features are no annotations, have others inside them, or lie in several planes.
     """
     document = _json_of(path)
+    features = document.get("features", [document]) if isinstance(document, dict) else document
+    if not isinstance(features, list):
+        raise AnnotationError(f"{path.name}: no GeoJSON feature collection, nor a list of features; export it again")
     try:
-        return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
+        notes = check_all(path, features)
+        outlines = _collected(path, _geojson_pieces(path, features))
+        return replace(outlines, notes=(*outlines.notes, *notes), shown_part=True)
     except RecursionError as error:
         raise AnnotationError(f"{path.name}: is nested without end; export it again as GeoJSON") from error
 
@@ -171,15 +177,13 @@ def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
         yield _Piece(name, group, (points,), curved=kind == "Spline")
 
 
-def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
-    features = document.get("features", [document]) if isinstance(document, dict) else document
-    if not isinstance(features, list):
-        raise AnnotationError(f"{path.name}: no GeoJSON feature collection, nor a list of features; export it again")
-    for number, feature in enumerate(cast("list[object]", features)):
+def _geojson_pieces(path: Path, features: Sequence[object]) -> Iterator[_Piece]:
+    for number, feature in enumerate(features):
         name = f"feature {number}"
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
-        geometry, group = feature.get("geometry"), _class_name(feature)
+        refuse_children(path, name, feature)
+        geometry, group = feature.get("geometry"), class_of(path, name, feature)
         said = stated_of(path, name, feature, group)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
@@ -191,19 +195,6 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
             yield _Piece(name, group, rings, said=said)
-
-
-def _class_name(feature: Mapping[str, object]) -> str | None:
-    """The class that QuPath gave a feature, None where unset.
-
-    It is an object with a name, the name itself, or, of a derived class as "Stroma: Positive", an object with names.
-    """
-    properties = feature.get("properties")
-    found = properties.get("classification") if isinstance(properties, dict) else None
-    name = found.get("names", found.get("name")) if isinstance(found, dict) else found
-    if isinstance(name, list):
-        name = ": ".join(map(str, name))
-    return str(name) if name else None
 
 
 def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
