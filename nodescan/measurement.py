@@ -177,11 +177,6 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
         raise UsageError(
             f"{path.name}: outlines are in pixels and their pixel size is not in the file; give it with --mpp UM"
         )
-    if outlines.tumour.is_empty and outlines.left_out:
-        raise AnnotationError(
-            f"{path.name}: no outline of it says that it is tumour ({how_many(outlines.left_out, 'outline')} in "
-            "no group, or to be ignored); put them into a group or class, such as Tumor"
-        )
     lesions = outlines.lesions()
     drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
     deposits = _as_stated(drawn, outlines, mpp)

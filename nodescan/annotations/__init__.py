@@ -32,17 +32,15 @@ from nodescan.strict_json import strict_json
 class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
-    left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
-    is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
-    file states how uncertain its diameter is, in um, as in deposits.geojson. stated: of which it states the diameter or
-    the class.
+    ignored: what outlines enclose that say nothing, being in no group or to be ignored. shown_part: pixels count from
+    what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the file states how uncertain its diameter
+    is, in um, as in deposits.geojson. stated: of which it states the diameter or the class.
     """
 
     source: str
     tumour: shapely.MultiPolygon
     excluded: shapely.MultiPolygon
     notes: tuple[str, ...] = ()
-    left_out: int = 0
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
     unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
@@ -76,7 +74,8 @@ class Outlines:
 def read_outlines(path: Path) -> Outlines:
     """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file, or of a pipe that holds one.
 
-    Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full.
+    Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full, and where all
+    outlines of a file say nothing.
     """
     readers = {ASAP_XML: read_asap, GEOJSON: read_geojson}
     kind = outline_format(path)
@@ -146,8 +145,11 @@ class _Piece:
     said: Stated = NOTHING
 
 
+MENDED, NO_TUMOUR = "with borders that cross, repaired with nothing cut off", "the file outlines no tumour"
+"""Of the notes, those that leave the outlines as they were drawn."""
+
 _REMARKS = (
-    "with borders that cross, repaired with nothing cut off",
+    MENDED,
     "without a class, counted as tumour",
     "drawn as splines, read as straight lines from point to point",
 )
@@ -238,16 +240,20 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
+    if remarks[_LEFT_OUT] and not found[Role.TUMOUR]:
+        raise AnnotationError(
+            f"{path.name}: no outline of it says that it is tumour ({how_many(len(remarks[_LEFT_OUT]), 'outline')} in "
+            "no group, or to be ignored); put them into a group or class, such as Tumor or Normal, or delete them"
+        )
     tumour, excluded, ignored = (united(found[role]) for role in Role)
     remarks[_GONE] = cut_out_whole(path.name, drawn, excluded)
     notes = [
         f"{how_many(len(names), 'outline')} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names
     ]
     if not found[Role.TUMOUR]:
-        notes.append("the file outlines no tumour")
-    left, sizes = len(remarks[_LEFT_OUT]), by_feature(stated)
+        notes.append(NO_TUMOUR)
     return Outlines(
-        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated=sizes
+        path.name, tumour, excluded, tuple(notes), ignored=ignored, unsure=tuple(unsure), stated=by_feature(stated)
     )
 
 

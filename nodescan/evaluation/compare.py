@@ -206,7 +206,7 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     size_px = None if info is None else (info.width_px, info.height_px)
     shown_from_px = (0.0, 0.0) if info is None else info.shown_from_px
     drawn = slide.lesions.mask(size_px, shown_from_px)
-    if not drawn.tumour.any() and not slide.lesions.kind()[0]:
+    if not drawn.tumour.any() and not slide.lesions.kind().tumour:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
         )

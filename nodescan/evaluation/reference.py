@@ -1,10 +1,11 @@
 """What is held to be true of each slide: labels from a CSV, lesions from masks, outlines or planted truth."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nodescan.annotations import MENDED, NO_TUMOUR
 from nodescan.csv_rows import CsvRow, read_lines, read_table
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
@@ -184,7 +185,11 @@ def _read_folder(folder: Path) -> Reference:
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
-    slides = {key: _shown(file) for key, file in found.items()}
+    shown = {key: file.kind() for key, file in found.items()}
+    slides = {
+        key: ReferenceSlide(file.slide_id, shown[key].tumour, shown[key].label, shown[key].largest_um, file)
+        for key, file in found.items()
+    }
     all_tumour = all(slide.tumour for slide in slides.values())
     in_doubt = [path.name for path in unread if _may_show_lesions(path)]
     if all_tumour and in_doubt:
@@ -193,6 +198,7 @@ def _read_folder(folder: Path) -> Reference:
             "of one; name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the "
             "masks"
         )
+    notes += _outline_notes({found[key].path.name: one.notes for key, one in shown.items()})
     return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not in_doubt, notes=tuple(notes))
 
 
@@ -215,10 +221,18 @@ def _may_show_lesions(path: Path) -> bool:
     return path.is_file() and (named or path.suffix.lower() in _LESION_SUFFIXES)
 
 
-def _shown(file: LesionFile) -> ReferenceSlide:
-    """The slide as its lesion file shows it: tumour or not, and its class and size where they were planted."""
-    tumour, label, largest_um = file.kind()
-    return ReferenceSlide(file.slide_id, tumour, label, largest_um, file)
+def _outline_notes(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each file's notes, with its name; those that leave a truth as it was drawn in one for all files.
+
+    told: by the files' names.
+    """
+    notes = [
+        f"{name}: {note}" for name, own in told.items() for note in own if MENDED not in note and note != NO_TUMOUR
+    ]
+    for part, words in ((MENDED, f"outlines {MENDED}"), (NO_TUMOUR, NO_TUMOUR)):
+        names = [name for name, own in told.items() if any(part in note for note in own)]
+        notes += [f"{few(names, 5)}: {words}"] if names else []
+    return notes
 
 
 def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Reference:
@@ -228,13 +242,19 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
         for key, file in files.items()
         if key not in labelled.slides
     ]
+    told: dict[str, tuple[str, ...]] = {}
     for key, slide in labelled.slides.items():
-        if slide.tumour is False and key in files and files[key].kind()[0]:
+        file = files.get(key)
+        if file is None or (slide.tumour is not False and file.kind_of_file != "outlines"):
+            continue
+        shown = file.kind()
+        if slide.tumour is False and shown.tumour:
             raise UsageError(
-                f"{files[key].path.name} shows tumour, but {labelled.name} calls {slide.slide_id} normal; correct one"
+                f"{file.path.name} shows tumour, but {labelled.name} calls {slide.slide_id} normal; correct one"
             )
+        told[file.path.name] = shown.notes
     slides = {key: replace(slide, lesions=files.get(key)) for key, slide in labelled.slides.items()}
-    return replace(labelled, slides=slides, notes=(*labelled.notes, *notes))
+    return replace(labelled, slides=slides, notes=(*labelled.notes, *notes, *_outline_notes(told)))
 
 
 def _by_key(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
