@@ -27,7 +27,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.doubts import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
 from nodescan.imaging.sizing import to_shape
-from nodescan.mask_images import MaskImage, check_values, read_mask_image
+from nodescan.mask_images import STAND_IN_NOTE, MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
@@ -224,6 +224,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     if mpp is None:
         _check_spacing(path, picture, spacing)
     mask, notes = _mask_in(path, picture, value)
+    notes += (STAND_IN_NOTE,) if mpp is None and picture.stand_in else ()
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)

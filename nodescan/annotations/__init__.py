@@ -95,7 +95,10 @@ def read_asap(path: Path) -> Outlines:
     except (ParseError, ValueError, LookupError) as error:  # not well-formed, or in an encoding that isn't known
         raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
     if root.tag != "ASAP_Annotations":
-        raise AnnotationError(f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations')")
+        raise AnnotationError(
+            f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations'); export the outlines as "
+            "GeoJSON, or as ASAP XML"
+        )
     return _collected(path, _asap_pieces(path, root))
 
 

@@ -236,7 +236,7 @@ BAD_XML = {
     "not XML": ("Hello", "not XML"),
     "empty": ("", "not XML"),
     "cut off": ('<?xml version="1.0"?><ASAP_Annotations><Annotations>', "not XML"),
-    "not ASAP": ("<html></html>", "not of ASAP"),
+    "not ASAP": ("<Annotations/>", "'Annotations', not 'ASAP_Annotations'\\); export the outlines as GeoJSON, or as"),
     "entities": ('<!DOCTYPE a [<!ENTITY b "bbbb">]><ASAP_Annotations>&b;</ASAP_Annotations>', "entities"),
 }
 
