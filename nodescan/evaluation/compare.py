@@ -96,6 +96,7 @@ def compare(
     several models, and AnnotationError for a lesion file that can't be read or isn't its slide's.
     """
     by_key = by_slide_key(subjects)
+    reference = reference.for_run(subject.slide_id for subject in by_key.values())
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
     refuse_endings(reference.name, reference.slides, missing, by_key)
     if missing and not as_submitted:

@@ -1,7 +1,7 @@
 """What is held to be true of each slide: labels from a CSV, lesions from masks, outlines or planted truth."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
 from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
+from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import safe_name, slide_key
 
 _SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
@@ -57,7 +58,7 @@ class Reference:
     """slides: by slide_key. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
 
     unlisted_is_normal: a folder of tumour masks only, and nothing unread in it, where a slide without one is normal.
-    notes: what was left out.
+    unread: names of files in it that were not read and are no slides. notes: what was left out.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Reference:
     nodes: tuple[LabelledSlide, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
     unlisted_is_normal: bool = False
+    unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def find(self, slide_id: str) -> ReferenceSlide | None:
@@ -75,6 +77,15 @@ class Reference:
         if _TUMOUR_NAME.fullmatch(slide_id) or slide_key(slide_id) in LEFT_OUT:
             return None  # by its name it should have had a mask, or isn't normal because it has none
         return ReferenceSlide(slide_id, tumour=False, label=Metastasis.NONE)
+
+    def for_run(self, slide_ids: Iterable[str]) -> "Reference":
+        """Without unlisted slides being normal where an unread file is named after one of them: it may show its tumour
+        in a format that isn't known. slide_ids: of all slides of the run."""
+        assumed = {slide_key(one) for one in slide_ids if self.find(one) is not None} - self.slides.keys()
+        named = [name for name in self.unread if _begins_with_one(slide_key(name), assumed)]
+        if not named:
+            return self
+        return replace(self, unlisted_is_normal=False, notes=(*self.notes, _doubt(named)))
 
     @property
     def has_lesions(self) -> bool:
@@ -193,13 +204,25 @@ def _read_folder(folder: Path) -> Reference:
     all_tumour = all(slide.tumour for slide in slides.values())
     in_doubt = [path.name for path in unread if _may_show_lesions(path)]
     if all_tumour and in_doubt:
-        notes.append(
-            f"slides without a mask or outline are not assumed normal, because {few(in_doubt, 5)} may show the tumour "
-            "of one; name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the "
-            "masks"
-        )
+        notes.append(_doubt(in_doubt))
     notes += _outline_notes({found[key].path.name: one.notes for key, one in shown.items()})
-    return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not in_doubt, notes=tuple(notes))
+    other = tuple(path.name for path in unread if path.is_file() and path.suffix.lower() not in SUFFIXES)
+    normal = all_tumour and not in_doubt
+    return Reference(folder.name, slides, unlisted_is_normal=normal, unread=other, notes=tuple(notes))
+
+
+def _doubt(names: Sequence[str]) -> str:
+    """What is said where unread files of these names keep unlisted slides from being normal."""
+    return (
+        f"slides without a mask or outline are not assumed normal, because {few(names, 5)} may show the tumour of one; "
+        "name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the masks"
+    )
+
+
+def _begins_with_one(name: str, slides: Collection[str]) -> bool:
+    """Whether a name begins with a slide's, to its end or to a dot. Both as slide_key has them."""
+    parts = name.split(".")
+    return any(".".join(parts[:count]) in slides for count in range(1, len(parts) + 1))
 
 
 def _unread(

@@ -154,6 +154,32 @@ def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path
     assert found.notes[1].startswith("slides without a mask or outline are not assumed normal")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"c 1{ending}" for ending in (".geojson.zip", ".xml.gz", ".zip", ".qpdata", ".mha", ".nii.gz", "")),
+        *(f"C_1{ending}" for ending in (".ndpi.ndpa", ".annotations", ".svg", ".txt")),
+    ],
+)
+def test_no_slide_is_normal_beside_an_unread_file_of_its_name(tmp_path: Path, name: str) -> None:
+    """It may be the slide's outlines in a format that nodescan doesn't know."""
+    mask_png(tmp_path / "a_mask.png")
+    (tmp_path / name).write_text("")
+    found = read_reference(tmp_path)
+    doubted = found.for_run(["a", "b", "c_1"])
+    assert [found.find(one) is None for one in ("b", "c_1")] == [False, False]
+    assert [doubted.find(one) is None for one in ("b", "c_1")] == [True, True]
+    assert doubted.notes[-1].startswith(f"slides without a mask or outline are not assumed normal, because {name} may")
+
+
+@pytest.mark.parametrize("name", ["c.svs", "c.ndpi", "c1.zip", "ac.zip", "a.zip", "a.geojson.zip", "d.zip", "README"])
+def test_an_unread_file_that_is_named_after_no_slide_in_doubt_leaves_slides_normal(tmp_path: Path, name: str) -> None:
+    """A slide itself, a name that goes on, what belongs to a slide that has its mask, and to none of the run."""
+    mask_png(tmp_path / "a_mask.png")
+    (tmp_path / name).write_text("")
+    assert read_reference(tmp_path).for_run(["a", "b", "c"]).find("c").tumour is False
+
+
 def test_what_can_be_no_mask_leaves_slides_normal(tmp_path: Path) -> None:
     """Texts, records, folders, and the slides themselves lie beside masks: the one without a mask is the normal one."""
     mask_png(tmp_path / "a_mask.png")
