@@ -60,14 +60,15 @@ class MaskImage:
     """A mask as its file holds it. values : numeric (H, W), one a pixel.
 
     spacing: by OME-XML, else by TIFF resolution tags, None where neither is there and plausible; tags: by the latter,
-    likewise; stand_in: the former says 1 um, as programs do that don't know it. described_px: the (width, height) that
-    OME-XML gives the picture, None where it gives none. lossy: values may differ from those that were saved. notes: see
-    Measurement.
+    likewise; print_dpi: what the latter say as a print setting. stand_in: OME-XML says 1 um, as programs do that don't
+    know it. described_px: the (width, height) that OME-XML gives the picture, None where it gives none. lossy: values
+    may differ from those that were saved. notes: see Measurement.
     """
 
     values: NDArray[np.generic]
     spacing: Spacing | None
     tags: Spacing | None
+    print_dpi: int | None
     stand_in: bool
     described_px: tuple[int, int] | None
     lossy: bool
@@ -84,7 +85,7 @@ def read_mask_image(path: Path) -> MaskImage:
                 pages = getattr(image, "n_frames", 1)
                 load_whole(image)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
-                told, tags = pixels_of(_description(image)), _tag_spacing(image)
+                told, tags, dpi = pixels_of(_description(image)), _tag_spacing(image), _print_dpi(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
@@ -99,7 +100,8 @@ def read_mask_image(path: Path) -> MaskImage:
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
     described = None if told.size_um is None else _if_plausible(*told.size_um)
     stand_in = told.size_um == (1.0, 1.0)
-    return MaskImage(one_channel(path, pixels), described or tags, tags, stand_in, told.sides_px, lossy, notes)
+    values = one_channel(path, pixels)
+    return MaskImage(values, described or tags, tags, dpi, stand_in, told.sides_px, lossy, notes)
 
 
 def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.generic]:
@@ -288,14 +290,19 @@ def _description(image: Image.Image) -> bytes:
 def _tag_spacing(image: Image.Image) -> Spacing | None:
     """By TIFF resolution tags, where they are no print setting; other formats state a print size only."""
     tags = tiff_tags(image)
-    unit = tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH)
-    unit_um = _UM_PER_RESOLUTION_UNIT.get(unit)
+    unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
-    if unit_um is None or not (across > 0 and down > 0):
-        return None
-    if unit == _INCH and across == down and across in _PRINT_DPI:
+    if unit_um is None or not (across > 0 and down > 0) or _print_dpi(image) is not None:
         return None
     return _if_plausible(unit_um / across, unit_um / down)
+
+
+def _print_dpi(image: Image.Image) -> int | None:
+    """What a TIFF's resolution tags say as a print setting, None where they say none."""
+    tags = tiff_tags(image)
+    across, down = (tags.get(tag) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
+    inches = tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH) == _INCH
+    return next((dpi for dpi in _PRINT_DPI if inches and across == down == dpi), None)
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:

@@ -220,7 +220,10 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     picture = read_mask_image(path)
     spacing = mpp or picture.spacing
     if spacing is None:
-        raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
+        why = "the file does not say how large a pixel is"
+        if picture.print_dpi is not None:
+            why = f"the file states {picture.print_dpi} dots per inch, as for printing, not how large a pixel is"
+        raise UsageError(f"{path.name}: {why}; give it with --mpp UM")
     if mpp is None:
         _check_spacing(path, picture, spacing)
     mask, notes = _mask_in(path, picture, value)
