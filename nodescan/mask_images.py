@@ -1,6 +1,7 @@
 """Reads the picture files that masks are saved as: pixel values, and how large a pixel is."""
 
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,34 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from nodescan.domain.naming import few
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
+from nodescan.given_files import file_to_seek
 from nodescan.ome_xml import pixels_of
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, tiff_tags, what_is_wrong
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
-"""A mask's resolution tags are believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px,
-below the 84.7 um/px of a print setting of 300 dpi, the finest that programs write into files by habit."""
+"""A mask's pixel size is believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px."""
+
+_PRINT_DPI = range(72, 4801)
+"""A whole number of dots per inch, the same across and down, up to what plotting programs and photo scanners write: how
+large a picture is in print, or was on paper. Whether a program means a pixel of a slide by it can't be told."""
+
+STAND_IN_NOTE = (
+    "the file's pixel size of 1 um/px is what programs write into OME-XML when they don't know it; check it, or give "
+    "the pixel size with --mpp UM"
+)
 
 MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "PPM", "WEBP")
 """What a mask may be saved as, by Pillow's names; it has decoders of many more, for games and icons."""
+
+_OTHERS = (
+    (0, b"PK\x03\x04", "is a zip file; unpack it, and measure what is in it"),
+    (0, b"\x1f\x8b", "is compressed by gzip; unpack it, and measure what is in it"),
+    (0, b"<", "is XML of a program whose outlines are not read; export them as GeoJSON, or as ASAP XML"),
+    (128, b"DICM", "is DICOM, which is not read as a mask; export it as PNG or TIFF, or its outlines as GeoJSON"),
+)
+"""Where in the file, how it begins there, and what that tells."""
+
+_LONGEST_START = 132
 
 _FEWEST_SHADES = 4
 """Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
@@ -31,7 +51,8 @@ _WEBP = 50001  # tag 259, by libtiff's number; the libtiff of Pillow can't read 
 _FIVE_SIX_FIVE = "BGR;16"  # Pillow's raw mode of a BMP with 5, 6 and 5 bits
 _OTHER_COLOURS = ("CMYK", "YCbCr", "LAB", "HSV")
 _BITS, _HIGHEST, _SIXTEEN_BITS, _MULTIPLIED = 8, 255, ";16", ("RGBa", "La")  # Pillow's raw modes
-_UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}  # TIFF 6.0, tag 296: 2 is inch, 3 is centimetre
+_INCH, _CENTIMETRE = 2, 3  # TIFF 6.0, tag 296
+_UM_PER_RESOLUTION_UNIT = {_INCH: 25_400.0, _CENTIMETRE: 10_000.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +60,16 @@ class MaskImage:
     """A mask as its file holds it. values : numeric (H, W), one a pixel.
 
     spacing: by OME-XML, else by TIFF resolution tags, None where neither is there and plausible; tags: by the latter,
-    likewise. described_px: the (width, height) that OME-XML gives the picture, None where it gives none. lossy: values
+    likewise; print_dpi: what the latter say as a print setting. stand_in: OME-XML says 1 um, as programs do that don't
+    know it. described_px: the (width, height) that OME-XML gives the picture, None where it gives none. lossy: values
     may differ from those that were saved. notes: see Measurement.
     """
 
     values: NDArray[np.generic]
     spacing: Spacing | None
     tags: Spacing | None
+    print_dpi: int | None
+    stand_in: bool
     described_px: tuple[int, int] | None
     lossy: bool
     notes: tuple[str, ...]
@@ -61,24 +85,23 @@ def read_mask_image(path: Path) -> MaskImage:
                 pages = getattr(image, "n_frames", 1)
                 load_whole(image)
                 pixels, lossy = np.asarray(image), _is_lossy(image)
-                told, tags = pixels_of(_description(image)), _tag_spacing(image)
+                told, tags, dpi = pixels_of(_description(image)), _tag_spacing(image), _print_dpi(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
             f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce the mask to 1 um/px"
         ) from error
     except UnidentifiedImageError as error:
-        raise AnnotationError(
-            f"{path.name}: not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines "
-            "(.xml of ASAP, .geojson of QuPath)"
-        ) from error
+        raise AnnotationError(f"{path.name}: {_kind_of_other(path)}") from error
     except (*DAMAGED_IMAGE, OSError) as error:
         if isinstance(error, OSError) and error.strerror:  # missing, no permission
             raise AnnotationError(f"{path}: can't be read ({error.strerror}); name a mask image") from error
         raise AnnotationError(f"{path.name}: is damaged ({what_is_wrong(error)}); copy or export it again") from error
     notes = (f"the file holds {pages} images; the first was measured",) if pages > 1 else ()
     described = None if told.size_um is None else _if_plausible(*told.size_um)
-    return MaskImage(one_channel(path, pixels), described or tags, tags, told.sides_px, lossy, notes)
+    stand_in = told.size_um == (1.0, 1.0)
+    values = one_channel(path, pixels)
+    return MaskImage(values, described or tags, tags, dpi, stand_in, told.sides_px, lossy, notes)
 
 
 def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.generic]:
@@ -245,6 +268,19 @@ def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
     return colours[..., 0]
 
 
+def _kind_of_other(path: Path) -> str:
+    """What a file that is no picture is, by how it begins, and what to do with it."""
+    file = file_to_seek(path)
+    with file.open("rb") if isinstance(file, Path) else file as opened:
+        start = opened.read(_LONGEST_START).removeprefix(BOM_UTF8)
+    known = (words for place, begin, words in _OTHERS if start[place:].startswith(begin))
+    other = (
+        "not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines (.xml of ASAP, .geojson "
+        "of QuPath)"
+    )
+    return next(known, other)
+
+
 def _description(image: Image.Image) -> bytes:
     """A TIFF's, where OME-XML stands."""
     said = str(tiff_tags(image).get(TiffImagePlugin.IMAGEDESCRIPTION, ""))
@@ -252,13 +288,21 @@ def _description(image: Image.Image) -> bytes:
 
 
 def _tag_spacing(image: Image.Image) -> Spacing | None:
-    """By TIFF resolution tags; other formats state a print size only."""
+    """By TIFF resolution tags, where they are no print setting; other formats state a print size only."""
     tags = tiff_tags(image)
-    unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, 2))
+    unit_um = _UM_PER_RESOLUTION_UNIT.get(tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH))
     across, down = (float(tags.get(tag, 0)) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
-    if unit_um is None or not (across > 0 and down > 0):
+    if unit_um is None or not (across > 0 and down > 0) or _print_dpi(image) is not None:
         return None
     return _if_plausible(unit_um / across, unit_um / down)
+
+
+def _print_dpi(image: Image.Image) -> int | None:
+    """What a TIFF's resolution tags say as a print setting, None where they say none."""
+    tags = tiff_tags(image)
+    across, down = (tags.get(tag) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
+    inches = tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH) == _INCH
+    return next((dpi for dpi in _PRINT_DPI if inches and across == down == dpi), None)
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:

@@ -27,7 +27,7 @@ from nodescan.errors import AnnotationError, UsageError
 from nodescan.imaging.doubts import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
 from nodescan.imaging.sizing import to_shape
-from nodescan.mask_images import MaskImage, check_values, read_mask_image
+from nodescan.mask_images import STAND_IN_NOTE, MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
@@ -177,11 +177,6 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
         raise UsageError(
             f"{path.name}: outlines are in pixels and their pixel size is not in the file; give it with --mpp UM"
         )
-    if outlines.tumour.is_empty and outlines.left_out:
-        raise AnnotationError(
-            f"{path.name}: no outline of it says that it is tumour ({how_many(outlines.left_out, 'outline')} in "
-            "no group, or to be ignored); put them into a group or class, such as Tumor"
-        )
     lesions = outlines.lesions()
     drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
     deposits = _as_stated(drawn, outlines, mpp)
@@ -225,10 +220,14 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     picture = read_mask_image(path)
     spacing = mpp or picture.spacing
     if spacing is None:
-        raise UsageError(f"{path.name}: the file does not say how large a pixel is; give it with --mpp UM")
+        why = "the file does not say how large a pixel is"
+        if picture.print_dpi is not None:
+            why = f"the file states {picture.print_dpi} dots per inch, as for printing, not how large a pixel is"
+        raise UsageError(f"{path.name}: {why}; give it with --mpp UM")
     if mpp is None:
         _check_spacing(path, picture, spacing)
     mask, notes = _mask_in(path, picture, value)
+    notes += (STAND_IN_NOTE,) if mpp is None and picture.stand_in else ()
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)

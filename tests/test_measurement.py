@@ -1,5 +1,6 @@
 """Mask and outline files, measured as the command `nodescan measure` does."""
 
+import gzip
 import json
 import math
 import struct
@@ -18,6 +19,7 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.imaging.masks import pieces_of
+from nodescan.mask_images import STAND_IN_NOTE
 from nodescan.measurement import CUT_NOT_STATED, check_measurable, measure_file
 from nodescan.reports.geojson_report import write_geojson
 from nodescan.reports.wording import size_words
@@ -226,12 +228,65 @@ def test_tiff_tags_whose_x_and_y_lie_too_far_apart_are_no_spacing(tmp_path):
     assert given.notes == ("the file says 1 x 1.11 um/px; measured with 1 x 1 as given",)
 
 
-@pytest.mark.parametrize(("unit", "per_unit"), [(2, 72.0), (2, 300.0), (1, 5000.0), (3, 0.0), (3, 1e9)])
+@pytest.mark.parametrize(("unit", "per_unit"), [(2, 30.0), (2, 1e6), (1, 5000.0), (3, 0.0), (3, 1e9)])
 def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
-    """A print setting, a resolution without unit and a nonsense one are not believed: the user must say it."""
+    """A resolution without unit and a nonsense one are not believed: the user must say it."""
     path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
     with pytest.raises(UsageError, match=r"m\.tif: the file does not say how large a pixel is; give it with --mpp"):
         measured(path, mpp=None)
+
+
+@pytest.mark.parametrize("dpi", [72, 300, 635, 720, 1200, 2400, 4800])
+def test_a_print_setting_is_no_pixel_size(tmp_path, dpi):
+    """Pillow's `dpi`, which plotting programs set: a disc in a plot of 1200 dpi was a macrometastasis of 12 mm."""
+    path = saved(tmp_path / "m.tif", bar(), dpi=(dpi, dpi))
+    with pytest.raises(UsageError) as caught:
+        measured(path, mpp=None)
+    said = f"m.tif: the file states {dpi} dots per inch, as for printing, not how large a pixel is; give it with --mpp"
+    assert str(caught.value) == f"{said} UM"
+    assert measured(path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_unit"), [(2, (1200.5, 1200.5)), (2, (1200.0, 1201.0)), (2, (12_700.0, 12_700.0)), (3, (1200.0,) * 2)]
+)
+def test_resolutions_that_print_settings_do_not_have_are_believed(tmp_path, unit, per_unit):
+    """Broken or unequal dots per inch, finer ones, and any number of pixels per centimetre."""
+    um = tuple({2: 25_400, 3: 10_000}[unit] / side for side in per_unit)
+    found = measured(tiff_with(tmp_path / "m.tif", bar(), unit, per_unit), mpp=None).spacing
+    assert (found.x, found.y) == pytest.approx(um)
+
+
+@pytest.mark.parametrize(
+    ("size", "unit", "told"), [(1.0, "µm", True), (1000.0, "nm", True), (1.01, "µm", False), (2.0, "µm", False)]
+)
+def test_ome_xml_of_exactly_1_um_is_measured_with_a_note(tmp_path, size, unit, told):
+    """It may be true, as of a mask that was reduced to it; a given pixel size settles it."""
+    sizes = {f"PhysicalSize{axis}{key}": value for axis in "XY" for key, value in (("", size), ("Unit", unit))}
+    tifffile.imwrite(tmp_path / "m.ome.tif", bar(), ome=True, metadata={"axes": "YX", **sizes})
+    found = measured(tmp_path / "m.ome.tif", mpp=None)
+    assert found.spacing.x == pytest.approx(size / (1000 if unit == "nm" else 1))
+    assert found.notes == ((STAND_IN_NOTE,) if told else ())
+    assert STAND_IN_NOTE not in measured(tmp_path / "m.ome.tif").notes
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.geojson.gz", gzip.compress(b"{}"), "is compressed by gzip; unpack it, and measure what is in it"),
+        ("a.zip", b"PK\x03\x04" + bytes(200), "is a zip file; unpack it, and measure what is in it"),
+        ("a.annotations", b"<Annotations/>", "is XML of a program whose outlines are not read; export them as GeoJSON"),
+        ("a.annotations", b"\xef\xbb\xbf<Annotations/>", "is XML of a program whose outlines are not read"),
+        ("a.dcm", bytes(128) + b"DICM", "is DICOM, which is not read as a mask; export it as PNG or TIFF, or its"),
+        ("a.dat", b"PK", "not a mask image that can be read"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_with_the_way_out(tmp_path, name, content, said):
+    """Outlines that are packed, or that another program wrote."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AnnotationError) as caught:
+        measured(tmp_path / name)
+    assert str(caught.value).startswith(f"{name}: {said}")
 
 
 @pytest.mark.parametrize(

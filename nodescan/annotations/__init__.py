@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, pairwise
@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
+from nodescan.annotations.features import check_all, class_of, refuse_children
 from nodescan.annotations.formats import ASAP_XML, GEOJSON, outline_format
 from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature, stated_of
@@ -31,17 +32,15 @@ from nodescan.strict_json import strict_json
 class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
-    left_out: how many outlines say nothing, being in no group or to be ignored; ignored: what they enclose, as tumour
-    is given. shown_part: pixels count from what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the
-    file states how uncertain its diameter is, in um, as in deposits.geojson. stated: of which it states the diameter or
-    the class.
+    ignored: what outlines enclose that say nothing, being in no group or to be ignored. shown_part: pixels count from
+    what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the file states how uncertain its diameter
+    is, in um, as in deposits.geojson. stated: of which it states the diameter or the class.
     """
 
     source: str
     tumour: shapely.MultiPolygon
     excluded: shapely.MultiPolygon
     notes: tuple[str, ...] = ()
-    left_out: int = 0
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
     unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
@@ -75,7 +74,8 @@ class Outlines:
 def read_outlines(path: Path) -> Outlines:
     """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file, or of a pipe that holds one.
 
-    Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full.
+    Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full, and where all
+    outlines of a file say nothing.
     """
     readers = {ASAP_XML: read_asap, GEOJSON: read_geojson}
     kind = outline_format(path)
@@ -95,7 +95,10 @@ def read_asap(path: Path) -> Outlines:
     except (ParseError, ValueError, LookupError) as error:  # not well-formed, or in an encoding that isn't known
         raise AnnotationError(f"{path.name}: not XML ({error}); export it again from ASAP") from error
     if root.tag != "ASAP_Annotations":
-        raise AnnotationError(f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations')")
+        raise AnnotationError(
+            f"{path.name}: is XML, but not of ASAP (root {root.tag!r}, not 'ASAP_Annotations'); export the outlines as "
+            "GeoJSON, or as ASAP XML"
+        )
     return _collected(path, _asap_pieces(path, root))
 
 
@@ -103,11 +106,16 @@ def read_geojson(path: Path) -> Outlines:
     """The outlines of a GeoJSON file as QuPath writes it: a FeatureCollection, a list of features or one feature.
 
     The class is properties.classification.name; a feature without one counts as tumour, and a note says so.
-    Raises AnnotationError.
+    Raises AnnotationError, also where features are no annotations, have others inside them, or lie in several planes.
     """
     document = _json_of(path)
+    features = document.get("features", [document]) if isinstance(document, dict) else document
+    if not isinstance(features, list):
+        raise AnnotationError(f"{path.name}: no GeoJSON feature collection, nor a list of features; export it again")
     try:
-        return replace(_collected(path, _geojson_pieces(path, document)), shown_part=True)
+        notes = check_all(path, features)
+        outlines = _collected(path, _geojson_pieces(path, features))
+        return replace(outlines, notes=(*outlines.notes, *notes), shown_part=True)
     except RecursionError as error:
         raise AnnotationError(f"{path.name}: is nested without end; export it again as GeoJSON") from error
 
@@ -140,8 +148,11 @@ class _Piece:
     said: Stated = NOTHING
 
 
+MENDED, NO_TUMOUR = "with borders that cross, repaired with nothing cut off", "the file outlines no tumour"
+"""Of the notes, those that leave the outlines as they were drawn."""
+
 _REMARKS = (
-    "with borders that cross, repaired with nothing cut off",
+    MENDED,
     "without a class, counted as tumour",
     "drawn as splines, read as straight lines from point to point",
 )
@@ -171,15 +182,13 @@ def _asap_pieces(path: Path, root: Element) -> Iterator[_Piece]:
         yield _Piece(name, group, (points,), curved=kind == "Spline")
 
 
-def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
-    features = document.get("features", [document]) if isinstance(document, dict) else document
-    if not isinstance(features, list):
-        raise AnnotationError(f"{path.name}: no GeoJSON feature collection, nor a list of features; export it again")
-    for number, feature in enumerate(cast("list[object]", features)):
+def _geojson_pieces(path: Path, features: Sequence[object]) -> Iterator[_Piece]:
+    for number, feature in enumerate(features):
         name = f"feature {number}"
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             raise AnnotationError(f"{path.name}: {name} is no GeoJSON feature; export it again as GeoJSON")
-        geometry, group = feature.get("geometry"), _class_name(feature)
+        refuse_children(path, name, feature)
+        geometry, group = feature.get("geometry"), class_of(path, name, feature)
         said = stated_of(path, name, feature, group)
         if not isinstance(geometry, dict):
             raise AnnotationError(f"{path.name}: {name} has no geometry; delete it, or export it again as GeoJSON")
@@ -191,19 +200,6 @@ def _geojson_pieces(path: Path, document: object) -> Iterator[_Piece]:
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:
             rings = tuple(_closed_ring(path, name, ring) for ring in _list(path, name, polygon))
             yield _Piece(name, group, rings, said=said)
-
-
-def _class_name(feature: Mapping[str, object]) -> str | None:
-    """The class that QuPath gave a feature, None where unset.
-
-    It is an object with a name, the name itself, or, of a derived class as "Stroma: Positive", an object with names.
-    """
-    properties = feature.get("properties")
-    found = properties.get("classification") if isinstance(properties, dict) else None
-    name = found.get("names", found.get("name")) if isinstance(found, dict) else found
-    if isinstance(name, list):
-        name = ": ".join(map(str, name))
-    return str(name) if name else None
 
 
 def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
@@ -247,16 +243,20 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
                 remarks[remark].append(piece.name)
+    if remarks[_LEFT_OUT] and not found[Role.TUMOUR]:
+        raise AnnotationError(
+            f"{path.name}: no outline of it says that it is tumour ({how_many(len(remarks[_LEFT_OUT]), 'outline')} in "
+            "no group, or to be ignored); put them into a group or class, such as Tumor or Normal, or delete them"
+        )
     tumour, excluded, ignored = (united(found[role]) for role in Role)
     remarks[_GONE] = cut_out_whole(path.name, drawn, excluded)
     notes = [
         f"{how_many(len(names), 'outline')} {remark}: {few(names, 5)}" for remark, names in remarks.items() if names
     ]
     if not found[Role.TUMOUR]:
-        notes.append("the file outlines no tumour")
-    left, sizes = len(remarks[_LEFT_OUT]), by_feature(stated)
+        notes.append(NO_TUMOUR)
     return Outlines(
-        path.name, tumour, excluded, tuple(notes), left, ignored=ignored, unsure=tuple(unsure), stated=sizes
+        path.name, tumour, excluded, tuple(notes), ignored=ignored, unsure=tuple(unsure), stated=by_feature(stated)
     )
 
 

@@ -96,6 +96,7 @@ def compare(
     several models, and AnnotationError for a lesion file that can't be read or isn't its slide's.
     """
     by_key = by_slide_key(subjects)
+    reference = reference.for_run(subject.slide_id for subject in by_key.values())
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
     refuse_endings(reference.name, reference.slides, missing, by_key)
     if missing and not as_submitted:
@@ -206,7 +207,7 @@ def _lesions(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp
     size_px = None if info is None else (info.width_px, info.height_px)
     shown_from_px = (0.0, 0.0) if info is None else info.shown_from_px
     drawn = slide.lesions.mask(size_px, shown_from_px)
-    if not drawn.tumour.any() and not slide.lesions.kind()[0]:
+    if not drawn.tumour.any() and not slide.lesions.kind().tumour:
         raise UsageError(
             f"{slide.lesions.path.name} shows no tumour, but {slide.slide_id} is labelled tumour; correct one"
         )

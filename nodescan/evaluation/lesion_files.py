@@ -61,6 +61,16 @@ class LesionMask:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """Whether a file shows tumour; where it was planted, the class and the largest size in um. notes: of outlines."""
+
+    tumour: bool
+    label: Metastasis | None = None
+    largest_um: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LesionFile:
     """Where a slide's lesions are shown; read when asked. kind_of_file: "mask", "outlines" or "truth"."""
 
@@ -68,14 +78,15 @@ class LesionFile:
     slide_id: str
     kind_of_file: str
 
-    def kind(self) -> tuple[bool, Metastasis | None, float | None]:
-        """Whether there is tumour, and, where it was planted, the class and the largest size in um."""
+    def kind(self) -> Shown:
+        """What it shows, without where. Raises AnnotationError where it can't be read in full."""
         if self.kind_of_file == "truth":
             truth = _read_truth(self.path)
-            return truth.label is not Metastasis.NONE, truth.label, truth.largest_um
+            return Shown(truth.label is not Metastasis.NONE, truth.label, truth.largest_um)
         if self.kind_of_file == "mask":
-            return bool(_read_mask(self.path).any()), None, None
-        return not read_outlines(self.path).lesions().is_empty, None, None
+            return Shown(bool(_read_mask(self.path).any()))
+        outlines = read_outlines(self.path)
+        return Shown(not outlines.lesions().is_empty, notes=outlines.notes)
 
     def mask(self, size_px: tuple[int, int] | None, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> LesionMask:
         """The lesions at level 5. size_px: width and height of level 0, None where not known.

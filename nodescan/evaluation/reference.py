@@ -1,16 +1,18 @@
 """What is held to be true of each slide: labels from a CSV, lesions from masks, outlines or planted truth."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nodescan.annotations import MENDED, NO_TUMOUR
 from nodescan.csv_rows import CsvRow, read_lines, read_table
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
 from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
+from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import safe_name, slide_key
 
 _SLIDE_COLUMNS = ("slide_id", "label", "largest_deposit_um")
@@ -56,7 +58,7 @@ class Reference:
     """slides: by slide_key. nodes, stages: CAMELYON17's rows and its patients' stages, where it is one.
 
     unlisted_is_normal: a folder of tumour masks only, and nothing unread in it, where a slide without one is normal.
-    notes: what was left out.
+    unread: names of files in it that were not read and are no slides. notes: what was left out.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Reference:
     nodes: tuple[LabelledSlide, ...] = ()
     stages: Mapping[str, str] = field(default_factory=dict)
     unlisted_is_normal: bool = False
+    unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def find(self, slide_id: str) -> ReferenceSlide | None:
@@ -74,6 +77,15 @@ class Reference:
         if _TUMOUR_NAME.fullmatch(slide_id) or slide_key(slide_id) in LEFT_OUT:
             return None  # by its name it should have had a mask, or isn't normal because it has none
         return ReferenceSlide(slide_id, tumour=False, label=Metastasis.NONE)
+
+    def for_run(self, slide_ids: Iterable[str]) -> "Reference":
+        """Without unlisted slides being normal where an unread file is named after one of them: it may show its tumour
+        in a format that isn't known. slide_ids: of all slides of the run."""
+        assumed = {slide_key(one) for one in slide_ids if self.find(one) is not None} - self.slides.keys()
+        named = [name for name in self.unread if _begins_with_one(slide_key(name), assumed)]
+        if not named:
+            return self
+        return replace(self, unlisted_is_normal=False, notes=(*self.notes, _doubt(named)))
 
     @property
     def has_lesions(self) -> bool:
@@ -184,16 +196,33 @@ def _read_folder(folder: Path) -> Reference:
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
-    slides = {key: _shown(file) for key, file in found.items()}
+    shown = {key: file.kind() for key, file in found.items()}
+    slides = {
+        key: ReferenceSlide(file.slide_id, shown[key].tumour, shown[key].label, shown[key].largest_um, file)
+        for key, file in found.items()
+    }
     all_tumour = all(slide.tumour for slide in slides.values())
     in_doubt = [path.name for path in unread if _may_show_lesions(path)]
     if all_tumour and in_doubt:
-        notes.append(
-            f"slides without a mask or outline are not assumed normal, because {few(in_doubt, 5)} may show the tumour "
-            "of one; name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the "
-            "masks"
-        )
-    return Reference(folder.name, slides, unlisted_is_normal=all_tumour and not in_doubt, notes=tuple(notes))
+        notes.append(_doubt(in_doubt))
+    notes += _outline_notes({found[key].path.name: one.notes for key, one in shown.items()})
+    other = tuple(path.name for path in unread if path.is_file() and path.suffix.lower() not in SUFFIXES)
+    normal = all_tumour and not in_doubt
+    return Reference(folder.name, slides, unlisted_is_normal=normal, unread=other, notes=tuple(notes))
+
+
+def _doubt(names: Sequence[str]) -> str:
+    """What is said where unread files of these names keep unlisted slides from being normal."""
+    return (
+        f"slides without a mask or outline are not assumed normal, because {few(names, 5)} may show the tumour of one; "
+        "name it <slide>_mask.png, .geojson or .xml, move it away, or list every slide in a CSV beside the masks"
+    )
+
+
+def _begins_with_one(name: str, slides: Collection[str]) -> bool:
+    """Whether a name begins with a slide's, to its end or to a dot. Both as slide_key has them."""
+    parts = name.split(".")
+    return any(".".join(parts[:count]) in slides for count in range(1, len(parts) + 1))
 
 
 def _unread(
@@ -215,10 +244,18 @@ def _may_show_lesions(path: Path) -> bool:
     return path.is_file() and (named or path.suffix.lower() in _LESION_SUFFIXES)
 
 
-def _shown(file: LesionFile) -> ReferenceSlide:
-    """The slide as its lesion file shows it: tumour or not, and its class and size where they were planted."""
-    tumour, label, largest_um = file.kind()
-    return ReferenceSlide(file.slide_id, tumour, label, largest_um, file)
+def _outline_notes(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """Each file's notes, with its name; those that leave a truth as it was drawn in one for all files.
+
+    told: by the files' names.
+    """
+    notes = [
+        f"{name}: {note}" for name, own in told.items() for note in own if MENDED not in note and note != NO_TUMOUR
+    ]
+    for part, words in ((MENDED, f"outlines {MENDED}"), (NO_TUMOUR, NO_TUMOUR)):
+        names = [name for name, own in told.items() if any(part in note for note in own)]
+        notes += [f"{few(names, 5)}: {words}"] if names else []
+    return notes
 
 
 def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Reference:
@@ -228,13 +265,19 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
         for key, file in files.items()
         if key not in labelled.slides
     ]
+    told: dict[str, tuple[str, ...]] = {}
     for key, slide in labelled.slides.items():
-        if slide.tumour is False and key in files and files[key].kind()[0]:
+        file = files.get(key)
+        if file is None or (slide.tumour is not False and file.kind_of_file != "outlines"):
+            continue
+        shown = file.kind()
+        if slide.tumour is False and shown.tumour:
             raise UsageError(
-                f"{files[key].path.name} shows tumour, but {labelled.name} calls {slide.slide_id} normal; correct one"
+                f"{file.path.name} shows tumour, but {labelled.name} calls {slide.slide_id} normal; correct one"
             )
+        told[file.path.name] = shown.notes
     slides = {key: replace(slide, lesions=files.get(key)) for key, slide in labelled.slides.items()}
-    return replace(labelled, slides=slides, notes=(*labelled.notes, *notes))
+    return replace(labelled, slides=slides, notes=(*labelled.notes, *notes, *_outline_notes(told)))
 
 
 def _by_key(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:

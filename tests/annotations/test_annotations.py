@@ -187,16 +187,28 @@ def test_a_ring_that_crosses_itself_without_end_is_refused_unmended(tmp_path, gr
     assert not mended
     circle = [(1000 * math.cos(turn / 500), 1000 * math.sin(turn / 500)) for turn in range(3000)]
     for corners in (star(51), circle + circle):
-        read_outlines(geojson(tmp_path / "b.geojson", [feature([closed(corners)], group)]))
+        drawn = [feature([closed(corners)], group), feature([closed(SQUARE)], "Tumor")]
+        read_outlines(geojson(tmp_path / "b.geojson", drawn))
     assert mended
 
 
 def test_a_file_without_tumour_says_so(tmp_path):
-    """Nothing outlined is read as nothing outlined, aloud."""
-    outlines = read_outlines(asap(tmp_path / "a.xml", ("None", SQUARE)))
-    assert outlines.lesions().is_empty
-    left_out = "1 outline in no group, or to be ignored, left out: annotation 'Annotation 0'"
-    assert outlines.notes == (left_out, "the file outlines no tumour")
+    """Nothing outlined is read as nothing outlined, aloud; so is normal tissue that a file outlines alone."""
+    for annotations in ([], [("normal", SQUARE)]):
+        outlines = read_outlines(asap(tmp_path / "a.xml", *annotations))
+        assert outlines.lesions().is_empty
+        assert outlines.notes == ("the file outlines no tumour",)
+
+
+@pytest.mark.parametrize("group", ["None", "Ignore*"])
+def test_a_file_whose_outlines_all_say_nothing_is_refused(tmp_path, group):
+    """Whether they are tumour isn't known: measured, scored or learned from, its slide would be negative."""
+    with pytest.raises(AnnotationError) as caught:
+        read_outlines(asap(tmp_path / "a.xml", (group, SQUARE), ("normal", INNER)))
+    assert str(caught.value) == (
+        "a.xml: no outline of it says that it is tumour (1 outline in no group, or to be ignored); put them into a "
+        "group or class, such as Tumor or Normal, or delete them"
+    )
 
 
 BAD_ASAP = {
@@ -224,7 +236,7 @@ BAD_XML = {
     "not XML": ("Hello", "not XML"),
     "empty": ("", "not XML"),
     "cut off": ('<?xml version="1.0"?><ASAP_Annotations><Annotations>', "not XML"),
-    "not ASAP": ("<html></html>", "not of ASAP"),
+    "not ASAP": ("<Annotations/>", "'Annotations', not 'ASAP_Annotations'\\); export the outlines as GeoJSON, or as"),
     "entities": ('<!DOCTYPE a [<!ENTITY b "bbbb">]><ASAP_Annotations>&b;</ASAP_Annotations>', "entities"),
 }
 

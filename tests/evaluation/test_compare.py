@@ -249,6 +249,10 @@ def test_official_score_from_masks_by_hand(tmp_path: Path) -> None:
     assert [value.value for value in found.sensitivities] == pytest.approx([1 / 3, *[2 / 3] * 5])
     assert found.score.value == pytest.approx((1 / 3 + 5 * 2 / 3) / 6)
     assert "assumed normal: 1 slide without a mask or outline: Test_003" in comparison.notes
+    (masks / "Test_003.geojson.zip").write_text("")
+    comparison = compare(subjects_of_challenge(csvs), read_reference(masks), OFFICIAL, as_submitted=False, mpp_um=None)
+    assert comparison.unknown == ("Test_003",)
+    assert any("because Test_003.geojson.zip may show the tumour of one" in note for note in comparison.notes)
 
 
 def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) -> None:

@@ -154,6 +154,32 @@ def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path
     assert found.notes[1].startswith("slides without a mask or outline are not assumed normal")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"c 1{ending}" for ending in (".geojson.zip", ".xml.gz", ".zip", ".qpdata", ".mha", ".nii.gz", "")),
+        *(f"C_1{ending}" for ending in (".ndpi.ndpa", ".annotations", ".svg", ".txt")),
+    ],
+)
+def test_no_slide_is_normal_beside_an_unread_file_of_its_name(tmp_path: Path, name: str) -> None:
+    """It may be the slide's outlines in a format that nodescan doesn't know."""
+    mask_png(tmp_path / "a_mask.png")
+    (tmp_path / name).write_text("")
+    found = read_reference(tmp_path)
+    doubted = found.for_run(["a", "b", "c_1"])
+    assert [found.find(one) is None for one in ("b", "c_1")] == [False, False]
+    assert [doubted.find(one) is None for one in ("b", "c_1")] == [True, True]
+    assert doubted.notes[-1].startswith(f"slides without a mask or outline are not assumed normal, because {name} may")
+
+
+@pytest.mark.parametrize("name", ["c.svs", "c.ndpi", "c1.zip", "ac.zip", "a.zip", "a.geojson.zip", "d.zip", "README"])
+def test_an_unread_file_that_is_named_after_no_slide_in_doubt_leaves_slides_normal(tmp_path: Path, name: str) -> None:
+    """A slide itself, a name that goes on, what belongs to a slide that has its mask, and to none of the run."""
+    mask_png(tmp_path / "a_mask.png")
+    (tmp_path / name).write_text("")
+    assert read_reference(tmp_path).for_run(["a", "b", "c"]).find("c").tumour is False
+
+
 def test_what_can_be_no_mask_leaves_slides_normal(tmp_path: Path) -> None:
     """Texts, records, folders, and the slides themselves lie beside masks: the one without a mask is the normal one."""
     mask_png(tmp_path / "a_mask.png")
@@ -192,6 +218,48 @@ def test_a_mask_of_several_planes_is_refused(tmp_path: Path) -> None:
     empty.save(tmp_path / "a_mask.tif", save_all=True, append_images=[tumour])
     with pytest.raises(AnnotationError, match=r"a_mask\.tif: holds 2 images of its size or larger"):
         read_reference(tmp_path)
+
+
+def test_outlines_that_all_say_nothing_make_no_slide_normal(tmp_path: Path) -> None:
+    """Tumour in no group was "0 tumour, 1 normal slides", also where a table calls the slide normal."""
+    outlines = square_xml(tmp_path / "a.xml")
+    outlines.write_text(outlines.read_text().replace('"_0"', '"None"'))
+    with pytest.raises(AnnotationError, match=r"^a\.xml: no outline of it says that it is tumour \(1 outline in no"):
+        read_reference(tmp_path)
+    write_csv(tmp_path / "labels.csv", "slide_id,label", "a,normal", "b,tumor")
+    with pytest.raises(AnnotationError, match=r"^a\.xml: no outline of it says that it is tumour"):
+        read_reference(tmp_path)
+
+
+@pytest.mark.parametrize("labels", [(), ("slide_id,label", "a,tumor", "b,tumor")])
+def test_what_is_noted_of_outlines_is_told_with_the_name_of_their_file(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    """Lesions that were left out, and outlines that count as tumour for want of a class, with a table and without."""
+    one = square_xml(tmp_path / "a.xml").read_text()
+    left_out = one[one.index("<Annotation ") : one.index("</Annotations>")].replace('"_0"', '"None"')
+    (tmp_path / "a.xml").write_text(one.replace("</Annotations>", f"{left_out}</Annotations>"))
+    ring = [[640, 320], [3840, 320], [3840, 3520], [640, 320]]
+    geometry = {"type": "Polygon", "coordinates": [ring]}
+    (tmp_path / "b.geojson").write_text(json.dumps({"type": "Feature", "geometry": geometry, "properties": {}}))
+    if labels:
+        write_csv(tmp_path / "labels.csv", *labels)
+    assert read_reference(tmp_path).notes == (
+        "a.xml: 1 outline in no group, or to be ignored, left out: annotation 'A'",
+        "b.geojson: 1 outline without a class, counted as tumour: feature 0",
+    )
+
+
+def test_what_leaves_outlines_as_drawn_is_told_once_for_all_files(tmp_path: Path) -> None:
+    """Most of CAMELYON's files have a border that crosses itself; a folder may have a file for every normal slide."""
+    bow_tie = square_xml(tmp_path / "x.xml").read_text().replace('X="3840" Y="320"', 'X="3900" Y="9000"')
+    (tmp_path / "x.xml").unlink()
+    for name in "abcdefg":
+        (tmp_path / f"{name}.xml").write_text(bow_tie)
+    for name in "hi":
+        (tmp_path / f"{name}.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    assert read_reference(tmp_path).notes == (
+        "a.xml, b.xml, c.xml, d.xml, e.xml and 2 more: outlines with borders that cross, repaired with nothing cut off",
+        "h.geojson, i.geojson: the file outlines no tumour",
+    )
 
 
 def test_in_a_folder_that_shows_normal_slides_the_rest_is_unknown(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.maps import TissueMask
-from nodescan.domain.naming import how_many
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import AnnotationError, SlideError, UnmeasurableError, UsageError
@@ -146,12 +145,12 @@ def _drawn(slide: Slide, annotation: Path, frame: Spacing) -> tuple[Outlines, Bl
     outlines = read_outlines(annotation).on_canvas(slide.info.shown_from_px)
     lesions = outlines.lesions()
     if lesions.is_empty:
-        raise _without_tumour(annotation, left_out=outlines.left_out)
+        raise _without_tumour(annotation)
     _check_inside(annotation, outlines, slide)
     size, level0 = slide.frame_size(frame), slide.info.spacing
     mask, ignored = (draw_mask(each, size, level0=level0, frame=frame) for each in (lesions, outlines.ignored))
     if mask.tumour_px == 0:  # smaller than a pixel: all of the slide would be taught as normal
-        raise _without_tumour(annotation, left_out=outlines.left_out)
+        raise _without_tumour(annotation)
     return outlines, mask, ignored
 
 
@@ -166,12 +165,10 @@ def _share_on_glass(sound: SoundSlide) -> float | None:
     return float(shares[~shown].sum() / shares.sum()) if shown[shares > 0].any() else None
 
 
-def _without_tumour(annotation: Path, *, left_out: int) -> AnnotationError:
-    """What to raise of a tumour slide that would all be taught as normal. left_out: outlines that say nothing."""
-    hint = f"; {how_many(left_out, 'outline')} in no group, or to be ignored: put them into one, such as Tumor"
+def _without_tumour(annotation: Path) -> AnnotationError:
+    """What to raise of a tumour slide that would all be taught as normal."""
     return AnnotationError(
         f"{annotation}: outlines no tumour, or cuts all of it out, but the manifest says that the slide holds some"
-        + (hint if left_out else "")
     )
 
 

@@ -590,7 +590,7 @@ def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_o
     row = outlined_in_part(data_set, tmp_path, "None")
     text = (tmp_path / row.annotation_key).read_text()
     (tmp_path / row.annotation_key).write_text(text.replace('"_0"', '"None"'))
-    with pytest.raises(AnnotationError, match=r"3 outlines in no group, or to be ignored: put them into one"):
+    with pytest.raises(AnnotationError, match=r"\(3 outlines in no group, or to be ignored\); put them into"):
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 

@@ -1,0 +1,131 @@
+"""What a GeoJSON feature says of itself beside its outline: class, kind of object, plane, and objects inside it."""
+
+import reprlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from nodescan.annotations.groups import ROLES, Role
+from nodescan.domain.naming import how_many
+from nodescan.errors import AnnotationError
+
+_ANNOTATION, _ROOT = "annotation", "root"  # the root holds a file's objects, and has no outline
+_KINDS = {
+    "annotation": _ANNOTATION,
+    "pathannotationobject": _ANNOTATION,
+    "root": _ROOT,
+    "pathrootobject": _ROOT,
+    "cell": "cell",
+    "pathcellobject": "cell",
+    "detection": "detection",
+    "pathdetectionobject": "detection",
+    "tile": "tile",
+    "pathtileobject": "tile",
+    "tmacore": "TMA core",
+    "tma_core": "TMA core",
+    "tmacoreobject": "TMA core",
+}
+"""QuPath's kinds of objects, in small letters: objectType since 0.4, object_type in 0.3, ...object as id in 0.2."""
+
+_CHILDREN = ("childObjects", "children")
+"""Where QuPath writes, and looks for, the objects inside an object."""
+
+_OTHER_CLASSES = frozenset({"annotation_type", "category", "class", "classification", "label", "term", "terms", "type"})
+"""Properties that other programs say a class in, in small letters: QuPath's own is `classification`, written so."""
+
+
+def class_of(path: Path, name: str, feature: Mapping[str, object]) -> str | None:
+    """The class that QuPath gave a feature, None where unset.
+
+    It is an object with a name, the name itself, or, of a derived class as "Stroma: Positive", an object with names.
+    name: of the feature, in errors. Raises AnnotationError where it names nothing, or another property says the class.
+    """
+    found = _properties(feature).get("classification")
+    said = _class_name(found)
+    if said is None and found is not None:
+        raise AnnotationError(
+            f"{path.name}: {name} has a classification that names no class: {reprlib.repr(found)}; give it a class, "
+            "such as Tumor"
+        )
+    for key, value in _properties(feature).items() if said is None else ():
+        if key.casefold() not in _OTHER_CLASSES or value in (None, "", [], {}):
+            continue
+        if key == "type" and _KINDS.get(str(value).casefold()) == _ANNOTATION:  # QuPath takes it for objectType
+            continue
+        raise AnnotationError(
+            f"{path.name}: {name} says its class as {key!r} ({reprlib.repr(value)}), not as QuPath's classification; "
+            f"write it as classification, or leave {key!r} out of what is tumour"
+        )
+    return said
+
+
+def refuse_children(path: Path, name: str, feature: Mapping[str, object]) -> None:
+    """Raises AnnotationError where a feature has others inside it. name: of the feature, in errors."""
+    for holder in (_properties(feature), feature):
+        for key in _CHILDREN:
+            if holder.get(key):
+                raise AnnotationError(
+                    f"{path.name}: {name} has other objects inside it ({key!r}), which are not read; export each "
+                    "object as a feature of its own (in QuPath, without the hierarchy)"
+                )
+
+
+def check_all(path: Path, features: Sequence[object]) -> tuple[str, ...]:
+    """Notes on a file's features. Raises AnnotationError where some that are not to be ignored are no annotations, or
+    lie in several planes: together they would make deposits that aren't there."""
+    counted = [cast("dict[str, object]", one) for one in features if isinstance(one, dict)]
+    counted = [one for one in counted if not _is_ignored(one)]
+    kinds = Counter(kind for kind in map(_kind, counted) if kind not in (None, _ANNOTATION, _ROOT))
+    if kinds:
+        found = ", ".join(how_many(count, str(kind)) for kind, count in kinds.items())
+        raise AnnotationError(
+            f"{path.name}: holds {found}, and only annotations are outlines of tumour, or of what is cut out of it; "
+            "export the annotations alone (in QuPath, select them and export the selected objects)"
+        )
+    planes = sorted({_plane(one) for one in counted})
+    if len(planes) > 1:
+        raise AnnotationError(
+            f"{path.name}: its outlines lie in {len(planes)} planes ({'; '.join(planes)}), and would be measured as "
+            "one; export those of one plane alone"
+        )
+    return tuple(
+        f"the outlines lie in the plane {plane}, not in the first; measured as if there were no other"
+        for plane in planes
+        if plane != _plane({})
+    )
+
+
+def _properties(feature: Mapping[str, object]) -> Mapping[str, object]:
+    found = feature.get("properties")
+    return cast("Mapping[str, object]", found) if isinstance(found, dict) else {}
+
+
+def _class_name(found: object) -> str | None:
+    name = (found.get("names") or found.get("name")) if isinstance(found, dict) else found
+    if isinstance(name, list):
+        name = ": ".join(map(str, cast("list[object]", name)))
+    return None if name is None or name == "" else str(name)
+
+
+def _is_ignored(feature: Mapping[str, object]) -> bool:
+    name = _class_name(_properties(feature).get("classification"))
+    return name is not None and ROLES.get(name.casefold()) is Role.IGNORED
+
+
+def _kind(feature: Mapping[str, object]) -> str | None:
+    """What kind of object QuPath calls it, None where it doesn't say. A kind that isn't known is none of outlines."""
+    properties = _properties(feature)
+    said = properties.get("objectType") or properties.get("object_type")
+    if said:
+        return _KINDS.get(str(said).casefold()) or f"{reprlib.repr(said)} object"
+    alias, legacy = str(properties.get("type")).casefold(), str(feature.get("id")).casefold()
+    return _KINDS.get(alias) or (_KINDS.get(legacy) if legacy.endswith("object") else None)
+
+
+def _plane(feature: Mapping[str, object]) -> str:
+    """The plane of a stack that it was drawn in, in words: QuPath leaves the first one out, or calls it 0."""
+    geometry = feature.get("geometry")
+    plane = geometry.get("plane") if isinstance(geometry, dict) else None
+    z, t = (plane.get(axis) or 0 if isinstance(plane, dict) else 0 for axis in "zt")
+    return f"z {reprlib.repr(z)}, t {reprlib.repr(t)}"
