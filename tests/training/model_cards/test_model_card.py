@@ -81,7 +81,7 @@ def measured() -> Measured:
         lone=lone,
         mosaic=lone,
         largest_difference=1e-7,
-        masks=MaskScores(interval, interval, bias, bias, 30, 22478),
+        masks=MaskScores(*[interval] * 4, *[bias] * 2, interval, *[bias] * 3, 30, 22478),
         discs=(DiscBias(100.0, 6, 6, None, None, None), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
         speeds=(Speed("float32", 0.5, 1.25),),
         device="cpu (2 threads)",
