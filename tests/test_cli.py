@@ -524,7 +524,7 @@ def test_models_says_of_a_card_without_measured_uncertainties_that_it_has_none(c
     print_models([card])
     assert "measured for this model" not in capsys.readouterr().out
     print_models([card.model_copy(update={"decision": card.decision.model_copy(update={"covered_on": None})})])
-    assert "95 % of deposits, but that was not measured for this model" in " ".join(capsys.readouterr().out.split())
+    assert "of compact deposits, but that was not measured for this model" in " ".join(capsys.readouterr().out.split())
 
 
 def test_manifest_run_prints_patients_and_fails_with_a_missing_slide(

@@ -70,7 +70,7 @@ def test_the_index_says_where_uncertainties_were_not_measured(variant: str, meas
     """Of sizes alone: a run without a deposit states none."""
     one = report(variant)
     page = render([replace(one, model=replace(one.model, uncertainty_measured=measured))], FOLDER, asked=1, run=RUN)
-    assert ("of deposits, but that was not measured for this model." in html.unescape(page)) is told
+    assert ("of compact deposits, but that was not measured for this model." in html.unescape(page)) is told
 
 
 def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:

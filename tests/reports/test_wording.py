@@ -128,7 +128,8 @@ def test_what_is_not_excluded_is_named_by_its_class(from_um: float, missed: str)
 
 def test_a_negative_slide_says_beside_its_headline_what_is_not_excluded() -> None:
     """By the model's card; a slide with tumour doesn't."""
-    for variant, said in (("negative", "deposits below 0.55 mm not excluded"), ("itc", ""), ("macro", "")):
+    negative = "deposits below 0.55 mm not excluded (limit from synthetic slides)"
+    for variant, said in (("negative", negative), ("itc", ""), ("macro", "")):
         report = VARIANTS[variant]().report
         assert sentences.doubt(replace(report, model=replace(report.model, found_from_um=550.0))) == said
         assert sentences.doubt(report) == ""
@@ -483,16 +484,16 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
     said = " ".join(sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[:2])
     assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
-    assert "“±” should contain the true size for about 95 % of deposits." in said
+    assert "“±” should contain the true size for about 95 % of compact deposits; of thin ones it did for" in said
 
 
 def test_an_uncertainty_that_was_not_measured_for_the_model_is_called_that() -> None:
     """Nobody knows then which share of true sizes it contains."""
     report = VARIANTS["macro"]().report
     unmeasured = replace(report, model=replace(report.model, uncertainty_measured=False))
-    words = "“±” should contain the true size for about 95 % of deposits, but that was not measured for this model."
+    words = "“±” should contain the true size for about 95 % of compact deposits, but that was not measured for this"
     said, said_of_measured = (" ".join(sentences.how_sure(each)) for each in (unmeasured, report))
-    assert f"{words} It can be too small, above all where a deposit merges with a false neighbour" in said
+    assert f"{words} model. It can be too small, above all where a deposit merges with a false neighbour" in said
     assert "not measured" not in said_of_measured
 
 

@@ -52,7 +52,7 @@ def evaluate_composites_command(
     from training.camelyon.manifest import digest_of
     from training.tuning.composites import half_of, make_composites
     from training.tuning.kept_maps import maps_of
-    from training.tuning.known_slides import summarise
+    from training.tuning.known_slides import as_stated, summarise
 
     folder = find_model(model)
     predictor, _ = open_in_slot(folder, device="auto", slot=0)  # as a scan opens it
@@ -63,7 +63,7 @@ def evaluate_composites_command(
         scores.append(_score(composite, predictor, maps))
         if not as_json:
             typer.echo(_one_slide(composite, scores[-1]))
-    told = flat(summarise(scores))
+    told = flat(as_stated(summarise(scores)))
     if as_json:  # what model-card has to know of the figures
         told |= {
             "weights_sha256": predictor.model.weights_sha256,

@@ -75,12 +75,14 @@ def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *,
         "",
         f"Each setting is `{base}` with single values changed (`{plan}`), trained for few steps",
         "and scored on the validation patches. So few steps tell what learns faster, not what ends better.",
+        "Intervals are over patches, for the seeds that were run. How much the AUC changes from one training to the",
+        "next is not in them, so a difference whose interval leaves out 0 may still be chance.",
         f"Settings tried in all: {tried}.",
         "",
     ]
     if made:
         lines += [
-            "| setting | steps | seeds | AUC (95 % by patch) | difference from the first (95 %, paired) "
+            "| setting | steps | number of seeds | AUC (95 % by patch) | difference from the first (95 %, paired) "
             "| AUC by seed | s/step | weights |",
             "|---|---|---|---|---|---|---|---|",
             *(_line(row) for row in made),
@@ -91,7 +93,7 @@ def table(runs: Sequence[Run], names: Sequence[str], earlier: Earlier | None, *,
         lines += [f"Not run yet: {', '.join(missing)}.", ""]
     if earlier:
         lines += [
-            f"Earlier trials ({earlier.note}; no interval was kept):",
+            f"Earlier trials ({earlier.note}; no interval was kept). Compare them with one another only:",
             "",
             "| setting | AUC |",
             "|---|---|",
@@ -105,10 +107,9 @@ def _line(row: Row) -> str:
     own = row.runs
     by_seed = ", ".join(f"{roc_auc(run.logit, run.truth):.4f}" for run in own)
     seconds = float(np.mean([run.seconds_per_step for run in own]))
-    seeds = ", ".join(str(run.seed) for run in own)
     difference = "" if row.difference is None else number_words(row.difference, places=4, sign=True)
     auc = number_words(row.auc, places=4)
-    cells = (row.name, own[0].steps, seeds, auc, difference, by_seed, f"{seconds:.2f}", f"{own[0].parameters:,}")
+    cells = (row.name, own[0].steps, len(own), auc, difference, by_seed, f"{seconds:.2f}", f"{own[0].parameters:,}")
     return "| " + " | ".join(map(str, cells)) + " |"
 
 

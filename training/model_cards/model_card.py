@@ -36,6 +36,7 @@ from training.patches.labelled import Patches, read_patches
 from training.provenance import is_released, ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores, evaluate_masks, read_masked_images
 from training.scoring.patches import PatchScores, patch_probabilities, scores_of
+from training.tuning.composites import SIZES_UM
 from training.tuning.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.tuning.known_slides import SlideScores
 
@@ -171,6 +172,7 @@ def render(
     text = environment.get_template("MODEL_CARD.md.jinja").render(
         notice=NOT_FOR_CLINICAL_USE,
         composites=composites,
+        sizes_um=SIZES_UM.values(),
         recipe=recipe,
         pictures=pictures,
         hours=words.hours,

@@ -1,6 +1,6 @@
 """How well a model outlines tumour on pictures with a pixel mask: cells, area, and where the border is drawn."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from training.patches.pictures import colours_of
 from training.scoring.scores import bootstrap
 
 _NEAR_UM = 100.0
-"""A drawn border farther than this from any true one is a missed or a false deposit, not a misplaced border."""
+"""A drawn border farther than this from any true one may be of a false deposit, so the bias is told without it, too."""
 
 _WHITE = 255
 """Tumour where no mask of a folder holds any: no pixel has it."""
@@ -38,16 +38,26 @@ class MaskedImage:
 
 @dataclass(frozen=True, slots=True)
 class MaskScores:
-    """auc: over cells that are wholly in or wholly out, its interval by picture. dice: at the card's threshold.
+    """auc: over cells that are wholly in or wholly out, its interval by picture. dice: at the card's threshold, all
+    pictures taken together; dice_by_picture: the mean of each one's; dice_of_all_tumour: of calling every pixel tumour.
 
     boundary_bias_um: mean signed distance of the drawn border from the true one, positive outside the tumour, after the
-    card's size correction; boundary_bias_raw_um: before it. Estimates by picture. n: pictures.
+    card's size correction; boundary_bias_raw_um: before it. Both without the part of the drawn border that lies farther
+    than 100 um from any true one, boundary_left_out; boundary_bias_of_all_um: as boundary_bias_um, with that part.
+    boundary_distance_um, boundary_distance_of_all_um: mean distances without a sign, before the correction. Estimates
+    by picture. n: pictures.
     """
 
     auc: Estimate
     dice: Estimate
+    dice_by_picture: Estimate
+    dice_of_all_tumour: Estimate
     boundary_bias_um: Estimate
     boundary_bias_raw_um: Estimate
+    boundary_left_out: Estimate
+    boundary_bias_of_all_um: Estimate
+    boundary_distance_um: Estimate
+    boundary_distance_of_all_um: Estimate
     n: int
     cells: int
 
@@ -92,12 +102,21 @@ def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spaci
     rule = predictor.decision
     answers = [answer(image, predictor, spacing_um=spacing_um, rule=rule) for image in images]
     moved_um = rule.excess_um(1e9) / 2
-    distances = [border_distances(a, spacing_um) for a in answers]
+    everywhere = [border_distances(a, spacing_um) for a in answers]
+    near = [part[is_near(part)] for part in everywhere]
+    dice = [np.array([_dice([each])]) for each in answers]
+    all_tumour = [replace(each, drawn=np.ones_like(each.truth)) for each in answers]
     return MaskScores(
         auc=bootstrap(lambda index: _cell_auc([answers[i] for i in index]), len(answers)),
         dice=bootstrap(lambda index: _dice([answers[i] for i in index]), len(answers)),
-        boundary_bias_um=_mean_of_all([part - moved_um for part in distances]),
-        boundary_bias_raw_um=_mean_of_all(distances),
+        dice_by_picture=_mean_of_all([one[~np.isnan(one)] for one in dice]),
+        dice_of_all_tumour=bootstrap(lambda index: _dice([all_tumour[i] for i in index]), len(answers)),
+        boundary_bias_um=_mean_of_all([part - moved_um for part in near]),
+        boundary_bias_raw_um=_mean_of_all(near),
+        boundary_left_out=_mean_of_all([1.0 - is_near(part) for part in everywhere]),
+        boundary_bias_of_all_um=_mean_of_all([part - moved_um for part in everywhere]),
+        boundary_distance_um=_mean_of_all([np.abs(part) for part in near]),
+        boundary_distance_of_all_um=_mean_of_all([np.abs(part) for part in everywhere]),
         n=len(answers),
         cells=sum(int(_clear(a).sum()) for a in answers),
     )
@@ -125,8 +144,8 @@ def answer(image: MaskedImage, predictor: TilePredictor, *, spacing_um: float, r
 
 
 def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
-    """float64 (n,): signed distance, um, of the drawn border's pixels from the true border nearby; positive outside
-    the tumour."""
+    """float64 (n,): signed distance, um, of the drawn border's pixels from the nearest true border; positive outside
+    the tumour. None where the picture has no true border."""
     if answer.truth.all() or not answer.truth.any():
         return np.zeros(0)
     outside = ndimage.distance_transform_edt(~answer.truth) - 0.5
@@ -134,8 +153,12 @@ def border_distances(answer: Answer, spacing_um: float) -> NDArray[np.float64]:
     signed = np.where(answer.truth, -inside, outside) * spacing_um
     inner = answer.drawn & ~ndimage.binary_erosion(answer.drawn, border_value=1)
     outer = ~answer.drawn & ndimage.binary_dilation(answer.drawn)
-    distances = np.concatenate([signed[inner] + spacing_um / 2, signed[outer] - spacing_um / 2])
-    return distances[np.abs(distances) <= _NEAR_UM]
+    return np.concatenate([signed[inner] + spacing_um / 2, signed[outer] - spacing_um / 2])
+
+
+def is_near(distances_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """bool (n,): which parts of a drawn border are a misplaced one. distances_um: as of border_distances."""
+    return np.abs(distances_um) <= _NEAR_UM
 
 
 def _mean_of_all(parts: list[NDArray[np.float64]]) -> Estimate:

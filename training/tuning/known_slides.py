@@ -1,7 +1,7 @@
 """Slides whose deposits are known, and how well found deposits agree with them: class, false deposits, sizes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from nodescan.imaging.sizing import to_shape
 
 LARGE_UM = 400
 """Below, errors of size are told in um: a few cells of the map are a large share of such a deposit."""
+
+FEWEST_FOR_MEDIAN = 10
+"""Of fewer errors the median says little: of two it is their mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class SlideScores:
     """The figures of `nodescan evaluate` for the same slides, and of their sizes more.
 
     Size errors: medians over deposits that were measured, relative from 400 um up, in um below; None without any.
+    n_from_400, n_below_400: how many these are. class_table: slides by true class (row) and found class (column), from
+    negative to macro.
     recall: found, of any size. size_within: share of measured deposits whose true size lies within the stated
     uncertainty (meant: 0.95). missed_named: share of missed deposits that lie at one of the places that pages say to
     look at first.
@@ -73,6 +78,9 @@ class SlideScores:
     size_within: Estimate
     missed_named: Estimate
     n: int
+    n_from_400: int
+    n_below_400: int
+    class_table: tuple[tuple[int, ...], ...]
 
 
 def check_both_kinds(slides: Sequence[KnownSlide]) -> None:
@@ -116,8 +124,9 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     within = [abs(lesion.error_um) <= lesion.uncertainty_um for lesion in measured]
     negative = [score.found for score in scores if score.truth is Metastasis.NONE]
     asked = [score for score in scores if score.named is not None]
+    classes = class_task([(score.truth.word, score.found.word) for score in scores], CLASSES)
     return SlideScores(
-        kappa=class_task([(score.truth.word, score.found.word) for score in scores], CLASSES).kappa,
+        kappa=classes.kappa,
         negative_called_negative=negative.count(Metastasis.NONE),
         negatives=len(negative),
         false_deposits=false_deposits(pairings),
@@ -129,7 +138,17 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         size_within=share_of(sum(within), len(within)),
         missed_named=share_of(sum(score.named for score in asked), sum(score.missed for score in asked)),
         n=len(scores),
+        n_from_400=len(large),
+        n_below_400=len(small),
+        class_table=tuple(tuple(row) for row in classes.table[:, 1:].tolist()),
     )
+
+
+def as_stated(scores: SlideScores) -> SlideScores:
+    """The figures as people are told them: without a median of fewer than FEWEST_FOR_MEDIAN deposits."""
+    large = scores.size_error_large if scores.n_from_400 >= FEWEST_FOR_MEDIAN else None
+    small = scores.size_error_small_um if scores.n_below_400 >= FEWEST_FOR_MEDIAN else None
+    return replace(scores, size_error_large=large, size_error_small_um=small)
 
 
 def recall_above_itc(scores: Sequence[SlideScore]) -> Estimate:

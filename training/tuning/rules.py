@@ -199,7 +199,8 @@ def size_correction(pairs: Sequence[tuple[float, float]]) -> tuple[tuple[tuple[f
 def coverage_factor(measured: Sequence[LesionMatch]) -> float:
     """How many standard uncertainties hold the true size of another deposit in 95 % of cases, rounded up to a tenth.
 
-    The ceil(0.95 (n + 1))-th smallest of n found ones' errors (split conformal prediction: Lei et al., JASA 2018).
+    The ceil(0.95 (n + 1))-th smallest of n found ones' errors (as in split conformal prediction: Lei et al., JASA
+    2018; here the size correction was fitted to the same deposits).
     measured: with standard uncertainties. At least NORMAL_FACTOR; UNMEASURED_FACTOR from fewer than FEWEST_COVERED.
     """
     errors = sorted(abs(lesion.error_um) / lesion.uncertainty_um for lesion in measured)

@@ -8,7 +8,7 @@ from nodescan.domain.naming import how_many
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.inference.card import ModelCard
 from nodescan.reports.wording import UNMEASURED
-from training.tuning.known_slides import LARGE_UM, KnownSlide, SlideScores
+from training.tuning.known_slides import LARGE_UM, KnownSlide, SlideScores, as_stated
 from training.tuning.rules import FEWEST_COVERED, Trial
 
 _MOST_TRIALS = 10
@@ -68,7 +68,7 @@ def _score_words(trial: Trial) -> str:
         f"{_figure(scores.false_deposits)} false deposits a slide",
         f"{_hits(trial.recall)} deposits above 0.2 mm found",
         f"{_hits(scores.size_within)} sizes within their ±",
-        *_size_errors(scores),
+        *_size_errors(as_stated(scores)),
     )
     return ", ".join(said)
 

@@ -486,3 +486,4 @@ def test_composite_slides_are_scored_one_by_one_and_together(tmp_path: Path, mon
     check_composites(written, card, patches)
     assert scores["recall_micro"] == replace(share_of(1, 2), low=0.0945, high=0.9055)
     assert (scores["missed_named"].value, scores["false_deposits"].value, scores["n"]) == (0.0, 0.0, 3)
+    assert (scores["size_error_large"], scores["n_from_400"]) == (None, 1)

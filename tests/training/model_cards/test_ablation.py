@@ -129,7 +129,10 @@ def test_a_difference_is_paired_and_over_all_seeds() -> None:
     assert made[1].difference is not None
     assert made[1].difference.value == 0
     assert (made[1].difference.low, made[1].difference.high) == (None, None)
-    assert "+0.0000 (no interval)" in table(doubled, ["a", "b"], None, base="b.yaml", plan="p.yaml")
+    text = table(doubled, ["a", "b"], None, base="b.yaml", plan="p.yaml")
+    assert "+0.0000 (no interval)" in text
+    assert "| a | 250 | 2 | 0.5000 (" in text
+    assert "from one training to the\nnext is not in them" in text
 
 
 def test_earlier_trials_are_marked_as_such() -> None:

@@ -81,7 +81,7 @@ def measured() -> Measured:
         lone=lone,
         mosaic=lone,
         largest_difference=1e-7,
-        masks=MaskScores(interval, interval, bias, bias, 30, 22478),
+        masks=MaskScores(*[interval] * 4, *[bias] * 2, interval, *[bias] * 3, 30, 22478),
         discs=(DiscBias(100.0, 6, 6, None, None, None), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
         speeds=(Speed("float32", 0.5, 1.25),),
         device="cpu (2 threads)",
@@ -178,6 +178,16 @@ def test_a_figure_with_its_interval_in_words() -> None:
     assert figure(Estimate(4.0, -1.0, 9.04, 9), places=1, sign=True) == "+4.0 (-1.0 to +9.0)"
     assert figure(None) == figure(Estimate(None, None, None, 0)) == "not defined"
     assert figure(0.0231) == "0.023"
+
+
+def test_the_card_shows_what_a_figure_was_made_of() -> None:
+    """Found classes by true ones, deposits beside medians, and no median where few were measured."""
+    told = composites()
+    text = shown(composites=told)
+    assert "| median size error, found deposits from 400 um up | 4.0 %, of 1 |" in text
+    assert "| median size error, found deposits below 400 um | none stated of 0 |" in text
+    assert "| negative | 1 | 0 | 0 | 0 |\n| ITC | 0 | 0 | 0 | 0 |\n| micro | 0 | 0 | 1 | 0 |\n" in text
+    assert "60 to 190, 250 to 1,900 and 2,200 to 5,000 um long" in text
 
 
 def test_composite_scores_are_read_as_they_were_printed(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from training.scoring.masks import (
     answer,
     border_distances,
     evaluate_masks,
+    is_near,
     read_masked_images,
 )
 
@@ -61,10 +62,41 @@ def test_each_pixel_of_a_border_lies_where_it_was_drawn(moved_px: int) -> None:
 
 @pytest.mark.parametrize(("far_px", "counts"), [(100, True), (101, False)])
 def test_a_border_far_from_any_true_one_is_none_that_is_misplaced(far_px: int, counts: bool) -> None:
-    """Up to 100 um: beyond, a deposit was missed or made up, and where its border lies says nothing."""
+    """Up to 100 um: beyond, a deposit may have been made up, and where its border lies says nothing."""
     columns = np.ones((30, 1)) * np.arange(160)
     drawn = Answer(np.zeros((1, 1)), np.zeros((1, 1)), columns < 40, columns < 40 + far_px)
-    assert (len(border_distances(drawn, 1.0)) == 60) is counts
+    assert is_near(border_distances(drawn, 1.0)).tolist() == [counts] * 60
+
+
+def test_what_the_bias_leaves_out_is_told_beside_it() -> None:
+    """Of two pictures one has a false deposit far away: its border is left out of the bias, and stands in the share
+    that was left out, in the bias of all, and in the mean distance of all."""
+    image = picture(0)
+    image.pixels[40:104, 40:104] = (255, 0, 0)
+    pictures = [picture(10), image]
+    parts = [border_distances(answer(each, RedIsTumour(), spacing_um=0.94, rule=RULE), 0.94) for each in pictures]
+    every = np.concatenate(parts)
+    near = every[np.abs(every) <= 100]
+    found = evaluate_masks(pictures, RedIsTumour(), spacing_um=0.94)
+    assert 0 < found.boundary_left_out.value == pytest.approx(1 - len(near) / len(every))
+    assert found.boundary_bias_um.value == pytest.approx(near.mean())
+    assert found.boundary_bias_of_all_um.value == pytest.approx(every.mean())
+    assert found.boundary_distance_um.value == pytest.approx(np.abs(near).mean())
+    assert found.boundary_distance_of_all_um.value == pytest.approx(np.abs(every).mean())
+
+
+def test_dice_stands_beside_that_of_calling_all_tumour() -> None:
+    """448 x 448 px are judged. Of two pictures, half and a quarter tumour, the second is missed: the mean over both is
+    a half, and of calling every pixel tumour twice the tumour over tumour and pixels. One that has none and shows none
+    has no Dice."""
+    columns = np.ones((512, 1)) * np.arange(512)
+    half, quarter, none = columns < 256, columns < 32 + 112, columns < 0
+    red = [np.dstack([shown * 255, shown * 0, shown * 0]).astype(np.uint8) for shown in (half, none, none)]
+    pictures = [MaskedImage("p", pixels, truth) for pixels, truth in zip(red, (half, quarter, none), strict=True)]
+    found = evaluate_masks(pictures, RedIsTumour(), spacing_um=0.94)
+    assert found.dice_by_picture.value == pytest.approx(0.5)
+    assert found.dice.value == pytest.approx(2 * 0.5 / (0.75 + 0.5))
+    assert found.dice_of_all_tumour.value == pytest.approx(2 * 0.75 / (0.75 + 3))
 
 
 def test_without_a_true_border_no_drawn_one_is_misplaced() -> None:

@@ -36,7 +36,7 @@ from training.slides import checks as sound_slides
 from training.tuning.annotated_slides import annotated_slides
 from training.tuning.composite_slide import make_composite_slide
 from training.tuning.composites import MOSAIC, known_composite, linked, make_composites
-from training.tuning.known_slides import KnownSlide, SlideScore, recall_above_itc, score_slide, summarise
+from training.tuning.known_slides import KnownSlide, SlideScore, as_stated, recall_above_itc, score_slide, summarise
 
 NORMAL, TUMOUR = (210, 150, 195), (110, 60, 150)
 
@@ -257,11 +257,24 @@ def test_every_figure_of_six_slides_by_hand() -> None:
     assert found.kappa.value == pytest.approx(1 - 5 / (86 / 6))
     assert (found.negative_called_negative, found.negatives, found.n) == (1, 2, 6)
     assert found.false_deposits.value == 0.5
+    assert found.class_table == ((1, 1, 0, 0), (0, 1, 0, 0), (1, 0, 1, 0), (0, 0, 0, 1))
+    assert (found.n_from_400, found.n_below_400) == (2, 2)
     assert (found.size_error_large, found.size_error_small_um) == (pytest.approx(0.2), 20)
     assert (found.recall_micro.value, found.recall_micro.n) == (2 / 3, 3)  # of three, though drawn by slide
     expected = ((found.recall_itc, 1, 1), (found.recall_macro, 1, 1), (found.size_within, 2, 4))
     for interval, hits, n in (*expected, (found.missed_named, 1, 1)):
         assert interval == share_of(hits, n)
+
+
+def test_a_median_of_fewer_than_ten_errors_is_not_stated() -> None:
+    """Neither from 400 um up nor below; of ten it is."""
+    for large, small in ((10, 9), (9, 10)):
+        lesions = *[lesion(500, 550, uncertainty_um=9)] * large, *[lesion(300, 320, uncertainty_um=9)] * small
+        found = summarise([SlideScore(Metastasis.MICRO, Metastasis.MICRO, Pairing(lesions, 0, 0))])
+        stated = as_stated(found)
+        assert (found.size_error_large, found.size_error_small_um) == (pytest.approx(0.1), 20)
+        assert (stated.n_from_400, stated.n_below_400) == (large, small)
+        assert (stated.size_error_large is None, stated.size_error_small_um is None) == (large < 10, small < 10)
 
 
 def test_recall_above_isolated_tumour_cells_leaves_these_out() -> None:
