@@ -19,7 +19,8 @@ LONG = "CAMELYON17_patient_004_node_4_scan_2_HE_section_level_3_of_5_block_A12_r
 PROBE = """<script>
 var page = document.documentElement.clientWidth;
 var wide = [].filter.call(document.querySelectorAll("main *"), function (one) {
-  return one.getBoundingClientRect().right > page || one.className === "scroll" && one.scrollWidth > one.clientWidth;
+  var whole = /^(scroll|headline)/.test(one.className);
+  return one.getBoundingClientRect().right > page || whole && one.scrollWidth > one.clientWidth;
 }).map(function (one) { return page + " " + one.tagName + "." + one.className; });
 parent.postMessage(wide.join(" "), "*");
 </script>"""
@@ -55,6 +56,12 @@ def test_a_long_size_stays_on_a_phones_page(tmp_path: Path) -> None:
     assert key_facts(found.report)[0].value == "at least 0.20004 ± 0.01300 mm"
     assert too_wide(render(found), tmp_path / "slide") == ""
     assert too_wide(summary_page.render([found.report], tmp_path, asked=1, run=RUN), tmp_path / "summary") == ""
+
+
+@needs_browser
+def test_a_class_stays_in_its_card_on_the_narrowest_phones(tmp_path: Path) -> None:
+    """The longest word of a headline is "Macrometastasis"."""
+    assert too_wide(render(VARIANTS["macro"]()), tmp_path / "slide", 320, 360, 420) == ""
 
 
 @needs_browser
