@@ -1,7 +1,7 @@
-"""Colours with a meaning, the same in every picture, page and file."""
+"""Colours and kinds of line with a meaning, the same in every picture, page and file."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,13 +32,23 @@ PAPER = Colour(255, 255, 255)
 TISSUE = Colour(15, 118, 110)
 NOT_EXAMINED = Colour(71, 85, 105)
 
-# Blue, orange and crimson differ in hue for common colour blindness and in lightness for all, and stand out from
-# the pinks and purples of H&E once they carry a white casing.
+# Blue, orange and crimson differ in hue, also for common colour blindness, and stand out from the pinks and purples of
+# H&E once they carry a white casing. Their lightness is about the same (CIE L* 42, 50 and 38): without colour the kind
+# of line tells them apart.
 CLASS_COLOURS = {
     Metastasis.NONE: Colour(21, 112, 83),
     Metastasis.ITC: Colour(29, 95, 191),
     Metastasis.MICRO: Colour(194, 87, 0),
     Metastasis.MACRO: Colour(179, 18, 48),
+}
+
+Stroke = Literal["dotted", "single", "double"]
+
+CLASS_STROKES: Mapping[Metastasis, Stroke] = {
+    Metastasis.NONE: "single",
+    Metastasis.ITC: "dotted",
+    Metastasis.MICRO: "single",
+    Metastasis.MACRO: "double",
 }
 
 PLACE = INK
@@ -59,6 +69,11 @@ EXCLUDED_COLOURS = {
 def deposit_colours(report: SlideReport) -> Mapping[Metastasis, Colour]:
     """By class; one for all where the slide was not judged, so that no colour gives it a class."""
     return dict.fromkeys(Metastasis, UNJUDGED) if report.not_judged else CLASS_COLOURS
+
+
+def deposit_strokes(report: SlideReport) -> Mapping[Metastasis, Stroke]:
+    """By class; single for all where the slide was not judged."""
+    return dict.fromkeys(Metastasis, "single") if report.not_judged else CLASS_STROKES
 
 
 def heat_ramp() -> NDArray[np.uint8]:

@@ -1,7 +1,6 @@
 """overview.jpg, heatmap.png and the close-ups of deposits: what was looked at, and what was found where."""
 
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,16 @@ from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
-from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, PLACE, TISSUE, deposit_colours, heat_ramp
+from nodescan.reports.palette import (
+    EXCLUDED_COLOURS,
+    INK,
+    NOT_EXAMINED,
+    PLACE,
+    TISSUE,
+    deposit_colours,
+    deposit_strokes,
+    heat_ramp,
+)
 from nodescan.reports.places import LETTERS, marked_places
 from nodescan.reports.wording import size_words
 from nodescan.whole_files import write_beside
@@ -153,13 +161,15 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
 
 def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
-    colours = deposit_colours(report)
+    colours, strokes = deposit_colours(report), deposit_strokes(report)
     canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
     for other in report.deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colours[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
+                stroke = strokes[other.metastasis]
+                colour, width = colours[other.metastasis], 3.0 if mine else 1.3
+                canvas.outline_ring(ring, colour, width=width, casing=mine, stroke=stroke)
     canvas.scale_bar()  # over the outlines, before the label that keeps clear of it
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
     canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
@@ -226,30 +236,33 @@ def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
 
 def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
     """Outlines first, the largest last, so that no label is drawn over."""
-    deposits, colours = report.deposits, deposit_colours(report)
+    deposits, colours, strokes = report.deposits, deposit_colours(report), deposit_strokes(report)
+    anchors: dict[int, tuple[float, float]] = {}
     for deposit in reversed(deposits):
-        colour = colours[deposit.metastasis]
+        colour, stroke = colours[deposit.metastasis], strokes[deposit.metastasis]
         for polygon in deposit.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colour, width=2.4, casing=True)
+                canvas.outline_ring(ring, colour, width=2.4, casing=True, stroke=stroke)
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
-            canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN * canvas.text_px, colour)
+            radius_px = _SMALLEST_SEEN * canvas.text_px
+            anchors[deposit.id] = canvas.ring_around(deposit.centre_um, radius_px, colour, stroke=stroke)
     for deposit in deposits[:MOST_NUMBERED]:
-        points = np.vstack([polygon.exterior for polygon in deposit.outline])
-        upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
-        anchor = float(upper_right[0]), float(upper_right[1])
-        canvas.badge(anchor, str(deposit.id), colours[deposit.metastasis])
+        canvas.badge(anchors.get(deposit.id) or _upper_right(deposit), str(deposit.id), colours[deposit.metastasis])
+
+
+def _upper_right(deposit: Deposit) -> tuple[float, float]:
+    """In um, the point of the outline."""
+    points = np.vstack([polygon.exterior for polygon in deposit.outline])
+    x, y = points[np.argmax(points[:, 0] - points[:, 1])]
+    return float(x), float(y)
 
 
 def _draw_places(canvas: Canvas, report: SlideReport) -> None:
     """A circle around each marked place, beside it its letter."""
-    places = marked_places(report)
     radius_px = max(_SMALLEST_SEEN * canvas.text_px, _PLACE_UM / canvas.um_per_px)
-    for found in places:
-        canvas.ring_around((found.x_um, found.y_um), radius_px, PLACE)
-    for letter, found in zip(LETTERS, places, strict=False):
-        reach_um = radius_px * canvas.um_per_px * math.sqrt(0.5)
-        canvas.badge((found.x_um + reach_um, found.y_um - reach_um), letter, PLACE)
+    anchors = [canvas.ring_around((found.x_um, found.y_um), radius_px, PLACE) for found in marked_places(report)]
+    for letter, anchor in zip(LETTERS, anchors, strict=False):
+        canvas.badge(anchor, letter, PLACE)
 
 
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:

@@ -14,8 +14,9 @@ from nodescan.domain.units import Micrometers
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
 from nodescan.reports.legend import legend
-from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, PLACE
+from nodescan.reports.palette import CLASS_COLOURS, CLASS_STROKES, EXCLUDED_COLOURS, PLACE, deposit_strokes
 from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview
+from nodescan.reports.wording import WITH_TUMOUR
 from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
 
@@ -48,6 +49,15 @@ def test_the_overview_outlines_a_deposit_in_its_class_colour(macro_folder: Path)
     outline = (MACRO.outline[0].exterior - [BOUNDS.left, BOUNDS.top]) / _um_per_px(image)
     assert columns.min() == pytest.approx(outline[:, 0].min(), abs=5)
     assert rows.max() == pytest.approx(outline[:, 1].max(), abs=5)
+
+
+def test_the_legend_shows_each_class_by_its_kind_of_line() -> None:
+    """Each class has another one; what was not judged has no class, and so one kind for all."""
+    shown = [(swatch.kind, swatch.colour) for swatch in legend(VARIANTS["macro"]())[:3]]
+    assert shown == [(CLASS_STROKES[found], CLASS_COLOURS[found].css) for found in WITH_TUMOUR]
+    assert len({kind for kind, _ in shown}) == 3
+    assert legend(VARIANTS["not_he"]())[0].kind == "single"
+    assert set(deposit_strokes(VARIANTS["not_he"]().report).values()) == {"single"}
 
 
 def test_the_overview_marks_the_likeliest_places_of_a_slide_without_deposits() -> None:
