@@ -31,8 +31,11 @@ class Swatch:
     words: str
 
 
-def legend(result: SlideResult) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes where there are any."""
+def legend(result: SlideResult, *, hatched: bool) -> tuple[Swatch, ...]:
+    """What the lines in the overview mean: only those that are there, and all three classes where there are any.
+
+    hatched: whether any of it is.
+    """
     if result.overview is None:
         return ()
     lines: list[Swatch] = []
@@ -49,7 +52,8 @@ def legend(result: SlideResult) -> tuple[Swatch, ...]:
         lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
     if result.tissue is not None:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
-        lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
+        if hatched:
+            lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
         lines += [
             Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
             for reason, mask in result.tissue.excluded

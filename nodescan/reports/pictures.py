@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.maps import Picture, ProbabilityMap
+from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
@@ -87,6 +87,7 @@ class SlidePictures:
         base = _Once(lambda: None if (canvas := _slide_canvas(result)) is None else canvas.base)
         self._overview = _Once(lambda: None if (image := draw_overview(result, base())) is None else Jpeg.of(image))
         self._heatmap = _Once(lambda: draw_heatmap(result, base()))
+        self._hatched = _Once(lambda: shows_hatching(result, base()))
 
     def overview(self) -> Jpeg | None:
         return self._overview()
@@ -94,6 +95,10 @@ class SlidePictures:
     def heatmap(self) -> Image.Image | None:
         """Without a legend."""
         return self._heatmap()
+
+    def hatched(self) -> bool:
+        """Whether tissue that was not examined is hatched in them."""
+        return self._hatched()
 
 
 class _Once(Generic[_Drawn]):
@@ -118,7 +123,8 @@ def write_pictures(result: SlideResult, folder: Path, *, pictures: SlidePictures
         write_beside(folder / OVERVIEW_JPG, overview.content)
     if heatmap is not None:
         buffer = io.BytesIO()
-        sheet = with_legend(heatmap, result.report.model, text_px=_text_px(max(heatmap.size)))
+        text_px = _text_px(max(heatmap.size))
+        sheet = with_legend(heatmap, result.report.model, text_px=text_px, hatched=pictures.hatched())
         sheet.save(buffer, "PNG", compress_level=_PNG_LEVEL)
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
@@ -137,7 +143,7 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
             canvas.outline_mask(sampled, EXCLUDED_COLOURS[reason], width=1.8, dashed=True)
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
-        _draw_not_examined(canvas, result)
+        _draw_not_examined(canvas, result, result.tissue)
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()  # over the hatching, which may fill its corner
     _draw_deposits(canvas, result.report)
@@ -151,7 +157,7 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
         return None
     canvas.base = _heated(canvas, result.probability)
     if result.tissue is not None:
-        _draw_not_examined(canvas, result)
+        _draw_not_examined(canvas, result, result.tissue)
     canvas.scale_bar()
     for deposit in result.report.deposits:
         for polygon in deposit.outline:
@@ -183,13 +189,21 @@ def draw_place(picture: Picture) -> Image.Image:
     return canvas.image()
 
 
-def _not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
-    """Tissue that no network answered for: bool, shape of the canvas' picture."""
-    assert result.tissue is not None
-    tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
-    if result.probability is None:
-        return tissue
-    return tissue & ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
+def shows_hatching(result: SlideResult, base: Image.Image | None = None) -> bool:
+    """Whether anything is hatched in the pictures of the whole slide. base: as for draw_overview."""
+    canvas = _slide_canvas(result, base)
+    return canvas is not None and result.tissue is not None and bool(_missed(canvas, result, result.tissue).any())
+
+
+def _missed(canvas: Canvas, result: SlideResult, tissue: TissueMask) -> NDArray[np.bool_]:
+    """What is hatched, bool, shape of the canvas' picture: tissue that no network answered for, and where tissue runs
+    into what was never scanned."""
+    missed = canvas.sampled(tissue.wanted, tissue.spacing).astype(bool)
+    if result.probability is not None:
+        missed &= ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
+    if tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
+        missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
+    return missed
 
 
 def _jpeg_bytes(image: Image.Image) -> bytes:
@@ -225,11 +239,8 @@ def _scanned_part(overview: Picture, bounds: BoundsUm) -> Picture:
     return Picture(pixels, overview.left_um + left * x, overview.top_um + top * y, overview.spacing)
 
 
-def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
-    """Hatched; and where tissue runs into what was never scanned."""
-    missed, tissue = _not_examined(canvas, result), result.tissue
-    if tissue is not None and tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
-        missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
+def _draw_not_examined(canvas: Canvas, result: SlideResult, tissue: TissueMask) -> None:
+    missed = _missed(canvas, result, tissue)
     canvas.hatch_mask(missed, NOT_EXAMINED)
     canvas.outline_mask(missed, NOT_EXAMINED, width=1.2)
 

@@ -21,7 +21,7 @@ document.title = JSON.stringify(seen);
 @needs_browser
 def test_legend_and_scale_keep_their_colours(tmp_path: Path) -> None:
     """Lines, hatching, the ramp of probability and the sizes on the scale look as they do without a contrast theme."""
-    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render(VARIANTS["macro"]()))
+    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render(VARIANTS["incomplete_micro"]()))
     (tmp_path / "page.html").write_text(page.replace("</body>", f"{PROBE}</body>"), encoding="utf-8")
     own, forced = (
         json.loads(re.search(r"<title>(.*?)</title>", dom(tmp_path / "page.html", "--dump-dom", *options))[1])
