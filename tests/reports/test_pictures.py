@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from nodescan import slide_flags
 from nodescan.domain.report import ModelIdentity, SlideResult
@@ -240,6 +242,23 @@ def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
         assert [one.colour for one in legend(shown, hatched=False) if one.kind == "dashed"] == [colour.css]
     assert EXCLUDED_COLOURS.keys() == slide_flags._LEFT_OUT.keys()
     assert len(set(EXCLUDED_COLOURS.values())) == len(EXCLUDED_COLOURS)
+
+
+_COLOUR_BLIND = {
+    "protanopia": [(0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)],
+    "deuteranopia": [(0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)],
+    "tritanopia": [(1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)],
+}
+"""What linear red, green and blue look like: Machado, Oliveira and Fernandes 2009, severity 1."""
+
+
+@pytest.mark.parametrize("kind", _COLOUR_BLIND)
+def test_reasons_to_leave_out_differ_for_colour_blind_eyes(kind: str) -> None:
+    """Their lines are all dashed, so only the colours tell them apart."""
+    linear = ((np.array(list(EXCLUDED_COLOURS.values())) / 255 + 0.055) / 1.055) ** 2.4
+    seen = np.clip(linear @ np.transpose(_COLOUR_BLIND[kind]), 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055))
+    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 10
 
 
 def test_labels_of_the_overview_can_be_read_on_a_phone_and_on_paper(monkeypatch: pytest.MonkeyPatch) -> None:
