@@ -22,7 +22,7 @@ _UNSEEN = 0.5
 """In pixels of the layer: a line's points are left out where it runs no further off without them. Outlines of masks
 turn at each pixel, and joints take most of the time."""
 
-_CASING, _DOTS_APART, _DOUBLED, _BETWEEN = 1.8, 2.1, 1.9, 0.6
+_CASING, _DOTS_APART, _DOUBLED, _BETWEEN = 1.8, 2.1, 2.3, 0.75
 """In widths of a line, but the first: what a casing adds to it; from dot to dot; a double line, and the white in it."""
 
 _FEWEST_DOTS = 6
