@@ -38,7 +38,7 @@ def test_who_corrected_what_and_why_is_whole_on_paper(tmp_path: Path, slide: str
     staging = staged_by(run, "slide_id,patient_id,node_id", f"{slide},A,1", review=review)
     (page,) = write_staging(staging, tmp_path / "out")
     printed = " ".join(" ".join(sheets(page)).split())
-    for word in ("resize", "Reviewed", "Zweig", "Comment", "measured", "again", "forty", "times"):
+    for word in ("Micrometastasis,", "resize", "Reviewed", "Zweig", "Comment", "measured", "again", "forty", "times"):
         assert word in printed
 
 
