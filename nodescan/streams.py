@@ -1,5 +1,6 @@
 """stdout and stderr, which may be closed, full, or unable to say a name: none of that changes what was done."""
 
+import codecs
 import io
 import os
 import sys
@@ -8,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+_PLAIN = "nodescan.plain"
+
 
 def make_usable() -> None:
-    """Have all three streams open, and escape what an output's encoding lacks.
+    """Have all three streams open, and escape what an output's encoding lacks; "±" is "+/-" there.
 
     A stream that is closed at the start would leave its number to the next file that is opened, and what a library
     prints would go into that.
     """
+    codecs.register_error(_PLAIN, _in_plain_signs)
     for number in range(3):
         try:
             os.fstat(number)
@@ -25,7 +29,15 @@ def make_usable() -> None:
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open as long as the program
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=_PLAIN)
+
+
+def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
+    """The first sign that can't be encoded, and where to go on: "±" stands in each size."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    sign = error.object[error.start]
+    return "+/-" if sign == "±" else _escaped(sign), error.start + 1
 
 
 def lost(error: OSError) -> str | None:

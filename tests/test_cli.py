@@ -279,6 +279,16 @@ def test_a_name_that_an_output_cannot_say_is_escaped(tmp_path: Path) -> None:
     assert "\\xe9.tif" in done.stdout
 
 
+def test_an_uncertainty_can_be_read_where_an_output_knows_ascii_alone() -> None:
+    """A "\\xb1" before a number reads as a code, or as a part of the size."""
+    program = (
+        "from nodescan.streams import make_usable; make_usable(); print('2.62 \\xb1 0.08 mm \\xb1\\xe9\\U0001f600')"
+    )
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "2.62 +/- 0.08 mm +/-\\xe9\\U0001f600\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -9,7 +9,7 @@ import typer
 
 from nodescan import __version__
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
-from nodescan.commands.tables import print_json
+from nodescan.commands.tables import print_json, print_table
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
@@ -19,7 +19,7 @@ Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Check that this folder is writable and has free space.")
 ]
 
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_json: AsJson = False) -> int:
@@ -37,7 +37,8 @@ def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_j
         print_json({"nodescan": __version__, "trustworthy": diagnosis.trustworthy, "checks": checks})
     else:
         if on_terminal:
-            _print_table(diagnosis)
+            rows = [(check.state.value, check.name, check.found, check.remedy) for check in diagnosis.checks]
+            print_table(("", "checked", "found", "what to do"), rows, styles=_STYLES)
         print(_conclusion(diagnosis))
     return COMPLETE if diagnosis.trustworthy else NOT_COMPLETE
 
@@ -50,18 +51,6 @@ def _print_line(check: "Check") -> None:
 
 def _say_nothing(check: "Check") -> None:
     pass
-
-
-def _print_table(diagnosis: "Diagnosis") -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("", "checked", "found", "what to do", box=None, pad_edge=False, header_style="bold")
-    for check in diagnosis.checks:
-        state = Text(check.state.value, style=_COLOURS[check.state.value])
-        table.add_row(state, Text(check.name), Text(check.found), Text(check.remedy))
-    Console().print(table)
 
 
 def _conclusion(diagnosis: "Diagnosis") -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nodescan.streams import one_line, tell
@@ -25,10 +25,12 @@ _PIPE_WIDTH = 10_000
 """Columns of a table that goes to a file or a pipe: a row is one line there, to be searched."""
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Mapping[str, str] | None = None
+) -> None:
     """A table without lines, as wide as the terminal allows; what doesn't fit goes on below it.
 
-    Nothing is cut: names of slides often differ at their end alone.
+    Nothing is cut: names of slides often differ at their end alone. styles: how a row's first cell looks, by its words.
     """
     from rich.table import Table
     from rich.text import Text
@@ -37,7 +39,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
+        first, *others = row
+        style = (styles or {}).get(first, "")
+        table.add_row(Text(one_line(first), style=style), *(Text(one_line(cell)) for cell in others))
     _console().print(table)
 
 

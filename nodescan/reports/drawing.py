@@ -13,7 +13,7 @@ from skimage.measure import find_contours
 from nodescan.domain.maps import Picture
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.imaging.components import window_of
-from nodescan.reports.palette import INK, PAPER, Colour
+from nodescan.reports.palette import INK, PAPER, Colour, Stroke
 
 _FINER = 2
 """Lines are drawn on a layer this many times finer and reduced, which smooths their edges."""
@@ -21,6 +21,12 @@ _FINER = 2
 _UNSEEN = 0.5
 """In pixels of the layer: a line's points are left out where it runs no further off without them. Outlines of masks
 turn at each pixel, and joints take most of the time."""
+
+_CASING, _DOTS_APART, _DOUBLED, _BETWEEN = 1.8, 2.1, 2.3, 0.75
+"""In widths of a line, but the first: what a casing adds to it; from dot to dot; a double line, and the white in it."""
+
+_FEWEST_DOTS = 6
+"""A ring that has room for fewer is drawn as a line: they would fill it."""
 
 _TEXT_PER_LINE = 16
 """Height of text beside which a line of width 1 is one pixel wide."""
@@ -86,12 +92,26 @@ class Canvas:
         found[_span(inside_y), _span(inside_x)] = shown
         return found
 
-    def outline_ring(self, ring_um: NDArray[np.float64], colour: Colour, *, width: float, casing: bool) -> None:
-        """Draw a closed ring. ring_um : float64 (n, 2), x and y in um on the slide canvas; casing: a white edge."""
+    def outline_ring(
+        self, ring_um: NDArray[np.float64], colour: Colour, *, width: float, casing: bool, stroke: Stroke = "single"
+    ) -> None:
+        """Draw a closed ring. ring_um : float64 (n, 2), x and y in um on the slide canvas; casing: a white edge.
+
+        width: of a single line, of a dot; a double line is wider.
+        """
         points = self._to_layer(np.vstack([ring_um, ring_um[:1]]))
+        whole = width * _DOUBLED if stroke == "double" else width
         if casing:
-            self._line(points, PAPER.rgba(235), width + 1.8)
-        self._line(points, colour.rgba(255), width)
+            self._line(points, PAPER.rgba(235), whole + _CASING)
+        dot = self._thickness(width)
+        places = _evenly(points, dot * _DOTS_APART) if stroke == "dotted" else []
+        if len(places) < _FEWEST_DOTS:
+            self._line(points, colour.rgba(255), whole)
+        else:
+            for x, y in places:
+                self._draw.ellipse((x - dot / 2, y - dot / 2, x + dot / 2, y + dot / 2), fill=colour.rgba(255))
+        if stroke == "double":
+            self._line(points, PAPER.rgba(255), width * _BETWEEN)
 
     def outline_mask(self, mask: NDArray[np.bool_], colour: Colour, *, width: float, dashed: bool = False) -> None:
         """Draw the border of a mask. mask : bool, shape of this picture, its pixels."""
@@ -116,11 +136,18 @@ class Canvas:
         self._layer.paste(PAPER.rgba(150), corner, Image.fromarray((fine & ~lines).astype(np.uint8) * 150))
         self._layer.paste(colour.rgba(230), corner, Image.fromarray(lines.astype(np.uint8) * 255))
 
-    def ring_around(self, centre_um: tuple[float, float], radius_px: float, colour: Colour) -> None:
-        """A circle that draws the eye to something too small to see."""
+    def ring_around(
+        self, centre_um: tuple[float, float], radius_px: float, colour: Colour, *, stroke: Stroke = "single"
+    ) -> tuple[float, float]:
+        """A circle that draws the eye to something too small to see, and that no label lies in; in um, its upper right
+        point, to put a label to."""
         angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)
         circle = np.stack([np.cos(angles), np.sin(angles)], axis=1) * radius_px * self.um_per_px
-        self.outline_ring(np.asarray(centre_um) + circle, colour, width=1.6, casing=True)
+        width = 2.2 if stroke == "dotted" else 1.6  # smaller dots run together where a page shows the picture
+        self.outline_ring(np.asarray(centre_um) + circle, colour, width=width, casing=True, stroke=stroke)
+        (x, y), within = self._to_layer(np.asarray([centre_um]))[0] / _FINER, radius_px * math.sqrt(0.5)
+        self._taken.append((x - within, y - within, x + within, y + within))
+        return centre_um[0] + within * self.um_per_px, centre_um[1] - within * self.um_per_px
 
     def diameter(self, ends_um: Sequence[tuple[float, float]], text: str, *, beside_um: NDArray[np.float64]) -> None:
         """A measured line between two points, a bar across each end, and its length where it hides no cell.
@@ -192,8 +219,11 @@ class Canvas:
     ) -> None:
         """points: float (n, 2), in pixels of the layer."""
         path = shapely.get_coordinates(shapely.simplify(shapely.linestrings(points), _UNSEEN, preserve_topology=False))
-        thick = max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER))
-        self._draw.line(path.ravel().tolist(), fill=colour, width=thick, joint="curve")
+        self._draw.line(path.ravel().tolist(), fill=colour, width=self._thickness(width), joint="curve")
+
+    def _thickness(self, width: float) -> int:
+        """In pixels of the layer."""
+        return max(1, round(width * self.text_px / _TEXT_PER_LINE * _FINER))
 
     def _to_layer(self, points_um: NDArray[np.float64]) -> NDArray[np.float64]:
         """points_um : float64 (n, 2), um on the slide canvas -> pixels of the layer."""
@@ -251,6 +281,14 @@ def _fine_point(x: float, y: float) -> tuple[float, float]:
 
 def _fine_box(box: Box) -> Box:
     return box[0] * _FINER, box[1] * _FINER, box[2] * _FINER, box[3] * _FINER
+
+
+def _evenly(points: NDArray[np.float64], step: float) -> list[list[float]]:
+    """Places along a closed line, about a step apart. points : float64 (n, 2)."""
+    line = shapely.linestrings(points)
+    number = round(float(shapely.length(line)) / step)
+    places = shapely.line_interpolate_point(line, np.arange(number) / max(1, number), normalized=True)
+    return shapely.get_coordinates(places).tolist()
 
 
 def _dashes(points: NDArray[np.float64], length: float) -> list[NDArray[np.float64]]:

@@ -15,18 +15,18 @@ _SWATCH = 2.3
 """From the left of the hatched box to its words, in heights of text."""
 
 
-def with_legend(heatmap: Image.Image, model: ModelIdentity | None, *, text_px: int) -> Image.Image:
+def with_legend(heatmap: Image.Image, model: ModelIdentity | None, *, text_px: int, hatched: bool) -> Image.Image:
     """The heat map, RGB, with the strip below; what doesn't fit beside the rest stands on a line of its own.
 
-    text_px: height of text where the picture is wide enough for it.
+    text_px: height of text where the picture is wide enough for it; hatched: whether any of the picture is.
     """
     wide, high = heatmap.size
     whole, short = _outline_words(model)
-    text = _fitting(text_px, wide, short)
+    text = _fitting(text_px, wide, short, hatched=hatched)
     font = ImageFont.load_default(size=text)
     left, top, length = text, high + round(text * 2.2), min(round(wide * 0.42), text * 24)
-    box = left + length + text * 2, top - text * 0.05
-    hatched_below = box[0] + text * _SWATCH + font.getlength(_HATCHED) > wide
+    box = left + length + text * 2, top + text * 0.45  # clear of the words above
+    hatched_below = hatched and box[0] + text * _SWATCH + font.getlength(_HATCHED) > wide
     if hatched_below:
         length = min(wide - 2 * text, text * 24)
     mark = None if model is None else left + model.threshold * length
@@ -51,8 +51,9 @@ def with_legend(heatmap: Image.Image, model: ModelIdentity | None, *, text_px: i
         draw.text(where, whole if where[0] + font.getlength(whole) < end else short, font=font, fill=INK, anchor="ls")
     if hatched_below:
         box = left, lines[-1] - text * 0.5
-    _hatched_swatch(draw, box, text)
-    draw.text((box[0] + text * _SWATCH, box[1] + text * 0.5), _HATCHED, font=font, fill=INK, anchor="lm")
+    if hatched:
+        _hatched_swatch(draw, box, text)
+        draw.text((box[0] + text * _SWATCH, box[1] + text * 0.5), _HATCHED, font=font, fill=INK, anchor="lm")
     return sheet
 
 
@@ -64,10 +65,11 @@ def _outline_words(model: ModelIdentity | None) -> tuple[str, str]:
     return (f"{short} of the smoothed map" if model.smoothing_um else short), short
 
 
-def _fitting(text_px: int, wide: int, outline: str) -> int:
+def _fitting(text_px: int, wide: int, outline: str, *, hatched: bool) -> int:
     """The height of text at which each part fits on a line of its own: smaller in a very narrow picture."""
     font = ImageFont.load_default(size=text_px)
-    parts = (font.getlength(_TITLE), font.getlength(outline), font.getlength(_HATCHED) + text_px * _SWATCH)
+    parts = [font.getlength(_TITLE), font.getlength(outline)]
+    parts += [font.getlength(_HATCHED) + text_px * _SWATCH] if hatched else []
     return max(1, min(text_px, int(text_px * wide / (max(parts) + 2 * text_px))))
 
 

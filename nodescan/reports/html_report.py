@@ -22,6 +22,8 @@ from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
 
+_HATCHED = "; tissue that was not examined is hatched"
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -54,7 +56,7 @@ def write_html(result: SlideResult, folder: Path, *, pictures: SlidePictures | N
 def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
-    heatmap = _heatmap(pictures.heatmap())
+    hatched = pictures.hatched()
     close_ups = (*_close_ups(result), *_places(result))  # others begin with the overview
     template = environment().get_template("report.html")
     return template.render(
@@ -72,12 +74,12 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         how_sure=sentences.how_sure(report),
         flags=flags(report),
         minor_flags=flags_without_effect(report),
-        overview=_overview(report, pictures.overview()),
-        heatmap=heatmap,
+        overview=_overview(report, pictures.overview(), hatched=hatched),
+        heatmap=_heatmap(pictures.heatmap(), hatched=hatched),
         heat_gradient=heat_gradient(),
         threshold=None if report.model is None else report.model.threshold,
         outlines="" if report.model is None else outline_words(report.model),
-        legend=legend(result),
+        legend=legend(result, hatched=hatched),
         close_ups=close_ups,
         n_more_close_ups=max(0, report.n_foci - len(close_ups)),
         rows=page.rows(report),
@@ -91,7 +93,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     )
 
 
-def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
+def _overview(report: SlideReport, picture: Jpeg | None, *, hatched: bool) -> Figure | None:
     if picture is None:
         return None
     count, what = report.n_foci, _marked(report)
@@ -100,7 +102,7 @@ def _overview(report: SlideReport, picture: Jpeg | None) -> Figure | None:
     marked = len(marked_places(report))
     nothing += f", {how_many(marked, 'likely place')} marked" if marked else ""
     found = f"{how_many(count, what)} outlined{numbered}" if count else nothing
-    return _figure(picture, f"The whole slide at low magnification, {found}", "Overview")
+    return _figure(picture, f"The whole slide at low magnification, {found}{_HATCHED if hatched else ''}", "Overview")
 
 
 def _marked(report: SlideReport) -> str:
@@ -108,10 +110,11 @@ def _marked(report: SlideReport) -> str:
     return "area" if report.not_judged else "deposit"
 
 
-def _heatmap(picture: Image.Image | None) -> Figure | None:
+def _heatmap(picture: Image.Image | None, *, hatched: bool) -> Figure | None:
     if picture is None:
         return None
-    return _figure(Jpeg.of(picture), "The network's tumour probability drawn over the slide", "Heat map")
+    shown = f"The network's tumour probability drawn over the slide{_HATCHED if hatched else ''}"
+    return _figure(Jpeg.of(picture), shown, "Heat map")
 
 
 def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:

@@ -7,6 +7,7 @@ import numpy as np
 from nodescan.domain.report import SlideResult
 from nodescan.reports.palette import (
     CLASS_COLOURS,
+    CLASS_STROKES,
     EXCLUDED_COLOURS,
     NOT_EXAMINED,
     PLACE,
@@ -22,32 +23,37 @@ from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, WITH_TUMOUR, left_
 
 @dataclass(frozen=True, slots=True)
 class Swatch:
-    """One line of the legend. kind: "line", "dashed", "hatch" or "badge", or "note" for words alone."""
+    """One line of the legend. kind: of an outline its `Stroke`; else "line", "dashed" or "hatch", or "note" for words
+    alone."""
 
     kind: str
     colour: str
     words: str
 
 
-def legend(result: SlideResult) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes where there are any."""
+def legend(result: SlideResult, *, hatched: bool) -> tuple[Swatch, ...]:
+    """What the lines in the overview mean: only those that are there, and all three classes where there are any.
+
+    hatched: whether any of it is.
+    """
     if result.overview is None:
         return ()
     lines: list[Swatch] = []
     if result.report.deposits and result.report.not_judged:
-        lines.append(Swatch("badge", UNJUDGED.css, "Marked by the network, not judged"))
+        lines.append(Swatch("single", UNJUDGED.css, "Marked by the network, not judged"))
     elif result.report.deposits:
         lines += [
-            Swatch("badge", CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
+            Swatch(CLASS_STROKES[found], CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
             for found in WITH_TUMOUR
         ]
     if marked_places(result.report):
-        lines.append(Swatch("badge", PLACE.css, "Likeliest places, not taken for deposits"))
+        lines.append(Swatch("single", PLACE.css, "Likeliest places, not taken for deposits"))
     if result.report.n_foci > MOST_NUMBERED:
         lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
     if result.tissue is not None:
         lines.append(Swatch("line", TISSUE.css, "Tissue"))
-        lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
+        if hatched:
+            lines.append(Swatch("hatch", NOT_EXAMINED.css, "Tissue not examined"))
         lines += [
             Swatch("dashed", EXCLUDED_COLOURS[reason].css, f"Left out: {left_out_words(reason)}")
             for reason, mask in result.tissue.excluded

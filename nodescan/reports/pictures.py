@@ -1,7 +1,6 @@
 """overview.jpg, heatmap.png and the close-ups of deposits: what was looked at, and what was found where."""
 
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.maps import Picture, ProbabilityMap
+from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
-from nodescan.reports.palette import EXCLUDED_COLOURS, INK, NOT_EXAMINED, PLACE, TISSUE, deposit_colours, heat_ramp
+from nodescan.reports.palette import (
+    EXCLUDED_COLOURS,
+    INK,
+    NOT_EXAMINED,
+    PLACE,
+    TISSUE,
+    deposit_colours,
+    deposit_strokes,
+    heat_ramp,
+)
 from nodescan.reports.places import LETTERS, marked_places
 from nodescan.reports.wording import size_words
 from nodescan.whole_files import write_beside
@@ -79,6 +87,7 @@ class SlidePictures:
         base = _Once(lambda: None if (canvas := _slide_canvas(result)) is None else canvas.base)
         self._overview = _Once(lambda: None if (image := draw_overview(result, base())) is None else Jpeg.of(image))
         self._heatmap = _Once(lambda: draw_heatmap(result, base()))
+        self._hatched = _Once(lambda: shows_hatching(result, base()))
 
     def overview(self) -> Jpeg | None:
         return self._overview()
@@ -86,6 +95,10 @@ class SlidePictures:
     def heatmap(self) -> Image.Image | None:
         """Without a legend."""
         return self._heatmap()
+
+    def hatched(self) -> bool:
+        """Whether tissue that was not examined is hatched in them."""
+        return self._hatched()
 
 
 class _Once(Generic[_Drawn]):
@@ -110,7 +123,8 @@ def write_pictures(result: SlideResult, folder: Path, *, pictures: SlidePictures
         write_beside(folder / OVERVIEW_JPG, overview.content)
     if heatmap is not None:
         buffer = io.BytesIO()
-        sheet = with_legend(heatmap, result.report.model, text_px=_text_px(max(heatmap.size)))
+        text_px = _text_px(max(heatmap.size))
+        sheet = with_legend(heatmap, result.report.model, text_px=text_px, hatched=pictures.hatched())
         sheet.save(buffer, "PNG", compress_level=_PNG_LEVEL)
         write_beside(folder / HEATMAP_PNG, buffer.getvalue())
 
@@ -129,7 +143,7 @@ def draw_overview(result: SlideResult, base: Image.Image | None = None) -> Image
             canvas.outline_mask(sampled, EXCLUDED_COLOURS[reason], width=1.8, dashed=True)
         tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
         canvas.outline_mask(tissue, TISSUE, width=1.2)
-        _draw_not_examined(canvas, result)
+        _draw_not_examined(canvas, result, result.tissue)
     if result.report.status is not Status.UNMEASURABLE:
         canvas.scale_bar()  # over the hatching, which may fill its corner
     _draw_deposits(canvas, result.report)
@@ -143,7 +157,7 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
         return None
     canvas.base = _heated(canvas, result.probability)
     if result.tissue is not None:
-        _draw_not_examined(canvas, result)
+        _draw_not_examined(canvas, result, result.tissue)
     canvas.scale_bar()
     for deposit in result.report.deposits:
         for polygon in deposit.outline:
@@ -153,13 +167,15 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
 
 def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
-    colours = deposit_colours(report)
+    colours, strokes = deposit_colours(report), deposit_strokes(report)
     canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
     for other in report.deposits:
         mine = other.id == deposit.id
         for polygon in other.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colours[other.metastasis], width=3.0 if mine else 1.3, casing=mine)
+                stroke = strokes[other.metastasis]
+                colour, width = colours[other.metastasis], 3.0 if mine else 1.3
+                canvas.outline_ring(ring, colour, width=width, casing=mine, stroke=stroke)
     canvas.scale_bar()  # over the outlines, before the label that keeps clear of it
     corners = np.vstack([polygon.exterior for polygon in deposit.outline])
     canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
@@ -173,13 +189,21 @@ def draw_place(picture: Picture) -> Image.Image:
     return canvas.image()
 
 
-def _not_examined(canvas: Canvas, result: SlideResult) -> NDArray[np.bool_]:
-    """Tissue that no network answered for: bool, shape of the canvas' picture."""
-    assert result.tissue is not None
-    tissue = canvas.sampled(result.tissue.wanted, result.tissue.spacing).astype(bool)
-    if result.probability is None:
-        return tissue
-    return tissue & ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
+def shows_hatching(result: SlideResult, base: Image.Image | None = None) -> bool:
+    """Whether anything is hatched in the pictures of the whole slide. base: as for draw_overview."""
+    canvas = _slide_canvas(result, base)
+    return canvas is not None and result.tissue is not None and bool(_missed(canvas, result, result.tissue).any())
+
+
+def _missed(canvas: Canvas, result: SlideResult, tissue: TissueMask) -> NDArray[np.bool_]:
+    """What is hatched, bool, shape of the canvas' picture: tissue that no network answered for, and where tissue runs
+    into what was never scanned."""
+    missed = canvas.sampled(tissue.wanted, tissue.spacing).astype(bool)
+    if result.probability is not None:
+        missed &= ~canvas.sampled(result.probability.examined, result.probability.spacing).astype(bool)
+    if tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
+        missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
+    return missed
 
 
 def _jpeg_bytes(image: Image.Image) -> bytes:
@@ -215,41 +239,41 @@ def _scanned_part(overview: Picture, bounds: BoundsUm) -> Picture:
     return Picture(pixels, overview.left_um + left * x, overview.top_um + top * y, overview.spacing)
 
 
-def _draw_not_examined(canvas: Canvas, result: SlideResult) -> None:
-    """Hatched; and where tissue runs into what was never scanned."""
-    missed, tissue = _not_examined(canvas, result), result.tissue
-    if tissue is not None and tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
-        missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
+def _draw_not_examined(canvas: Canvas, result: SlideResult, tissue: TissueMask) -> None:
+    missed = _missed(canvas, result, tissue)
     canvas.hatch_mask(missed, NOT_EXAMINED)
     canvas.outline_mask(missed, NOT_EXAMINED, width=1.2)
 
 
 def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
     """Outlines first, the largest last, so that no label is drawn over."""
-    deposits, colours = report.deposits, deposit_colours(report)
+    deposits, colours, strokes = report.deposits, deposit_colours(report), deposit_strokes(report)
+    anchors: dict[int, tuple[float, float]] = {}
     for deposit in reversed(deposits):
-        colour = colours[deposit.metastasis]
+        colour, stroke = colours[deposit.metastasis], strokes[deposit.metastasis]
         for polygon in deposit.outline:
             for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colour, width=2.4, casing=True)
+                canvas.outline_ring(ring, colour, width=2.4, casing=True, stroke=stroke)
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
-            canvas.ring_around(deposit.centre_um, _SMALLEST_SEEN * canvas.text_px, colour)
+            radius_px = _SMALLEST_SEEN * canvas.text_px
+            anchors[deposit.id] = canvas.ring_around(deposit.centre_um, radius_px, colour, stroke=stroke)
     for deposit in deposits[:MOST_NUMBERED]:
-        points = np.vstack([polygon.exterior for polygon in deposit.outline])
-        upper_right = points[np.argmax(points[:, 0] - points[:, 1])]
-        anchor = float(upper_right[0]), float(upper_right[1])
-        canvas.badge(anchor, str(deposit.id), colours[deposit.metastasis])
+        canvas.badge(anchors.get(deposit.id) or _upper_right(deposit), str(deposit.id), colours[deposit.metastasis])
+
+
+def _upper_right(deposit: Deposit) -> tuple[float, float]:
+    """In um, the point of the outline."""
+    points = np.vstack([polygon.exterior for polygon in deposit.outline])
+    x, y = points[np.argmax(points[:, 0] - points[:, 1])]
+    return float(x), float(y)
 
 
 def _draw_places(canvas: Canvas, report: SlideReport) -> None:
     """A circle around each marked place, beside it its letter."""
-    places = marked_places(report)
     radius_px = max(_SMALLEST_SEEN * canvas.text_px, _PLACE_UM / canvas.um_per_px)
-    for found in places:
-        canvas.ring_around((found.x_um, found.y_um), radius_px, PLACE)
-    for letter, found in zip(LETTERS, places, strict=False):
-        reach_um = radius_px * canvas.um_per_px * math.sqrt(0.5)
-        canvas.badge((found.x_um + reach_um, found.y_um - reach_um), letter, PLACE)
+    anchors = [canvas.ring_around((found.x_um, found.y_um), radius_px, PLACE) for found in marked_places(report)]
+    for letter, anchor in zip(LETTERS, anchors, strict=False):
+        canvas.badge(anchor, letter, PLACE)
 
 
 def _heated(canvas: Canvas, probability: ProbabilityMap) -> Image.Image:

@@ -29,6 +29,19 @@ def test_no_sheet_parts_a_node_from_its_slides(tmp_path: Path) -> None:
     assert [where[node] for node, _ in names] == [where[slide] for _, slide in names]
 
 
+@needs_printing
+@pytest.mark.parametrize("slide", ["s1", "TCGA-A1-A0SB-01Z-00-DX1.B34C267B-CAAD-4E2B-92AD-64FB8C3D1AA2", "n" * 100])
+def test_who_corrected_what_and_why_is_whole_on_paper(tmp_path: Path, slide: str) -> None:
+    """However long a slide's name is, the table of corrections ends before the sheet does."""
+    run = write_findings(tmp_path / "run", [report(slide, (1900.0,))])
+    review = (f"{slide},1,,,resize,2100,Dr Zweig,measured again on glass at forty times",)
+    staging = staged_by(run, "slide_id,patient_id,node_id", f"{slide},A,1", review=review)
+    (page,) = write_staging(staging, tmp_path / "out")
+    printed = " ".join(" ".join(sheets(page)).split())
+    for word in ("Micrometastasis,", "resize", "Reviewed", "Zweig", "Comment", "measured", "again", "forty", "times"):
+        assert word in printed
+
+
 @pytest.mark.parametrize("place", [r"<title>(.*)</title>", r"<h1>(.*)</h1>", r"@top-left \{ content: (.*); \}"])
 def test_specimens_and_sides_of_one_patient_are_told_apart_on_every_sheet(tmp_path: Path, place: str) -> None:
     """Heading, title and the header of each printed sheet name patient, specimen and side."""

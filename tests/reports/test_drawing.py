@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from nodescan.domain.maps import Picture
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing
 from nodescan.reports.drawing import Canvas, round_length_um
-from nodescan.reports.palette import Colour, heat_ramp
+from nodescan.reports.palette import Colour, Stroke, heat_ramp
 
 RED = Colour(255, 0, 0)
+STROKES: tuple[Stroke, ...] = ("dotted", "single", "double")
 
 
 def _white(width: int = 200, height: int = 100, *, spacing: Spacing | None = None) -> Picture:
@@ -39,6 +40,46 @@ def test_an_outline_is_drawn_where_it_lies() -> None:
     assert (columns.min(), columns.max()) == pytest.approx((50, 90), abs=1)
     assert (rows.min(), rows.max()) == pytest.approx((40, 80), abs=1)
     assert not drawn[45:75, 55:85].any()
+
+
+@pytest.mark.parametrize(("stroke", "shares"), [("single", (1.0, 0.0)), ("dotted", (0.5, 0.0)), ("double", (0.0, 1.0))])
+def test_kinds_of_line_differ_without_colour(stroke: Stroke, shares: tuple[float, float]) -> None:
+    """How much of the line is dark, along its middle and 3 px beside it: a dot is as wide as a single line."""
+    canvas = Canvas(_grey(400, 400), 400, text_px=32)
+    ring = np.array([[1500, 2500], [3500, 2500], [3500, 4500], [1500, 4500]], dtype=np.float64)
+    canvas.outline_ring(ring, RED, width=2.4, casing=True, stroke=stroke)
+    dark = np.asarray(canvas.image())[..., 1] < 120
+    middle, beside = dark[50, 70:230], dark[53, 70:230]
+    assert (middle.mean(), beside.mean()) == (pytest.approx(shares[0], abs=0.12), pytest.approx(shares[1], abs=0.12))
+
+
+def test_a_ring_too_small_for_dots_is_a_line() -> None:
+    """Three dots would fill it."""
+    drawn = []
+    for stroke in STROKES:
+        canvas = Canvas(_grey(100, 100), 100, text_px=32)
+        angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+        small = np.array([1500, 2500]) + 30 * np.column_stack([np.cos(angles), np.sin(angles)])
+        canvas.outline_ring(small, RED, width=2.4, casing=True, stroke=stroke)
+        drawn.append(np.asarray(canvas.image()))
+    dotted, single, double = drawn
+    assert np.array_equal(dotted, single)
+    assert not np.array_equal(double, single)
+
+
+def test_no_label_lies_in_the_ring_of_another_place() -> None:
+    """Of two places whose rings overlap, the second one's letter would name the first."""
+    rings = [(1500.0, 2500.0), (1400.0, 2600.0)]
+    plain, labelled = (Canvas(_white(), 200, text_px=12) for _ in range(2))
+    for canvas in (plain, labelled):
+        first, second = (canvas.ring_around(at, 20, RED) for at in rings)
+    labelled.badge(second, "b", RED)
+    labelled.badge(first, "a", RED)
+    changed = (np.asarray(plain.image()) != np.asarray(labelled.image())).any(axis=-1)
+    y, x = np.mgrid[:100, :200]
+    assert changed.any()
+    for left, top in ((50, 50), (40, 60)):
+        assert not changed[(np.abs(x - left) < 14) & (np.abs(y - top) < 14)].any()
 
 
 def test_uneven_pixels_are_made_square() -> None:

@@ -279,7 +279,16 @@ def test_what_was_left_out_has_a_number_only_where_it_is_no_speck() -> None:
     for mask, told in ((speck, False), (np.roll(speck, 1) | speck, True)):
         shown = replace(whole, tissue=replace(whole.tissue, excluded=(("small", mask),)))
         assert ("Left out: specks" in [fact.label for fact in quality_facts(shown)]) is told
-        assert "Left out: specks" in [line.words for line in legend(shown)]
+        assert "Left out: specks" in [line.words for line in legend(shown, hatched=False)]
+
+
+@pytest.mark.parametrize(("variant", "hatched"), [("incomplete_micro", True), ("macro", False), ("no_tissue", False)])
+def test_hatching_is_named_only_where_there_is_some(variant: str, hatched: bool) -> None:
+    """In the legend, and to who can't see the pictures: a slide examined whole has nothing "not examined"."""
+    page = Page(render(VARIANTS[variant]()))
+    told = [attributes["alt"].endswith("is hatched") for tag, attributes in page.tags if tag == "img"]
+    assert set(told[:2]) == {hatched}  # of overview and heat map; glass has no heat map
+    assert ("Tissue not examined" in page.text) is hatched
 
 
 def test_provenance_has_no_empty_row() -> None:

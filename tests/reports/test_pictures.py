@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from nodescan import slide_flags
 from nodescan.domain.report import ModelIdentity, SlideResult
@@ -14,8 +16,9 @@ from nodescan.domain.units import Micrometers
 from nodescan.reports.drawing import Canvas
 from nodescan.reports.heat_legend import with_legend
 from nodescan.reports.legend import legend
-from nodescan.reports.palette import CLASS_COLOURS, EXCLUDED_COLOURS, PLACE
-from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview
+from nodescan.reports.palette import CLASS_COLOURS, CLASS_STROKES, EXCLUDED_COLOURS, PLACE, deposit_strokes
+from nodescan.reports.pictures import draw_close_up, draw_heatmap, draw_overview, shows_hatching
+from nodescan.reports.wording import WITH_TUMOUR
 from tests.reports.factory import BOUNDS, CELL_UM, ITC, MACRO, VARIANTS, ellipse, result
 
 
@@ -50,6 +53,15 @@ def test_the_overview_outlines_a_deposit_in_its_class_colour(macro_folder: Path)
     assert rows.max() == pytest.approx(outline[:, 1].max(), abs=5)
 
 
+def test_the_legend_shows_each_class_by_its_kind_of_line() -> None:
+    """Each class has another one; what was not judged has no class, and so one kind for all."""
+    shown = [(swatch.kind, swatch.colour) for swatch in legend(VARIANTS["macro"](), hatched=False)[:3]]
+    assert shown == [(CLASS_STROKES[found], CLASS_COLOURS[found].css) for found in WITH_TUMOUR]
+    assert len({kind for kind, _ in shown}) == 3
+    assert legend(VARIANTS["not_he"](), hatched=False)[0].kind == "single"
+    assert set(deposit_strokes(VARIANTS["not_he"]().report).values()) == {"single"}
+
+
 def test_the_overview_marks_the_likeliest_places_of_a_slide_without_deposits() -> None:
     """Dark pixels lie around each, and the legend says what they mean; nothing is marked beside deposits."""
     clean, found = VARIANTS["negative"](), VARIANTS["itc"]()
@@ -59,7 +71,10 @@ def test_the_overview_marks_the_likeliest_places_of_a_slide_without_deposits() -
             x, y = _pixel((place.x_um, place.y_um), image)
             dark = _near(np.asarray(image), PLACE)[y - 20 : y + 20, x - 20 : x + 20]
             assert bool(dark.sum() > 40) is marked
-    assert [any("Likeliest places" in line.words for line in legend(one)) for one in (clean, found)] == [True, False]
+    assert [any("Likeliest places" in line.words for line in legend(one, hatched=False)) for one in (clean, found)] == [
+        True,
+        False,
+    ]
 
 
 def test_no_outline_runs_through_the_scale_bar_of_a_close_up() -> None:
@@ -104,7 +119,7 @@ def test_the_heat_map_is_dark_where_tumour_is_probable_only(macro_folder: Path) 
 def test_the_legend_of_a_heat_map_is_whole_however_narrow_the_slide(wide: int, threshold: float) -> None:
     """Nothing is cut off at the right: what doesn't fit stands on a line of its own, in smaller text if need be."""
     model = ModelIdentity("m", "a", "ab" * 32, threshold, smoothing_um=40.0)
-    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43)
+    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43, hatched=True)
     ink = (np.asarray(sheet)[1800:] != 255).any(axis=-1)
     assert ink.any()
     assert not ink[:, -2:].any()
@@ -114,8 +129,23 @@ def test_the_legend_of_a_heat_map_is_whole_however_narrow_the_slide(wide: int, t
 def test_what_does_not_fit_beside_the_ramp_stands_below(wide: int, lines: int) -> None:
     """A slide as wide as most has the strip of one line."""
     model = ModelIdentity("m", "a", "ab" * 32, 0.7, smoothing_um=40.0)
-    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43)
+    sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43, hatched=True)
     assert sheet.height == 1800 + round(43 * (5 + 1.7 * lines))
+
+
+@pytest.mark.parametrize("wide", [900, 1800])
+def test_words_of_the_strip_do_not_touch(wide: int) -> None:
+    """Right of the ramp, a blank row parts what the outline means from the hatching's words."""
+    model = ModelIdentity("m", "a", "ab" * 32, 0.7, smoothing_um=40.0)
+    bare, hatched = (
+        np.asarray(with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=wide // 41, hatched=hatched))
+        for hatched in (False, True)
+    )
+    columns = np.s_[1800:, round(wide * 0.48) :]
+    words = (bare[columns] != 255).any(axis=(1, 2))
+    more = (bare[columns] != hatched[columns]).any(axis=(1, 2))
+    assert words.any()
+    assert np.flatnonzero(more).min() > np.flatnonzero(words).max() + 1
 
 
 def test_one_hot_cell_is_not_lost_between_pixels() -> None:
@@ -131,6 +161,7 @@ def test_one_hot_cell_is_not_lost_between_pixels() -> None:
 def test_tissue_that_was_not_examined_is_hatched() -> None:
     """The unread corner differs from the same slide read whole; the rest of the tissue doesn't."""
     unread, read = (draw_overview(VARIANTS[name]()) for name in ("incomplete_nothing", "negative"))
+    assert [shows_hatching(VARIANTS[name]()) for name in ("incomplete_nothing", "negative")] == [True, False]
     changed = np.abs(np.asarray(unread).astype(int) - np.asarray(read)).max(axis=-1) > 30
     (left, top), (right, bottom) = _pixel((9600, 5800), read), _pixel((11_000, 7400), read)
     assert changed[top:bottom, left:right].mean() > 0.5
@@ -208,9 +239,26 @@ def test_what_was_left_out_has_the_colour_of_its_reason() -> None:
         drawn = draw_overview(shown)
         colour = EXCLUDED_COLOURS["small"]
         assert _near(np.asarray(drawn), colour, 12).sum() > 100
-        assert [one.colour for one in legend(shown) if one.kind == "dashed"] == [colour.css]
+        assert [one.colour for one in legend(shown, hatched=False) if one.kind == "dashed"] == [colour.css]
     assert EXCLUDED_COLOURS.keys() == slide_flags._LEFT_OUT.keys()
     assert len(set(EXCLUDED_COLOURS.values())) == len(EXCLUDED_COLOURS)
+
+
+_COLOUR_BLIND = {
+    "protanopia": [(0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)],
+    "deuteranopia": [(0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)],
+    "tritanopia": [(1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)],
+}
+"""What linear red, green and blue look like: Machado, Oliveira and Fernandes 2009, severity 1."""
+
+
+@pytest.mark.parametrize("kind", _COLOUR_BLIND)
+def test_reasons_to_leave_out_differ_for_colour_blind_eyes(kind: str) -> None:
+    """Their lines are all dashed, so only the colours tell them apart."""
+    linear = ((np.array(list(EXCLUDED_COLOURS.values())) / 255 + 0.055) / 1.055) ** 2.4
+    seen = np.clip(linear @ np.transpose(_COLOUR_BLIND[kind]), 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, seen * 12.92, 1.055 * seen ** (1 / 2.4) - 0.055))
+    assert min(deltaE_ciede2000(one, other) for one, other in combinations(lab, 2)) > 10
 
 
 def test_labels_of_the_overview_can_be_read_on_a_phone_and_on_paper(monkeypatch: pytest.MonkeyPatch) -> None:

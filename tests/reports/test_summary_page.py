@@ -7,7 +7,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from nodescan import __version__
 from nodescan.domain.bounds import class_word
@@ -28,7 +30,7 @@ from nodescan.reports.summary_page import (
     render,
     write_summary_page,
 )
-from tests.reports.browser import dom, needs_browser
+from tests.reports.browser import dom, needs_browser, needs_printing, sheets
 from tests.reports.factory import FOLDER, MICRO, RUN, VARIANTS, result
 from tests.reports.test_html_report import Page
 
@@ -145,6 +147,7 @@ def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> No
     assert "the same command without --force continues it" in page.text
     assert "not all examined" in page.text
     assert text.count('<tr role="row">') == len(KINDS) + 1
+    assert text.count('<th scope="row" role="rowheader"') == len(KINDS)
     assert page.text.index("the file ends early") < page.text.index("All slides")
     assert "2.62 ± 0.04 mm" in page.text
     assert re.search(r"<em>at least</em>\s+Micrometastasis", text)
@@ -158,6 +161,25 @@ def test_paper_is_no_phone(tmp_path: Path) -> None:
         assert narrow
         assert all(query.startswith("screen and ") for query in narrow)
         assert "thead { display: table-header-group; }" in text
+
+
+@needs_printing
+def test_a_printed_index_names_its_run_on_every_sheet_and_holds_no_pictures(tmp_path: Path) -> None:
+    """Each small picture would be the whole overview in the file that is printed: 90 MB of 300 slides."""
+    several = [report("macro", f"slide {number}") for number in range(60)]
+    noise = np.random.default_rng(1).integers(0, 256, (300, 300, 3), np.uint8)
+    for one in several:
+        folder = tmp_path / one.slide.slide_id
+        folder.mkdir()
+        Image.fromarray(noise).save(folder / "overview.jpg", quality=95)
+        (folder / "report.json").write_bytes(b"")
+    write_summary_page(several, tmp_path, asked=60, run=RUN)
+    page, pictures = tmp_path / SUMMARY_HTML, list(tmp_path.glob("*/overview.jpg"))
+    assert page.read_text().count("/overview.jpg") == len(pictures) == 60
+    printed = sheets(page)
+    assert len(printed) > 1
+    assert all(sheet.lstrip().startswith("Summary. Run of 2026-03-01 09:05 UTC") for sheet in printed)
+    assert page.with_suffix(".pdf").stat().st_size < sum(one.stat().st_size for one in pictures) / 10
 
 
 def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path) -> None:
@@ -221,6 +243,15 @@ def test_a_reason_that_meets_many_slides_is_said_once(tmp_path: Path) -> None:
     assert above.count("the file ends early") == 1
     assert "and 7 more" in above
     assert "the same command without --force tries only these slides again" in above
+
+
+def test_arrows_that_say_a_table_can_be_sorted_are_seen(tmp_path: Path) -> None:
+    """WCAG 2.2 asks for a contrast of 3 of what a button is known by."""
+    style = render(reports(), tmp_path, asked=7, run=RUN)
+    (named,) = re.findall(r"button::after \{ content: \"\\2195\";.* color: var\((--\w+)\)", style)
+    (colour,) = re.findall(rf"{named}: #(\w{{6}})", style)
+    linear = [(value / 255 + 0.055) ** 2.4 / 1.055**2.4 for value in bytes.fromhex(colour)]
+    assert 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05) > 3
 
 
 def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
