@@ -36,6 +36,7 @@ from training.slides import checks as sound_slides
 from training.slides import prepare as preparing
 from training.slides.block_mask import draw_mask, load_block_mask
 from training.slides.index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
+from training.slides.index_digest import index_digest
 from training.slides.prepare import EDGE_UM, cell_strata, prepare
 from training.slides.sampler import HARD_COLUMNS, Place, SlideSampler
 
@@ -624,6 +625,30 @@ def test_a_slide_of_another_checksum_than_the_manifests_is_refused(data_set: Pat
     right = hashlib.md5((data_set / row.key).read_bytes()).hexdigest()
     prepare([replace(row, checksum=right)], data_set, tmp_path, tell=silent)
     assert len(read_index(tmp_path)) == 1
+
+
+def test_a_checksum_that_is_filled_in_later_leaves_the_order_and_what_is_prepared(
+    data_set: Path, tmp_path: Path
+) -> None:
+    """A run that was begun before goes on; the sum is compared once, and the slide isn't prepared again for it."""
+    rows = read_data_manifest(data_set / "manifest.csv")
+    prepare(rows, data_set, tmp_path, tell=silent)
+    before, row = read_index(tmp_path), rows[0]
+    summed = replace(row, checksum=hashlib.sha256((data_set / row.key).read_bytes()).hexdigest())
+    told: list[str] = []
+    prepare([summed], data_set, tmp_path, tell=told.append)
+    assert told == [f"1/1 {row.slide_id}: prepared already"]
+    assert index_digest(tmp_path, read_index(tmp_path)) == index_digest(tmp_path, before)
+    assert [found.checksum for found in read_index(tmp_path) if found.checksum] == [summed.checksum]
+
+
+def test_the_order_of_an_index_is_that_of_its_ids(data_set: Path, tmp_path: Path) -> None:
+    """Whichever slide was prepared last, or again."""
+    for name in ("tumor_001", "normal_003", "normal_001"):
+        prepare([row_of(name)], data_set, tmp_path, tell=silent)
+    mask_file(tmp_path, "normal_001").unlink()
+    prepare([row_of("normal_001")], data_set, tmp_path, tell=silent)
+    assert [row.slide_id for row in read_index(tmp_path)] == ["normal_001", "normal_003", "tumor_001"]
 
 
 def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(tmp_path: Path) -> None:
