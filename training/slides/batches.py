@@ -24,6 +24,7 @@ from training.patches.numbered_batches import (
 )
 from training.slides.index import STRIDE_PX
 from training.slides.index_digest import index_digest
+from training.slides.remarks import remarks
 from training.slides.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
@@ -108,6 +109,9 @@ class SlideData(lightning.LightningDataModule):
             )
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
+            if self.trainer is None or self.trainer.is_global_zero:
+                for line in remarks([*self.sampler.rows, *validation.rows], self.index):
+                    print(line, flush=True)
             drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
             self.digests = {
                 "train": index_digest(self.index, self.sampler.rows),

@@ -53,6 +53,7 @@ class IndexRow:
     fingerprint: of the file's content. signature: of slide, annotation and settings, so that a slide is prepared again
     only when one of them changed. annotation: path of the outlines; outlines: sha256 of that file; both are "" of a
     negative slide. checksum: the manifest's that the file was found to have, "" where there was none.
+    notes: what prepare warned of, a line each.
     """
 
     slide_id: str
@@ -77,6 +78,7 @@ class IndexRow:
     annotation: str
     outlines: str
     checksum: str
+    notes: str
 
     @property
     def spacing(self) -> Spacing:

@@ -178,7 +178,8 @@ def _kept_or_prepared(
         if kept is None or kept.checksum != job.row.checksum:
             check_sum(job.row, job.path)
         if kept:
-            return replace(kept, checksum=job.row.checksum, **_outlined(signed)), ("prepared already",)
+            warned = kept.notes.splitlines()
+            return replace(kept, checksum=job.row.checksum, **_outlined(signed)), ("prepared already", *warned)
         if old:
             del known[job.row.slide_id]
             write_index(known.values(), to)
@@ -217,6 +218,7 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         sound.mask.save(mask_file(to, job.row.slide_id))
         sound.ignored.save(ignored_file(to, job.row.slide_id))
     row = job.row
+    notes = (*notes, *sound.doubts, *label_doubts(row, sound.outlines, slide.info.spacing))
     entry = IndexRow(
         row.slide_id,
         row.group,
@@ -234,10 +236,10 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         fingerprint=job.fingerprint,
         signature=job.signature,
         checksum=row.checksum,
+        notes="\n".join(" ".join(note.split()) for note in notes),
         **_outlined(job),
     )
-    doubts = (*sound.doubts, *label_doubts(row, sound.outlines, slide.info.spacing))
-    return entry, (_summary(entry), *notes, *doubts)
+    return entry, (_summary(entry), *entry.notes.splitlines())
 
 
 def _outlined(job: _Job) -> dict[str, str]:

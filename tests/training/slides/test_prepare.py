@@ -211,12 +211,15 @@ def test_a_slide_whose_levels_show_two_pictures_is_not_learned_from(tmp_path: Pa
 def test_a_pixel_size_that_the_nuclei_contradict_is_told(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a scan tells it: the network would be taught tissue at half or twice its size."""
+    """As a scan tells it, each time: the network would be taught tissue at half or twice its size."""
     flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
     monkeypatch.setattr(sound_slides, "spacing_flags", lambda *_: (flag,))
-    said: list[str] = []
-    prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
-    assert any(flag.message in line for line in said)
+    for _ in range(2):
+        said: list[str] = []
+        prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
+        assert said[1:] == [f"1/1 normal_001: {flag.message}"]
+    assert said[0] == "1/1 normal_001: prepared already"
+    assert entry(tmp_path, "normal_001").notes == flag.message
 
 
 def test_a_second_prepare_into_a_folder_is_refused_while_the_first_works(data_set: Path, tmp_path: Path) -> None:
