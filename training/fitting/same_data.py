@@ -14,7 +14,8 @@ _REMEDY = (
     "--ckpt_path"
 )
 _DIFFERS = {
-    "train": "was trained on other data (slides, outlines or patches)",
+    "train": "was trained on other data (slides, outlines, patches, or hard negatives: data.init_args.hard_negatives, "
+    "sample.hard_share)",
     "valid": "was validated on other data (slides, outlines or patches, or another way to draw them), so its best "
     "score says nothing of this data",
 }

@@ -23,7 +23,7 @@ from training.patches.numbered_batches import (
     validation_loader,
 )
 from training.slides.index import STRIDE_PX
-from training.slides.index_digest import index_digest
+from training.slides.index_digest import hard_digest, index_digest
 from training.slides.remarks import remarks
 from training.slides.sampler import SamplePlan, SlideSampler
 
@@ -113,8 +113,9 @@ class SlideData(lightning.LightningDataModule):
                 for line in remarks([*self.sampler.rows, *validation.rows], self.index):
                     print(line, flush=True)
             drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
+            hard = hard_digest(self.sampler.hard, self.sample.hard_share)
             self.digests = {
-                "train": index_digest(self.index, self.sampler.rows),
+                "train": index_digest(self.index, self.sampler.rows) + hard,
                 "valid": f"{index_digest(self.index, validation.rows)} {drawn}",
             }
 
