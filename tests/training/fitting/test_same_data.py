@@ -94,11 +94,26 @@ def test_other_hard_negatives_or_none_are_other_data(begun: Path, tmp_path: Path
     assert fit([*again, hard, str(files["moved"])]).trainer.global_step == 8
 
 
-def test_the_same_data_in_another_place_resumes(begun: Path, data_set: Path, tmp_path: Path) -> None:
+def test_the_same_data_in_another_place_resumes(
+    begun: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Slides, outlines and index were moved, and prepared there anew."""
     data = Path(shutil.copytree(data_set, tmp_path / "data"))
     prepare(read_data_manifest(data / "manifest.csv"), data, tmp_path / "index", tell=silent)
     assert resumed(begun, tmp_path / "index") == 8
+    assert "other settings" not in capsys.readouterr().out
+
+
+def test_settings_that_changed_are_named_as_a_run_goes_on(
+    begun: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, each with what it was: of data and model alike."""
+    copy = Path(shutil.copytree(index, tmp_path / "index"))
+    words = ["data.init_args.plan.tiles=1", "data.init_args.augment.stain=0.1", "model.tile_weight=0.7"]
+    assert resumed(begun, copy, *(f"--{word}" for word in words)) == 8
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if "other settings" in line)
+    changed = "plan.tiles 1 instead of 2, augment.stain 0.1 instead of 0.07, model.tile_weight 0.7 instead of 0.3"
+    assert said.endswith(f"last.ckpt: its run goes on with other settings: {changed}")
 
 
 @pytest.mark.parametrize("change", ["train", "valid"])
