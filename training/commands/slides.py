@@ -81,6 +81,7 @@ def sample_command(
     import numpy as np
 
     from training.slides.batches import PATCH_PX
+    from training.slides.remarks import drawn_from
     from training.slides.sampler import SamplePlan, SlideSampler
 
     data = _data_section(config)
@@ -91,6 +92,7 @@ def sample_command(
             f"{config}: data.init_args.sample: {str(error).removeprefix('SamplePlan.__init__() ')}"
         ) from error
     sampler = SlideSampler(Path(data["index"]), "train", plan)
+    typer.echo(drawn_from(sampler))
     rng, count, started = np.random.default_rng(0), 0, time.monotonic()
     while time.monotonic() - started < seconds:
         sampler.drawn_patch(rng, PATCH_PX)

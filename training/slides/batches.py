@@ -24,7 +24,7 @@ from training.patches.numbered_batches import (
 )
 from training.slides.index import STRIDE_PX
 from training.slides.index_digest import hard_digest, index_digest
-from training.slides.remarks import remarks
+from training.slides.remarks import drawn_from, remarks
 from training.slides.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
@@ -110,14 +110,19 @@ class SlideData(lightning.LightningDataModule):
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
             if self.trainer is None or self.trainer.is_global_zero:
-                for line in remarks([*self.sampler.rows, *validation.rows], self.index):
-                    print(line, flush=True)
+                self._tell(validation)
             drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
             hard = hard_digest(self.sampler.hard, self.sample.hard_share)
             self.digests = {
                 "train": index_digest(self.index, self.sampler.rows) + hard,
                 "valid": f"{index_digest(self.index, validation.rows)} {drawn}",
             }
+
+    def _tell(self, validation: SlideSampler) -> None:
+        for line in remarks([*self.sampler.rows, *validation.rows], self.index):
+            print(line)
+        for sampler in (self.sampler, validation):
+            print(drawn_from(sampler), flush=True)
 
     def train_dataloader(self) -> ResumableLoader:
         rank = 0 if self.trainer is None else self.trainer.global_rank

@@ -269,6 +269,13 @@ def test_tumour_is_drawn_at_an_edge_by_the_share_asked_for(index: Path) -> None:
     assert edge / (edge + inside) == pytest.approx(0.9, abs=0.05)
 
 
+def test_shares_of_normal_tissue_may_leave_nothing_for_elsewhere(index: Path) -> None:
+    """0.9 and 0.1 are 1, of which rounding leaves less than nothing."""
+    sampler = SlideSampler(index, "train", replace(SAMPLE, tumour_share=0.1, edge_normal_share=0.9, near_share=0.1))
+    rng = np.random.default_rng(4)
+    assert Stratum.ELSEWHERE not in {sampler.draw(rng).stratum for _ in range(200)}
+
+
 def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path: Path) -> None:
     """Not when one of them happens to be drawn, hours later."""
     text = (index / "index.csv").read_text()
