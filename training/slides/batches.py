@@ -119,6 +119,8 @@ class SlideData(lightning.LightningDataModule):
             }
 
     def _tell(self, validation: SlideSampler) -> None:
+        if self.hard_negatives and not self.sampler.hard:
+            print(f"{self.hard_negatives}: holds no hard negatives, so none are trained on")
         for line in remarks([*self.sampler.rows, *validation.rows], self.index):
             print(line)
         for sampler in (self.sampler, validation):

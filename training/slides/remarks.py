@@ -8,6 +8,8 @@ from nodescan.domain.naming import few, how_many
 from training.slides.index import INDEX_FILE, NORMAL_STRATA, TUMOUR_STRATA, IndexRow, Stratum
 from training.slides.sampler import SlideSampler
 
+_ROUNDING = 1e-9
+
 
 def remarks(rows: Sequence[IndexRow], folder: Path) -> list[str]:
     """Of slides of the index in `folder`: how many have warnings, and which are one slide under several ids."""
@@ -36,7 +38,9 @@ def drawn_from(sampler: SlideSampler) -> str:
         shares = sampler.shares[strata]
         said.append(f"{word} from {', '.join(_in_words(sampler, each, share) for each, share in shares.items())}")
         asked = {each: sampler.plan.of_class[each] for each in strata if each not in shares}
-        lacking += [f"{each.name.lower()} ({share:.0%} asked for)" for each, share in asked.items() if share]
+        lacking += [
+            f"{each.name.lower()} ({share:.0%} asked for)" for each, share in asked.items() if share > _ROUNDING
+        ]
     if lacking:
         said.append(f"no slide has {', '.join(lacking)}: the others of its class have that share")
     if sampler.hard:

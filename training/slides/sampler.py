@@ -229,7 +229,10 @@ def read_hard_negatives(path: Path, rows: Sequence[IndexRow], *, index: Path) ->
             left, top, width, height = (int(line[name]) for name in HARD_COLUMNS[1:5])
             number = numbers[line["slide_id"]]
         except KeyError as error:
-            raise UsageError(f"{path}: row {row}: {error} is not a slide of this split of the index") from error
+            raise UsageError(
+                f"{path}: row {row}: {error} is not a slide of this split of the index; take the row out, or mine "
+                "again with this index"
+            ) from error
         except (TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {row}: a box is four whole numbers ({error})") from error
         if not rows[number].exhaustive:

@@ -666,6 +666,18 @@ def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(
     assert "write its resolution into the file's tags, or write yes into its `excluded`" in str(caught.value)
 
 
+def test_a_slide_too_coarse_to_train_on_is_told_the_only_spacing(tmp_path: Path) -> None:
+    """Another model, which a scan of it would be told to use, is what is to be trained here."""
+    row, pixels = row_of("normal_001"), np.full((512, 512, 3), 200, np.uint8)
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    resolution = {"resolution": (1e4 / 1.2, 1e4 / 1.2), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / row.key, pixels, tile=(256, 256), photometric="rgb", metadata=None, **resolution)
+    with pytest.raises(
+        UnmeasurableError, match=r"1\.2 um/px, too coarse .*; models are trained and tuned at 0\.9 to 1 um/px alone"
+    ):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
+
+
 def test_a_place_that_cannot_be_written_to_is_named(data_set: Path, tmp_path: Path) -> None:
     """A file where the index should be a folder, in one line."""
     (tmp_path / "index").write_text("a file")

@@ -205,7 +205,10 @@ def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_pat
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (("tumor_002", 1, 2, 3, 4, 0.9), "row 2: 'tumor_002' is not a slide of this split"),
+        (
+            ("tumor_002", 1, 2, 3, 4, 0.9),
+            "row 2: 'tumor_002' is not a slide of this split of the index; take the row out, or mine again",
+        ),
         (("normal_001", "x", 2, 3, 4, 0.9), "row 2: a box is four whole numbers"),
         (("tumor_010", 1, 2, 3, 4, 0.9), "row 2: tumor_010 isn't outlined exhaustively"),
         (
