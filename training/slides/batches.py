@@ -109,7 +109,7 @@ class SlideData(lightning.LightningDataModule):
             )
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
-            if self.trainer is None or self.trainer.is_global_zero:
+            if self.trainer is None or self.trainer.global_rank == 0:
                 self._tell(validation)
             drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
             hard = hard_digest(self.sampler.hard, self.sample.hard_share)

@@ -105,7 +105,9 @@ class SlideSampler:
                 raise UsageError(
                     f"{index}: no slide of split {split!r} has {word} to draw from; prepare more slides of that split"
                 )
-        self.shares = {strata: self._shares(strata) for strata in (TUMOUR_STRATA, NORMAL_STRATA)}
+        self.shares: dict[tuple[Stratum, ...], dict[Stratum, float]] = {
+            strata: self._shares(strata) for strata in (TUMOUR_STRATA, NORMAL_STRATA)
+        }
         self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
         self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, methodcaller("close"))
         self._told = set[int]()
