@@ -47,6 +47,7 @@ def prepare_command(
     from training.camelyon.manifest import SPLITS, chosen, read_data_manifest
     from training.slides.index import read_index
     from training.slides.prepare import prepare
+    from training.slides.remarks import remarks
 
     rows = read_data_manifest(manifest)
     excluded = [row for row in rows if row.excluded]
@@ -65,6 +66,8 @@ def prepare_command(
             f"{few(others, 3)}: not in {manifest.name}, but still in the index, and trained on; to be rid of such a "
             "slide, list it there as excluded, or prepare into a new folder"
         )
+    for line in remarks(entries, to):
+        typer.echo(line)
     parts = {split: sum(entry.split == split for entry in entries) for split in SPLITS}
     counts = ", ".join(f"{count} {split}" for split, count in parts.items())
     typer.echo(f"{to}: {len(entries)} slides ({counts}); fit with --data.init_args.index {quote(str(to))}")
@@ -78,6 +81,7 @@ def sample_command(
     import numpy as np
 
     from training.slides.batches import PATCH_PX
+    from training.slides.remarks import drawn_from
     from training.slides.sampler import SamplePlan, SlideSampler
 
     data = _data_section(config)
@@ -88,6 +92,7 @@ def sample_command(
             f"{config}: data.init_args.sample: {str(error).removeprefix('SamplePlan.__init__() ')}"
         ) from error
     sampler = SlideSampler(Path(data["index"]), "train", plan)
+    typer.echo(drawn_from(sampler))
     rng, count, started = np.random.default_rng(0), 0, time.monotonic()
     while time.monotonic() - started < seconds:
         sampler.drawn_patch(rng, PATCH_PX)

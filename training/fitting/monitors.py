@@ -12,14 +12,21 @@ _RATE = "lr-"
 _COUNTED = ("epoch", "step")
 """What ModelCheckpoint, alone, knows without anything logged."""
 
+_RISING = ("valid/auc",)
+"""The scores that are better the higher they are; of the others that a run logs, all losses, the lower is better."""
+
 _OURS = ("lightning.", "training.")
 
 
 def check_monitors(trainer: lightning.Trainer, module: TumourModule) -> None:
-    """Raises UsageError where EarlyStopping or ModelCheckpoint watches what the run doesn't log.
+    """Raises UsageError where EarlyStopping or ModelCheckpoint watches what the run doesn't log, or takes the worst of
+    its scores for the best.
 
     Nothing is known of what a callback that isn't Lightning's or ours logs: with one of those nothing is refused.
     """
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping | ModelCheckpoint) and callback.monitor in module.logged:
+            _check_mode(callback)
     if not all(type(each).__module__.startswith(_OURS) for each in trainer.callbacks):
         return
     rates = any(isinstance(each, LearningRateMonitor) for each in trainer.callbacks)
@@ -31,6 +38,15 @@ def check_monitors(trainer: lightning.Trainer, module: TumourModule) -> None:
         names = ", ".join((*module.logged, f"{_RATE}... (a rate by LearningRateMonitor)") if rates else module.logged)
         raise UsageError(
             f"the monitor of {type(callback).__name__} is {name}, which the run does not log; set it to one of {names}"
+        )
+
+
+def _check_mode(callback: EarlyStopping | ModelCheckpoint) -> None:
+    mode, better = ("max", "higher") if callback.monitor in _RISING else ("min", "lower")
+    if callback.mode != mode:
+        raise UsageError(
+            f"the mode of {type(callback).__name__} is {callback.mode}, but {callback.monitor} is better the {better} "
+            f"it is: set mode to {mode}"
         )
 
 

@@ -1,5 +1,9 @@
-"""Refuses to resume a run with other data: its best checkpoint would be the best by another validation set."""
+"""Refuses to resume a run with other data: its best checkpoint would be the best by another validation set.
 
+With other settings of the lesson a run goes on, and says with which.
+"""
+
+from dataclasses import asdict
 from typing import Any, Protocol, runtime_checkable
 
 import lightning
@@ -9,12 +13,21 @@ from nodescan.errors import UsageError
 DATA = "data_digests"
 """Where a checkpoint holds the digests of the data that its run learns from and is validated on."""
 
+SETTINGS = "lesson_settings"
+"""Where a checkpoint holds the settings that may change as its run goes on, by their names in a configuration."""
+
+_OF_DATA = ("plan", "sample", "mosaic", "augment")
+"""The sections of either data module, dataclasses of numbers."""
+
+_OF_MODEL = ("tile_weight", "label_smoothing", "teachers", "teacher_share")
+
 _REMEDY = (
     "resume with the data that the run was begun with, or start from its weights: --model.init_from instead of "
     "--ckpt_path"
 )
 _DIFFERS = {
-    "train": "was trained on other data (slides, outlines or patches)",
+    "train": "was trained on other data (slides, outlines, patches, or hard negatives: data.init_args.hard_negatives, "
+    "sample.hard_share)",
     "valid": "was validated on other data (slides, outlines or patches, or another way to draw them), so its best "
     "score says nothing of this data",
 }
@@ -29,23 +42,36 @@ class DigestedData(Protocol):
 
 
 class SameData(lightning.Callback):
-    """Keeps the digests of the data in checkpoints, and compares them where a run resumes."""
+    """Keeps the digests of the data and the settings in checkpoints, and compares them where a run resumes."""
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint[DATA] = _digests(trainer)
+        checkpoint[DATA], checkpoint[SETTINGS] = _digests(trainer), _settings(trainer, pl_module)
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Raise UsageError where the data differ. Lightning has set up the data by then."""
+        """Raise UsageError where the data differ; say which settings do. Lightning has set up the data by then."""
         stored, here = checkpoint.get(DATA, {}), _digests(trainer)
         for name in ("valid", "train"):
             if name in stored and name in here and stored[name] != here[name]:
                 raise UsageError(f"{trainer.ckpt_path}: its run {_DIFFERS[name]}; {_REMEDY}")
+        before, now = checkpoint.get(SETTINGS, {}), _settings(trainer, pl_module)
+        known = [name for name in now if name in before]
+        changed = [f"{name} {now[name]} instead of {before[name]}" for name in known if now[name] != before[name]]
+        if changed and trainer.is_global_zero:
+            print(f"{trainer.ckpt_path}: its run goes on with other settings: {', '.join(changed)}", flush=True)
 
 
 def _digests(trainer: lightning.Trainer) -> dict[str, str]:
     data = getattr(trainer, "datamodule", None)
     return dict(data.digests) if isinstance(data, DigestedData) else {}
+
+
+def _settings(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:
+    data = getattr(trainer, "datamodule", None)
+    named = _OF_DATA if isinstance(data, DigestedData) else ()
+    sections = {name: asdict(getattr(data, name)) for name in named if hasattr(data, name)}
+    sections["model"] = {name: module.hparams[name] for name in _OF_MODEL if name in module.hparams}
+    return {f"{section}.{name}": value for section, part in sections.items() for name, value in part.items()}

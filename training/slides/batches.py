@@ -23,7 +23,8 @@ from training.patches.numbered_batches import (
     validation_loader,
 )
 from training.slides.index import STRIDE_PX
-from training.slides.index_digest import index_digest
+from training.slides.index_digest import hard_digest, index_digest
+from training.slides.remarks import drawn_from, remarks
 from training.slides.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
@@ -108,11 +109,22 @@ class SlideData(lightning.LightningDataModule):
             )
         if stage == "fit":
             self.sampler = SlideSampler(self.index, "train", self.sample, hard_negatives=self.hard_negatives)
+            if self.trainer is None or self.trainer.global_rank == 0:
+                self._tell(validation)
             drawn = f"{self.plan.seed} {self.plan.valid_patches} {replace(self.sample, hard_share=0.0)}"
+            hard = hard_digest(self.sampler.hard, self.sample.hard_share)
             self.digests = {
-                "train": index_digest(self.index, self.sampler.rows),
+                "train": index_digest(self.index, self.sampler.rows) + hard,
                 "valid": f"{index_digest(self.index, validation.rows)} {drawn}",
             }
+
+    def _tell(self, validation: SlideSampler) -> None:
+        if self.hard_negatives and not self.sampler.hard:
+            print(f"{self.hard_negatives}: holds no hard negatives, so none are trained on")
+        for line in remarks([*self.sampler.rows, *validation.rows], self.index):
+            print(line)
+        for sampler in (self.sampler, validation):
+            print(drawn_from(sampler), flush=True)
 
     def train_dataloader(self) -> ResumableLoader:
         rank = 0 if self.trainer is None else self.trainer.global_rank

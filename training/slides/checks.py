@@ -83,10 +83,10 @@ def check_sum(row: DataSlide, path: Path) -> None:
 def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -> SoundSlide:
     """The slide with its tissue and outlines. annotation: None of a negative one.
 
-    Raises SlideError where the level that patches are taken from shows another picture than the full resolution, and
-    AnnotationError where nothing is outlined, or it doesn't belong to the slide.
+    Raises SlideError where the level that patches are taken from shows another picture than the full resolution, or is
+    too coarse, and AnnotationError where nothing is outlined, or it doesn't belong to the slide.
     """
-    frame = slide.frame_spacing(*SPACING_UM)
+    frame = _frame(slide)
     size = slide.frame_size(frame)
     overview, unread = view_whole(slide, settings.overview)
     tissue = find_tissue(overview.pixels, overview.spacing, settings.tissue)
@@ -118,6 +118,20 @@ def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -
         "are of this slide"
     )
     return replace(sound, notes=(*sound.notes, note))
+
+
+def _frame(slide: Slide) -> Spacing:
+    """The spacing that patches are taken at. Raises UnmeasurableError where the slide is too coarse, without the remedy
+    of a scan, another model."""
+    try:
+        return slide.frame_spacing(*SPACING_UM)
+    except UnmeasurableError as error:
+        finest, coarsest = SPACING_UM
+        remedy = (
+            f"models are trained and tuned at {finest:g} to {coarsest:g} um/px alone: scan it at a higher "
+            "magnification, or write yes into its `excluded`"
+        )
+        raise UnmeasurableError(error.slide, error.reason, remedy) from error
 
 
 def label_doubts(row: DataSlide, outlines: Outlines | None, level0: Spacing) -> tuple[str, ...]:

@@ -52,7 +52,8 @@ class IndexRow:
 
     fingerprint: of the file's content. signature: of slide, annotation and settings, so that a slide is prepared again
     only when one of them changed. annotation: path of the outlines; outlines: sha256 of that file; both are "" of a
-    negative slide.
+    negative slide. checksum: the manifest's that the file was found to have, "" where there was none.
+    notes: what prepare warned of, a line each.
     """
 
     slide_id: str
@@ -76,6 +77,8 @@ class IndexRow:
     signature: str
     annotation: str
     outlines: str
+    checksum: str
+    notes: str
 
     @property
     def spacing(self) -> Spacing:
@@ -156,8 +159,12 @@ def check_splits(rows: Sequence[IndexRow | Member], folder: Path) -> None:
 
 
 def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
-    """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file."""
-    write_beside(folder / INDEX_FILE, csv_text(_NAMES, map(astuple, rows)).encode())
+    """The slides as index.csv, written beside and renamed: a run that is killed leaves a whole file.
+
+    By their ids: what is drawn hangs on their order, which must not hang on which slide was prepared last.
+    """
+    ordered = sorted(rows, key=lambda row: row.slide_id)
+    write_beside(folder / INDEX_FILE, csv_text(_NAMES, map(astuple, ordered)).encode())
 
 
 def cells_file(folder: Path, slide_id: str) -> Path:

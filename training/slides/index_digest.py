@@ -1,4 +1,4 @@
-"""Tells whether an index still holds the data that a run was begun with: a digest of its slides and labels."""
+"""Tells whether a run still has the data that it was begun with: digests of slides, labels and hard negatives."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from training.slides.block_mask import load_block_mask
 from training.slides.index import IndexRow, ignored_file, mask_file, open_cells
+from training.slides.sampler import Place
 
 
 def index_digest(folder: Path, rows: Sequence[IndexRow]) -> str:
@@ -23,3 +24,11 @@ def index_digest(folder: Path, rows: Sequence[IndexRow]) -> str:
             for part in (mask.kind, mask.number, mask.packed):
                 digest.update(repr(part.shape).encode() + part.tobytes())
     return digest.hexdigest()
+
+
+def hard_digest(places: Sequence[Place], share: float) -> str:
+    """sha256 of the hard negatives of a run, in their order, and of their share of the normal places; "" of none."""
+    if not places:
+        return ""
+    drawn = [(place.slide, place.x_px, place.y_px) for place in places], share
+    return hashlib.sha256(repr(drawn).encode()).hexdigest()

@@ -174,9 +174,12 @@ def _kept_or_prepared(
         outlines = outlines_digest(job.annotation) if job.annotation else ""
         signed = replace(job, fingerprint=slide.fingerprint(), outlines=outlines)
         signed = replace(signed, signature=_signature(signed, settings))
-        if old and old.signature == signed.signature and _whole(old, to):
-            return replace(old, **_outlined(signed)), ("prepared already",)
-        check_sum(job.row, job.path)
+        kept = old if old and old.signature == signed.signature and _whole(old, to) else None
+        if kept is None or kept.checksum != job.row.checksum:
+            check_sum(job.row, job.path)
+        if kept:
+            warned = kept.notes.splitlines()
+            return replace(kept, checksum=job.row.checksum, **_outlined(signed)), ("prepared already", *warned)
         if old:
             del known[job.row.slide_id]
             write_index(known.values(), to)
@@ -215,6 +218,7 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         sound.mask.save(mask_file(to, job.row.slide_id))
         sound.ignored.save(ignored_file(to, job.row.slide_id))
     row = job.row
+    notes = (*notes, *sound.doubts, *label_doubts(row, sound.outlines, slide.info.spacing))
     entry = IndexRow(
         row.slide_id,
         row.group,
@@ -231,10 +235,11 @@ def _prepared(job: _Job, slide: Slide, to: Path, *, settings: ScanSettings) -> t
         *(len(parts[stratum]) for stratum in Stratum),
         fingerprint=job.fingerprint,
         signature=job.signature,
+        checksum=row.checksum,
+        notes="\n".join(" ".join(note.split()) for note in notes),
         **_outlined(job),
     )
-    doubts = (*sound.doubts, *label_doubts(row, sound.outlines, slide.info.spacing))
-    return entry, (_summary(entry), *notes, *doubts)
+    return entry, (_summary(entry), *entry.notes.splitlines())
 
 
 def _outlined(job: _Job) -> dict[str, str]:
@@ -248,7 +253,7 @@ def _signature(job: _Job, settings: ScanSettings) -> str:
         "slide": job.fingerprint,
         "path": str(job.path.resolve()),
         "outlines": job.outlines or hashlib.sha256(b"").hexdigest(),
-        "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive, job.row.checksum],
+        "row": [job.row.group, job.row.split, job.row.label, job.row.exhaustive],
         "settings": [asdict(settings.overview), asdict(settings.tissue), SPACING_UM, STRIDE_PX],
         "strata": [EDGE_UM, NEAR_UM, MIN_TISSUE],
         "checked": [LEAST_LIKENESS],

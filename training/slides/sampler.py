@@ -68,6 +68,13 @@ class SamplePlan:
         if self.edge_normal_share + self.near_share > 1:
             raise UsageError("sample.edge_normal_share and sample.near_share are shares of one: together 1 at most")
 
+    @property
+    def of_class(self) -> dict[Stratum, float]:
+        """What each stratum is to have of the places of its class."""
+        edge, near = self.edge_normal_share, self.near_share
+        tumour, normal = (1 - self.edge_share, self.edge_share), (edge, near, max(1 - edge - near, 0.0))
+        return dict(zip((*TUMOUR_STRATA, *NORMAL_STRATA), (*tumour, *normal), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -80,7 +87,10 @@ class Place:
 
 
 class SlideSampler:
-    """Places and pixels of one split. Holds no open file until it reads, so that it can be sent to worker processes."""
+    """Places and pixels of one split. Holds no open file until it reads, so that it can be sent to worker processes.
+
+    shares: of each class, what is drawn of each stratum that a slide has; what others were to have goes to these.
+    """
 
     def __init__(self, index: Path, split: str, plan: SamplePlan, *, hard_negatives: Path | None = None) -> None:
         self.folder, self.plan = index, plan
@@ -95,6 +105,9 @@ class SlideSampler:
                 raise UsageError(
                     f"{index}: no slide of split {split!r} has {word} to draw from; prepare more slides of that split"
                 )
+        self.shares: dict[tuple[Stratum, ...], dict[Stratum, float]] = {
+            strata: self._shares(strata) for strata in (TUMOUR_STRATA, NORMAL_STRATA)
+        }
         self._cells = _PerProcess[NDArray[np.uint32]](len(self.rows), self._open_cells)
         self._slides = _PerProcess[Slide](_OPEN_SLIDES, self._open, methodcaller("close"))
         self._told = set[int]()
@@ -103,13 +116,10 @@ class SlideSampler:
     def draw(self, rng: np.random.Generator) -> Place:
         """A place: class first, then stratum, then slide, then cell, each evenly but for the plan's shares."""
         if rng.random() < self.plan.tumour_share:
-            return self._in_stratum(
-                self._one_of(TUMOUR_STRATA, (1 - self.plan.edge_share, self.plan.edge_share), rng), rng
-            )
+            return self._in_stratum(self._one_of(TUMOUR_STRATA, rng), rng)
         if self.hard and rng.random() < self.plan.hard_share:
             return self.hard[int(rng.integers(len(self.hard)))]
-        edge, near = self.plan.edge_normal_share, self.plan.near_share
-        return self._in_stratum(self._one_of(NORMAL_STRATA, (edge, near, 1 - edge - near), rng), rng)
+        return self._in_stratum(self._one_of(NORMAL_STRATA, rng), rng)
 
     def drawn_patch(self, rng: np.random.Generator, size_px: int) -> tuple[NDArray[np.uint8], bool]:
         """uint8 (size_px, size_px, 3) RGB around a place drawn, and whether its central 32 px hold tumour.
@@ -167,11 +177,16 @@ class SlideSampler:
                 self._told.add(place.slide)
         return read(self.draw(rng))
 
-    def _one_of(self, strata: Sequence[Stratum], shares: Sequence[float], rng: np.random.Generator) -> Stratum:
-        there = [(s, share) for s, share in zip(strata, shares, strict=True) if self._holding[s]]
-        weights = np.array([share for _, share in there])
+    def _one_of(self, strata: tuple[Stratum, ...], rng: np.random.Generator) -> Stratum:
+        there = list(self.shares[strata])
+        return there[int(rng.choice(len(there), p=list(self.shares[strata].values())))]
+
+    def _shares(self, strata: tuple[Stratum, ...]) -> dict[Stratum, float]:
+        asked = self.plan.of_class
+        there = [stratum for stratum in strata if self._holding[stratum]]
+        weights = np.array([asked[stratum] for stratum in there])
         weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(there), 1 / len(there))
-        return there[int(rng.choice(len(there), p=weights))][0]
+        return dict(zip(there, weights.tolist(), strict=True))
 
     def _in_stratum(self, stratum: Stratum, rng: np.random.Generator) -> Place:
         number = self._holding[stratum][int(rng.integers(len(self._holding[stratum])))]
@@ -216,7 +231,10 @@ def read_hard_negatives(path: Path, rows: Sequence[IndexRow], *, index: Path) ->
             left, top, width, height = (int(line[name]) for name in HARD_COLUMNS[1:5])
             number = numbers[line["slide_id"]]
         except KeyError as error:
-            raise UsageError(f"{path}: row {row}: {error} is not a slide of this split of the index") from error
+            raise UsageError(
+                f"{path}: row {row}: {error} is not a slide of this split of the index; take the row out, or mine "
+                "again with this index"
+            ) from error
         except (TypeError, ValueError) as error:
             raise UsageError(f"{path}: row {row}: a box is four whole numbers ({error})") from error
         if not rows[number].exhaustive:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import MODELS
 from tests.fakes import ColourPredictor, silent
-from tests.training.made_runs import SAMPLE, made_checkpoint
+from tests.training.made_runs import SAMPLE, made_checkpoint, slide_data
 from tests.training.made_slides import replaced
 from training.fitting.mining import HardNegative, MiningSettings, mine, open_checkpoint, peaks, write_hard_negatives
 from training.slides.index import read_index, write_index
@@ -75,11 +75,16 @@ def test_a_network_of_another_spacing_is_refused(index: Path) -> None:
         mine(Finer(), index, settings=SETTINGS, tell=silent)
 
 
-def test_no_false_positive_writes_an_empty_list(tmp_path: Path, index: Path) -> None:
-    """A network that makes no mistake gives a file with columns only, which the sampler takes."""
+def test_no_false_positive_writes_an_empty_list(
+    tmp_path: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that makes no mistake gives a file with columns only, which fit takes, and says so."""
     empty: tuple[HardNegative, ...] = ()
     write_hard_negatives(empty, tmp_path / "hard.csv")
-    assert SlideSampler(index, "train", SAMPLE, hard_negatives=tmp_path / "hard.csv").hard == []
+    data = slide_data(index, hard_negatives=tmp_path / "hard.csv")
+    data.setup("fit")
+    assert data.sampler.hard == []
+    assert f"{tmp_path / 'hard.csv'}: holds no hard negatives, so none are trained on\n" in capsys.readouterr().out
 
 
 def test_a_slide_that_was_replaced_is_not_mined(index: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from training.fitting.lightning_cli import fit
 from training.fitting.same_data import SameData
 from training.slides.index import index_rows, write_index
 from training.slides.prepare import prepare
+from training.slides.sampler import HARD_COLUMNS
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,42 @@ def test_other_validation_patches_of_the_same_slides_are_refused(
         resumed(begun, copy, f"--data.init_args.{words}")
 
 
-def test_the_same_data_in_another_place_resumes(begun: Path, data_set: Path, tmp_path: Path) -> None:
+def test_other_hard_negatives_or_none_are_other_data(begun: Path, tmp_path: Path) -> None:
+    """A run that goes on without its flag would forget them in silence; with the same ones, moved, it goes on."""
+    files = {name: tmp_path / f"{name}.csv" for name in ("first", "moved", "others")}
+    for name, file in files.items():
+        left = 300 if name == "others" else 100
+        file.write_text(f"{','.join(HARD_COLUMNS)}\nnormal_003,{left},200,96,96,0.9\n")
+    words = ["fit", "--config", str(begun / "small.yaml"), "--trainer.default_root_dir", str(tmp_path / "runs")]
+    hard = "--data.init_args.hard_negatives"
+    fit([*words, hard, str(files["first"])])
+    again, half = [*words, "--ckpt_path", "last"], "--data.init_args.sample.hard_share=0.5"
+    for changed in ([], [hard, str(files["others"])], [hard, str(files["first"]), half]):
+        with pytest.raises(UsageError, match=r"was trained on other data \(.*hard negatives"):
+            fit([*again, *changed])
+    assert fit([*again, hard, str(files["moved"])]).trainer.global_step == 8
+
+
+def test_the_same_data_in_another_place_resumes(
+    begun: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Slides, outlines and index were moved, and prepared there anew."""
     data = Path(shutil.copytree(data_set, tmp_path / "data"))
     prepare(read_data_manifest(data / "manifest.csv"), data, tmp_path / "index", tell=silent)
     assert resumed(begun, tmp_path / "index") == 8
+    assert "other settings" not in capsys.readouterr().out
+
+
+def test_settings_that_changed_are_named_as_a_run_goes_on(
+    begun: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line, each with what it was: of data and model alike."""
+    copy = Path(shutil.copytree(index, tmp_path / "index"))
+    words = ["data.init_args.plan.tiles=1", "data.init_args.augment.stain=0.1", "model.tile_weight=0.7"]
+    assert resumed(begun, copy, *(f"--{word}" for word in words)) == 8
+    (said,) = (line for line in capsys.readouterr().out.splitlines() if "other settings" in line)
+    changed = "plan.tiles 1 instead of 2, augment.stain 0.1 instead of 0.07, model.tile_weight 0.7 instead of 0.3"
+    assert said.endswith(f"last.ckpt: its run goes on with other settings: {changed}")
 
 
 @pytest.mark.parametrize("change", ["train", "valid"])

@@ -79,7 +79,7 @@ def test_a_score_that_nothing_logs_is_not_watched(callbacks: list[Any]) -> None:
 @pytest.mark.parametrize(
     "callbacks",
     [
-        [EarlyStopping("valid/auc"), ModelCheckpoint(monitor="train/patches"), ModelCheckpoint()],
+        [EarlyStopping("valid/auc", mode="max"), ModelCheckpoint(monitor="train/patches"), ModelCheckpoint()],
         [ModelCheckpoint(monitor="step"), ModelCheckpoint(monitor="epoch")],
         [EarlyStopping("lr-AdamW/pg1"), LearningRateMonitor()],
         [EarlyStopping("own/score"), Watch()],
@@ -88,6 +88,23 @@ def test_a_score_that_nothing_logs_is_not_watched(callbacks: list[Any]) -> None:
 def test_what_may_be_logged_can_be_watched(callbacks: list[Any]) -> None:
     """By the module, by Lightning itself, and by a callback of the user's own, of which nothing is known."""
     check_monitors(SimpleNamespace(callbacks=callbacks), TumourModule("p4m-small", 0.001, 0.03, 0.3))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ModelCheckpoint])
+@pytest.mark.parametrize(
+    ("name", "right"), [("valid/auc", "max"), ("valid/loss", "min"), ("train/patches", "min"), ("train/tiles", "min")]
+)
+def test_the_worst_score_is_not_watched_for_the_best(kind: type[Any], name: str, right: str) -> None:
+    """Told with the right mode, beside callbacks of the user's own, too; with that one the run is taken."""
+    module = TumourModule("p4m-small", 0.001, 0.03, 0.3)
+    for mode in ("min", "max"):
+        trainer: Any = SimpleNamespace(callbacks=[kind(monitor=name, mode=mode), Watch()])
+        if mode == right:
+            check_monitors(trainer, module)
+            continue
+        said = rf"mode of {kind.__name__} is {mode}, but {name} is better the (high|low)er it is: set mode to {right}$"
+        with pytest.raises(UsageError, match=said):
+            check_monitors(trainer, module)
 
 
 def test_the_names_that_can_be_watched_are_those_that_a_run_logs(index: Path, tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from training.slides import checks as sound_slides
 from training.slides import prepare as preparing
 from training.slides.block_mask import draw_mask, load_block_mask
 from training.slides.index import STRIDE_PX, IndexRow, Stratum, mask_file, open_cells, read_index
+from training.slides.index_digest import index_digest
 from training.slides.prepare import EDGE_UM, cell_strata, prepare
 from training.slides.sampler import HARD_COLUMNS, Place, SlideSampler
 
@@ -210,12 +211,15 @@ def test_a_slide_whose_levels_show_two_pictures_is_not_learned_from(tmp_path: Pa
 def test_a_pixel_size_that_the_nuclei_contradict_is_told(
     data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a scan tells it: the network would be taught tissue at half or twice its size."""
+    """As a scan tells it, each time: the network would be taught tissue at half or twice its size."""
     flag = Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times their usual size.")
     monkeypatch.setattr(sound_slides, "spacing_flags", lambda *_: (flag,))
-    said: list[str] = []
-    prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
-    assert any(flag.message in line for line in said)
+    for _ in range(2):
+        said: list[str] = []
+        prepare([row_of("normal_001")], data_set, tmp_path, tell=said.append)
+        assert said[1:] == [f"1/1 normal_001: {flag.message}"]
+    assert said[0] == "1/1 normal_001: prepared already"
+    assert entry(tmp_path, "normal_001").notes == flag.message
 
 
 def test_a_second_prepare_into_a_folder_is_refused_while_the_first_works(data_set: Path, tmp_path: Path) -> None:
@@ -626,6 +630,30 @@ def test_a_slide_of_another_checksum_than_the_manifests_is_refused(data_set: Pat
     assert len(read_index(tmp_path)) == 1
 
 
+def test_a_checksum_that_is_filled_in_later_leaves_the_order_and_what_is_prepared(
+    data_set: Path, tmp_path: Path
+) -> None:
+    """A run that was begun before goes on; the sum is compared once, and the slide isn't prepared again for it."""
+    rows = read_data_manifest(data_set / "manifest.csv")
+    prepare(rows, data_set, tmp_path, tell=silent)
+    before, row = read_index(tmp_path), rows[0]
+    summed = replace(row, checksum=hashlib.sha256((data_set / row.key).read_bytes()).hexdigest())
+    told: list[str] = []
+    prepare([summed], data_set, tmp_path, tell=told.append)
+    assert told == [f"1/1 {row.slide_id}: prepared already"]
+    assert index_digest(tmp_path, read_index(tmp_path)) == index_digest(tmp_path, before)
+    assert [found.checksum for found in read_index(tmp_path) if found.checksum] == [summed.checksum]
+
+
+def test_the_order_of_an_index_is_that_of_its_ids(data_set: Path, tmp_path: Path) -> None:
+    """Whichever slide was prepared last, or again."""
+    for name in ("tumor_001", "normal_003", "normal_001"):
+        prepare([row_of(name)], data_set, tmp_path, tell=silent)
+    mask_file(tmp_path, "normal_001").unlink()
+    prepare([row_of("normal_001")], data_set, tmp_path, tell=silent)
+    assert [row.slide_id for row in read_index(tmp_path)] == ["normal_001", "normal_003", "tumor_001"]
+
+
 def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(tmp_path: Path) -> None:
     """prepare has no --mpp."""
     row = row_of("normal_001")
@@ -636,6 +664,18 @@ def test_a_slide_without_spacing_is_refused_without_an_option_that_is_not_there(
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
     assert "--mpp" not in str(caught.value)
     assert "write its resolution into the file's tags, or write yes into its `excluded`" in str(caught.value)
+
+
+def test_a_slide_too_coarse_to_train_on_is_told_the_only_spacing(tmp_path: Path) -> None:
+    """Another model, which a scan of it would be told to use, is what is to be trained here."""
+    row, pixels = row_of("normal_001"), np.full((512, 512, 3), 200, np.uint8)
+    (tmp_path / row.key).parent.mkdir(parents=True)
+    resolution = {"resolution": (1e4 / 1.2, 1e4 / 1.2), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(tmp_path / row.key, pixels, tile=(256, 256), photometric="rgb", metadata=None, **resolution)
+    with pytest.raises(
+        UnmeasurableError, match=r"1\.2 um/px, too coarse .*; models are trained and tuned at 0\.9 to 1 um/px alone"
+    ):
+        prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 
 def test_a_place_that_cannot_be_written_to_is_named(data_set: Path, tmp_path: Path) -> None:

@@ -205,7 +205,10 @@ def test_hard_negatives_get_their_share_of_the_normal_draws(index: Path, tmp_pat
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (("tumor_002", 1, 2, 3, 4, 0.9), "row 2: 'tumor_002' is not a slide of this split"),
+        (
+            ("tumor_002", 1, 2, 3, 4, 0.9),
+            "row 2: 'tumor_002' is not a slide of this split of the index; take the row out, or mine again",
+        ),
         (("normal_001", "x", 2, 3, 4, 0.9), "row 2: a box is four whole numbers"),
         (("tumor_010", 1, 2, 3, 4, 0.9), "row 2: tumor_010 isn't outlined exhaustively"),
         (
@@ -267,6 +270,13 @@ def test_tumour_is_drawn_at_an_edge_by_the_share_asked_for(index: Path) -> None:
     strata = Counter(sampler.draw(rng).stratum for _ in range(1000))
     edge, inside = strata[Stratum.EDGE_TUMOUR], strata[Stratum.INSIDE]
     assert edge / (edge + inside) == pytest.approx(0.9, abs=0.05)
+
+
+def test_shares_of_normal_tissue_may_leave_nothing_for_elsewhere(index: Path) -> None:
+    """0.9 and 0.1 are 1, of which rounding leaves less than nothing."""
+    sampler = SlideSampler(index, "train", replace(SAMPLE, tumour_share=0.1, edge_normal_share=0.9, near_share=0.1))
+    rng = np.random.default_rng(4)
+    assert Stratum.ELSEWHERE not in {sampler.draw(rng).stratum for _ in range(200)}
 
 
 def test_slides_that_are_gone_are_told_before_the_training(index: Path, tmp_path: Path) -> None:
