@@ -57,6 +57,12 @@ def test_a_run_whose_reports_are_complete_says_why_it_ends_with_1(
     assert after == f"{said} --mpp{given if table else ''}."
 
 
+def test_a_table_that_could_not_be_written_is_named_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else an older one, open in a spreadsheet, is taken for this run's."""
+    print_batch(BatchResult(Path("out"), (VARIANTS["macro"]().report,), ("patients.csv: can't be written",) * 2, 0), ())
+    assert capsys.readouterr().out.count("Exit code 1: patients.csv: can't be written\n") == 1
+
+
 @pytest.mark.parametrize(("variant", "told"), [("unmeasurable", True), ("failed", False)])
 def test_a_missing_pixel_size_has_its_cure_beside_the_command(
     capsys: pytest.CaptureFixture[str], variant: str, told: bool
