@@ -84,6 +84,7 @@ class Worker:
                 env=_environment(threads) | (dict.fromkeys(_THREADS, str(threads)) if firmly else {}),
                 # A group of its own: Ctrl-C reaches the supervisor alone, and what the worker starts is ended with it.
                 process_group=0 if os.name == "posix" else None,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
         except OSError as error:
             reason = f"no process can be started ({error.strerror})"
