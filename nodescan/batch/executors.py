@@ -38,6 +38,9 @@ P = ParamSpec("P")
 
 _STEP_S = 0.5
 
+_OF_MEMORY, _OF_ABORT = ("SIGKILL", "0xC0000017"), ("SIGABRT", "0xC0000409")
+"""What ends a process where memory runs out, or a library gives up; on Windows an error."""
+
 _DAMAGED = "the file may be damaged: export it from the scanner again"
 
 TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
@@ -270,9 +273,9 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         reason = f"{first.reason}; tried again alone, {second.reason}"
     if second.remedy:
         remedy = second.remedy
-    elif "SIGKILL" in second.reason:
+    elif any(word in second.reason for word in _OF_MEMORY):
         remedy = "if memory ran out, run it on a machine with more"
-    elif "SIGABRT" in second.reason:
+    elif any(word in second.reason for word in _OF_ABORT):
         remedy = f"if memory or threads ran out, {more_threads()}; else {_DAMAGED}"
     else:
         remedy = _DAMAGED

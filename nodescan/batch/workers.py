@@ -30,7 +30,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.machine import check_address_space, signal_name, usable_cores, visible_cores
+from nodescan.machine import check_address_space, killer, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
@@ -205,9 +205,8 @@ class Worker:
         if code is None:
             self.end()
             return "went silent"
-        if code >= 0:
-            return f"ended by itself with exit code {code}"
-        return f"was ended by {signal_name(-code)}"
+        what = killer(code)
+        return f"was ended by {what}" if what else f"ended by itself with exit code {code}"
 
     def last_words(self) -> str:
         """What it wrote to stderr, as far as it may say why it ended."""

@@ -134,3 +134,5 @@ def test_two_deaths_are_told_in_one_sentence() -> None:
         "a.svs: the process that read it was ended by SIGKILL; tried again alone, the process that read it was ended "
         "by SIGSEGV; the file may be damaged: export it from the scanner again"
     )
+    memory = WorkerDiedError("a.svs", "the process that read it was ended by error 0xC0000017 of Windows")
+    assert str(died_twice(memory, memory)).endswith("; if memory ran out, run it on a machine with more")
