@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,12 @@ _EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
 inference.device.int8_precision() asks torch the same, and this where torch doesn't say."""
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def untried_system() -> str:
+    """That nodescan was not tried on this system; "" on Linux."""
+    system = {"win32": "Windows", "darwin": "macOS"}.get(sys.platform, sys.platform)
+    return "" if sys.platform.startswith("linux") else f"nodescan was not tried on {system}"
 
 
 def visible_cores() -> int:

@@ -72,7 +72,7 @@ def _check_names(rows: Sequence[ManifestRow]) -> None:
             raise where.error(f"the slide_id {slide_id!r} is the name of one of the run's own files; give another")
         if is_device(slide_id):
             raise where.error(
-                f"the slide_id {slide_id!r} is the name of a device of Windows, where no folder can have it; give another"
+                f"the slide_id {slide_id!r} is the name of a device of Windows, which no folder can have; give another"
             )
         if safe_name(slide_id) != slide_id:
             raise where.error(
