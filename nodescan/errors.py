@@ -170,7 +170,7 @@ class ClusterError(NodescanError):
 
 
 class StoppedError(NodescanError):
-    """Ctrl-C, SIGTERM or SIGHUP ended the program; the text says what is done so far."""
+    """Ctrl-C or a signal like it ended the program; the text says what is done so far."""
 
 
 class LockLostError(NodescanError):

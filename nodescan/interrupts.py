@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: each ends the program in order."""
+"""Ctrl-C, SIGTERM, SIGHUP and Windows' Ctrl-Break: each ends the program in order."""
 
 import signal
 import threading
@@ -36,16 +36,18 @@ def raise_if_ended() -> None:
 
 @contextmanager
 def ended_like_ctrl_c(*, for_good: bool = False) -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that it is left in order; what is ignored stays ignored.
+    """SIGTERM, SIGHUP and SIGBREAK end the block as Ctrl-C does, so that it is left in order.
 
-    The first of them ends it; those that come in the next LEAVING_S, while it is left and its last record is written,
-    are ignored. Later ones end it again: a library may have kept the first to itself. Raises WorkerError in the midst
-    of an import where the system gives no more threads: it is OpenBLAS that raises SIGINT then, in its own process.
+    What is ignored stays ignored. The first of them ends it; those that come in the next LEAVING_S, while it is left
+    and its last record is written, are ignored. Later ones end it again: a library may have kept the first to itself.
+    Raises WorkerError in the midst of an import where the system gives no more threads: it is OpenBLAS that raises
+    SIGINT then, in its own process.
 
     for_good: the program ends with the block. Where a signal ended it, those that come until the process is gone are
     ignored, too: they would take the place of its exit code.
     """
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # each system lacks one, at least
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     if threading.current_thread() is not threading.main_thread():  # signals are for the main thread alone
         numbers = []
     unheard = (None, signal.SIG_IGN)

@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,9 @@ from nodescan.process_limits import address_limit_bytes
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
 
+_LEAST_ERROR = 0x80000000
+"""Of Windows, which ends a process with the number of the error that it made."""
+
 _LEAST_ADDRESSES_BYTES = 1_200_000_000
 """With less no scan was ever done: of 2 cores, with 2 GB it was."""
 
@@ -25,6 +29,12 @@ _EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
 inference.device.int8_precision() asks torch the same, and this where torch doesn't say."""
 
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
+def untried_system() -> str:
+    """That nodescan was not tried on this system; "" on Linux."""
+    system = {"win32": "Windows", "darwin": "macOS"}.get(sys.platform, sys.platform)
+    return "" if sys.platform.startswith("linux") else f"nodescan was not tried on {system}"
 
 
 def visible_cores() -> int:
@@ -123,12 +133,15 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def signal_name(number: int) -> str:
-    """What ended a process, as SIGKILL; a number that has no name here by the number."""
+def killer(exit_code: int) -> str:
+    """What ended a process, "" where it ended by itself: a signal, as SIGKILL, by its number where it has no name here;
+    on Windows an error, as 0xC0000005 for a wrong address."""
+    if exit_code >= _LEAST_ERROR:
+        return f"error 0x{exit_code:08X} of Windows"
     try:
-        return signal.Signals(number).name
+        return "" if exit_code >= 0 else signal.Signals(-exit_code).name
     except ValueError:
-        return f"signal {number}"
+        return f"signal {-exit_code}"
 
 
 def made_temporary(prefix: str) -> tempfile.TemporaryDirectory[str]:

@@ -133,7 +133,7 @@ def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
     except OSError as error:
         remedy = "raise the limit of open files (ulimit -n)"
         raise OutputError(f"no file can be opened to hear of damage ({error.strerror}); {remedy}") from error
-    for end in (read, written):
+    for end in (read, written) if hasattr(os, "set_blocking") else ():  # Windows has it from Python 3.12 on
         os.set_blocking(end, False)  # a full pipe holds more than the first line; an empty one is not waited for
     failure = None
     try:

@@ -5,9 +5,12 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
@@ -20,6 +23,12 @@ PART_SUFFIX = ".part"
 """Ends the name of what is still being written; a file that carries it is left over from a run that was stopped."""
 
 _NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
+_OPEN_S, _EACH_S = 10.0, 0.1
+"""How long a file that another program has open is waited for: a virus scanner has each new file open for a moment."""
+
+_left_open: set[Path] = set()
+"""Files that were waited for in vain, in a viewer perhaps: once is enough for a table that each slide writes."""
 
 _PART_NAME = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 
@@ -80,10 +89,32 @@ def written_beside(path: Path) -> Iterator[Path]:
         with output_errors(path):
             yield part
             _flush_to_disk(part)
-            os.replace(part, path)
+            once_closed(partial(os.replace, part, path), path)
     finally:
         with suppress(OSError):  # a disk that became read-only says so of a part that isn't there, too
             part.unlink(missing_ok=True)
+
+
+def once_closed(change: Callable[[], object], path: Path) -> None:
+    """Have `change` rename, replace or remove `path`, on Windows once no other program has it open: there that is
+    refused until then. Raises OSError, and OutputError for a file that stays open."""
+    end = time.monotonic() + (0.0 if path in _left_open else _OPEN_S)
+    while True:
+        try:
+            change()
+        except PermissionError as error:
+            if sys.platform != "win32":
+                raise
+            if time.monotonic() >= end:
+                _left_open.add(path)
+                raise OutputError(
+                    f"{path}: can't be written ({error.strerror}); another program may have it open (a viewer, a "
+                    "spreadsheet): close it there, then run again"
+                ) from error
+            time.sleep(_EACH_S)
+        else:
+            _left_open.discard(path)
+            return
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,6 +31,18 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("phantom") / "phantom.tif"
     make_phantom(path, plan_phantom((900.0,), spacing_um=0.5, seed=3))
     return path
+
+
+@pytest.fixture
+def unnumbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that numbers every file 0, as some disks in the network do on Windows."""
+    told = os.stat
+
+    def without_number(*args: Any, **options: Any) -> os.stat_result:
+        state = told(*args, **options)
+        return os.stat_result((state.st_mode, 0, 0, *state[3:]))
+
+    monkeypatch.setattr(os, "stat", without_number)
 
 
 @pytest.fixture(scope="session")

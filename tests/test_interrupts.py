@@ -70,6 +70,15 @@ def test_a_signal_that_a_library_kept_to_itself_is_not_the_last_that_is_heard(mo
     assert heard == ["too soon"]
 
 
+def test_ctrl_break_ends_a_block_where_the_system_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Windows has it; another signal stands in for it."""
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
+    before = signal.getsignal(signal.SIGUSR1)
+    with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
+        signal.raise_signal(signal.SIGUSR1)
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
 def test_a_second_signal_does_not_take_the_place_of_the_exit_code() -> None:
     """It comes while the interpreter ends, after the program's last line; a block in mid-program puts all back."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import machine
-from nodescan.machine import computing_threads, free_memory_bytes, memory_bytes, usable_cores
+from nodescan.machine import computing_threads, free_memory_bytes, killer, memory_bytes, usable_cores
 
 GROUPS_2, GROUPS_1 = "0::/jobs/7/step\n", "9:memory:/jobs/7\n4:cpu,cpuacct:/jobs/7\n0::/\n"
 
@@ -116,3 +116,12 @@ def test_threads_are_told_where_the_system_names_no_cores(groups: Path, monkeypa
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert computing_threads() == usable_cores() == 5
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [(0, ""), (1, ""), (255, ""), (-9, "SIGKILL"), (-250, "signal 250"), (0xC0000005, "error 0xC0000005 of Windows")],
+)
+def test_what_ended_a_process_is_told_of_signals_and_of_windows(code: int, what: str) -> None:
+    """A crash there has a large exit code, never one below 0."""
+    assert killer(code) == what

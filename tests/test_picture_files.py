@@ -121,6 +121,18 @@ def test_what_libtiff_says_is_heard_where_no_file_can_be_written(tmp_path: Path)
     assert "AnnotationError: bad.tif: is damaged (Fax" in heard[1].stderr
 
 
+def test_what_libtiff_says_is_heard_where_no_pipe_can_be_told_not_to_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows, before Python 3.12."""
+    monkeypatch.delattr(os, "set_blocking")
+    MODES["true and false"].save(tmp_path / "m.tif", compression="group4")
+    assert read_mask_image(tmp_path / "m.tif").values.sum() == DISC.sum()
+    (tmp_path / "m.tif").write_bytes(with_spoilt_strip(tmp_path / "m.tif"))
+    with pytest.raises(AnnotationError, match="is damaged"):
+        read_mask_image(tmp_path / "m.tif")
+
+
 def test_no_mask_is_called_damaged_for_want_of_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is what is said."""
 

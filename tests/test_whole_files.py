@@ -2,11 +2,13 @@
 
 import errno
 import os
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from nodescan import whole_files
 from nodescan.errors import OutputError
 from nodescan.whole_files import write_beside, write_current, written_beside
 
@@ -113,3 +115,45 @@ def test_a_written_file_has_the_permissions_of_any_other(tmp_path: Path) -> None
     (tmp_path / "plain").write_bytes(b"")
     write_beside(tmp_path / "report.html", b"")
     assert (tmp_path / "report.html").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+class OpenElsewhere:
+    """os.replace on Windows, while another program has the file open for so many tries."""
+
+    def __init__(self, tries: int, patch: pytest.MonkeyPatch) -> None:
+        self.tries, self.asked, self._replace = tries, 0, os.replace
+        patch.setattr(sys, "platform", "win32")
+        patch.setattr(os, "replace", self)
+
+    def __call__(self, source: Path, target: Path) -> None:
+        self.asked += 1
+        if self.asked <= self.tries:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        self._replace(source, target)
+
+
+def test_on_windows_a_file_that_is_open_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A virus scanner costs no report."""
+    OpenElsewhere(2, monkeypatch)
+    write_beside(tmp_path / "report.html", b"new")
+    assert (tmp_path / "report.html").read_bytes() == b"new"
+
+
+def test_on_windows_a_file_that_stays_open_is_told_and_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each slide of a run writes summary.csv: once closed, it is written again."""
+    path, spreadsheet = tmp_path / "summary.csv", OpenElsewhere(10**9, monkeypatch)
+    monkeypatch.setattr(whole_files, "_OPEN_S", 0.0)
+    with pytest.raises(OutputError, match=r"Access is denied.*open \(a viewer, a spreadsheet\): close it there"):
+        write_beside(path, b"x")
+    monkeypatch.setattr(whole_files, "_OPEN_S", 10.0)
+    with pytest.raises(OutputError, match="close it there"):
+        write_beside(path, b"x")
+    assert spreadsheet.asked == 2
+    spreadsheet.tries = 0
+    write_beside(path, b"x")
+    assert path.read_bytes() == b"x"
+    assert not whole_files._left_open

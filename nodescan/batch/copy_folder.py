@@ -17,7 +17,7 @@ from nodescan.errors import OutputError
 if sys.platform == "win32":
 
     def _take_lock(descriptor: int) -> None:
-        """Nothing is needed: without advisory locks nothing is taken for a dead run's either."""
+        """Nothing is needed: an open file can't be removed there."""
 
 else:
     import fcntl
@@ -64,12 +64,14 @@ def copy_folder_errors(folder: Path) -> Iterator[None]:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the folders of runs that ended without doing so: those whose lock nobody holds; touch nothing else."""
-    if sys.platform == "win32":  # nothing there tells a dead run's folder from that of a run that lives
-        return
     for place in list(folder.iterdir()):
         if not _OWN_FOLDER.fullmatch(place.name) or place.is_symlink() or not place.is_dir():
             continue
         with suppress(OSError):  # a folder of another user, or one that is just being removed
+            if sys.platform == "win32":
+                (place / LOCK_FILE).unlink()  # refused while its run has it open
+                shutil.rmtree(place, ignore_errors=True)
+                continue
             descriptor = os.open(place / LOCK_FILE, os.O_RDWR)
             try:
                 _take_lock(descriptor)
@@ -81,17 +83,19 @@ def remove_leftovers(folder: Path) -> None:
 def own_folder(folder: Path) -> tuple[Path, int]:
     """A new folder of this run's own, and the descriptor that holds its lock; it gets its name once it is locked.
 
-    Raises OSError, with nothing left behind.
+    On Windows, which renames no folder of an open file, it has its name at once: without a lock nobody takes it for a
+    dead run's there. Raises OSError, with nothing left behind.
     """
     name = f".nodescan-copies-{os.getpid()}-{token_hex(6)}"
-    unnamed = folder / f"{name}.new"
+    unnamed = folder / (name if sys.platform == "win32" else f"{name}.new")
     unnamed.mkdir(mode=0o700)
     with ExitStack() as on_error:
         on_error.callback(shutil.rmtree, unnamed, ignore_errors=True)
         descriptor = os.open(unnamed / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         on_error.callback(os.close, descriptor)
         _take_lock(descriptor)
-        os.rename(unnamed, folder / name)
+        if unnamed.name != name:
+            os.rename(unnamed, folder / name)
         on_error.pop_all()
     return folder / name, descriptor
 

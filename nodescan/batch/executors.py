@@ -4,7 +4,7 @@ This process itself: tools.ThisProcess; a cluster: cluster/executor.py.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
@@ -35,6 +35,11 @@ from nodescan.threads import thread_errors
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 P = ParamSpec("P")
+
+_STEP_S = 0.5
+
+_OF_MEMORY, _OF_ABORT = ("SIGKILL", "0xC0000017"), ("SIGABRT", "0xC0000409")
+"""What ends a process where memory runs out, or a library gives up; on Windows an error."""
 
 _DAMAGED = "the file may be damaged: export it from the scanner again"
 
@@ -231,7 +236,7 @@ def finished(
     running = {executor.submit(work, item): item for item in islice(waiting, pending)}
     again: list[tuple[Item, WorkerDiedError]] = []
     while running:
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        done = _first_done(running)
         for future in done:
             item = running.pop(future)
             try:
@@ -244,9 +249,18 @@ def finished(
         running |= {executor.submit(work, item): item for item in islice(waiting, len(done))}
     for item, first in again:
         try:
-            yield executor.submit(work, item).result()
+            (future,) = _first_done((executor.submit(work, item),))
+            yield future.result()
         except SlideError as error:
             yield lost(item, died_twice(first, error))
+
+
+def _first_done(running: Collection[Future[Result]]) -> set[Future[Result]]:
+    """Those that are done, once one is. Waited for in steps: on Windows, Python before 3.14 hears Ctrl-C between them
+    alone."""
+    while not (done := wait(running, timeout=_STEP_S, return_when=FIRST_COMPLETED).done):
+        pass
+    return done
 
 
 def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
@@ -259,9 +273,9 @@ def died_twice(first: WorkerDiedError, second: SlideError) -> SlideError:
         reason = f"{first.reason}; tried again alone, {second.reason}"
     if second.remedy:
         remedy = second.remedy
-    elif "SIGKILL" in second.reason:
+    elif any(word in second.reason for word in _OF_MEMORY):
         remedy = "if memory ran out, run it on a machine with more"
-    elif "SIGABRT" in second.reason:
+    elif any(word in second.reason for word in _OF_ABORT):
         remedy = f"if memory or threads ran out, {more_threads()}; else {_DAMAGED}"
     else:
         remedy = _DAMAGED

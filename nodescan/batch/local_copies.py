@@ -75,8 +75,8 @@ class LocalCopies:
         self._begun.put(None)
         if self._copier is not None:
             self._copier.join(0 if self._stuck_at == self._steps else _LEAVING_S)
-        shutil.rmtree(self.own, ignore_errors=True)
-        os.close(self.lock_fd)
+        os.close(self.lock_fd)  # first: Windows removes no open file
+        shutil.rmtree(self.own, ignore_errors=True)  # another run may have begun to
 
     def scan(self, ref: SlideRef, scan: Scan) -> SlideReport:
         """Scan the copy of a slide while the next one is copied; the report is of the slide itself.

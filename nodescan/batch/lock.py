@@ -178,12 +178,17 @@ def process_start(pid: int) -> str | None:
 
 
 def _start_by_ps(pid: int) -> str | None:
-    """For systems without /proc."""
+    """For systems without /proc. In one time zone and language: whoever asks next may have others."""
     if sys.platform.startswith("linux"):
         return ""
     try:
         said = subprocess.run(
-            ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
+            ["ps", "-o", "lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+            env=os.environ | {"LC_ALL": "C", "TZ": "UTC0"},
         )
     except (OSError, subprocess.SubprocessError):
         return ""

@@ -5,6 +5,7 @@ import glob
 import os
 import shlex
 import stat
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -102,7 +103,12 @@ def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:
 
 def redo_command(command: Sequence[str]) -> str:
     """The command as typed, ready for a shell, without --force, so that it leaves whole reports as they are."""
-    return shlex.join(word for word in command if word != "--force")
+    return shell_line([word for word in command if word != "--force"])
+
+
+def shell_line(words: Sequence[str]) -> str:
+    """Words quoted as the system's shell takes them."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def versions(device: str = "") -> dict[str, str]:

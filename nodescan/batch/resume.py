@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
-from nodescan.whole_files import output_errors, refuse_link
+from nodescan.whole_files import once_closed, output_errors, refuse_link
 
 EARLIER_REPORTS = "earlier-reports"
 """Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
@@ -116,7 +117,7 @@ def set_report_aside(folder: Path, slide_id: str) -> Path:
         kept.mkdir(exist_ok=True)
         numbered = (kept / (slide_id if number == 1 else f"{slide_id}-{number}") for number in count(1))
         place = next(place for place in numbered if not os.path.lexists(place))
-        (folder / slide_id).rename(place)
+        once_closed(partial((folder / slide_id).rename, place), folder / slide_id)
     return place
 
 

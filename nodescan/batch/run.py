@@ -27,6 +27,7 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
+from nodescan.machine import untried_system
 from nodescan.manifest import Manifest
 from nodescan.patients.earlier_stages import remove_unreviewed, set_aside_before
 from nodescan.patients.manifest_run import manifest_slides, other_stains, stage_run
@@ -133,6 +134,8 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             untuned = f"; {why}: no slide will be complete" if why else ""
             wide = "" if predictor.model.uncertainty_measured else '; its "±" was not measured'
             viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}{wide}")
+            if untried := untried_system():
+                viewer.note(untried)
             earlier = (
                 plan_forced(refs, request.folder)
                 if request.force

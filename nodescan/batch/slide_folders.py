@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
@@ -10,7 +11,7 @@ from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.whole_files import output_errors
+from nodescan.whole_files import once_closed, output_errors
 
 _REPORT_HEAD = '{\n  "schema_version": '
 
@@ -44,7 +45,7 @@ def unmark(folder: Path) -> None:
     """Remove report.json, which says that what lies in the folder is a result. Raises OutputError."""
     mark = folder / REPORT_JSON
     with output_errors(mark):
-        mark.unlink(missing_ok=True)
+        once_closed(partial(mark.unlink, missing_ok=True), mark)
 
 
 def remove_older(folder: Path) -> None:

@@ -24,7 +24,9 @@ def main() -> NoReturn:
     """Scan what is asked until nobody asks any more."""
     asked, out = _private_streams()
     faulthandler.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the supervisor, who ends this process
+    for name in ("SIGINT", "SIGBREAK"):  # Ctrl-C and Ctrl-Break are for the supervisor, who ends this process
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     heard: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     Thread(target=_listen, args=(asked, heard), name="listen", daemon=True).start()
     try:

@@ -30,7 +30,7 @@ from nodescan.errors import (
     WorkerDiedError,
     WorkerError,
 )
-from nodescan.machine import check_address_space, signal_name, usable_cores, visible_cores
+from nodescan.machine import check_address_space, killer, usable_cores, visible_cores
 from nodescan.threads import thread_errors
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Worker:
                 env=_environment(threads) | (dict.fromkeys(_THREADS, str(threads)) if firmly else {}),
                 # A group of its own: Ctrl-C reaches the supervisor alone, and what the worker starts is ended with it.
                 process_group=0 if os.name == "posix" else None,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
         except OSError as error:
             reason = f"no process can be started ({error.strerror})"
@@ -207,9 +208,8 @@ class Worker:
         if code is None:
             self.end()
             return "went silent"
-        if code >= 0:
-            return f"ended by itself with exit code {code}"
-        return f"was ended by {signal_name(-code)}"
+        what = killer(code)
+        return f"was ended by {what}" if what else f"ended by itself with exit code {code}"
 
     def last_words(self) -> str:
         """What it wrote to stderr, as far as it may say why it ended."""

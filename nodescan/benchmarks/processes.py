@@ -1,6 +1,7 @@
 """Runs a command as a user would, and watches what it and its children hold in memory."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -68,9 +69,15 @@ def _end(process: "subprocess.Popen[str]") -> None:
             process.wait()
 
 
+def check_memory_told() -> None:
+    """Raises NodescanError where the system doesn't tell what memory a process takes."""
+    if not (_told_by_proc() or shutil.which("ps")):
+        raise NodescanError("--what memory: needs /proc or the command ps, and this system has neither; use Linux")
+
+
 def tree_rss_bytes(root: int) -> int:
     """Resident memory of a process and all its descendants, 0 where it has ended. Linux reads /proc, others ask ps."""
-    rows = _from_proc() if (_PROC / "self" / "stat").exists() else _from_ps()
+    rows = _from_proc() if _told_by_proc() else _from_ps()
     children: dict[int, list[int]] = {}
     for pid, (parent, _) in rows.items():
         children.setdefault(parent, []).append(pid)
@@ -100,6 +107,10 @@ class _Watch(threading.Thread):
         self.join()
 
 
+def _told_by_proc() -> bool:
+    return (_PROC / "self" / "stat").exists()
+
+
 def _from_proc() -> dict[int, tuple[int, int]]:
     """Process -> its parent and its resident bytes."""
     page = os.sysconf("SC_PAGE_SIZE")
@@ -116,6 +127,8 @@ def _from_proc() -> dict[int, tuple[int, int]]:
 
 
 def _from_ps() -> dict[int, tuple[int, int]]:
+    if shutil.which("ps") is None:
+        return {}
     said = subprocess.run(["ps", "-axo", "pid=,ppid=,rss="], capture_output=True, text=True, check=False).stdout
     rows = (line.split() for line in said.splitlines())
     return {int(pid): (int(parent), int(kilobytes) * 1024) for pid, parent, kilobytes in rows}

@@ -84,6 +84,10 @@ def bench(
     if what in (What.MEMORY, What.TIME):
         areas = _areas(tissue_mm2 or ("100" if what is What.MEMORY else "10,50,100"))
         slots = 2 if what is What.MEMORY else 1
+        if what is What.MEMORY:
+            from nodescan.benchmarks.processes import check_memory_told
+
+            check_memory_told()
         return _growth(areas, model, device, slots=slots, tell=viewer.note, as_json=as_json)
     if what is What.MAP:
         return _map(model, as_json=as_json)

@@ -255,6 +255,8 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     for words in (_contradicted_words(result), other_words(result.others), no_stages):
         if words:
             tell(words)
+    for why in dict.fromkeys(result.unwritten):
+        tell(f"Exit code 1: {why}")
     failed = to_redo(result.reports)
     if failed and command:
         fixed, again = causes_fixed(result.reports), redo_command(command)

@@ -17,6 +17,7 @@ from nodescan.doctor.machine_checks import (
     check_packages,
     check_processor,
     check_python,
+    check_system,
     check_threads,
     check_torch_pair,
 )
@@ -84,6 +85,7 @@ def examine_installation(
         return check
 
     for name, check in (
+        ("system", check_system),
         ("python", check_python),
         ("packages", check_packages),
         ("torch", check_torch_pair),

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from nodescan.doctor.machine_checks import Check, State
 from nodescan.errors import more_threads
-from nodescan.machine import signal_name
+from nodescan.machine import killer
 from nodescan.threads import ran_out_of_threads
 
 COMPILED: Mapping[str, str] = {
@@ -59,8 +59,8 @@ def check_libraries() -> tuple[Check, bool]:
         return Check("libraries", State.OK, f"all {len(there)} load"), True
     begun = result.stdout.split()
     package = COMPILED.get(begun[-1], begun[-1]) if begun else "python"
-    if result.returncode < 0:
-        found = f"loading {package} stops the program ({signal_name(-result.returncode)})"
+    if what := killer(result.returncode):
+        found = f"loading {package} stops the program ({what})"
         remedy = f"{package} is built for another processor or damaged: {INSTALL}"
         if ran_out_of_threads(result.stderr):
             remedy = more_threads()

@@ -13,7 +13,14 @@ from pathlib import Path
 
 from nodescan.domain.naming import how_many
 from nodescan.errors import WorkerError, more_threads
-from nodescan.machine import installed_version, memory_bytes, processor_flags, usable_cores, visible_cores
+from nodescan.machine import (
+    installed_version,
+    memory_bytes,
+    processor_flags,
+    untried_system,
+    usable_cores,
+    visible_cores,
+)
 from nodescan.threads import thread_errors
 
 OLDEST_PYTHON = (3, 11)
@@ -61,6 +68,14 @@ def check_python() -> Check:
         wanted = ".".join(map(str, OLDEST_PYTHON))
         return Check("python", State.FAIL, found, f"install Python {wanted} or newer, and nodescan into it")
     return Check("python", State.OK, found)
+
+
+def check_system() -> Check:
+    """Whether nodescan was tried on such a system."""
+    untried = untried_system()
+    if untried:
+        return Check("system", State.WARN, untried, "compare its results with those of a Linux machine")
+    return Check("system", State.OK, f"{platform.system()} {platform.release()}")
 
 
 _WITHOUT = ("openslide-bin", "torchvision")

@@ -30,6 +30,7 @@ def precision_words(device: Device) -> str:
         return f"{eight_bits} where the model allows, float32 for all that could change a finding"
     narrow = fast_dtype(device.device)
     if narrow is None:
-        lacking = "a narrower type" if device.device.type == "cpu" else "float16"
-        return f"float32, as there are no instructions for {lacking}"
+        on_cpu = device.device.type == "cpu"
+        why = "nodescan uses no narrower type on this processor" if on_cpu else "there are no instructions for float16"
+        return f"float32, as {why}"
     return f"{str(narrow).removeprefix('torch.')} where it is faster, float32 for all that bears on a finding"

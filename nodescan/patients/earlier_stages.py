@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from nodescan.patients.applied import Applied
 from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import safe_name
-from nodescan.whole_files import output_errors, refuse_link, write_beside
+from nodescan.whole_files import once_closed, output_errors, refuse_link, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
 _TABLES = (PATIENTS_CSV, SUBMISSION_CSV, PATIENTS_JSON)
 _ASIDE = "patients-before-"
+_OF_MACOS = ".DS_Store"
+"""Put into every folder that is looked at there."""
 
 
 def set_aside_before(staging: Staging, folder: Path) -> str:
@@ -85,13 +88,13 @@ def set_aside(folder: Path) -> Path | None:
         aside, pages = next_aside(folder), folder / PAGES
         ours = _pages_there(folder)
         (aside / PAGES).mkdir(parents=True)
-        for name in ours:
-            (pages / name).rename(aside / PAGES / name)
+        # Tables first, which a spreadsheet may hold; patients.json last: a run that is stopped before moves the rest
+        # the next time.
+        for name in (*_TABLES[:-1], *(f"{PAGES}/{page}" for page in ours), PATIENTS_JSON):
+            if (folder / name).exists():
+                once_closed(partial((folder / name).rename, aside / name), folder / name)
         if pages.is_dir() and not pages.is_symlink() and not any(pages.iterdir()):
             pages.rmdir()
-        for name in _TABLES:  # patients.json last: a run that is stopped before moves the rest the next time
-            if (folder / name).exists():
-                (folder / name).rename(aside / name)
         for page in (aside / PAGES).iterdir():
             write_beside(page, found_bytes(page).replace(b'href="../', b'href="../../'))
     return aside
@@ -121,7 +124,7 @@ def put_back(folder: Path, aside: Path) -> None:
     """
     pages = folder / PAGES
     with output_errors(folder):
-        ours = [page.name for page in (aside / PAGES).iterdir()]
+        ours = [page.name for page in (aside / PAGES).iterdir() if page.name != _OF_MACOS]
         check_pages(folder, ours)
         if ours:
             refuse_link(pages)
@@ -134,6 +137,7 @@ def put_back(folder: Path, aside: Path) -> None:
         for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
             (aside / name).unlink()
         for place in (aside / PAGES, aside):
+            (place / _OF_MACOS).unlink(missing_ok=True)
             place.rmdir()
 
 

@@ -13,7 +13,7 @@ from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.reviews_aside import with_reviews_aside
 from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports.report_reader import as_stored
-from nodescan.slides.slide_ids import RESERVED, safe_name
+from nodescan.slides.slide_ids import RESERVED, is_device, safe_name
 
 DEFAULT_TABLE = TABLES["ajcc8"]
 
@@ -70,6 +70,10 @@ def _check_names(rows: Sequence[ManifestRow]) -> None:
         where, slide_id = row.facts.where, row.slide_id
         if slide_id.casefold() in RESERVED:
             raise where.error(f"the slide_id {slide_id!r} is the name of one of the run's own files; give another")
+        if is_device(slide_id):
+            raise where.error(
+                f"the slide_id {slide_id!r} is the name of a device of Windows, which no folder can have; give another"
+            )
         if safe_name(slide_id) != slide_id:
             raise where.error(
                 f"the slide_id {slide_id!r} can't name a folder; use letters, digits, . _ and -, "

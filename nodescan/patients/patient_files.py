@@ -91,8 +91,8 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
         check_pages(folder, set(names) - earlier)
         for stale in earlier - set(names):
             (pages / stale).unlink(missing_ok=True)
+    write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))  # no spreadsheet holds it
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
-    write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
     paths, linked = tuple(pages / name for name in names), _slide_pages(staging, folder)

@@ -1,10 +1,12 @@
 """What leaves the building: one writer a file, and the rule that a slide's folder is whole or unmarked."""
 
+import errno
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +21,7 @@ from nodescan.reports.json_report import REPORT_JSON, write_json
 from nodescan.reports.map_report import PROBABILITY_OME, write_map
 from nodescan.reports.pictures import HEATMAP_PNG, OVERVIEW_JPG, SlidePictures, write_pictures
 from nodescan.threads import thread_errors
-from nodescan.whole_files import PART_SUFFIX, output_errors, part_path, refuse_link
+from nodescan.whole_files import PART_SUFFIX, once_closed, output_errors, part_path, refuse_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def write_reports(
     """Write the slide's folder: what `names` asks for and what is always written.
 
     All files are made in a folder beside it and then moved in, report.json last: where it stands, everything
-    else belongs to it. Where a file can't be made, nothing that was there is touched. may_move: asked just before
-    the move, and raises where it must not happen. Raises OutputError where the disk refuses, or the folder is a link.
+    else belongs to it. Where a file can't be made or moved, what was there stays, or is put back. may_move: asked just
+    before the move, and raises where it must not happen. Raises OutputError where the disk refuses, or the folder is a
+    link.
     """
     refuse_link(folder)
     chosen = _chosen(names)
@@ -112,16 +115,25 @@ def _write(write: ReportWriter, result: SlideResult, part: Path, folder: Path) -
 
 
 def _move_in(part: Path, folder: Path) -> None:
-    """Take the mark away first and put the new one last: whoever is stopped between leaves an unmarked folder."""
+    """Take the mark away first and put the new one last: whoever is stopped between leaves an unmarked folder.
+
+    Where one of the files can't be moved, as Windows refuses while a viewer has it open, all go back to their places.
+    """
     folder.mkdir(exist_ok=True)
-    mark = folder / REPORT_JSON
-    mark.unlink(missing_ok=True)
-    made = {path.name for path in part.iterdir()}
-    for stale in FILES - made:
-        (folder / stale).unlink(missing_ok=True)
-    for name in sorted(made - {REPORT_JSON}):
-        os.replace(part / name, folder / name)
-    os.replace(part / REPORT_JSON, mark)
+    made, old = sorted(path.name for path in part.iterdir() if path.name != REPORT_JSON), part / f"old{PART_SUFFIX}"
+    old.mkdir()
+    with ExitStack() as on_error:
+        for name in (REPORT_JSON, *(FILES - {REPORT_JSON})):
+            place = folder / name
+            if place.is_dir() and not place.is_symlink():  # a user's, which must not go with the old files
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(place))
+            if os.path.lexists(place):
+                once_closed(partial(os.replace, place, old / name), place)
+                on_error.callback(os.replace, old / name, place)
+        for name in (*made, REPORT_JSON):
+            once_closed(partial(os.replace, part / name, folder / name), folder / name)
+            on_error.callback(os.replace, folder / name, part / name)
+        on_error.pop_all()
 
 
 def _remove_leftovers(folder: Path) -> None:

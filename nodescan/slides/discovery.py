@@ -30,6 +30,9 @@ _UNFINISHED = (".crdownload", ".download", ".filepart", ".part", ".partial", ".t
 
 _DICOM_DIRECTORY = "DICOMDIR"
 
+_OF_WINDOWS = frozenset({"system volume information", "$recycle.bin"})
+"""Folders on every disk of Windows: the first lets nobody list it, the second holds what was deleted."""
+
 _EMPTY = "folder-without-slides"
 """The id of such an input: by its own name, which may be a patient's, it might be taken for the slide beside it."""
 
@@ -81,17 +84,14 @@ def _slides_below(folder: Path) -> list[Path]:
     if owner.is_file() and (folder / MRXS_INDEX).is_file():
         return [folder.parent / owner.name if folder.name else owner]
     files: list[Path] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[Path] = set()  # by path: some disks in the network number all folders alike, on Windows
     for place, below, names in os.walk(folder, followlinks=True, onerror=_not_listed):
-        try:
-            state = os.stat(place)
-        except OSError as error:
-            _not_listed(error)
-        if (state.st_dev, state.st_ino) in seen:  # a link back up, or a second link to the same folder
+        real = real_path(Path(place))
+        if real in seen:  # a link back up, or a second link to the same folder
             below.clear()
             continue
-        seen.add((state.st_dev, state.st_ino))
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        seen.add(real)
+        below[:] = sorted(name for name in below if not (name.startswith(".") or name.casefold() in _OF_WINDOWS))
         files += [Path(place, name) for name in names if _looks_like_a_slide(Path(place, name))]
     return sorted(files)
 

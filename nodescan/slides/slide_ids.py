@@ -27,6 +27,8 @@ RESERVED = frozenset(
 """What a run, staging and evaluation write into a run's folder: no slide's folder may have such a name, whatever its
 case. Hidden files need no mention: safe_name() takes a leading dot away."""
 
+_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[1-9])(?=\.|$)", re.IGNORECASE)
+
 _HASH_CHARACTERS = 6
 _LONG_HASH_CHARACTERS = 24
 _PLACE_CHARACTERS = 8
@@ -35,8 +37,8 @@ _PLACE_CHARACTERS = 8
 def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
     """One id for each path: its stem, made safe; where two agree, whatever the case, 6 hex of the folder's sha256.
 
-    A stem that is the name of one of the run's own files gets them too. Slides of one stem in one folder (a.svs, a.tif)
-    get 6 hex of the whole path instead. Paths must differ once resolved.
+    A stem that is the name of one of the run's own files, or of a device of Windows, gets them too. Slides of one stem
+    in one folder (a.svs, a.tif) get 6 hex of the whole path instead. Paths must differ once resolved.
     """
     forms = [_forms(path) for path in paths]
     level = [0] * len(paths)
@@ -44,7 +46,9 @@ def slide_ids(paths: Sequence[Path]) -> tuple[str, ...]:
         ids = [form[step] for form, step in zip(forms, level, strict=True)]
         counts = Counter(name.casefold() for name in ids)
         clashing = [
-            index for index, name in enumerate(ids) if counts[name.casefold()] > 1 or name.casefold() in RESERVED
+            index
+            for index, name in enumerate(ids)
+            if counts[name.casefold()] > 1 or name.casefold() in RESERVED or is_device(name)
         ]
         movable = [index for index in clashing if level[index] + 1 < len(forms[index])]
         if not movable:
@@ -64,6 +68,11 @@ def safe_name(stem: str) -> str:
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip(".-")[:LONGEST].rstrip(".")
     return name or "slide"
+
+
+def is_device(name: str) -> bool:
+    """Whether no folder can have the name on Windows; nor has one on other systems, for results are moved."""
+    return _DEVICE.match(name) is not None
 
 
 def slide_key(name: str) -> str:
@@ -91,11 +100,12 @@ def _forms(path: Path) -> tuple[str, str, str, str]:
     """The id in growing detail; the next is taken where the one before is shared."""
     name, whole = safe_name(without_suffix(path)), real_path(path)
     folder, file = _sha256(whole.parent), _sha256(whole)
+    hashed = name.replace(".", "_", 1) if is_device(name) else name  # the first dot would leave it a device's
     return (
         name,
-        _with_hash(name, folder[:_HASH_CHARACTERS]),
-        _with_hash(name, file[:_HASH_CHARACTERS]),
-        _with_hash(name, file[:_LONG_HASH_CHARACTERS]),
+        _with_hash(hashed, folder[:_HASH_CHARACTERS]),
+        _with_hash(hashed, file[:_HASH_CHARACTERS]),
+        _with_hash(hashed, file[:_LONG_HASH_CHARACTERS]),
     )
 
 

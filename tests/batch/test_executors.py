@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
+from threading import Condition, current_thread, main_thread
 
 import pytest
 
@@ -11,6 +12,7 @@ from nodescan.batch.executors import died_twice, finished
 from nodescan.batch.tools import ThisProcess
 from nodescan.errors import DiedTwiceError, SlideError, StalledError, WorkerDiedError
 from tests.batch.run_tools import slide_tools
+from tests.waiting import until
 
 HERE = ThisProcess(slide_tools(Path("unused")))
 
@@ -53,6 +55,30 @@ def test_interrupt_leaves_at_once() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         list(finished(HERE, stop, range(3), lost=never))
+
+
+def test_no_wait_for_slides_is_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that is tried once more neither: on Windows, Python before 3.14 hears Ctrl-C between waits alone."""
+    waits: list[float | None] = []
+    wait = Condition.wait
+
+    def watched(condition: Condition, timeout: float | None = None) -> bool:
+        if current_thread() is main_thread():
+            waits.append(timeout)
+        return wait(condition, timeout)
+
+    def work(tries: list[int]) -> str:
+        tries.append(len(waits))
+        until(lambda: None in waits or len(waits) > tries[-1])
+        if len(tries) == 1:
+            raise WorkerDiedError("a.svs", "the process that read it was ended by SIGSEGV")
+        return "read"
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # its thread is there
+        monkeypatch.setattr(Condition, "wait", watched)
+        assert list(finished(pool, work, [list[int]()], lost=lambda _, error: str(error))) == ["read"]
+        assert None not in waits
 
 
 def test_item_whose_process_dies_is_tried_once_more_after_the_others_and_alone() -> None:
@@ -108,3 +134,5 @@ def test_two_deaths_are_told_in_one_sentence() -> None:
         "a.svs: the process that read it was ended by SIGKILL; tried again alone, the process that read it was ended "
         "by SIGSEGV; the file may be damaged: export it from the scanner again"
     )
+    memory = WorkerDiedError("a.svs", "the process that read it was ended by error 0xC0000017 of Windows")
+    assert str(died_twice(memory, memory)).endswith("; if memory ran out, run it on a machine with more")

@@ -323,6 +323,39 @@ def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> Non
     assert (treasure / "lock").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to tell which files are open")
+def test_on_windows_a_run_clears_its_folder_and_those_of_dead_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No file that is open can be removed there, and no folder of one renamed."""
+    rename, unlink = os.rename, os.unlink
+
+    def check(place: str) -> None:
+        opened = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
+        if any(path.startswith(place) and path.endswith("lock") for path in opened):
+            raise PermissionError(errno.EACCES, "Access is denied")
+
+    def refuse_rename(source: Path, target: Path) -> None:
+        check(str(source))
+        rename(source, target)
+
+    def refuse_unlink(path: Path, *, dir_fd: int | None = None) -> None:
+        check(str(path) if dir_fd is None else os.path.join(os.path.realpath(f"/proc/self/fd/{dir_fd}"), path))
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "rename", refuse_rename)
+    monkeypatch.setattr(os, "unlink", refuse_unlink)
+    dead = tmp_path / f".nodescan-copies-9-{'a' * 12}"
+    dead.mkdir()
+    (dead / "lock").touch()
+    prepare_copy_folder(tmp_path)
+    with local_copies([], tmp_path, print, stall_s=9) as copies:
+        remove_leftovers(tmp_path)
+        assert list(tmp_path.iterdir()) == [copies.own]
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Path) -> None:
     """Before any work, on one line."""
     (tmp_path / "file").write_bytes(b"")

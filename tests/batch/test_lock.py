@@ -103,6 +103,28 @@ def test_on_windows_no_process_is_asked_and_silence_speaks(tmp_path: Path, monke
         assert ticket.holds()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a script stands in for ps")
+def test_without_proc_a_run_lives_whatever_time_zone_it_is_asked_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On macOS, where ps tells when a process began, by the clock of whoever asks."""
+
+    def hidden(*_: object, **options: object) -> str:
+        raise FileNotFoundError
+
+    ps = tmp_path / "ps"
+    ps.write_text(f"#!{sys.executable}\nimport time\nprint(time.ctime(0))\n")
+    ps.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(Path, "read_text", hidden)
+    told = set[str | None]()
+    for zone in ("UTC0", "CET-1"):
+        monkeypatch.setenv("TZ", zone)
+        told.add(process_start(os.getpid()))
+    assert told == {"Thu Jan  1 00:00:00 1970"}
+
+
 @pytest.mark.parametrize("name", ["host", "machine"])
 def test_another_host_is_judged_by_its_silence_alone(tmp_path: Path, name: str) -> None:
     """Just under five minutes it lives, though no such process is here; just over, it may be replaced."""

@@ -148,3 +148,9 @@ def test_the_command_that_redoes_is_the_typed_one_ready_for_a_shell() -> None:
     """Quoted where a name needs it, and without --force, which would redo all."""
     words = ("nodescan", "run", "b c.tif", "it's.svs", "--out", "o", "--force")
     assert redo_command(words) == """nodescan run 'b c.tif' 'it'"'"'s.svs' --out o"""
+
+
+def test_the_command_that_redoes_is_quoted_for_the_shell_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes ' for a letter."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert redo_command(("nodescan", "run", r"C:\P 1\a.svs")) == r'nodescan run "C:\P 1\a.svs"'

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -86,6 +87,15 @@ def done_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(done_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A copy of what was done once, down to the times of change."""
     return Place(Path(shutil.copytree(done_once, tmp_path / "place")), monkeypatch)
+
+
+def test_a_run_says_that_nobody_tried_its_system(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On macOS, say; on Linux there is nothing to say."""
+    place.run()
+    assert not any("not tried" in text for text in place.heard.notes)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    place.run()
+    assert "nodescan was not tried on macOS" in place.heard.notes
 
 
 def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:

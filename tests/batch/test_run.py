@@ -636,16 +636,19 @@ def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, m
     """
     refs = slides(paint_slide(tmp_path / "a.tif"))
     assert scan_all(refs, tools(out), Listener(), kept={}).complete
-    unlink = Path.unlink
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == out / "a" / "report.json":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        unlink(path, missing_ok)
+    def kept(change: Callable[..., None]) -> Callable[..., None]:
+        def refuse(path: Path, *given: object, **named: object) -> None:
+            if path == out / "a" / "report.json":
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            change(path, *given, **named)
+
+        return refuse
 
     broken = tools(out, ColourPredictor(ZeroDivisionError()))
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
+        for owner, name in ((Path, "unlink"), (os, "replace")):
+            patch.setattr(owner, name, kept(getattr(owner, name)))
         assert not scan_all(refs, broken, Listener(), kept={}).complete
     assert json.loads((out / "a" / "report.json").read_text())["status"] == "complete"
     page = (out / "summary.html").read_text()

@@ -301,6 +301,29 @@ def test_worker_ends_with_its_stdin_while_it_still_loads_what_it_needs(tmp_path:
             process.kill()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="another signal stands in for that of Windows")
+def test_ctrl_break_is_for_the_supervisor_alone(tmp_path: Path) -> None:
+    """It reaches every process of a console on Windows; the supervisor ends its workers."""
+    (tmp_path / "scan.py").write_text(
+        "import os, signal\ndef work(heard, out):\n    signal.raise_signal(signal.SIGBREAK)\n    os._exit(7)\n"
+    )
+    program = (
+        "import signal\nsignal.SIGBREAK = signal.SIGUSR1\nfrom nodescan.batch import worker_process\n"
+        "worker_process.WORK = 'scan:work'\nworker_process.main()\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(REPOSITORY)])}
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, env=environment) as process:
+        assert process.wait(PATIENCE_S) == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows takes what others refuse")
+def test_on_windows_too_a_worker_has_a_process_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Ctrl-C would reach it there."""
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0x200, raising=False)
+    with pytest.raises(ValueError, match="creationflags is only supported on Windows"):
+        Worker()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the worker")
 def test_worker_that_is_killed_in_the_middle_of_a_line_costs_its_slide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

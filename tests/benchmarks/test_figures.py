@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.benchmarks import growth
+from nodescan.benchmarks import growth, processes
 from nodescan.benchmarks.growth import GrowthPoint, fit_line
 from nodescan.benchmarks.margins import MarginStudy, margin_table
 from nodescan.benchmarks.processes import Run, run_watched
@@ -41,6 +41,16 @@ def test_efficiency_of_planted_rates() -> None:
     rates = {"decode": 40.0, "network": 10.0}
     assert efficiency(3.6, **rates, useful_share=0.5, shared_cores=True) == pytest.approx(0.9)
     assert efficiency(3.6, **rates, useful_share=0.5, shared_cores=False) == pytest.approx(0.72)
+
+
+def test_memory_is_not_measured_where_the_system_does_not_tell_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Windows: 0 bytes would be no measurement."""
+    monkeypatch.setattr(processes, "_PROC", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NodescanError, match="this system has neither"):
+        processes.check_memory_told()
 
 
 def test_memory_of_a_child_is_seen() -> None:

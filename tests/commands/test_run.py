@@ -67,6 +67,12 @@ def test_of_many_slides_without_a_result_the_first_are_named(capsys: pytest.Capt
     assert ", s19 and 5 more. After fixing the causes, scan only these slides with: nodescan run slides" in out
 
 
+def test_a_table_that_could_not_be_written_is_named_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else an older one, open in a spreadsheet, is taken for this run's."""
+    print_batch(BatchResult(Path("out"), (VARIANTS["macro"]().report,), ("patients.csv: can't be written",) * 2, 0), ())
+    assert capsys.readouterr().out.count("Exit code 1: patients.csv: can't be written\n") == 1
+
+
 @pytest.mark.parametrize(("variant", "told"), [("unmeasurable", True), ("failed", False)])
 def test_a_missing_pixel_size_has_its_cure_beside_the_command(
     capsys: pytest.CaptureFixture[str], variant: str, told: bool

@@ -73,6 +73,15 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return plant
 
 
+@pytest.mark.parametrize(("system", "state"), [("linux", State.OK), ("win32", State.WARN), ("darwin", State.WARN)])
+def test_a_system_that_nobody_tried_is_told(system: str, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nodescan was tried on Linux alone."""
+    monkeypatch.setattr(sys, "platform", system)
+    found = machine_checks.check_system()
+    assert found.state is state
+    assert ("not tried" in found.found) is (state is State.WARN)
+
+
 def test_a_torchvision_that_asks_for_another_torch_is_found(installed: Callable[..., None]) -> None:
     """What its own metadata asks for decides, whatever the numbers look like, and a local label doesn't matter."""
     installed(["numpy", "torch==2.7.1"], torch="2.8.0", torchvision="0.22.1")
@@ -325,7 +334,7 @@ def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) ->
     """The whole command, with the released model on the CPU and a real phantom."""
     assert main(["doctor", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 14
+    assert len(lines) == 15
     assert lines[-1].startswith("This installation can be trusted")
     assert "planted: micro, 600 um, foci: 2; found: micro" in lines[-2]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from nodescan import machine
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from nodescan.inference import device, fast, openvino_lanes
+from nodescan.inference import capabilities, device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
@@ -218,6 +218,16 @@ def test_a_gpu_computes_in_float16(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision_words(Device(gpu, "")).startswith("float16 where it is faster")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
     assert precision_words(Device(gpu, "")) == "float32, as there are no instructions for float16"
+
+
+def test_a_processor_that_nodescan_uses_in_float32_alone_is_said_to_lack_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An ARM processor may well have instructions for bfloat16."""
+    for what in ("int8_precision", "fast_dtype"):
+        monkeypatch.setattr(capabilities, what, lambda device: None)
+    said = precision_words(Device(torch.device("cpu"), ""))
+    assert said == "float32, as nodescan uses no narrower type on this processor"
 
 
 def test_each_gpu_is_judged_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,11 @@
 """Stages that stand in a run's folder: kept beside later ones, and told apart from what a user put there."""
 
+import errno
 import json
+import os
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,6 +61,44 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == folder / "a2" / "report.html"
     assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
+
+
+def test_a_table_that_a_spreadsheet_holds_keeps_no_newer_stage_from_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows patients.csv can't be replaced or moved then: patients.json is new, and no stages are torn apart."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+
+    def held(change: Callable[[Path, Path], object]) -> Callable[[Path, Path], object]:
+        def refuse(source: Path, target: Path) -> object:
+            if folder / "patients.csv" in (source, target):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return change(source, target)
+
+        return refuse
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((Path, "rename"), (os, "replace")):
+            patch.setattr(owner, name, held(getattr(owner, name)))
+        with pytest.raises(OutputError, match=r"patients\.csv: can't be written"):
+            write_staging(staged(tmp_path, "a2,1,,,reject,,Dr A,"), folder)
+        assert "Dr A" in (folder / "patients.json").read_text()
+        with pytest.raises(OutputError, match="can't be written"):
+            set_aside(folder)
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {"A.html", "patients.csv", "patients.json"}
+    assert (folder / "patients" / "A.html").is_file()
+
+
+def test_stages_are_put_back_whatever_macos_left_beside_them(tmp_path: Path) -> None:
+    """The Finder writes into each folder that it shows."""
+    folder = tmp_path / "out"
+    write_staging(staged(tmp_path), folder)
+    aside = set_aside(folder)
+    for place in (aside, aside / "patients"):
+        (place / ".DS_Store").touch()
+    put_back(folder, aside)
+    assert sorted(path.name for path in folder.rglob("*")) == ["A.html", "patients", "patients.csv", "patients.json"]
 
 
 def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

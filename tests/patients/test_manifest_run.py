@@ -51,6 +51,7 @@ def test_a_table_without_patients_is_a_list_of_slides(tmp_path: Path, header: st
         (("a.svs,s,A,", "x/../a.svs,t,A,"), "line 3: a.svs is the same file as in line 2"),
         (("a.svs,../s,A,",), "line 2: the slide_id '../s' can't name a folder"),
         (("a.svs,Patients,A,",), "line 2: the slide_id 'Patients' is the name of one of the run's own files"),
+        (("a.svs,Nul.2,A,",), "line 2: the slide_id 'Nul.2' is the name of a device of Windows"),
         (("a.svs,s,A,", "b.svs,t,,"), "line 3: patient_id is empty"),
         ((",s,,",), "line 2: path is empty; scanning slide 's' needs its file"),
         ((",s,A,",), "line 2: path is empty; scanning slide 's' needs its file"),

@@ -156,6 +156,41 @@ def test_the_mark_goes_first_and_comes_last(tmp_path: Path, monkeypatch: pytest.
     assert moved == ["report.html", "report.json"]
 
 
+@pytest.mark.parametrize("name", EVERY_FILE)
+def test_where_a_file_cannot_be_moved_the_old_report_stays_whole(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a viewer has it open, on Windows."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    for file in EVERY_FILE:
+        (folder / file).write_bytes(b"old")
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if source == folder / name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
+    assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
+    assert [path.name for path in tmp_path.iterdir()] == ["slide"]
+
+
+def test_a_user_s_folder_of_a_report_s_name_stays(tmp_path: Path) -> None:
+    """The error says to move it away, and the old report is whole."""
+    own = tmp_path / "slide" / "heatmap.png" / "own.txt"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"own")
+    (tmp_path / "slide" / "report.json").write_bytes(b"old")
+    with pytest.raises(OutputError, match="move the folder of that name out of the way"):
+        write_reports(VARIANTS["failed"](), tmp_path / "slide", may_move=lambda: None)
+    assert own.read_bytes() == b"own"
+    assert (tmp_path / "slide" / "report.json").read_bytes() == b"old"
+
+
 def test_only_what_is_asked_for_and_what_is_always_written(tmp_path: Path) -> None:
     """Asking for csv gives detections.csv, and report.json because it marks the whole."""
     write_reports(VARIANTS["no_tissue"](), tmp_path / "slide", ["csv"], may_move=lambda: None)

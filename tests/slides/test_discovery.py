@@ -88,6 +88,19 @@ def test_link_loops_end_and_links_to_folders_are_followed(tmp_path: Path):
     assert found(tmp_path / "top") == [tmp_path / "top" / "link" / "a.svs"]
 
 
+@pytest.mark.usefixtures("unnumbered")
+def test_folders_that_a_disk_gives_one_number_are_searched_each(tmp_path: Path):
+    """Each may hold a patient's only positive node."""
+    touch(tmp_path / "a" / "a.svs", tmp_path / "b" / "b.svs")
+    assert found(tmp_path) == [tmp_path / "a" / "a.svs", tmp_path / "b" / "b.svs"]
+
+
+def test_the_folders_that_windows_keeps_on_every_disk_are_passed_over(tmp_path: Path):
+    """What was deleted is no slide of the study."""
+    touch(tmp_path / "a.svs", tmp_path / "$RECYCLE.BIN" / "S-1" / "b.svs", tmp_path / "System Volume Information/c.svs")
+    assert found(tmp_path) == [tmp_path / "a.svs"]
+
+
 def test_an_mrxs_with_its_data_folder_is_one_slide(tmp_path: Path):
     """Found by the parent folder, by all that a shell makes of *, and by the data folder alone."""
     touch(tmp_path / "a.mrxs", tmp_path / "a" / "Slidedat.ini", tmp_path / "a" / "Data0000.dat")

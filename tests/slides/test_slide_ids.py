@@ -53,6 +53,13 @@ def test_no_slide_gets_the_name_of_one_of_the_runs_own_files(stem: str):
     assert other == "b"
 
 
+@pytest.mark.parametrize(("stem", "name"), [("nul", "nul"), ("CON", "CON"), ("lpt9.x", "lpt9_x"), ("com1.", "com1")])
+def test_no_slide_gets_the_name_of_a_device_of_windows(stem: str, name: str):
+    """No folder can have it there, whatever stands behind its first dot."""
+    assert slide_ids([Path(f"/x/{stem}.svs")]) == (f"{name}-{hashlib.sha256(b'/x').hexdigest()[:6]}",)
+    assert slide_ids([Path("/x/null.svs"), Path("/x/com10.svs")]) == ("null", "com10")
+
+
 def test_what_a_run_writes_is_reserved():
     """The names stand in two rooms; they may not drift apart."""
     patients = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV}

@@ -1,6 +1,5 @@
 """The commands of python -m training on slides laid out of patches: make them, and judge a model."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,14 +23,15 @@ def make_composites_command(
     work: Work = WORK,
 ) -> None:
     """Write composite slides and their known deposits into a folder, for nodescan run and nodescan evaluate."""
+    from nodescan.batch.record import shell_line
     from training.tuning.composites import half_of, linked, make_composites
 
     composites = make_composites(tool, half_of(patches, work, half=half), seed_range(seeds), to=work)
     linked(composites, to)
     typer.echo(f"{to}: {len(composites)} slides. Next:")
     scans = f"{to}-scan"
-    typer.echo(shlex.join(["nodescan", "run", str(to), "--out", scans]))
-    typer.echo(shlex.join(["nodescan", "evaluate", scans, "--reference", str(to)]))
+    typer.echo(shell_line(["nodescan", "run", str(to), "--out", scans]))
+    typer.echo(shell_line(["nodescan", "evaluate", scans, "--reference", str(to)]))
 
 
 def evaluate_composites_command(

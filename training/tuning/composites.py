@@ -21,6 +21,7 @@ from nodescan.evaluation.lesion_files import planted_deposits
 from nodescan.machine import memory_bytes, usable_cores
 from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
+from nodescan.slides.slide_ids import real_path
 from nodescan.whole_files import output_errors, write_beside, written_beside
 from training.camelyon.manifest import digest_of
 from training.patches.hdf5 import HDF5_SUFFIXES
@@ -171,7 +172,7 @@ def linked(composites: Sequence[KnownSlide], to: Path) -> None:
         raise UsageError(f"{to}: holds {others[0]} of another set of slides; name an empty folder")
     for file in files:
         place = to / file.name
-        if place.exists() and place.samefile(file):
+        if real_path(place) == real_path(file):
             continue
         with output_errors(place):
             place.unlink(missing_ok=True)

@@ -333,7 +333,8 @@ def test_a_deposit_without_room_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("disk", ["numbered", "unnumbered"])
+def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path, disk: str, request: pytest.FixtureRequest) -> None:
     """Made again from other patches, a set would be judged by its former slides."""
     (tmp_path / "work").mkdir()
     slide, truth = tmp_path / "work" / "s.tif", tmp_path / "work" / "s.truth.json"
@@ -343,6 +344,8 @@ def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path) -> None:
     linked(known, tmp_path / "set")
     slide.unlink()
     slide.write_text("new")
+    if disk == "unnumbered":
+        request.getfixturevalue(disk)
     linked(known, tmp_path / "set")
     linked(known, tmp_path / "set")
     assert (tmp_path / "set" / "s.tif").read_text() == "new"
