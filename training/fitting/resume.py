@@ -140,7 +140,7 @@ class SameFolder(lightning.Callback):
         here = os.path.join(callback.dirpath, name)
         if not os.path.exists(here):
             return ""
-        if os.path.realpath(here) == os.path.realpath(there) or os.path.samefile(here, self.path):
+        if os.path.realpath(here) == os.path.realpath(there) or os.path.realpath(here) == os.path.realpath(self.path):
             return here
         other = stored_callback(Path(here), callback.state_key)
         of_score = {os.path.basename(path): float(score) for path, score in other.get("best_k_models", {}).items()}
