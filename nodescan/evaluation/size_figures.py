@@ -1,14 +1,14 @@
 """How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import bland_altman, confusion
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, ratio, share_of
+from nodescan.evaluation.bootstrap import Estimate, estimates, rate_of, share_by_unit
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
 from nodescan.reports.wording import WITH_TUMOUR
@@ -121,16 +121,12 @@ def found_as(lesion: LesionMatch) -> str:
 
 
 def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estimate:
-    """Share of lesions of these true classes that were found; resampled by slide where one slide has several."""
+    """Share of lesions of these true classes that were found; those of one slide vary together."""
     own = [[lesion for lesion in pairing.lesions if lesion.true_class in kinds] for pairing in pairings]
-    there = np.array([len(lesions) for lesions in own])
     found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
-    if there.max(initial=0) <= 1:
-        return share_of(int(found.sum()), int(there.sum()))
-    return replace(estimate(len(pairings), ratio(found, there)), n=int(there.sum()))
+    return share_by_unit(found, np.array([len(lesions) for lesions in own]))
 
 
 def false_deposits(pairings: Sequence[Pairing]) -> Estimate:
-    """Over slides with a class."""
-    false = np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64)
-    return estimate(len(false), ratio(false, np.ones(len(false))))
+    """A slide, over slides with a class."""
+    return rate_of(np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64))

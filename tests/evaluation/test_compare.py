@@ -100,10 +100,10 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
-    how = "of a class's lesions"
-    assert content["interval"]["of_shares"] == f"Wilson; {how} resampled once a slide has two of them"
+    assert content["interval"]["of_shares"].startswith("Wilson; with the effective number of cases")
+    assert content["interval"]["of_false_deposits"] == "Garwood, or the bootstrap's where that is wider"
     page = (run / "evaluation/evaluation.html").read_text()
-    assert "Wilson's for shares (for a class's lesions only if no slide has two of them)" in page
+    assert "Wilson's for shares (cases of one slide or patient count as fewer)" in page
     assert content["slide_auc_interval"] is None  # 1.0 in every resample
     for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]

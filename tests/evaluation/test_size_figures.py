@@ -85,25 +85,29 @@ def test_where_no_slide_is_known_recall_is_not_defined() -> None:
 
 
 def test_lesions_of_one_slide_are_no_independent_cases() -> None:
-    """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88.
+    """Three of five, by slide 3 of 3 and 0 of 2: the variance by slide, 2 x 2 x 1.2^2 / 25, leaves 1.04 of five cases.
     The number it is of is that of the lesions, its denominator."""
     itc = lesion(100, 105)
     missed = lesion(100)
     recall = task([slide([itc] * 3), slide([missed] * 2)]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 5)
+    assert (recall.value, recall.n) == (0.6, 5)
+    assert (recall.low, recall.high) == (pytest.approx(0.0798, abs=1e-4), pytest.approx(0.9629, abs=1e-4))
 
 
-def test_a_resample_without_a_lesion_of_the_class_has_no_recall() -> None:
-    """One slide of four has both: found in every resample that holds it, so without an interval."""
-    recall = task([slide([lesion(100, 105)] * 2), *[slide([lesion(900, 900)])] * 3]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (1.0, None, None, 2)
+def test_one_more_found_lesion_on_a_slide_takes_no_interval_away() -> None:
+    """40 of 40 on 40 slides begin at 0.912; 41 of 41 with two on one slide count as 41^2 / 43, and begin no higher."""
+    one, two = slide([lesion(500, 500)]), slide([lesion(500, 500), lesion(600, 600)])
+    alone, more = (task(slides).recall[1] for slides in ([one] * 40, [*[one] * 39, two]))
+    assert alone == share_of(40, 40)
+    assert (more.value, more.low, more.high, more.n) == (1.0, pytest.approx(0.9105, abs=1e-4), 1.0, 41)
 
 
 def test_false_deposits_and_pieces() -> None:
     """0, 2, 1 and 3 on the four slides with a class; 1 and 2 further pieces of lesions that were found."""
     found = task(PLANTED)
     assert (found.false_deposits.value, found.false_deposits.n, found.pieces) == (1.5, 4, 3)
-    assert (found.false_deposits.low, found.false_deposits.high) == (0.5, 2.5)
+    low, high = found.false_deposits.low, found.false_deposits.high
+    assert (low, high) == (0.5, pytest.approx(13.0595 / 4, abs=1e-4))  # the bootstrap's low end, Garwood's of 6 events
     unclassed = task([slide([lesion(2500)], false=None)])
     assert (unclassed.false_deposits.value, unclassed.false_deposits.n) == (None, 0)
 
@@ -170,7 +174,7 @@ def test_each_size_figure_stands_under_its_name_in_json() -> None:
         "recall_macro": 0.5,
     }
     assert {name: content[name] for name in expected} == pytest.approx(expected)
-    assert content["false_deposits_per_slide_interval"] == [0.5, 2.5]
+    assert content["false_deposits_per_slide_interval"] == pytest.approx([0.5, 13.0595 / 4], abs=1e-4)
     assert [content[name] for name in ("n_lesions", "n_matched", "n_merged", "n_may_be_larger", "pieces")] == [
         6,
         4,
