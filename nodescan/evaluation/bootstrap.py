@@ -1,6 +1,6 @@
 """Intervals: of shares by Wilson's formula, of rates by Garwood's, of all else by resampling slides or patients."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,18 @@ def rate_of(counts: NDArray[Any], units: NDArray[np.intp] | None = None) -> Esti
     if drawn.low is not None and drawn.high is not None:
         low, high = min(low, drawn.low), max(high, drawn.high)
     return Estimate(drawn.value, low, high, drawn.n)
+
+
+def units_of(names: Iterable[Hashable]) -> NDArray[np.intp] | None:
+    """intp (cases,), the unit of each case by its name, numbered as they come; None where no two are of one unit."""
+    numbers: dict[Hashable, int] = {}
+    codes = [numbers.setdefault(name, len(numbers)) for name in names]
+    return None if len(numbers) == len(codes) else np.array(codes, dtype=np.intp)
+
+
+def by_unit(values: NDArray[Any], units: NDArray[np.intp] | None) -> NDArray[Any]:
+    """The sums of the values, numbers or bool (cases,), of each unit; of each case where units is None."""
+    return values if units is None else np.bincount(units, weights=values)
 
 
 def estimate(

@@ -13,7 +13,7 @@ from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTas
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.pairing import LesionMatch, n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask, found_as
-from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
 from nodescan.reports.json_report import model_as_json
@@ -80,7 +80,8 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "interval": {
             "level": LEVEL,
             "resamples": RESAMPLES,
-            "by": "slide; patient for stages",
+            "by": "patient" if figures.by_patient else "slide; patient for stages",
+            "of_slide_auc": AUC_INTERVAL,
             "of_shares": "Wilson; with the effective number of cases where several are of one slide or patient",
             "of_false_deposits": "Garwood, or the bootstrap's where that is wider",
         },

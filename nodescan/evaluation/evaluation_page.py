@@ -16,7 +16,7 @@ from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import FOUND_AS, MERGED, SizeTask
-from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
@@ -72,6 +72,8 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
         left_out=left_out(comparison, figures),
         provenance=made_with_facts(comparison.made_with),
         resamples=RESAMPLES,
+        unit="patients (slides of one patient are drawn together)" if figures.by_patient else "slides",
+        auc_interval=AUC_INTERVAL,
     )
 
 
@@ -82,10 +84,11 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         task = figures.slide_task
         without = f"; {len(task.without_score)} without a score left out" if task.without_score else ""
         kinds = f"{task.n_tumour} tumour, {task.n_normal} normal slides{without}{_in_part_note(task.in_part)}"
-        if task.auc.low is not None and min(task.n_tumour, task.n_normal) < FEW_SLIDES:
-            kinds += f"; the interval is too narrow, because one kind has fewer than {FEW_SLIDES} slides"
-        if task.auc.value is not None and task.auc.low is None:
-            kinds += "; no interval, because every resample gives the same value"
+        if task.auc.value is not None and task.fewest < FEW_SLIDES:
+            few = f"one kind has fewer than {FEW_SLIDES} slides"
+            if task.fewest < min(task.n_tumour, task.n_normal):
+                few = f"they are of {how_many(task.fewest, 'patient')}"
+            kinds += f"; the interval is approximate, because {few}"
         facts.append(Fact("Slide AUC", number_words(task.auc), kinds))
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
@@ -93,7 +96,7 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), f"{figures.stages.kappa.n} patients"))
     if figures.slide_classes is not None:
         classes = figures.slide_classes
-        with_class = f"{classes.kappa.n} slides with a class"
+        with_class = f"{classes.accuracy.n} slides with a class"
         facts.append(Fact("Kappa of slide classes", number_words(classes.kappa), with_class))
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
     if figures.sizes is not None:

@@ -1,6 +1,6 @@
 """How measured sizes agree with true ones: of each lesion, and of the largest deposit of each slide."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import bland_altman, confusion
-from nodescan.evaluation.bootstrap import Estimate, estimates, rate_of, share_by_unit
+from nodescan.evaluation.bootstrap import Estimate, by_unit, estimates, rate_of, share_by_unit, units_of
 from nodescan.evaluation.compare import SlideOutcome
 from nodescan.evaluation.pairing import LesionMatch, Pairing, with_sizes
 from nodescan.reports.wording import WITH_TUMOUR
@@ -61,16 +61,17 @@ class LargestTask:
 
 def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
     """Over slides whose lesions, or their absence, are known; None where none has a lesion."""
-    pairings = [slide.pairing for slide in slides if slide.pairing is not None]
+    paired = [(slide.unit, slide.pairing) for slide in slides if slide.pairing is not None]
+    pairings, names = [pairing for _, pairing in paired], [name for name, _ in paired]
     lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
     if not lesions:
         return None
     return SizeTask(
         lesions=lesions,
-        agreement=_agreement([pairing.lesions for pairing in pairings]),
+        agreement=_agreement([pairing.lesions for pairing in pairings], names),
         classes=confusion(((lesion.true_class.word, found_as(lesion)) for lesion in lesions), FOUND_AS[2:], FOUND_AS),
-        recall=tuple(recall(pairings, {kind}) for kind in WITH_TUMOUR),
-        false_deposits=false_deposits(pairings),
+        recall=tuple(recall(pairings, {kind}, names=names) for kind in WITH_TUMOUR),
+        false_deposits=false_deposits(pairings, names=names),
         pieces=sum(pairing.pieces for pairing in pairings),
     )
 
@@ -81,6 +82,7 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
     Where something may be larger than it was measured the largest is one "at least", and no measurement.
     """
     matches: list[LesionMatch] = []
+    names: list[Hashable] = []
     for slide in slides:
         truth, report = slide.reference, slide.report
         if truth.largest_um is None or truth.label is None or report is None or report.metastasis is None:
@@ -88,15 +90,16 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
         measured = report.largest_deposit_um
         found = None if measured is None else report.metastasis
         at_least = measured is not None and report.size_at_least
+        names.append(slide.unit)
         matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, at_least))
     if not matches:
         return None
     n_stated = sum(slide.reference.largest_um is not None for slide in slides)
-    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches]))
+    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches], names))
 
 
-def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
-    """Over all matched pairs of sizes that were measured from end to end; intervals by slide."""
+def _agreement(by_slide: Sequence[Sequence[LesionMatch]], names: Sequence[Hashable]) -> SizeAgreement:
+    """Over all matched pairs of sizes that were measured from end to end. names: the unit of each slide."""
     pairs_um = [
         np.array([(m.true_um, m.measured_um) for m in with_sizes(lesions)], dtype=np.float64).reshape(-1, 2)
         for lesions in by_slide
@@ -110,7 +113,7 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]]) -> SizeAgreement:
         error = np.median(np.abs(pairs[:, 1] / pairs[:, 0] - 1))
         return np.array([*found, error])
 
-    return SizeAgreement(*estimates(len(pairs_um), statistic))
+    return SizeAgreement(*estimates(len(pairs_um), statistic, units=units_of(names)))
 
 
 def found_as(lesion: LesionMatch) -> str:
@@ -120,13 +123,21 @@ def found_as(lesion: LesionMatch) -> str:
     return MERGED if lesion.merged else MISSED
 
 
-def recall(pairings: Sequence[Pairing], kinds: Collection[Metastasis]) -> Estimate:
-    """Share of lesions of these true classes that were found; those of one slide vary together."""
+def recall(
+    pairings: Sequence[Pairing], kinds: Collection[Metastasis], *, names: Sequence[Hashable] | None = None
+) -> Estimate:
+    """Share of lesions of these true classes that were found; those of one slide, or unit, vary together.
+
+    names: the unit of each slide, see `units_of`; None: each slide is its own.
+    """
     own = [[lesion for lesion in pairing.lesions if lesion.true_class in kinds] for pairing in pairings]
+    units = None if names is None else units_of(names)
     found = np.array([sum(lesion.is_found for lesion in lesions) for lesions in own])
-    return share_by_unit(found, np.array([len(lesions) for lesions in own]))
+    return share_by_unit(by_unit(found, units), by_unit(np.array([len(lesions) for lesions in own]), units))
 
 
-def false_deposits(pairings: Sequence[Pairing]) -> Estimate:
-    """A slide, over slides with a class."""
-    return rate_of(np.array([p.false_deposits for p in pairings if p.false_deposits is not None], dtype=np.float64))
+def false_deposits(pairings: Sequence[Pairing], *, names: Sequence[Hashable] | None = None) -> Estimate:
+    """A slide, over slides with a class. names: as of `recall`."""
+    classed = [index for index, pairing in enumerate(pairings) if pairing.false_deposits is not None]
+    counts = np.array([pairings[index].false_deposits for index in classed], dtype=np.float64)
+    return rate_of(counts, None if names is None else units_of(names[index] for index in classed))

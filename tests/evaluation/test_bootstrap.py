@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, poisson
 
-from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, rate_of, share_by_unit, share_of
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, rate_of, share_by_unit, share_of, units_of
 
 
 def test_the_interval_of_a_mean_is_that_of_theory() -> None:
@@ -159,3 +159,19 @@ def test_nineteen_of_twenty_intervals_of_a_rate_hold_it(rate: float, monkeypatch
         if found.low <= rate <= found.high:
             held += poisson.pmf(events, 40 * rate)
     assert held >= 0.95
+
+
+def test_cases_of_one_unit_are_drawn_together() -> None:
+    """Of three and two cases every resample holds all of a unit or none, as often as it was drawn."""
+    units = units_of(["a", "b", "a", "a", "b"])
+    assert units is not None
+    assert units.tolist() == [0, 1, 0, 0, 1]
+    drawn: list[tuple[int, ...]] = []
+    found = estimate(5, lambda cases: float(len(drawn.append(tuple(cases)) or cases)), units=units)
+    assert {tuple(np.bincount(cases, minlength=5)) for cases in drawn[1:]} == {
+        (2, 0, 2, 2, 0),
+        (1, 1, 1, 1, 1),
+        (0, 2, 0, 0, 2),
+    }
+    assert (found.value, found.low, found.high, found.n) == (5.0, 4.0, 6.0, 2)
+    assert units_of(["a", "b", "c"]) is None

@@ -104,7 +104,7 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     assert content["interval"]["of_false_deposits"] == "Garwood, or the bootstrap's where that is wider"
     page = (run / "evaluation/evaluation.html").read_text()
     assert "Wilson's for shares (cases of one slide or patient count as fewer)" in page
-    assert content["slide_auc_interval"] is None  # 1.0 in every resample
+    assert content["slide_auc_interval"] == [pytest.approx(0.3216, abs=1e-4), 1.0]  # three slides above one
     for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
         assert low <= content[name] <= high
@@ -488,8 +488,8 @@ def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("each", "told"), [(3, True), (30, False)])
-def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each: int, told: bool) -> None:
-    """Of the AUC, where it has ends: resamples of few slides are too alike."""
+def test_an_interval_of_few_slides_is_called_approximate(tmp_path: Path, each: int, told: bool) -> None:
+    """Of the AUC: its formula is one for many slides."""
     tumour, normal = [f"t{number}" for number in range(each)], [f"n{number}" for number in range(each)]
     low = (Detection(0.3, 12_000.0, 12_000.0),)
     found = [report("t0", detections=low), *(report(name, (900.0,)) for name in tumour[1:])]
@@ -499,4 +499,24 @@ def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each
     comparison = compared(write_run(tmp_path / "run", found), labels)
     write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert ("the interval is too narrow, because one kind has fewer than 30 slides" in page) is told
+    assert ("the interval is approximate, because one kind has fewer than 30 slides" in page) is told
+
+
+@pytest.mark.parametrize("by", ["reference", "manifest"])
+def test_patients_are_known_by_the_reference_or_by_the_run(tmp_path: Path, by: str) -> None:
+    """A column of the labels, or summary.csv's, which the run's manifest filled; the page says how it drew."""
+    run = write_run(tmp_path / "run", [report("a", (900.0,)), report("b"), report("c", (900.0,)), report("d")])
+    rows = (("a", "micro", "P1"), ("b", "negative", "P1"), ("c", "micro", "P2"), ("d", "negative", ""))
+    if by == "reference":
+        lines = [f"{slide},{label},{patient or 'P3'}" for slide, label, patient in rows]
+        labels = write_csv(tmp_path / "r.csv", "slide_id,label,patient_id", *lines)
+    else:
+        labels = write_csv(tmp_path / "r.csv", "slide_id,label", *(f"{slide},{label}" for slide, label, _ in rows))
+        write_csv(run / "summary.csv", "slide_id,patient_id", *(f"{slide},{patient}" for slide, _, patient in rows))
+    comparison = compared(run, labels)
+    found = figures(comparison)
+    assert (found.by_patient, found.slide_classes.kappa.n) == (True, 3)
+    write_evaluation(comparison, found, tmp_path / "out", reference="r.csv")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["interval"]["by"] == "patient"
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "resamples of patients (slides of one patient are drawn together)" in page

@@ -58,7 +58,7 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     assert facts["Slide AUC"] == (
         "0.910 (0.900 to 0.930)",
         "5 tumour, 6 normal slides; 1 without a score left out; 1 incomplete, scored by the part that was examined; "
-        "the interval is too narrow, because one kind has fewer than 30 slides",
+        "the interval is approximate, because one kind has fewer than 30 slides",
     )
     assert facts["FROC score"][0] == "0.810 (0.800 to 0.830)"
     assert facts["FROC score"][1].startswith(

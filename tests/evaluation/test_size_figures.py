@@ -35,8 +35,17 @@ PLANTED = [
 ]
 
 
-def task(slides: Sequence[SlideOutcome]) -> SizeTask:
-    found = sizes(slides)
+def named(slides: Sequence[SlideOutcome], *, patient_ids: Sequence[str] = ()) -> tuple[SlideOutcome, ...]:
+    """Each slide by a name of its own, and of its patient where these are given."""
+    ids = patient_ids or [""] * len(slides)
+    return tuple(
+        replace(one, reference=replace(one.reference, slide_id=f"s{number}", patient_id=ids[number]))
+        for number, one in enumerate(slides)
+    )
+
+
+def task(slides: Sequence[SlideOutcome], *, patient_ids: Sequence[str] = ()) -> SizeTask:
+    found = sizes(named(slides, patient_ids=patient_ids))
     assert found is not None
     return found
 
@@ -102,6 +111,18 @@ def test_one_more_found_lesion_on_a_slide_takes_no_interval_away() -> None:
     assert (more.value, more.low, more.high, more.n) == (1.0, pytest.approx(0.9105, abs=1e-4), 1.0, 41)
 
 
+def test_slides_of_one_patient_are_no_independent_cases() -> None:
+    """Four slides of two patients: their lesions, false deposits and sizes are drawn and counted by patient."""
+    slides = [slide([lesion(500, size)], false=false) for size, false in ((510, 5), (530, 5), (None, 0), (None, 0))]
+    apart, together = task(slides), task(slides, patient_ids=["P1", "P1", "P2", "P2"])
+    assert (apart.recall[1], together.recall[1].n) == (share_of(2, 4), 4)
+    assert together.recall[1].low == pytest.approx(share_of(1, 2).low, abs=0.06)
+    assert (together.false_deposits.value, together.false_deposits.n) == (2.5, 2)
+    assert (apart.false_deposits.value, apart.false_deposits.n) == (2.5, 4)
+    assert (apart.agreement.bias.n, together.agreement.bias.n) == (4, 2)
+    assert together.agreement.bias.low is None  # of one patient or of none, each time
+
+
 def test_false_deposits_and_pieces() -> None:
     """0, 2, 1 and 3 on the four slides with a class; 1 and 2 further pieces of lesions that were found."""
     found = task(PLANTED)
@@ -159,7 +180,7 @@ def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
 
 def test_each_size_figure_stands_under_its_name_in_json() -> None:
     """As above; six lesions, four of them found, one of these "at least"."""
-    comparison = Comparison(FrocMode.EVERY_SLIDE, tuple(PLANTED), (), (), (), (), (), (), (), None, ())
+    comparison = Comparison(FrocMode.EVERY_SLIDE, named(PLANTED), (), (), (), (), (), (), (), None, ())
     content = evaluation_as_json(comparison, figures(comparison), reference="r")["size_agreement"]
     assert isinstance(content, dict)
     half = 1.96 * (134_466.667 / 2) ** 0.5

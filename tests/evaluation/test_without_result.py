@@ -120,7 +120,7 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
     assert scored.slide_task is not None
     assert scored.slide_task.auc.value == 1.0
     assert (scored.slide_task.n_normal, scored.slide_task.without_score) == (1, ("n",))
-    why = "no interval, because every resample gives the same value"
+    why = "the interval is approximate, because one kind has fewer than 30 slides"
     assert key_facts(scored)[0].note == f"1 tumour, 1 normal slides; 1 without a score left out; {why}"
     assert ("Not judged (not H&E, or the same answer everywhere), so without a score", "n") in [
         (fact.label, fact.note) for fact in left_out(found, scored)
@@ -245,8 +245,10 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
         "2 lesions, 2 slides; 1 normal slide, incomplete with nothing found, left out; "
         "1 incomplete, scored by the part that was examined"
     )
-    note = "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined; no interval, because every "
-    assert key_facts(scored)[0].note == f"{note}resample gives the same value"
+    note = (
+        "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined; the interval is approximate, "
+    )
+    assert key_facts(scored)[0].note == f"{note}because one kind has fewer than 30 slides"
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
     assert ("Incomplete, so scored only by the part that was examined", "n (46.9 %), u (80.0 %)") in rows
     assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows
