@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nodescan.commands import grouped_help as groups
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option, number
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
 from nodescan.streams import tell
@@ -66,6 +66,16 @@ AsSubmitted = Annotated[
         rich_help_panel=groups.SCORING,
     ),
 ]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="P",
+        parser=number("--prevalence"),
+        help="Also give predictive values at this share of positive slides or patients (0 to 1).",
+        rich_help_panel=groups.SCORING,
+    ),
+]
 To = Annotated[
     Path | None,
     typer.Option(
@@ -98,14 +108,16 @@ def evaluate(
     as_submitted: AsSubmitted = False,
     camelyon_csv: CamelyonCsv = None,
     mpp: Mpp = None,
+    prevalence: Prevalence = None,
     to: To = None,
     as_json: AsJson = False,
 ) -> int:
     """Score a run, or the challenge files of any system, against masks, outlines or labels.
 
-    Confidence intervals are computed by bootstrap.
+    Figures have 95 % intervals.
     """
     _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
+    _check_prevalence(prevalence)
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import (
         check_evaluation_place,
@@ -131,7 +143,7 @@ def evaluate(
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
     left_over = () if out is None else _left_over(comparison, out)
     comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
-    found = figures(comparison)
+    found = figures(comparison, prevalence=prevalence)
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
         print_json(evaluation_as_json(comparison, found, reference=truth.name))
@@ -154,6 +166,12 @@ def _check_options(
         )
     if mpp is not None:
         check_mpp(mpp)
+
+
+def _check_prevalence(prevalence: float | None) -> None:
+    """Raises UsageError for what is no share."""
+    if prevalence is not None and not 0 <= prevalence <= 1:
+        raise UsageError(f"--prevalence: is a share, from 0 to 1, not {prevalence:g}; write 20 percent as 0.2")
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
@@ -199,8 +217,9 @@ def _write_challenge(
 def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.evaluation.bootstrap import number_words
-    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out
+    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
+    from nodescan.evaluation.left_out import left_out
 
     if comparison.made_with is not None:
         tell(f"{'Model:':<24} {comparison.made_with.model_words}")

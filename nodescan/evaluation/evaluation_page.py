@@ -13,14 +13,16 @@ from nodescan.evaluation.bootstrap import RESAMPLES, number_words
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
-from nodescan.evaluation.pairing import LesionMatch, n_matched, with_sizes
+from nodescan.evaluation.left_out import left_out
+from nodescan.evaluation.operating_point import Calls
+from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import FOUND_AS, MERGED, SizeTask
 from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import WITH_TUMOUR, percent
+from nodescan.reports.wording import WITH_TUMOUR
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
@@ -29,10 +31,6 @@ MODE_WORDS = {
 }
 
 _um = partial(number_words, places=1, unit=" µm")
-
-NO_DETECTIONS = (
-    f"Left out of the lesion task, because they have no {DETECTIONS_CSV} (run them again with csv among --reports)"
-)
 
 _MERGED_MEANS = "found as part of a deposit that is matched with another lesion"
 
@@ -99,6 +97,8 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         with_class = f"{classes.accuracy.n} slides with a class"
         facts.append(Fact("Kappa of slide classes", number_words(classes.kappa), with_class))
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
+    for called in figures.calls:
+        facts += _called(called)
     if figures.sizes is not None:
         bias = _um(figures.sizes.agreement.bias)
         facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
@@ -107,6 +107,24 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
         note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
         facts.append(Fact("Bias of largest size", _um(figures.largest.agreement.bias), note))
     return tuple(facts)
+
+
+def _called(called: Calls) -> list[Fact]:
+    """Each share in a line, of what there is."""
+    question, counts = called.question, called.table.sum(axis=1).tolist()
+    of = f"of {how_many(counts[0], question.case)} with {question.positive}"
+    found = called.given
+    given = [] if found is None else [("PPV", found.positive), ("NPV", found.negative)]
+    lines = [
+        ("Sensitivity", called.sensitivity, of),
+        ("Specificity", called.specificity, f"of the other {how_many(counts[1], question.case)}"),
+        *((name, value, f"at a prevalence of {found.prevalence:g}") for name, value in given if found is not None),
+    ]
+    return [
+        Fact(f"{name}, {question.short}", number_words(value), note)
+        for name, value, note in lines
+        if value.value is not None
+    ]
 
 
 def _froc_note(task: LesionTask) -> str:
@@ -142,69 +160,6 @@ def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
     )
 
 
-def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
-    """Slides and patients that don't stand behind a figure: each is named."""
-    slides, lesions, sizes, largest = figures.slide_task, figures.lesion_task, figures.sizes, figures.largest
-    listed = [
-        ("In the reference, without a result", comparison.missing),
-        (NO_DETECTIONS, comparison.without_detections),
-        ("Run, but not in the reference", comparison.unknown),
-        ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
-        ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),
-        (
-            "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits",
-            _with_lower_bounds(sizes.lesions) if sizes else (),
-        ),
-        (
-            "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size",
-            _with_lower_bounds(largest.slides) if largest else (),
-        ),
-        ("Without a class, so left out of kappa, right class and largest size", _left_without_class(figures)),
-        ("Without a slide score", slides.without_score if slides else ()),
-        ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
-        ("Normal slides without a result, left out of the FROC score", lesions.normal_left_out if lesions else ()),
-        ("Tumour slides without a result, whose lesions count as missed", lesions.tumour_missed if lesions else ()),
-        ("Incomplete, so scored only by the part that was examined", _in_part_words(comparison)),
-        (
-            "Normal slides, incomplete with nothing found, left out of the FROC score",
-            lesions.normal_in_part if lesions else (),
-        ),
-        ("Patients without any slide run", comparison.patients_not_run),
-        (
-            "Patients whose stage is a lower bound, staged by what was found",
-            tuple(patient.patient_id for patient in comparison.patients if patient.found.at_least),
-        ),
-        (
-            "Patients not fully read in whom nothing was found, so without a stage",
-            tuple(patient.patient_id for patient in comparison.patients if patient.found_stage is None),
-        ),
-    ]
-    return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(
-        Fact("Note", note) for note in comparison.notes
-    )
-
-
-def _left_without_class(figures: Figures) -> tuple[str, ...]:
-    """Slides without a class where there is a figure that they are left out of."""
-    return figures.without_class if figures.slide_classes is not None or figures.largest is not None else ()
-
-
-def _with_lower_bounds(lesions: Sequence[LesionMatch]) -> tuple[str, ...]:
-    """Each lesion by its slide, as often as there are some."""
-    return tuple(lesion.slide_id for lesion in lesions if lesion.at_least)
-
-
-def _in_part_words(comparison: Comparison) -> tuple[str, ...]:
-    """Each slide that was not read whole, with how much of its tissue was examined, as on its page: "n1 (46.9 %)"."""
-    reports = [(slide.reference.slide_id, slide.report) for slide in comparison.slides if slide.in_part]
-    return tuple(
-        slide_id
-        if report is None or report.examined_fraction is None
-        else f"{slide_id} ({percent(report.examined_fraction)})"
-        for slide_id, report in reports
-    )
-
-
 def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
     plots: list[Plot] = []
     if figures.slide_task is not None and figures.slide_task.auc.value is not None:
@@ -231,6 +186,8 @@ def _tables(figures: Figures) -> list[Table]:
         tables.append(_class_table("Patient stages", figures.stages))
     if figures.slide_classes is not None:
         tables.append(_class_table("Slide classes", figures.slide_classes))
+    if figures.calls:
+        tables.append(_calls_table(figures.calls))
     if figures.sizes is not None:
         names = [kind.word for kind in WITH_TUMOUR]
         rows = _rows(names, figures.sizes.classes)
@@ -242,6 +199,31 @@ def _tables(figures: Figures) -> list[Table]:
 def _class_table(title: str, task: ClassTask) -> Table:
     note = f"Rows: reference; columns: found; quadratic kappa {number_words(task.kappa)}."
     return Table(title, ("reference", *task.columns), _rows(task.rows, task.table), note)
+
+
+def _calls_table(found: Sequence[Calls]) -> Table:
+    """A row for each question, whatever is known of it."""
+    named = [("observed", [called.observed for called in found])]
+    given = [called.given for called in found if called.given is not None]
+    named += [(f"at {given[0].prevalence:g}", given)] if given else []
+    head = ["positive", "called so", "sensitivity", "specificity", "prevalence"]
+    rows: list[list[str]] = []
+    for called in found:
+        (hits, missed), (false, right) = called.table.tolist()
+        counts = f"{hits} of {hits + missed}; of the rest {false} of {false + right}"
+        shares = number_words(called.sensitivity), number_words(called.specificity)
+        without = f"; without a class: {sum(called.without_class)}" if any(called.without_class) else ""
+        name = f"{called.question.case}s with {called.question.positive}"
+        rows.append([name, counts + without, *shares, f"{called.observed.prevalence:.3f}"])
+    for words, values in named:
+        head += [f"PPV, {words}", f"NPV, {words}"]
+        for row, value in zip(rows, values, strict=True):
+            row += [number_words(value.positive), number_words(value.negative)]
+    note = (
+        "Of those with a class. Predictive values hold at the prevalence beside them. At a given one their low end is "
+        "of both low ends of sensitivity and specificity, their high end of both high ends."
+    )
+    return Table("At the operating point", tuple(head), tuple(map(tuple, rows)), note)
 
 
 def _rows(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:

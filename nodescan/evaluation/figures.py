@@ -12,6 +12,7 @@ from nodescan.evaluation.agreement import confusion, kappa_of_numbers
 from nodescan.evaluation.bootstrap import Estimate, by_unit, estimate, estimates, share_by_unit, units_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
+from nodescan.evaluation.operating_point import Calls, calls
 from nodescan.evaluation.size_figures import LargestTask, SizeTask, largest, sizes
 from nodescan.evaluation.slide_auc import RocCurve, auc_of, roc_curve
 
@@ -99,19 +100,22 @@ class Figures:
     largest: LargestTask | None
     without_class: tuple[str, ...]
     by_patient: bool = False
+    calls: tuple[Calls, ...] = ()
 
 
-def figures(comparison: Comparison) -> Figures:
-    """Every figure that the comparison allows."""
+def figures(comparison: Comparison, *, prevalence: float | None = None) -> Figures:
+    """Every figure that the comparison allows. prevalence: in [0, 1], to give predictive values at, too."""
+    slide_classes = _slide_classes(comparison.slides)
     return Figures(
         slide_task=_slide_task(comparison.slides),
         lesion_task=_lesion_task(comparison),
-        slide_classes=_slide_classes(comparison.slides),
+        slide_classes=slide_classes,
         stages=_stages(comparison),
         sizes=sizes(comparison.slides),
         largest=largest(comparison.slides),
         without_class=_without_class(comparison.slides),
         by_patient=_units(comparison.slides) is not None,
+        calls=calls(comparison.slides, comparison.patients, classed=slide_classes is not None, prevalence=prevalence),
     )
 
 

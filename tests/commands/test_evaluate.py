@@ -63,6 +63,7 @@ def test_a_report_that_an_earlier_run_left_is_named(
         (["out", "--reference", "r", "--mpp", "0.09"], "from 0.1 to 1.2, not 0.09"),
         (["out", "--reference", "r", "--mpp", "250"], "from 0.1 to 1.2, not 250"),
         (["out", "--reference", "r", "--mpp", "0.25", "--official"], "leave out one"),
+        (["out", "--reference", "r", "--prevalence", "20"], "from 0 to 1, not 20; write 20 percent as 0.2"),
         (["out", "--reference", "nowhere"], "no such file or folder"),
     ],
 )

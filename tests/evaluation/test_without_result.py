@@ -12,9 +12,10 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
-from nodescan.evaluation.evaluation_page import key_facts, left_out, render
+from nodescan.evaluation.evaluation_page import key_facts, render
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge
 from tests.evaluation.test_compare import compared, truth_file
