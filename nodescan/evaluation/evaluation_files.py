@@ -226,7 +226,7 @@ def _sizes(task: SizeTask | None) -> Json:
     }
     for name, found in named.items():
         content.update(_with_interval(name, found))
-    return {"size_agreement": content}
+    return {"size_agreement": {**content, **_by_class(task)}}
 
 
 def _largest(task: LargestTask | None) -> Json:
@@ -240,7 +240,22 @@ def _largest(task: LargestTask | None) -> Json:
     }
     for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
-    return {"largest_size_agreement": content}
+    return {"largest_size_agreement": {**content, **_by_class(task)}}
+
+
+def _by_class(task: SizeTask | LargestTask) -> Json:
+    """The share within "±", and the agreement of each true class."""
+    content: dict[str, object] = {}
+    for kind, agreement in zip(WITH_TUMOUR, task.by_class, strict=True):
+        own: dict[str, object] = {"n_pairs": agreement.pairs}
+        for name, found in _limits(agreement).items():
+            own.update(_with_interval(name, found))
+        content[kind.word] = own
+    return {
+        **_with_interval("within_uncertainty", task.within),
+        "n_with_uncertainty": task.within.n,
+        "by_class": content,
+    }
 
 
 def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:

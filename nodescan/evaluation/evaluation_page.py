@@ -17,7 +17,7 @@ from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.operating_point import Calls
 from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
-from nodescan.evaluation.size_figures import FOUND_AS, MERGED, SizeTask
+from nodescan.evaluation.size_figures import FOUND_AS, MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
@@ -102,11 +102,19 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     if figures.sizes is not None:
         bias = _um(figures.sizes.agreement.bias)
         facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
+        facts += _within(figures.sizes)
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
         note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
         facts.append(Fact("Bias of largest size", _um(figures.largest.agreement.bias), note))
+        facts += [] if figures.sizes is not None else _within(figures.largest)
     return tuple(facts)
+
+
+def _within(task: SizeTask | LargestTask) -> list[Fact]:
+    """Nothing where no size was measured."""
+    note = f"share of {task.within.n} measured sizes; meant: 0.95"
+    return [Fact("True size within ±", number_words(task.within), note)] if task.within.n else []
 
 
 def _called(called: Calls) -> list[Fact]:
@@ -171,7 +179,9 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         plots.append(Plot("FROC, lesions", Markup(svg), "The score is the mean of the six marked points."))
     if figures.sizes is not None and figures.sizes.agreement.bias.value is not None:
         svg = bland_altman_plot(with_sizes(figures.sizes.lesions), figures.sizes.agreement)
-        note = f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of agreement."
+        note = (
+            f"{_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits of all sizes; each class has its own below."
+        )
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
     elif figures.largest is not None and figures.largest.agreement.bias.value is not None:
         svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement)
@@ -193,7 +203,25 @@ def _tables(figures: Figures) -> list[Table]:
         rows = _rows(names, figures.sizes.classes)
         note = f"Rows: class by true size; columns: class of the matched deposit; {MERGED}: {_MERGED_MEANS}."
         tables.append(Table("Lesions by true size", ("true", *FOUND_AS), rows, note))
+    sized = figures.sizes or figures.largest
+    if sized is not None and sized.agreement.bias.value is not None:
+        tables.append(_agreement_table(sized))
     return tables
+
+
+def _agreement_table(task: SizeTask | LargestTask) -> Table:
+    """Bias and limits of each true class, and of all."""
+    named = [(kind.word, own) for kind, own in zip(WITH_TUMOUR, task.by_class, strict=True)]
+    rows = tuple(
+        (name, str(own.pairs), _um(own.bias), _um(own.lower), _um(own.upper), number_words(own.median_error))
+        for name, own in (*named, ("all", task.agreement))
+    )
+    note = (
+        "Errors grow with size: the limits of all are too wide for small deposits and too narrow for large ones. A "
+        "class with fewer than two measured sizes has none."
+    )
+    head = ("true", "measured", "bias", "lower limit", "upper limit", "median error")
+    return Table("Agreement of sizes by true class", head, rows, note)
 
 
 def _class_table(title: str, task: ClassTask) -> Table:
@@ -241,6 +269,7 @@ def _size_facts(task: SizeTask) -> list[Fact]:
         Fact("Bias", _um(task.agreement.bias), "measured minus true"),
         Fact("Lower limit of agreement", _um(task.agreement.lower)),
         Fact("Upper limit of agreement", _um(task.agreement.upper)),
+        *_within(task),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
             Fact(f"Found {word}", number_words(found), "share of lesions of that true class, merged ones included")

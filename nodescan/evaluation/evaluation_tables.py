@@ -37,10 +37,21 @@ def lesions_csv(matches: Sequence[LesionMatch], unmeasured: Sequence[tuple[objec
             lesion.measured_um,
             found_as(lesion),
             "true" if lesion.at_least else "false",
+            lesion.uncertainty_um,
+            "" if lesion.within is None else "true" if lesion.within else "false",
         )
         for lesion in matches
     ]
-    head = ("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger")
+    head = (
+        "slide_id",
+        "true_um",
+        "true_class",
+        "measured_um",
+        "measured_class",
+        "may_be_larger",
+        "uncertainty_um",
+        "within",
+    )
     return csv_text(head, [*rows, *unmeasured])
 
 
@@ -66,4 +77,4 @@ def _unmeasured_of(slide: SlideOutcome) -> Iterator[tuple[object, ...]]:
     why = "not_run" if report is None else report.status.value if info is None else "no_outlines"
     for deposit in deposits:
         size, kind = (deposit.diameter_um, deposit.metastasis.word) if sized else (None, None)
-        yield plain_cell(slide.reference.slide_id), size, kind, None, why, "false"
+        yield plain_cell(slide.reference.slide_id), size, kind, None, why, "false", None, ""

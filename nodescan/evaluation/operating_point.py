@@ -19,7 +19,7 @@ _POSITIVE_STAGES = frozenset(rule.category for rule in CAMELYON17.rules if rule.
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked of each case. name: in evaluation.json; short: on a terminal; positive: what counts; case: of what."""
+    """What was asked of each case, a slide or patient. name: in evaluation.json; short: on a terminal."""
 
     name: str
     short: str

@@ -22,8 +22,12 @@ FOUND_AS = (MISSED, MERGED, *(kind.word for kind in WITH_TUMOUR))
 
 @dataclass(frozen=True, slots=True)
 class SizeAgreement:
-    """Bland-Altman over matched pairs with intervals, in um. median_error: share of the true size, without its sign."""
+    """Bland-Altman over matched pairs with intervals, in um. median_error: share of the true size, without its sign.
 
+    pairs: how many there are.
+    """
+
+    pairs: int
     bias: Estimate
     lower: Estimate
     upper: Estimate
@@ -34,12 +38,16 @@ class SizeAgreement:
 class SizeTask:
     """Annotated lesions against deposits. lesions: all of them.
 
+    by_class: of true ITC, micro, macro apart, since errors grow with size: limits of all pairs are too wide for the
+    small ones and too narrow for the large. within: the share of measured sizes whose truth lies within the stated "±".
     classes : int64 (3, 5): true ITC, micro, macro by row; FOUND_AS by column.
     recall: the share of lesions of each true class that were found, merged ones among them.
     """
 
     lesions: tuple[LesionMatch, ...]
     agreement: SizeAgreement
+    by_class: tuple[SizeAgreement, ...]
+    within: Estimate
     classes: NDArray[np.int64]
     recall: tuple[Estimate, ...]
     false_deposits: Estimate
@@ -51,12 +59,14 @@ class LargestTask:
     """The largest deposit of each slide: the size that the reference states against the one measured.
 
     slides: one a slide, its measured size None where nothing was found. n_stated: slides whose size the reference
-    states; those without a result or a class are not among `slides`.
+    states; those without a result or a class are not among `slides`. by_class, within: as of SizeTask.
     """
 
     slides: tuple[LesionMatch, ...]
     n_stated: int
     agreement: SizeAgreement
+    by_class: tuple[SizeAgreement, ...]
+    within: Estimate
 
 
 def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
@@ -66,9 +76,12 @@ def sizes(slides: Sequence[SlideOutcome]) -> SizeTask | None:
     lesions = tuple(lesion for pairing in pairings for lesion in pairing.lesions)
     if not lesions:
         return None
+    by_slide = [pairing.lesions for pairing in pairings]
     return SizeTask(
         lesions=lesions,
-        agreement=_agreement([pairing.lesions for pairing in pairings], names),
+        agreement=_agreement(by_slide, names),
+        by_class=_by_class(by_slide, names),
+        within=share_within(by_slide, names=names),
         classes=confusion(((lesion.true_class.word, found_as(lesion)) for lesion in lesions), FOUND_AS[2:], FOUND_AS),
         recall=tuple(recall(pairings, {kind}, names=names) for kind in WITH_TUMOUR),
         false_deposits=false_deposits(pairings, names=names),
@@ -90,12 +103,18 @@ def largest(slides: Sequence[SlideOutcome]) -> LargestTask | None:
         measured = report.largest_deposit_um
         found = None if measured is None else report.metastasis
         at_least = measured is not None and report.size_at_least
+        stated = max(((one.diameter_um, one.diameter_uncertainty_um) for one in report.deposits), default=None)
+        plus_minus_um = None if measured is None or stated is None else stated[1]
         names.append(slide.unit)
-        matches.append(LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, at_least))
+        matches.append(
+            LesionMatch(truth.slide_id, truth.largest_um, truth.label, measured, found, at_least, plus_minus_um)
+        )
     if not matches:
         return None
     n_stated = sum(slide.reference.largest_um is not None for slide in slides)
-    return LargestTask(tuple(matches), n_stated, _agreement([[match] for match in matches], names))
+    by_slide = [[match] for match in matches]
+    agreement, by_class = _agreement(by_slide, names), _by_class(by_slide, names)
+    return LargestTask(tuple(matches), n_stated, agreement, by_class, share_within(by_slide, names=names))
 
 
 def _agreement(by_slide: Sequence[Sequence[LesionMatch]], names: Sequence[Hashable]) -> SizeAgreement:
@@ -113,7 +132,23 @@ def _agreement(by_slide: Sequence[Sequence[LesionMatch]], names: Sequence[Hashab
         error = np.median(np.abs(pairs[:, 1] / pairs[:, 0] - 1))
         return np.array([*found, error])
 
-    return SizeAgreement(*estimates(len(pairs_um), statistic, units=units_of(names)))
+    return SizeAgreement(sum(map(len, pairs_um)), *estimates(len(pairs_um), statistic, units=units_of(names)))
+
+
+def _by_class(by_slide: Sequence[Sequence[LesionMatch]], names: Sequence[Hashable]) -> tuple[SizeAgreement, ...]:
+    """`_agreement` of the lesions of each true class."""
+    return tuple(
+        _agreement([[one for one in lesions if one.true_class is kind] for lesions in by_slide], names)
+        for kind in WITH_TUMOUR
+    )
+
+
+def share_within(by_slide: Sequence[Sequence[LesionMatch]], *, names: Sequence[Hashable] | None = None) -> Estimate:
+    """Share of measured sizes whose truth lies within the stated "±"; names: as of `recall`."""
+    told = [[one.within for one in lesions if one.within is not None] for lesions in by_slide]
+    units = None if names is None else units_of(names)
+    held, there = np.array([sum(own) for own in told]), np.array([len(own) for own in told])
+    return share_by_unit(by_unit(held, units), by_unit(there, units))
 
 
 def found_as(lesion: LesionMatch) -> str:

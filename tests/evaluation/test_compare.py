@@ -171,7 +171,7 @@ def lesions_csv(run: Path, truth: Path) -> list[str]:
     comparison = compared(run, truth)
     write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
     rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()[1:]
-    return [row for row in rows if not row.endswith(("missed,false", "macro,false", "micro,false", "itc,false"))]
+    return [row for row in rows if row.split(",")[4] not in ("missed", "macro", "micro", "itc")]
 
 
 def test_no_lesion_of_the_reference_is_lacking_in_the_list(tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_no_lesion_of_the_reference_is_lacking_in_the_list(tmp_path: Path) -> No
     truth_file(truth, "s6", "micro", (600.0,))
     truth_file(truth, "s7", "negative", ())
     write_run(run, [report("s6", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),))])
-    rows = ["s5,2600.0,macro,,not_run,false", "s5,300.0,micro,,not_run,false", "s6,600.0,micro,,failed,false"]
+    rows = ["s5,2600.0,macro,,not_run,false,,", "s5,300.0,micro,,not_run,false,,", "s6,600.0,micro,,failed,false,,"]
     assert lesions_csv(run, truth) == rows
     after = figures(compared(run, truth)).sizes
     assert after.lesions == before.lesions
     assert after.recall == before.recall
     (run / "s2" / "deposits.geojson").unlink()
-    assert lesions_csv(run, truth) == ["s2,150.0,itc,,no_outlines,false", *rows]
+    assert lesions_csv(run, truth) == ["s2,150.0,itc,,no_outlines,false,,", *rows]
 
 
 def test_lesions_of_a_slide_whose_pixel_size_nobody_knows_are_listed_without_a_size(tmp_path: Path) -> None:
@@ -201,7 +201,19 @@ def test_lesions_of_a_slide_whose_pixel_size_nobody_knows_are_listed_without_a_s
     Image.fromarray(mask).save(truth / "s9_mask.png")
     write_csv(truth / "labels.csv", "slide_id,label", "s9,tumor", "s1,normal")
     run = write_run(tmp_path / "run", [report("s1")])
-    assert lesions_csv(run, truth) == ["s9,,,,not_run,false"] * 2
+    assert lesions_csv(run, truth) == ["s9,,,,not_run,false,,"] * 2
+
+
+def test_each_measured_lesion_has_its_uncertainty_and_whether_it_holds_the_truth(tmp_path: Path) -> None:
+    """20 um off with a "±" of 4 um; a missed lesion has neither."""
+    run, truth = planted(tmp_path)
+    comparison = compared(run, truth)
+    write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
+    head, *rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()
+    assert head.endswith(",may_be_larger,uncertainty_um,within")
+    assert [row.split(",")[5:] for row in rows] == [["false", "4.0", "false"]] * 3 + [["false", "", ""]]
+    largest = (run / "evaluation" / "largest_sizes.csv").read_text().splitlines()
+    assert "s1,2600.0,macro,2620.0,macro,false,4.0,false" in largest
 
 
 def test_strangers_on_both_sides_are_listed(tmp_path: Path) -> None:

@@ -64,6 +64,35 @@ def test_limits_and_median_error_of_three_pairs_by_hand() -> None:
     assert found.bias.n == found.median_error.n == 5
 
 
+def test_each_true_class_has_limits_of_its_own() -> None:
+    """Errors of 10 and -10 um of small ones and of 200 and -200 of large: pooled limits hold neither. A class with one
+    pair has none."""
+    found = task(
+        [slide([lesion(100, 110), lesion(150, 140), lesion(3000, 3200), lesion(4000, 3800), lesion(900, 910)])]
+    )
+    itc, micro, macro = found.by_class
+    assert [one.pairs for one in (*found.by_class, found.agreement)] == [2, 1, 2, 5]
+    assert (itc.upper.value, macro.upper.value) == (pytest.approx(1.96 * 200**0.5), pytest.approx(1.96 * 80_000**0.5))
+    assert itc.upper.value < found.agreement.upper.value < macro.upper.value
+    assert (micro.bias.value, micro.upper.value) == (None, None)
+
+
+def test_the_share_of_sizes_that_hold_the_truth_by_hand() -> None:
+    """Of four measurements with a "±" three; on the limit is within. One "at least" and one without "±" are none."""
+    found = task(
+        [
+            slide([lesion(100, 110, uncertainty_um=10.0)]),
+            slide([lesion(500, 480, uncertainty_um=30.0)]),
+            slide([lesion(900, 950, uncertainty_um=40.0)]),
+            slide([lesion(3000, 2900, uncertainty_um=150.0)]),
+            slide([lesion(3000, 2000, uncertainty_um=10.0, at_least=True)]),
+            slide([lesion(700, 900)]),
+        ]
+    )
+    assert found.within == share_of(3, 4)
+    assert [one.within for one in found.lesions] == [True, True, False, True, None, None]
+
+
 def test_one_pair_has_no_bias_and_no_limits() -> None:
     """A difference alone tells no spread, though a resample that draws its slide twice has two of them."""
     found = task([slide([lesion(500, 520)]), slide([lesion(300)])]).agreement
@@ -195,6 +224,11 @@ def test_each_size_figure_stands_under_its_name_in_json() -> None:
         "recall_macro": 0.5,
     }
     assert {name: content[name] for name in expected} == pytest.approx(expected)
+    by_class = content["by_class"]
+    assert isinstance(by_class, dict)
+    assert [by_class[name]["n_pairs"] for name in ("itc", "micro", "macro")] == [1, 2, 0]
+    assert by_class["micro"]["bias_um"] == pytest.approx(-160.0)  # of -400 and 80
+    assert (content["within_uncertainty"], content["n_with_uncertainty"]) == (None, 0)
     assert content["false_deposits_per_slide_interval"] == pytest.approx([0.5, 13.0595 / 4], abs=1e-4)
     assert [content[name] for name in ("n_lesions", "n_matched", "n_merged", "n_may_be_larger", "pieces")] == [
         6,

@@ -143,7 +143,7 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
         ("Without a class, so left out of kappa, right class and largest size", "1", "n"),
         ("Incomplete, so scored only by the part that was examined", "1", "n (90.0 %)"),
     ]
-    assert key_facts(scored)[-1].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
+    assert key_facts(scored)[-2].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
     content = evaluation_as_json(found, scored, reference="r.csv")
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3

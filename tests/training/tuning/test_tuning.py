@@ -42,7 +42,7 @@ def trial(
 ) -> Trial:
     ends = (None, None) if spread is None else (kappa - spread, kappa + spread)
     around = Estimate(kappa, *ends, 40)
-    scores = SlideScores(around, 0, 0, NOTHING, NOTHING, NOTHING, NOTHING, size_error, 10.0, NOTHING, NOTHING, 40)
+    scores = SlideScores(around, 0, 0, NOTHING, NOTHING, NOTHING, NOTHING, size_error, 10.0, 3, 1, NOTHING, NOTHING, 40)
     return Trial(DecisionRule(smoothing_um, 0.6, seed, (), 0.0), scores, NOTHING)
 
 
