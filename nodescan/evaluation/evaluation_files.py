@@ -11,6 +11,7 @@ from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submi
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
 from nodescan.evaluation.operating_point import Calls, Predictive
+from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask
 from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
@@ -91,6 +92,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "operating_point": {called.question.name: _calls(called) for called in figures.calls},
         **_sizes(figures.sizes),
         **_largest(figures.largest),
+        "against": None if figures.against is None else _against(figures.against),
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
@@ -203,6 +205,18 @@ def _predictive(found: Predictive) -> Json:
         **_with_interval("positive_predictive_value", found.positive),
         **_with_interval("negative_predictive_value", found.negative),
     }
+
+
+def _against(found: Against) -> Json:
+    content: dict[str, object] = {"run": found.name, **_made_with(found.made_with)}
+    for one in found.differences:
+        content[one.name] = {
+            "this": one.first,
+            "other": one.second,
+            **_with_interval("difference", one.apart),
+            "n_slides": one.n_slides,
+        }
+    return content
 
 
 def _sizes(task: SizeTask | None) -> Json:

@@ -2,37 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
-import numpy as np
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from nodescan.domain.naming import how_many
 from nodescan.evaluation.bootstrap import RESAMPLES, number_words
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import FEW_SLIDES, ClassTask, Figures, LesionTask
+from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.operating_point import Calls
+from nodescan.evaluation.page_tables import DIFFERENCES, tables_of, um
+from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
-from nodescan.evaluation.size_figures import FOUND_AS, MERGED, LargestTask, SizeTask
+from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import WITH_TUMOUR
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
     FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, drawn on cells of 32 px of level 0, on slides with a "
     "result and at each slide's own pixel size, without the quirks of the organisers' script",
 }
-
-_um = partial(number_words, places=1, unit=" µm")
-
-_MERGED_MEANS = "found as part of a deposit that is matched with another lesion"
 
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
@@ -46,16 +40,6 @@ class Plot:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A confusion matrix as text: a head, and rows that begin with their name."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str
-
-
 def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
     """The page as text, nothing loaded from anywhere."""
     page = environment("nodescan.evaluation").get_template("evaluation.html")
@@ -64,7 +48,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
         mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
         facts=key_facts(figures),
         plots=_plots(comparison, figures),
-        tables=_tables(figures),
+        tables=tables_of(figures),
         size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
         sensitivities=_sensitivities(figures),
         left_out=left_out(comparison, figures),
@@ -100,13 +84,13 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     for called in figures.calls:
         facts += _called(called)
     if figures.sizes is not None:
-        bias = _um(figures.sizes.agreement.bias)
+        bias = um(figures.sizes.agreement.bias)
         facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
         facts += _within(figures.sizes)
     if figures.largest is not None:
         found = n_matched(figures.largest.slides)
         note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
-        facts.append(Fact("Bias of largest size", _um(figures.largest.agreement.bias), note))
+        facts.append(Fact("Bias of largest size", um(figures.largest.agreement.bias), note))
         facts += [] if figures.sizes is not None else _within(figures.largest)
     return tuple(facts)
 
@@ -115,6 +99,19 @@ def _within(task: SizeTask | LargestTask) -> list[Fact]:
     """Nothing where no size was measured."""
     note = f"share of {task.within.n} measured sizes; meant: 0.95"
     return [Fact("True size within ±", number_words(task.within), note)] if task.within.n else []
+
+
+def against_facts(found: Against) -> tuple[Fact, ...]:
+    """Each difference in a line, for the terminal."""
+    words = {one.name: number_words(one.apart, sign=True) for one in found.differences}
+    return tuple(
+        Fact(
+            DIFFERENCES[one.name],
+            words[one.name],
+            f"less that of {found.name}; {how_many(one.n_slides, 'slide')} of both",
+        )
+        for one in found.differences
+    )
 
 
 def _called(called: Calls) -> list[Fact]:
@@ -190,75 +187,6 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
     return plots
 
 
-def _tables(figures: Figures) -> list[Table]:
-    tables: list[Table] = []
-    if figures.stages is not None:
-        tables.append(_class_table("Patient stages", figures.stages))
-    if figures.slide_classes is not None:
-        tables.append(_class_table("Slide classes", figures.slide_classes))
-    if figures.calls:
-        tables.append(_calls_table(figures.calls))
-    if figures.sizes is not None:
-        names = [kind.word for kind in WITH_TUMOUR]
-        rows = _rows(names, figures.sizes.classes)
-        note = f"Rows: class by true size; columns: class of the matched deposit; {MERGED}: {_MERGED_MEANS}."
-        tables.append(Table("Lesions by true size", ("true", *FOUND_AS), rows, note))
-    sized = figures.sizes or figures.largest
-    if sized is not None and sized.agreement.bias.value is not None:
-        tables.append(_agreement_table(sized))
-    return tables
-
-
-def _agreement_table(task: SizeTask | LargestTask) -> Table:
-    """Bias and limits of each true class, and of all."""
-    named = [(kind.word, own) for kind, own in zip(WITH_TUMOUR, task.by_class, strict=True)]
-    rows = tuple(
-        (name, str(own.pairs), _um(own.bias), _um(own.lower), _um(own.upper), number_words(own.median_error))
-        for name, own in (*named, ("all", task.agreement))
-    )
-    note = (
-        "Errors grow with size: the limits of all are too wide for small deposits and too narrow for large ones. A "
-        "class with fewer than two measured sizes has none."
-    )
-    head = ("true", "measured", "bias", "lower limit", "upper limit", "median error")
-    return Table("Agreement of sizes by true class", head, rows, note)
-
-
-def _class_table(title: str, task: ClassTask) -> Table:
-    note = f"Rows: reference; columns: found; quadratic kappa {number_words(task.kappa)}."
-    return Table(title, ("reference", *task.columns), _rows(task.rows, task.table), note)
-
-
-def _calls_table(found: Sequence[Calls]) -> Table:
-    """A row for each question, whatever is known of it."""
-    named = [("observed", [called.observed for called in found])]
-    given = [called.given for called in found if called.given is not None]
-    named += [(f"at {given[0].prevalence:g}", given)] if given else []
-    head = ["positive", "called so", "sensitivity", "specificity", "prevalence"]
-    rows: list[list[str]] = []
-    for called in found:
-        (hits, missed), (false, right) = called.table.tolist()
-        counts = f"{hits} of {hits + missed}; of the rest {false} of {false + right}"
-        shares = number_words(called.sensitivity), number_words(called.specificity)
-        without = f"; without a class: {sum(called.without_class)}" if any(called.without_class) else ""
-        name = f"{called.question.case}s with {called.question.positive}"
-        rows.append([name, counts + without, *shares, f"{called.observed.prevalence:.3f}"])
-    for words, values in named:
-        head += [f"PPV, {words}", f"NPV, {words}"]
-        for row, value in zip(rows, values, strict=True):
-            row += [number_words(value.positive), number_words(value.negative)]
-    note = (
-        "Of those with a class. Predictive values hold at the prevalence beside them. At a given one their low end is "
-        "of both low ends of sensitivity and specificity, their high end of both high ends."
-    )
-    return Table("At the operating point", tuple(head), tuple(map(tuple, rows)), note)
-
-
-def _rows(names: Sequence[str], counts: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
-    """The rows of a confusion matrix, each with its name first. counts : int64 (names, columns)."""
-    return tuple((name, *map(str, row)) for name, row in zip(names, counts.tolist(), strict=True))
-
-
 def _size_facts(task: SizeTask) -> list[Fact]:
     matched = f"{n_matched(task.lesions)} of {len(task.lesions)}"
     merged = sum(lesion.merged for lesion in task.lesions)
@@ -266,9 +194,9 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
         Fact("Lesions matched", matched, f"{more}{task.pieces} more deposits are pieces of these lesions"),
-        Fact("Bias", _um(task.agreement.bias), "measured minus true"),
-        Fact("Lower limit of agreement", _um(task.agreement.lower)),
-        Fact("Upper limit of agreement", _um(task.agreement.upper)),
+        Fact("Bias", um(task.agreement.bias), "measured minus true"),
+        Fact("Lower limit of agreement", um(task.agreement.lower)),
+        Fact("Upper limit of agreement", um(task.agreement.upper)),
         *_within(task),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(

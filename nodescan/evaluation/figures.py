@@ -13,6 +13,7 @@ from nodescan.evaluation.bootstrap import Estimate, by_unit, estimate, estimates
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
 from nodescan.evaluation.operating_point import Calls, calls
+from nodescan.evaluation.paired import Against
 from nodescan.evaluation.size_figures import LargestTask, SizeTask, largest, sizes
 from nodescan.evaluation.slide_auc import RocCurve, auc_of, roc_curve
 
@@ -90,6 +91,7 @@ class Figures:
 
     without_class: slides whose class the reference states and whose report has none, so no part of these figures.
     by_patient: whether the slides of one patient were drawn together; False where no two are known to be of one.
+    against: what the run was compared with, None where it was not.
     """
 
     slide_task: SlideTask | None
@@ -101,6 +103,7 @@ class Figures:
     without_class: tuple[str, ...]
     by_patient: bool = False
     calls: tuple[Calls, ...] = ()
+    against: Against | None = None
 
 
 def figures(comparison: Comparison, *, prevalence: float | None = None) -> Figures:
