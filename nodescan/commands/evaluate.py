@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nodescan.commands import grouped_help as groups
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option, number
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
 from nodescan.streams import tell
@@ -66,6 +66,25 @@ AsSubmitted = Annotated[
         rich_help_panel=groups.SCORING,
     ),
 ]
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        "--prevalence",
+        metavar="P",
+        parser=number("--prevalence"),
+        help="Also give predictive values at this share of positive slides or patients (0 to 1).",
+        rich_help_panel=groups.SCORING,
+    ),
+]
+AgainstOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--against",
+        metavar="OTHER",
+        help="Results folder of another run of the same slides: also give the difference of each figure.",
+        rich_help_panel=groups.SCORING,
+    ),
+]
 To = Annotated[
     Path | None,
     typer.Option(
@@ -98,14 +117,17 @@ def evaluate(
     as_submitted: AsSubmitted = False,
     camelyon_csv: CamelyonCsv = None,
     mpp: Mpp = None,
+    prevalence: Prevalence = None,
+    other: AgainstOption = None,
     to: To = None,
     as_json: AsJson = False,
 ) -> int:
     """Score a run, or the challenge files of any system, against masks, outlines or labels.
 
-    Confidence intervals are computed by bootstrap.
+    Figures have 95 % intervals.
     """
     _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
+    _check_more(out, other, prevalence)
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import (
         check_evaluation_place,
@@ -114,6 +136,7 @@ def evaluate(
     )
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
+    from nodescan.evaluation.paired import against
     from nodescan.evaluation.reference import read_reference
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import refuse_link
@@ -131,7 +154,10 @@ def evaluate(
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
     left_over = () if out is None else _left_over(comparison, out)
     comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
-    found = figures(comparison)
+    found = figures(comparison, prevalence=prevalence)
+    if other is not None:
+        second = compare(subjects_of_run(other), truth, mode, as_submitted=as_submitted, mpp_um=mpp)
+        found = replace(found, against=against(comparison, second, name=other.resolve().name))
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
         print_json(evaluation_as_json(comparison, found, reference=truth.name))
@@ -154,6 +180,16 @@ def _check_options(
         )
     if mpp is not None:
         check_mpp(mpp)
+
+
+def _check_more(out: Path | None, other: Path | None, prevalence: float | None) -> None:
+    """Raises UsageError for a prevalence that is no share, and for two runs that are one or none."""
+    if other is not None and out is None:
+        raise UsageError("--against: compares two runs; name the folder of the first instead of --detections")
+    if other is not None and out is not None and other.resolve() == out.resolve():
+        raise UsageError(f"--against: {other} is the run itself; name another run of the same slides")
+    if prevalence is not None and not 0 <= prevalence <= 1:
+        raise UsageError(f"--prevalence: is a share, from 0 to 1, not {prevalence:g}; write 20 percent as 0.2")
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
@@ -199,12 +235,14 @@ def _write_challenge(
 def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.evaluation.bootstrap import number_words
-    from nodescan.evaluation.evaluation_page import MODE_WORDS, key_facts, left_out
+    from nodescan.evaluation.evaluation_page import MODE_WORDS, against_facts, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
+    from nodescan.evaluation.left_out import left_out
 
     if comparison.made_with is not None:
         tell(f"{'Model:':<24} {comparison.made_with.model_words}")
-    for fact in key_facts(found):
+    compared = () if found.against is None else against_facts(found.against)
+    for fact in (*key_facts(found), *compared):
         tell(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
     if found.lesion_task is not None:
         tell(f"lesion task, {MODE_WORDS[comparison.mode]}")

@@ -47,6 +47,12 @@ class SlideOutcome:
         return None if self.subject is None else self.subject.report
 
     @property
+    def unit(self) -> tuple[str, str]:
+        """What it is drawn with in resamples: its patient, by the reference or else the run's manifest, or itself."""
+        patient_id = self.reference.patient_id or (self.subject.patient_id if self.subject else "")
+        return ("patient", patient_id) if patient_id else ("slide", self.reference.slide_id)
+
+    @property
     def in_part(self) -> bool:
         """Whether it was run, and its score is of what was examined of it alone."""
         return self.subject is not None and self.subject.in_part

@@ -1,21 +1,22 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.domain.units import Spacing
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
-from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.evaluation_page import render
-from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, score_of
+from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
-from nodescan.evaluation.pairing import LesionMatch, n_matched
-from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask, found_as
-from nodescan.evaluation.slide_auc import SCORE_DEFINITION
+from nodescan.evaluation.operating_point import Calls, Predictive
+from nodescan.evaluation.paired import Against
+from nodescan.evaluation.pairing import n_matched
+from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask
+from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
-from nodescan.patients.submission import SUBMISSION_CSV, submission_as_csv
+from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.wording import WITH_TUMOUR
@@ -24,8 +25,6 @@ from nodescan.whole_files import Json, json_text, output_errors, text_bytes, wri
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
 SCHEMA_VERSION = 1
-_ANY = Spacing.square(1.0)
-"""What lesions are counted by where no spacing is known."""
 
 _ALL = (EVALUATION_JSON, EVALUATION_HTML, SCORES_CSV, LESIONS_CSV, LARGEST_CSV, SUBMISSION_CSV)
 
@@ -48,7 +47,7 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
 
     Raises OutputError, and AnnotationError for a lesion file that can't be read.
     """
-    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), _unmeasured(comparison.slides)
+    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), unmeasured_rows(comparison.slides)
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
@@ -56,14 +55,14 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     files = {
         EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, reference=reference)),
         EVALUATION_HTML: render(comparison, figures, reference=reference),
-        SCORES_CSV: _scores(comparison),
+        SCORES_CSV: scores_csv(comparison),
     }
     if comparison.patients:
-        files[SUBMISSION_CSV] = _submission(comparison)
+        files[SUBMISSION_CSV] = submission_csv(comparison)
     if measured or unmeasured:
-        files[LESIONS_CSV] = _lesions(measured, unmeasured)
+        files[LESIONS_CSV] = lesions_csv(measured, unmeasured)
     if figures.largest is not None:
-        files[LARGEST_CSV] = _lesions(figures.largest.slides)
+        files[LARGEST_CSV] = lesions_csv(figures.largest.slides)
     for name, text in files.items():
         write_beside(folder / name, text_bytes(text))
     return tuple(folder / name for name in files)
@@ -80,16 +79,20 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "interval": {
             "level": LEVEL,
             "resamples": RESAMPLES,
-            "by": "slide; patient for stages",
-            "of_shares": "Wilson; of a class's lesions resampled once a slide has two of them",
+            "by": "patient" if figures.by_patient else "slide; patient for stages",
+            "of_slide_auc": AUC_INTERVAL,
+            "of_shares": "Wilson; with the effective number of cases where several are of one slide or patient",
+            "of_false_deposits": "Garwood, or the bootstrap's where that is wider",
         },
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
         **_kappa(figures),
         **_class_task("slide_classes", figures.slide_classes),
         **_class_task("stages", figures.stages),
+        "operating_point": {called.question.name: _calls(called) for called in figures.calls},
         **_sizes(figures.sizes),
         **_largest(figures.largest),
+        "against": None if figures.against is None else _against(figures.against),
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
@@ -178,6 +181,44 @@ def _class_task(name: str, task: ClassTask | None) -> Json:
     }
 
 
+def _calls(called: Calls) -> Json:
+    (hits, missed), (false, right) = called.table.tolist()
+    without = called.without_class
+    return {
+        "positive": called.question.positive,
+        "true_positives": hits,
+        "false_negatives": missed,
+        "false_positives": false,
+        "true_negatives": right,
+        "positives_without_class": without[0],
+        "negatives_without_class": without[1],
+        **_with_interval("sensitivity", called.sensitivity),
+        **_with_interval("specificity", called.specificity),
+        **_predictive(called.observed),
+        "at_given_prevalence": None if called.given is None else _predictive(called.given),
+    }
+
+
+def _predictive(found: Predictive) -> Json:
+    return {
+        "prevalence": found.prevalence,
+        **_with_interval("positive_predictive_value", found.positive),
+        **_with_interval("negative_predictive_value", found.negative),
+    }
+
+
+def _against(found: Against) -> Json:
+    content: dict[str, object] = {"run": found.name, **_made_with(found.made_with)}
+    for one in found.differences:
+        content[one.name] = {
+            "this": one.first,
+            "other": one.second,
+            **_with_interval("difference", one.apart),
+            "n_slides": one.n_slides,
+        }
+    return content
+
+
 def _sizes(task: SizeTask | None) -> Json:
     if task is None:
         return {"size_agreement": None}
@@ -199,7 +240,7 @@ def _sizes(task: SizeTask | None) -> Json:
     }
     for name, found in named.items():
         content.update(_with_interval(name, found))
-    return {"size_agreement": content}
+    return {"size_agreement": {**content, **_by_class(task)}}
 
 
 def _largest(task: LargestTask | None) -> Json:
@@ -213,7 +254,22 @@ def _largest(task: LargestTask | None) -> Json:
     }
     for name, found in _limits(task.agreement).items():
         content.update(_with_interval(name, found))
-    return {"largest_size_agreement": content}
+    return {"largest_size_agreement": {**content, **_by_class(task)}}
+
+
+def _by_class(task: SizeTask | LargestTask) -> Json:
+    """The share within "±", and the agreement of each true class."""
+    content: dict[str, object] = {}
+    for kind, agreement in zip(WITH_TUMOUR, task.by_class, strict=True):
+        own: dict[str, object] = {"n_pairs": agreement.pairs}
+        for name, found in _limits(agreement).items():
+            own.update(_with_interval(name, found))
+        content[kind.word] = own
+    return {
+        **_with_interval("within_uncertainty", task.within),
+        "n_with_uncertainty": task.within.n,
+        "by_class": content,
+    }
 
 
 def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:
@@ -223,58 +279,3 @@ def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:
         "upper_limit_um": agreement.upper,
         "median_relative_error": agreement.median_error,
     }
-
-
-def _scores(comparison: Comparison) -> str:
-    rows = [(plain_cell(slide.reference.slide_id), score_of(slide)) for slide in comparison.slides]
-    return csv_text(("slide_id", "tumour_probability"), rows)
-
-
-def _submission(comparison: Comparison) -> str:
-    """By what was found, if that is nothing, too: the challenge takes a stage for every patient."""
-    return submission_as_csv(
-        (patient.found, patient.found.lowest.category)
-        for patient in comparison.patients
-        if patient.found.lowest is not None
-    )
-
-
-def _lesions(matches: Sequence[LesionMatch], unmeasured: Sequence[tuple[object, ...]] = ()) -> str:
-    rows: list[tuple[object, ...]] = [
-        (
-            plain_cell(lesion.slide_id),
-            lesion.true_um,
-            lesion.true_class.word,
-            lesion.measured_um,
-            found_as(lesion),
-            "true" if lesion.at_least else "false",
-        )
-        for lesion in matches
-    ]
-    head = ("slide_id", "true_um", "true_class", "measured_um", "measured_class", "may_be_larger")
-    return csv_text(head, [*rows, *unmeasured])
-
-
-def _unmeasured(slides: Sequence[SlideOutcome]) -> list[tuple[object, ...]]:
-    """Rows of lesions that no measured size can be held against; none where no slide has a report, as of challenge
-    files.
-
-    In the class' place is why: the slide has no report, its report has no deposits.geojson, or that report's status
-    where it has no pixel size either. Raises AnnotationError for a lesion file that can't be read.
-    """
-    if all(slide.report is None for slide in slides):
-        return []
-    return [row for slide in slides if slide.pairing is None for row in _unmeasured_of(slide)]
-
-
-def _unmeasured_of(slide: SlideOutcome) -> Iterator[tuple[object, ...]]:
-    file, report = slide.reference.lesions, slide.report
-    if file is None:
-        return
-    info = None if report is None else report.info
-    deposits = file.deposits(_ANY) if info is None else file.deposits(info.spacing, info.shown_from_px)
-    sized = info is not None or file.kind_of_file == "truth"
-    why = "not_run" if report is None else report.status.value if info is None else "no_outlines"
-    for deposit in deposits:
-        size, kind = (deposit.diameter_um, deposit.metastasis.word) if sized else (None, None)
-        yield plain_cell(slide.reference.slide_id), size, kind, None, why, "false"

@@ -41,6 +41,13 @@ class LesionMatch:
         return self.measured_um is not None or self.merged
 
     @property
+    def within(self) -> bool | None:
+        """Whether the true size lies within the stated "±"; None where there is no measurement, or none with one."""
+        if self.measured_um is None or self.at_least or self.uncertainty_um is None:
+            return None
+        return abs(self.error_um) <= self.uncertainty_um
+
+    @property
     def error_um(self) -> float:
         """Measured less true, of one that was measured."""
         assert self.measured_um is not None

@@ -43,7 +43,7 @@ _LESION_WORDS = ("mask", "annot", "lesion")
 class ReferenceSlide:
     """One slide's truth. tumour, label: None where the reference doesn't say. lesions: the file that shows them.
 
-    largest_um: greatest diameter of its largest deposit, None where not stated.
+    largest_um: greatest diameter of its largest deposit, None where not stated. patient_id: "" where not stated.
     """
 
     slide_id: str
@@ -51,6 +51,7 @@ class ReferenceSlide:
     label: Metastasis | None
     largest_um: float | None = None
     lesions: LesionFile | None = None
+    patient_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ def _read_nodes(path: Path) -> Reference:
         if not slide.slide_id:
             raise slide.facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
         tumour = slide.label is not Metastasis.NONE
-        slides.append(ReferenceSlide(slide.slide_id, tumour, slide.label, slide.largest_um))
+        patient_id = slide.facts.patient_id
+        slides.append(ReferenceSlide(slide.slide_id, tumour, slide.label, slide.largest_um, patient_id=patient_id))
     return Reference(path.name, _by_key(path.name, slides), table.slides, table.stages)
 
 

@@ -1,10 +1,20 @@
 """The slide task: how well one score a slide tells tumour from normal."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import norm, rankdata
+
+from nodescan.evaluation.bootstrap import LEVEL, Estimate
+
+AUC_INTERVAL = "DeLong's on the logit scale, by patient as Obuchowski's; Newcombe's where all slides are told apart"
+
+_Z = float(norm.ppf((1 + LEVEL) / 2))
+_EDGE = 1e-12
 
 SCORE_DEFINITION = (
     "A slide's tumour probability is the confidence of its likeliest detection: the highest value of the network's "
@@ -37,6 +47,62 @@ def roc_auc(scores: NDArray[np.float64], tumour: NDArray[np.bool_]) -> float:
         return float("nan")
     ranks = rankdata(scores)
     return float((ranks[tumour].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def auc_of(scores: NDArray[np.float64], tumour: NDArray[np.bool_], units: NDArray[np.intp] | None = None) -> Estimate:
+    """The AUC with its interval; n is the number of units.
+
+    scores : float64 (n,), one a slide; tumour : bool (n,); units: as of `estimate`. The interval is DeLong's
+    (Biometrics 44 (1988) 837-845) on the logit scale, with the variance of Obuchowski (Biometrics 53 (1997) 567-578),
+    which is DeLong's where each unit is one slide. Where that is none, as at an AUC of 1 or with one slide of a kind,
+    it is Newcombe's score interval of units (Stat. Med. 25 (2006) 559-573).
+    In simulations of 5 to 100 slides of a kind they held a true AUC of 0.7 to 0.99 in 92 to 99 of 100 sets.
+    """
+    units = np.arange(len(scores)) if units is None else units
+    value = roc_auc(scores, tumour)
+    count = len(np.unique(units))
+    if not np.isfinite(value):
+        return Estimate(None, None, None, count)
+    variance = _auc_variance(scores, tumour, units)
+    if 0 < value < 1 and variance > 0:
+        half = _Z * variance**0.5 / (value * (1 - value))
+        low, high = expit(logit(value) - half), expit(logit(value) + half)
+    else:
+        low, high = _score_interval(value, len(np.unique(units[tumour])), len(np.unique(units[~tumour])))
+    return Estimate(value, float(low), float(high), count)
+
+
+def _auc_variance(scores: NDArray[np.float64], tumour: NDArray[np.bool_], units: NDArray[np.intp]) -> float:
+    """Obuchowski's; NaN where one kind has fewer than two units. Of each slide: how many of the other kind it is in
+    order with, as a share; these are summed by unit, and the sums of both kinds vary together."""
+    above, below = scores[tumour], scores[~tumour]
+    n_above, n_below = len(above), len(below)
+    ranks = rankdata(scores)
+    of_tumour = (ranks[tumour] - rankdata(above)) / n_below
+    of_normal = 1 - (ranks[~tumour] - rankdata(below)) / n_above
+    value = float(of_tumour.mean())
+    size = int(units.max()) + 1
+    first = np.bincount(units[tumour], of_tumour - value, size) / n_above
+    second = np.bincount(units[~tumour], of_normal - value, size) / n_below
+    counts = len(np.unique(units[tumour])), len(np.unique(units[~tumour])), len(np.unique(units))
+    if min(counts) < 2:
+        return float("nan")
+    one, other, both = (count / (count - 1) for count in counts)
+    return float(one * (first @ first) + other * (second @ second) + 2 * both * (first @ second))
+
+
+def _score_interval(value: float, n_tumour: int, n_normal: int) -> tuple[float, float]:
+    """Both ends: the AUC that is `value` apart by 1.96 of its own standard errors, see Newcombe's method 5."""
+    spare = (n_tumour + n_normal) / 2 - 1
+
+    def beyond(auc: float) -> float:
+        spread = auc * (1 - auc) * (1 + spare * ((1 - auc) / (2 - auc) + auc / (1 + auc))) / (n_tumour * n_normal)
+        return (auc - value) ** 2 - _Z**2 * spread
+
+    inside = min(max(value, _EDGE**0.5), 1 - _EDGE**0.5)
+    low = 0.0 if value == 0 else cast("float", brentq(beyond, _EDGE, inside))
+    high = 1.0 if value == 1 else cast("float", brentq(beyond, inside, 1 - _EDGE))
+    return low, high
 
 
 def roc_curve(scores: NDArray[np.float64], tumour: NDArray[np.bool_]) -> RocCurve:

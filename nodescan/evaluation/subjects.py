@@ -20,11 +20,12 @@ from nodescan.slides.slide_ids import slide_key
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One slide as some system read it. report: None where only its detections are known. detections: None where it
-    gave none, which isn't an empty list."""
+    gave none, which isn't an empty list. patient_id: of the run's manifest; "" where that names none."""
 
     slide_id: str
     report: StoredReport | None
     detections: DetectionList | None
+    patient_id: str = ""
 
     @property
     def judged(self) -> bool:
@@ -61,8 +62,11 @@ class Subject:
 
 def subjects_of_run(folder: Path) -> Mapping[str, Subject]:
     """Every slide of a run's folder, by slide_id."""
+    patients = {row.get("slide_id", ""): row.get("patient_id", "") for row in _summary(folder) or ()}
     return {
-        report.slide_id: Subject(report.slide_id, report, read_of_report(report.folder))
+        report.slide_id: Subject(
+            report.slide_id, report, read_of_report(report.folder), patients.get(report.slide_id, "")
+        )
         for report in read_reports(folder)
     }
 
@@ -109,14 +113,23 @@ def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:
 
     Nothing where the table isn't there or can't be understood.
     """
+    rows = _summary(folder)
+    if rows is None:
+        return ()
+    named = {row[SUMMARY_COLUMNS[0]] for row in rows}
+    return tuple(sorted(slide_id for slide_id in slide_ids if slide_id not in named))
+
+
+def _summary(folder: Path) -> list[Mapping[str, str]] | None:
+    """The rows of a run's summary.csv by its columns; None where it isn't there or can't be understood."""
     try:
         head, *rows = read_lines(folder / SUMMARY_CSV)
     except UsageError:
-        return ()
-    if head.text("0") != SUMMARY_COLUMNS[0]:
-        return ()
-    named = {row.text("0") for row in rows}
-    return tuple(sorted(slide_id for slide_id in slide_ids if slide_id not in named))
+        return None
+    columns = {number: head.text(number) for number in head.cells}
+    if columns.get("0") != SUMMARY_COLUMNS[0]:
+        return None
+    return [{name: row.text(number) for number, name in columns.items()} for row in rows]
 
 
 def subjects_of_challenge(folder: Path) -> Mapping[str, Subject]:

@@ -33,6 +33,18 @@ def test_a_run_is_evaluated_into_its_folder(tmp_path: Path, capsys: pytest.Captu
     assert content["n_lesions"] == 3
 
 
+def test_a_run_is_compared_with_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the terminal and in JSON, by the folder of the other; without it there is no such figure."""
+    (tmp_path / "second").mkdir()
+    run, truth = planted(tmp_path)
+    other, _ = planted(tmp_path / "second")
+    assert evaluate(str(run), "--reference", str(truth), "--against", str(other)) == 0
+    assert "Slide AUC, difference:   +0.000 (no interval)" in capsys.readouterr().out
+    assert json.loads((run / "evaluation/evaluation.json").read_text())["against"]["recall_micro"]["n_slides"] == 2
+    assert evaluate(str(run), "--reference", str(truth), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["against"] is None
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
@@ -63,6 +75,9 @@ def test_a_report_that_an_earlier_run_left_is_named(
         (["out", "--reference", "r", "--mpp", "0.09"], "from 0.1 to 1.2, not 0.09"),
         (["out", "--reference", "r", "--mpp", "250"], "from 0.1 to 1.2, not 250"),
         (["out", "--reference", "r", "--mpp", "0.25", "--official"], "leave out one"),
+        (["out", "--reference", "r", "--prevalence", "20"], "from 0 to 1, not 20; write 20 percent as 0.2"),
+        (["--detections", "d", "--reference", "r", "--against", "b"], "name the folder of the first"),
+        (["out", "--reference", "r", "--against", "./out"], "out is the run itself"),
         (["out", "--reference", "nowhere"], "no such file or folder"),
     ],
 )

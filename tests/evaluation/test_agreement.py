@@ -92,5 +92,5 @@ def test_a_points_words_contradict_no_class() -> None:
     """A true 199 um measured as 200.4 is a micrometastasis found for isolated tumour cells, and reads so."""
     near = LesionMatch("s", 199.0, Metastasis.ITC, 200.4, Metastasis.MICRO)
     bias, lower, upper, error = (Estimate(value, None, None, 1) for value in (1.4, 0.0, 3.0, 0.01))
-    drawn = bland_altman_plot([near], SizeAgreement(bias, lower, upper, error))
+    drawn = bland_altman_plot([near], SizeAgreement(1, bias, lower, upper, error))
     assert "s: 0.20 mm, measured 0.2004 mm" in drawn

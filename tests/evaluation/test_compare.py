@@ -100,11 +100,11 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     }
     content = json.loads((run / "evaluation" / "evaluation.json").read_text())
     assert content["slide_auc"] == 1.0
-    how = "of a class's lesions"
-    assert content["interval"]["of_shares"] == f"Wilson; {how} resampled once a slide has two of them"
+    assert content["interval"]["of_shares"].startswith("Wilson; with the effective number of cases")
+    assert content["interval"]["of_false_deposits"] == "Garwood, or the bootstrap's where that is wider"
     page = (run / "evaluation/evaluation.html").read_text()
-    assert "Wilson's for shares (for a class's lesions only if no slide has two of them)" in page
-    assert content["slide_auc_interval"] is None  # 1.0 in every resample
+    assert "Wilson's for shares (cases of one slide or patient count as fewer)" in page
+    assert content["slide_auc_interval"] == [pytest.approx(0.3216, abs=1e-4), 1.0]  # three slides above one
     for name in ("froc_score", "kappa"):
         low, high = content[f"{name}_interval"]
         assert low <= content[name] <= high
@@ -171,7 +171,7 @@ def lesions_csv(run: Path, truth: Path) -> list[str]:
     comparison = compared(run, truth)
     write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
     rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()[1:]
-    return [row for row in rows if not row.endswith(("missed,false", "macro,false", "micro,false", "itc,false"))]
+    return [row for row in rows if row.split(",")[4] not in ("missed", "macro", "micro", "itc")]
 
 
 def test_no_lesion_of_the_reference_is_lacking_in_the_list(tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_no_lesion_of_the_reference_is_lacking_in_the_list(tmp_path: Path) -> No
     truth_file(truth, "s6", "micro", (600.0,))
     truth_file(truth, "s7", "negative", ())
     write_run(run, [report("s6", status=Status.FAILED, flags=(Flag("unreadable", "truncated"),))])
-    rows = ["s5,2600.0,macro,,not_run,false", "s5,300.0,micro,,not_run,false", "s6,600.0,micro,,failed,false"]
+    rows = ["s5,2600.0,macro,,not_run,false,,", "s5,300.0,micro,,not_run,false,,", "s6,600.0,micro,,failed,false,,"]
     assert lesions_csv(run, truth) == rows
     after = figures(compared(run, truth)).sizes
     assert after.lesions == before.lesions
     assert after.recall == before.recall
     (run / "s2" / "deposits.geojson").unlink()
-    assert lesions_csv(run, truth) == ["s2,150.0,itc,,no_outlines,false", *rows]
+    assert lesions_csv(run, truth) == ["s2,150.0,itc,,no_outlines,false,,", *rows]
 
 
 def test_lesions_of_a_slide_whose_pixel_size_nobody_knows_are_listed_without_a_size(tmp_path: Path) -> None:
@@ -201,7 +201,19 @@ def test_lesions_of_a_slide_whose_pixel_size_nobody_knows_are_listed_without_a_s
     Image.fromarray(mask).save(truth / "s9_mask.png")
     write_csv(truth / "labels.csv", "slide_id,label", "s9,tumor", "s1,normal")
     run = write_run(tmp_path / "run", [report("s1")])
-    assert lesions_csv(run, truth) == ["s9,,,,not_run,false"] * 2
+    assert lesions_csv(run, truth) == ["s9,,,,not_run,false,,"] * 2
+
+
+def test_each_measured_lesion_has_its_uncertainty_and_whether_it_holds_the_truth(tmp_path: Path) -> None:
+    """20 um off with a "±" of 4 um; a missed lesion has neither."""
+    run, truth = planted(tmp_path)
+    comparison = compared(run, truth)
+    write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
+    head, *rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()
+    assert head.endswith(",may_be_larger,uncertainty_um,within")
+    assert [row.split(",")[5:] for row in rows] == [["false", "4.0", "false"]] * 3 + [["false", "", ""]]
+    largest = (run / "evaluation" / "largest_sizes.csv").read_text().splitlines()
+    assert "s1,2600.0,macro,2620.0,macro,false,4.0,false" in largest
 
 
 def test_strangers_on_both_sides_are_listed(tmp_path: Path) -> None:
@@ -492,8 +504,8 @@ def test_slides_without_a_class_end_no_evaluation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("each", "told"), [(3, True), (30, False)])
-def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each: int, told: bool) -> None:
-    """Of the AUC, where it has ends: resamples of few slides are too alike."""
+def test_an_interval_of_few_slides_is_called_approximate(tmp_path: Path, each: int, told: bool) -> None:
+    """Of the AUC: its formula is one for many slides."""
     tumour, normal = [f"t{number}" for number in range(each)], [f"n{number}" for number in range(each)]
     low = (Detection(0.3, 12_000.0, 12_000.0),)
     found = [report("t0", detections=low), *(report(name, (900.0,)) for name in tumour[1:])]
@@ -503,4 +515,24 @@ def test_an_interval_of_few_slides_is_told_to_be_too_narrow(tmp_path: Path, each
     comparison = compared(write_run(tmp_path / "run", found), labels)
     write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
     page = (tmp_path / "out" / "evaluation.html").read_text()
-    assert ("the interval is too narrow, because one kind has fewer than 30 slides" in page) is told
+    assert ("the interval is approximate, because one kind has fewer than 30 slides" in page) is told
+
+
+@pytest.mark.parametrize("by", ["reference", "manifest"])
+def test_patients_are_known_by_the_reference_or_by_the_run(tmp_path: Path, by: str) -> None:
+    """A column of the labels, or summary.csv's, which the run's manifest filled; the page says how it drew."""
+    run = write_run(tmp_path / "run", [report("a", (900.0,)), report("b"), report("c", (900.0,)), report("d")])
+    rows = (("a", "micro", "P1"), ("b", "negative", "P1"), ("c", "micro", "P2"), ("d", "negative", ""))
+    if by == "reference":
+        lines = [f"{slide},{label},{patient or 'P3'}" for slide, label, patient in rows]
+        labels = write_csv(tmp_path / "r.csv", "slide_id,label,patient_id", *lines)
+    else:
+        labels = write_csv(tmp_path / "r.csv", "slide_id,label", *(f"{slide},{label}" for slide, label, _ in rows))
+        write_csv(run / "summary.csv", "slide_id,patient_id", *(f"{slide},{patient}" for slide, _, patient in rows))
+    comparison = compared(run, labels)
+    found = figures(comparison)
+    assert (found.by_patient, found.slide_classes.kappa.n) == (True, 3)
+    write_evaluation(comparison, found, tmp_path / "out", reference="r.csv")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["interval"]["by"] == "patient"
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert "resamples of patients (slides of one patient are drawn together)" in page

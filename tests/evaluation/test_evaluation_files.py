@@ -36,7 +36,7 @@ def classes(kappa: float, accuracy: float, first: int) -> ClassTask:
 
 
 FIGURES = Figures(
-    slide_task=SlideTask(figure(0.91), RocCurve(LINE, LINE), 5, 6, ("x",), ("y",)),
+    slide_task=SlideTask(replace(figure(0.91), n=11), RocCurve(LINE, LINE), 5, 6, ("x",), ("y",)),
     lesion_task=LesionTask(
         figure(0.81),
         tuple(map(figure, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6))),

@@ -26,9 +26,12 @@ def pair(true_um: float, measured_um: float | None, kind: Metastasis = MICRO) ->
     return LesionMatch("s", true_um, kind, measured_um, None if measured_um is None else kind)
 
 
+NO_PAIRS = SizeAgreement(0, *[Estimate(None, None, None, 3)] * 4)
 SIZES = SizeTask(
     lesions=(pair(900, 1000), pair(900, 1100), pair(100, None, ITC)),
-    agreement=SizeAgreement(figure(150), figure(10), figure(290), figure(0.17)),
+    agreement=SizeAgreement(2, figure(150), figure(10), figure(290), figure(0.17)),
+    by_class=(NO_PAIRS, SizeAgreement(2, figure(151), figure(11), figure(291), figure(0.18)), NO_PAIRS),
+    within=figure(0.45),
     classes=np.array([[1, 0, 0, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]),
     recall=(figure(0.3), figure(0.6), Estimate(None, None, None, 0)),
     false_deposits=figure(0.25),
@@ -53,12 +56,12 @@ def test_a_figure_is_written_with_its_interval(found: Estimate, form: dict[str, 
 
 def test_the_facts_at_the_top_are_the_figures() -> None:
     """Each under its own name, with what it is of."""
-    largest = LargestTask(SIZES.lesions, 5, replace(SIZES.agreement, bias=figure(77)))
+    largest = LargestTask(SIZES.lesions, 5, replace(SIZES.agreement, bias=figure(77)), SIZES.by_class, figure(0.5))
     facts = {fact.label: (fact.value, fact.note) for fact in key_facts(replace(FIGURES, sizes=SIZES, largest=largest))}
     assert facts["Slide AUC"] == (
         "0.910 (0.900 to 0.930)",
         "5 tumour, 6 normal slides; 1 without a score left out; 1 incomplete, scored by the part that was examined; "
-        "the interval is too narrow, because one kind has fewer than 30 slides",
+        "the interval is approximate, because one kind has fewer than 30 slides",
     )
     assert facts["FROC score"][0] == "0.810 (0.800 to 0.830)"
     assert facts["FROC score"][1].startswith(
@@ -68,6 +71,7 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     assert facts["Kappa of slide classes"] == ("0.710 (0.700 to 0.730)", "7 slides with a class")
     assert facts["Right class"][0] == "0.720 (0.710 to 0.740)"
     assert facts["Bias of size"][0] == "150.0 µm (150.0 to 150.0)"
+    assert facts["True size within ±"] == ("0.450 (0.440 to 0.470)", "share of 7 measured sizes; meant: 0.95")
     assert facts["Bias of largest size"] == (
         "77.0 µm (77.0 to 77.0)",
         "largest deposit of a slide, measured minus stated; 2 of 5 slides",
@@ -82,6 +86,8 @@ def test_size_figures_and_tables_stand_on_the_page() -> None:
         "Lesions matched 2 of 3 4 more deposits are pieces of these lesions",
         "Lower limit of agreement 10.0 µm",
         "Upper limit of agreement 290.0 µm",
+        "True size within ± 0.450 (0.440 to 0.470) share of 7 measured sizes; meant: 0.95",
+        "itc 0 not defined not defined not defined not defined micro 2 151.0 µm (151.0 to 151.0) 11.0 µm",
         "Median error 0.170 (0.160 to 0.190)",
         "Found isolated tumour cells 0.300 (0.290 to 0.320)",
         "Found micrometastases 0.600",
@@ -108,7 +114,7 @@ def lines(svg: str) -> list[list[tuple[float, float]]]:
 def test_sizes_lie_in_the_plot_where_their_differences_are() -> None:
     """From -400 to 400 um, as the upper limit is 290: a difference of 0 in the middle, of 200 a quarter up; the means
     of 1 mm at the left end. Bias and limits are drawn at their values, too."""
-    agreement = SizeAgreement(figure(100), figure(-90), figure(290), figure(0.1))
+    agreement = SizeAgreement(3, figure(100), figure(-90), figure(290), figure(0.1))
     svg = bland_altman_plot([pair(1000, 1000), pair(900, 1100), pair(500, None)], agreement)
     assert places(svg) == [
         (LEFT, MIDDLE, "s: 1.00 mm, measured 1.00 mm"),

@@ -59,6 +59,43 @@ def test_the_auc_of_six_slides_by_hand() -> None:
     assert of(scored("u", 0.5, tumour=None), scored("t", None, tumour=True)).slide_task is None
 
 
+def test_slides_of_one_patient_are_drawn_together() -> None:
+    """The reference says whose they are, or the run's manifest: six slides of two patients vary as two do."""
+    slides = [
+        *(scored(f"t{n}", 0.5 + 0.1 * n, tumour=True) for n in range(3)),
+        *(scored(f"n{n}", 0.35 + 0.1 * n, tumour=False) for n in range(3)),
+    ]
+    ids = ["P1", "P1", "P2", "P1", "P2", "P2"]
+    by_reference = [replace(s, reference=replace(s.reference, patient_id=p)) for s, p in zip(slides, ids, strict=True)]
+    by_manifest = [replace(s, subject=replace(s.subject, patient_id=p)) for s, p in zip(slides, ids, strict=True)]
+    apart = of(*slides)
+    assert (apart.by_patient, apart.slide_task.auc.n) == (False, 6)
+    for together in (of(*by_reference), of(*by_manifest)):
+        assert (together.by_patient, together.slide_task.auc.n, together.slide_task.fewest) == (True, 2, 2)
+        assert together.slide_task.auc.value == apart.slide_task.auc.value
+        assert together.slide_task.auc.low != apart.slide_task.auc.low
+
+
+def test_classes_and_lesions_of_one_patient_are_drawn_together() -> None:
+    """Kappa, right class and FROC of four slides of two patients have two units."""
+    slides = (
+        classed("a", NONE, report("a")),
+        classed("b", NONE, report("b")),
+        classed("c", MICRO, report("c", FOUND_AS[MACRO])),
+        classed("d", MICRO, report("d", FOUND_AS[MACRO])),
+    )
+    hits = [replace(slide, hits=hit("x", [0.9], [0.5]).hits) for slide in slides]
+    named = [
+        replace(slide, reference=replace(slide.reference, patient_id=patient_id))
+        for slide, patient_id in zip(hits, "1122", strict=True)
+    ]
+    found, apart = of(*named), of(*hits)
+    assert (found.slide_classes.kappa.n, apart.slide_classes.kappa.n) == (2, 4)
+    assert (found.lesion_task.score.n, apart.lesion_task.score.n) == (2, 4)
+    assert found.slide_classes.accuracy.n == apart.slide_classes.accuracy.n == 4
+    assert found.slide_classes.accuracy.low < apart.slide_classes.accuracy.low == share_of(2, 4).low
+
+
 def hit(slide_id: str, scores: list[float], false: list[float], *, result: bool = True) -> SlideOutcome:
     hits = SlideHits(np.array(false), np.array(scores), len(scores), has_result=result)
     subject = Subject(slide_id, report(slide_id), NOTHING)

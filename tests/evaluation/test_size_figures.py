@@ -35,8 +35,17 @@ PLANTED = [
 ]
 
 
-def task(slides: Sequence[SlideOutcome]) -> SizeTask:
-    found = sizes(slides)
+def named(slides: Sequence[SlideOutcome], *, patient_ids: Sequence[str] = ()) -> tuple[SlideOutcome, ...]:
+    """Each slide by a name of its own, and of its patient where these are given."""
+    ids = patient_ids or [""] * len(slides)
+    return tuple(
+        replace(one, reference=replace(one.reference, slide_id=f"s{number}", patient_id=ids[number]))
+        for number, one in enumerate(slides)
+    )
+
+
+def task(slides: Sequence[SlideOutcome], *, patient_ids: Sequence[str] = ()) -> SizeTask:
+    found = sizes(named(slides, patient_ids=patient_ids))
     assert found is not None
     return found
 
@@ -53,6 +62,35 @@ def test_limits_and_median_error_of_three_pairs_by_hand() -> None:
     ):
         assert value == pytest.approx(expected, rel=1e-6)
     assert found.bias.n == found.median_error.n == 5
+
+
+def test_each_true_class_has_limits_of_its_own() -> None:
+    """Errors of 10 and -10 um of small ones and of 200 and -200 of large: pooled limits hold neither. A class with one
+    pair has none."""
+    found = task(
+        [slide([lesion(100, 110), lesion(150, 140), lesion(3000, 3200), lesion(4000, 3800), lesion(900, 910)])]
+    )
+    itc, micro, macro = found.by_class
+    assert [one.pairs for one in (*found.by_class, found.agreement)] == [2, 1, 2, 5]
+    assert (itc.upper.value, macro.upper.value) == (pytest.approx(1.96 * 200**0.5), pytest.approx(1.96 * 80_000**0.5))
+    assert itc.upper.value < found.agreement.upper.value < macro.upper.value
+    assert (micro.bias.value, micro.upper.value) == (None, None)
+
+
+def test_the_share_of_sizes_that_hold_the_truth_by_hand() -> None:
+    """Of four measurements with a "±" three; on the limit is within. One "at least" and one without "±" are none."""
+    found = task(
+        [
+            slide([lesion(100, 110, uncertainty_um=10.0)]),
+            slide([lesion(500, 480, uncertainty_um=30.0)]),
+            slide([lesion(900, 950, uncertainty_um=40.0)]),
+            slide([lesion(3000, 2900, uncertainty_um=150.0)]),
+            slide([lesion(3000, 2000, uncertainty_um=10.0, at_least=True)]),
+            slide([lesion(700, 900)]),
+        ]
+    )
+    assert found.within == share_of(3, 4)
+    assert [one.within for one in found.lesions] == [True, True, False, True, None, None]
 
 
 def test_one_pair_has_no_bias_and_no_limits() -> None:
@@ -85,25 +123,41 @@ def test_where_no_slide_is_known_recall_is_not_defined() -> None:
 
 
 def test_lesions_of_one_slide_are_no_independent_cases() -> None:
-    """Three of five, by slide 3 of 3 and 0 of 2: resamples hold 0 or all of them, where Wilson's would end at 0.88.
+    """Three of five, by slide 3 of 3 and 0 of 2: the variance by slide, 2 x 2 x 1.2^2 / 25, leaves 1.04 of five cases.
     The number it is of is that of the lesions, its denominator."""
     itc = lesion(100, 105)
     missed = lesion(100)
     recall = task([slide([itc] * 3), slide([missed] * 2)]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (0.6, 0.0, 1.0, 5)
+    assert (recall.value, recall.n) == (0.6, 5)
+    assert (recall.low, recall.high) == (pytest.approx(0.0798, abs=1e-4), pytest.approx(0.9629, abs=1e-4))
 
 
-def test_a_resample_without_a_lesion_of_the_class_has_no_recall() -> None:
-    """One slide of four has both: found in every resample that holds it, so without an interval."""
-    recall = task([slide([lesion(100, 105)] * 2), *[slide([lesion(900, 900)])] * 3]).recall[0]
-    assert (recall.value, recall.low, recall.high, recall.n) == (1.0, None, None, 2)
+def test_one_more_found_lesion_on_a_slide_takes_no_interval_away() -> None:
+    """40 of 40 on 40 slides begin at 0.912; 41 of 41 with two on one slide count as 41^2 / 43, and begin no higher."""
+    one, two = slide([lesion(500, 500)]), slide([lesion(500, 500), lesion(600, 600)])
+    alone, more = (task(slides).recall[1] for slides in ([one] * 40, [*[one] * 39, two]))
+    assert alone == share_of(40, 40)
+    assert (more.value, more.low, more.high, more.n) == (1.0, pytest.approx(0.9105, abs=1e-4), 1.0, 41)
+
+
+def test_slides_of_one_patient_are_no_independent_cases() -> None:
+    """Four slides of two patients: their lesions, false deposits and sizes are drawn and counted by patient."""
+    slides = [slide([lesion(500, size)], false=false) for size, false in ((510, 5), (530, 5), (None, 0), (None, 0))]
+    apart, together = task(slides), task(slides, patient_ids=["P1", "P1", "P2", "P2"])
+    assert (apart.recall[1], together.recall[1].n) == (share_of(2, 4), 4)
+    assert together.recall[1].low == pytest.approx(share_of(1, 2).low, abs=0.06)
+    assert (together.false_deposits.value, together.false_deposits.n) == (2.5, 2)
+    assert (apart.false_deposits.value, apart.false_deposits.n) == (2.5, 4)
+    assert (apart.agreement.bias.n, together.agreement.bias.n) == (4, 2)
+    assert together.agreement.bias.low is None  # of one patient or of none, each time
 
 
 def test_false_deposits_and_pieces() -> None:
     """0, 2, 1 and 3 on the four slides with a class; 1 and 2 further pieces of lesions that were found."""
     found = task(PLANTED)
     assert (found.false_deposits.value, found.false_deposits.n, found.pieces) == (1.5, 4, 3)
-    assert (found.false_deposits.low, found.false_deposits.high) == (0.5, 2.5)
+    low, high = found.false_deposits.low, found.false_deposits.high
+    assert (low, high) == (0.5, pytest.approx(13.0595 / 4, abs=1e-4))  # the bootstrap's low end, Garwood's of 6 events
     unclassed = task([slide([lesion(2500)], false=None)])
     assert (unclassed.false_deposits.value, unclassed.false_deposits.n) == (None, 0)
 
@@ -155,7 +209,7 @@ def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
 
 def test_each_size_figure_stands_under_its_name_in_json() -> None:
     """As above; six lesions, four of them found, one of these "at least"."""
-    comparison = Comparison(FrocMode.EVERY_SLIDE, tuple(PLANTED), (), (), (), (), (), (), (), None, ())
+    comparison = Comparison(FrocMode.EVERY_SLIDE, named(PLANTED), (), (), (), (), (), (), (), None, ())
     content = evaluation_as_json(comparison, figures(comparison), reference="r")["size_agreement"]
     assert isinstance(content, dict)
     half = 1.96 * (134_466.667 / 2) ** 0.5
@@ -170,7 +224,12 @@ def test_each_size_figure_stands_under_its_name_in_json() -> None:
         "recall_macro": 0.5,
     }
     assert {name: content[name] for name in expected} == pytest.approx(expected)
-    assert content["false_deposits_per_slide_interval"] == [0.5, 2.5]
+    by_class = content["by_class"]
+    assert isinstance(by_class, dict)
+    assert [by_class[name]["n_pairs"] for name in ("itc", "micro", "macro")] == [1, 2, 0]
+    assert by_class["micro"]["bias_um"] == pytest.approx(-160.0)  # of -400 and 80
+    assert (content["within_uncertainty"], content["n_with_uncertainty"]) == (None, 0)
+    assert content["false_deposits_per_slide_interval"] == pytest.approx([0.5, 13.0595 / 4], abs=1e-4)
     assert [content[name] for name in ("n_lesions", "n_matched", "n_merged", "n_may_be_larger", "pieces")] == [
         6,
         4,

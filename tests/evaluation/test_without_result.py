@@ -12,9 +12,10 @@ from nodescan.domain.report import SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
-from nodescan.evaluation.evaluation_page import key_facts, left_out, render
+from nodescan.evaluation.evaluation_page import key_facts, render
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge
 from tests.evaluation.test_compare import compared, truth_file
@@ -120,7 +121,7 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
     assert scored.slide_task is not None
     assert scored.slide_task.auc.value == 1.0
     assert (scored.slide_task.n_normal, scored.slide_task.without_score) == (1, ("n",))
-    why = "no interval, because every resample gives the same value"
+    why = "the interval is approximate, because one kind has fewer than 30 slides"
     assert key_facts(scored)[0].note == f"1 tumour, 1 normal slides; 1 without a score left out; {why}"
     assert ("Not judged (not H&E, or the same answer everywhere), so without a score", "n") in [
         (fact.label, fact.note) for fact in left_out(found, scored)
@@ -142,7 +143,7 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
         ("Without a class, so left out of kappa, right class and largest size", "1", "n"),
         ("Incomplete, so scored only by the part that was examined", "1", "n (90.0 %)"),
     ]
-    assert key_facts(scored)[-1].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
+    assert key_facts(scored)[-2].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
     content = evaluation_as_json(found, scored, reference="r.csv")
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3
@@ -245,8 +246,10 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
         "2 lesions, 2 slides; 1 normal slide, incomplete with nothing found, left out; "
         "1 incomplete, scored by the part that was examined"
     )
-    note = "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined; no interval, because every "
-    assert key_facts(scored)[0].note == f"{note}resample gives the same value"
+    note = (
+        "2 tumour, 1 normal slides; 2 incomplete, scored by the part that was examined; the interval is approximate, "
+    )
+    assert key_facts(scored)[0].note == f"{note}because one kind has fewer than 30 slides"
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
     assert ("Incomplete, so scored only by the part that was examined", "n (46.9 %), u (80.0 %)") in rows
     assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows

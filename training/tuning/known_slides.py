@@ -13,7 +13,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.bootstrap import Estimate, share_of
 from nodescan.evaluation.figures import CLASSES, class_task
 from nodescan.evaluation.pairing import LesionMatch, Pairing, pair, with_sizes
-from nodescan.evaluation.size_figures import false_deposits, recall
+from nodescan.evaluation.size_figures import false_deposits, recall, share_within
 from nodescan.imaging.detections import BESIDE_UM
 from nodescan.imaging.sizing import to_shape
 
@@ -75,11 +75,11 @@ class SlideScores:
     recall_macro: Estimate
     size_error_large: float | None
     size_error_small_um: float | None
+    n_from_400: int
+    n_below_400: int
     size_within: Estimate
     missed_named: Estimate
     n: int
-    n_from_400: int
-    n_below_400: int
     class_table: tuple[tuple[int, ...], ...]
 
 
@@ -121,7 +121,6 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
     measured = measured_lesions(scores)
     large = [abs(lesion.error_um) / lesion.true_um for lesion in measured if lesion.true_um >= LARGE_UM]
     small = [abs(lesion.error_um) for lesion in measured if lesion.true_um < LARGE_UM]
-    within = [abs(lesion.error_um) <= lesion.uncertainty_um for lesion in measured]
     negative = [score.found for score in scores if score.truth is Metastasis.NONE]
     asked = [score for score in scores if score.named is not None]
     classes = class_task([(score.truth.word, score.found.word) for score in scores], CLASSES)
@@ -135,11 +134,11 @@ def summarise(scores: Sequence[SlideScore]) -> SlideScores:
         recall_macro=recall(pairings, {Metastasis.MACRO}),
         size_error_large=float(np.median(large)) if large else None,
         size_error_small_um=float(np.median(small)) if small else None,
-        size_within=share_of(sum(within), len(within)),
-        missed_named=share_of(sum(score.named for score in asked), sum(score.missed for score in asked)),
-        n=len(scores),
         n_from_400=len(large),
         n_below_400=len(small),
+        size_within=share_within([pairing.lesions for pairing in pairings]),
+        missed_named=share_of(sum(score.named for score in asked), sum(score.missed for score in asked)),
+        n=len(scores),
         class_table=tuple(tuple(row) for row in classes.table[:, 1:].tolist()),
     )
 

@@ -155,7 +155,7 @@ def _best_in_recall(trials: Sequence[Trial]) -> list[Trial]:
     if any(trial.recall.value is None for trial in trials):
         return list(trials)
     best = max((trial.recall for trial in trials), key=lambda recall: recall.value)
-    least = best.value - _standard_error(best)
+    least = best.value - (_standard_error(best) if best.value < 1 else 0.0)
     return [trial for trial in trials if trial.recall.value >= least]
 
 

@@ -76,9 +76,10 @@ def _score_words(trial: Trial) -> str:
 def _size_errors(scores: SlideScores) -> tuple[str, ...]:
     large, small_um = scores.size_error_large, scores.size_error_small_um
     limit = f"{LARGE_UM / 1000:g} mm"
+    of_large, of_small = (how_many(count, "deposit") for count in (scores.n_from_400, scores.n_below_400))
     return (
-        *([] if large is None else [f"median size error {large:.1%} from {limit} on"]),
-        *([] if small_um is None else [f"median size error {small_um:.0f} um below {limit}"]),
+        *([] if large is None else [f"median size error {large:.1%} of {of_large} from {limit} on"]),
+        *([] if small_um is None else [f"median size error {small_um:.0f} um of {of_small} below {limit}"]),
     )
 
 

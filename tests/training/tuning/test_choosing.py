@@ -81,7 +81,12 @@ def test_tuning_tells_its_rules_and_its_end_in_words(tmp_path: Path, capsys: pyt
     assert head == "the best of 14 rules:"
     assert len(lines) == 10
     assert lines[0].startswith("smoothing 16 um, threshold 0.5, seed threshold 0.5: kappa 1.00, 1 of 1 negative slide")
-    for words in ("0.00 false deposits a slide", "3 of 3 deposits above 0.2 mm found", "3 of 3 sizes within their ±"):
+    for words in (
+        "0.00 false deposits a slide",
+        "3 of 3 deposits above 0.2 mm found",
+        "3 of 3 sizes within their ±",
+        " of 3 deposits from 0.4 mm on",
+    ):
         assert words in lines[0]
     assert "(" not in lines[0]
 

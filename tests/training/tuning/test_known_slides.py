@@ -260,6 +260,7 @@ def test_every_figure_of_six_slides_by_hand() -> None:
     assert found.class_table == ((1, 1, 0, 0), (0, 1, 0, 0), (1, 0, 1, 0), (0, 0, 0, 1))
     assert (found.n_from_400, found.n_below_400) == (2, 2)
     assert (found.size_error_large, found.size_error_small_um) == (pytest.approx(0.2), 20)
+    assert (found.n_from_400, found.n_below_400) == (2, 2)
     assert (found.recall_micro.value, found.recall_micro.n) == (2 / 3, 3)  # of three, though drawn by slide
     expected = ((found.recall_itc, 1, 1), (found.recall_macro, 1, 1), (found.size_within, 2, 4))
     for interval, hits, n in (*expected, (found.missed_named, 1, 1)):

@@ -13,7 +13,7 @@ from nodescan.domain.decision import DecisionRule
 from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.evaluation.bootstrap import Estimate, share_of
+from nodescan.evaluation.bootstrap import Estimate, share_by_unit, share_of
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.imaging.segmentation import find_deposits
 from tests.evaluation.made_lesions import lesion, planted
@@ -43,7 +43,7 @@ def trial(
     ends = (None, None) if spread is None else (kappa - spread, kappa + spread)
     around = Estimate(kappa, *ends, 40)
     scores = SlideScores(
-        around, 0, 0, NOTHING, NOTHING, NOTHING, NOTHING, size_error, 10.0, NOTHING, NOTHING, 40, 40, 40, ()
+        around, 0, 0, NOTHING, NOTHING, NOTHING, NOTHING, size_error, 10.0, 40, 40, NOTHING, NOTHING, 40, ()
     )
     return Trial(DecisionRule(smoothing_um, 0.6, seed, (), 0.0), scores, NOTHING)
 
@@ -88,6 +88,8 @@ def test_a_rule_that_misses_a_known_deposit_is_told_from_one_that_finds_it() -> 
     assert chosen(low, high) is high
     assert chosen(all_found := finding(low, 3, 3), finding(high, 2, 3)) is all_found
     assert chosen(low, (both := finding(high, 3, 3))) is both
+    of_four = replace(low, recall=share_by_unit(np.full(4, 10), np.full(4, 10)))  # begins at 0.51
+    assert chosen(of_four, finding(high, 39, 40)) is of_four
     none_known = replace(high, recall=share_of(0, 0))
     assert chosen(replace(low, recall=none_known.recall), none_known) is none_known
 

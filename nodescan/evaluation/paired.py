@@ -1,0 +1,121 @@
+"""Two runs of the same slides, figure by figure: the difference, resampled over slides that both have."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodescan.domain.classification import Metastasis
+from nodescan.evaluation.agreement import kappa_of_numbers
+from nodescan.evaluation.bootstrap import Estimate, estimates, units_of
+from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.slide_auc import roc_auc
+from nodescan.reports.made_with import MadeWith
+from nodescan.reports.wording import WITH_TUMOUR
+from nodescan.slides.slide_ids import slide_key
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of both runs over the slides that both have it for. apart: the first less the second.
+
+    name: as in evaluation.json. apart.n: the slides, or patients, that were resampled.
+    """
+
+    name: str
+    first: float | None
+    second: float | None
+    apart: Estimate
+    n_slides: int
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What a run was compared with. name: of the other run; made_with: what its reports were made with."""
+
+    name: str
+    made_with: MadeWith | None
+    differences: tuple[Difference, ...]
+
+
+_Pair = tuple[SlideOutcome, SlideOutcome]
+
+
+def against(first: Comparison, second: Comparison, *, name: str) -> Against:
+    """Both held against one reference. name: of the second run. A figure that no slide has in both is left out."""
+    others = {slide_key(slide.reference.slide_id): slide for slide in second.slides}
+    keys = [(slide_key(slide.reference.slide_id), slide) for slide in first.slides]
+    both = [(slide, others[key]) for key, slide in keys if key in others]
+    found = [_auc(both), _kappa(both), *(_recall(both, kind) for kind in WITH_TUMOUR)]
+    return Against(name, second.made_with, tuple(one for one in found if one is not None))
+
+
+def _auc(both: Sequence[_Pair]) -> Difference | None:
+    subjects = [(a, a.subject, b.subject) for a, b in both if a.reference.tumour is not None]
+    scored = [
+        (slide, (one.score, other.score))
+        for slide, one, other in subjects
+        if one is not None and other is not None and one.score is not None and other.score is not None
+    ]
+    scores = np.array([pair for _, pair in scored], dtype=np.float64).reshape(-1, 2)
+    tumour = np.array([bool(slide.reference.tumour) for slide, _ in scored], dtype=np.bool_)
+
+    def of(run: int, drawn: NDArray[np.intp]) -> float:
+        return roc_auc(scores[drawn, run], tumour[drawn])
+
+    return _difference("slide_auc", [slide for slide, _ in scored], of)
+
+
+def _kappa(both: Sequence[_Pair]) -> Difference | None:
+    rows = [(a, a.reference.label, a.report, b.report) for a, b in both]
+    classed = [
+        (slide, (label, one.metastasis, other.metastasis))
+        for slide, label, one, other in rows
+        if label is not None
+        and one is not None
+        and other is not None
+        and one.metastasis is not None
+        and other.metastasis is not None
+    ]
+    order = list(Metastasis)
+    codes = np.array([[order.index(one) for one in own] for _, own in classed], dtype=np.intp).reshape(-1, 3)
+
+    def of(run: int, drawn: NDArray[np.intp]) -> float:
+        return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1 + run], classes=len(order))
+
+    return _difference("kappa_of_slide_classes", [slide for slide, _ in classed], of)
+
+
+def _recall(both: Sequence[_Pair], kind: Metastasis) -> Difference | None:
+    paired = [(a, (a.pairing, b.pairing)) for a, b in both if a.pairing is not None and b.pairing is not None]
+    counts = [
+        (
+            slide,
+            [[one.is_found for one in own.lesions if one.true_class is kind] for own in pairings if own is not None],
+        )
+        for slide, pairings in paired
+    ]
+    kept = [(slide, own) for slide, own in counts if own[0]]
+    found = np.array([[sum(own) for own in runs] for _, runs in kept], dtype=np.int64).reshape(-1, 2)
+    there = np.array([len(runs[0]) for _, runs in kept], dtype=np.int64)
+
+    def of(run: int, drawn: NDArray[np.intp]) -> float:
+        return float(found[drawn, run].sum() / there[drawn].sum())
+
+    return _difference(f"recall_{kind.word}", [slide for slide, _ in kept], of)
+
+
+def _difference(
+    name: str, slides: Sequence[SlideOutcome], of: Callable[[int, NDArray[np.intp]], float]
+) -> Difference | None:
+    """of: the figure of run 0 or 1 over the slides that were drawn, NaN where it isn't defined."""
+    if not slides:
+        return None
+
+    def statistic(drawn: NDArray[np.intp]) -> NDArray[np.float64]:
+        one, other = of(0, drawn), of(1, drawn)
+        return np.array([one, other, one - other])
+
+    first, second, apart = estimates(len(slides), statistic, units=units_of(slide.unit for slide in slides))
+    return Difference(name, first.value, second.value, apart, len(slides))

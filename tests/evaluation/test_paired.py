@@ -1,0 +1,121 @@
+"""Two runs of the same slides: differences by hand, over slides that both have, drawn together."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nodescan.domain.classification import Metastasis
+from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.evaluation_files import write_evaluation
+from nodescan.evaluation.evaluation_page import against_facts
+from nodescan.evaluation.figures import figures
+from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.paired import Against, Difference, against
+from nodescan.evaluation.pairing import Pairing
+from tests.evaluation.made_lesions import lesion
+from tests.evaluation.test_figures import FOUND_AS, classed, scored
+from tests.patients.made_reports import report
+
+NONE, ITC, MICRO, MACRO = Metastasis
+
+
+def run(*slides: SlideOutcome) -> Comparison:
+    return Comparison(FrocMode.EVERY_SLIDE, slides, (), (), (), (), (), (), (), None, ())
+
+
+def differences(first: Comparison, second: Comparison) -> dict[str, Difference]:
+    return {one.name: one for one in against(first, second, name="other").differences}
+
+
+def test_aucs_are_compared_on_the_slides_that_both_scored() -> None:
+    """Of two tumour and two normal slides one run has all four pairs in order, the other three. A slide that one run
+    has no score of is in neither figure, whatever it would do to the other's."""
+    first = run(
+        scored("T1", 0.9, tumour=True),
+        scored("t2", 0.8, tumour=True),
+        scored("t3", 0.0, tumour=True),
+        scored("n1", 0.2, tumour=False),
+        scored("n2", 0.1, tumour=False),
+    )
+    second = run(
+        scored("t1", 0.9, tumour=True),
+        scored("t2", 0.3, tumour=True),
+        scored("t3", None, tumour=True),
+        scored("n1", 0.4, tumour=False),
+        scored("n2", 0.1, tumour=False),
+        scored("n3", 0.99, tumour=False),
+    )
+    found = differences(first, second)["slide_auc"]
+    assert (found.first, found.second, found.apart.value, found.n_slides) == (1.0, 0.75, 0.25, 4)
+    assert (found.apart.low, found.apart.high) == (0.0, 1.0)
+    assert differences(second, first)["slide_auc"].apart.value == -0.25
+
+
+def test_classes_and_recall_are_compared_by_hand() -> None:
+    """One run has all four classes right; the other calls one micrometastasis negative, where chance has
+    twice that, and finds two of three of them."""
+    truth = (("a", NONE), ("b", MICRO), ("c", MICRO), ("d", NONE))
+    lesions = {"b": ((500, 510), (400, 410)), "c": ((900, 910),)}
+
+    def all_but(missed: str) -> Comparison:
+        slides = []
+        for name, label in truth:
+            one = classed(name, label, report(name, () if name == missed else FOUND_AS[label]))
+            own = [lesion(true, None if name == missed else size) for true, size in lesions.get(name, ())]
+            slides.append(replace(one, pairing=Pairing(tuple(own), 0, 0)))
+        return run(*slides)
+
+    found = differences(all_but(""), all_but("c"))
+    kappa, recall = found["kappa_of_slide_classes"], found["recall_micro"]
+    # disagreement 4; chance: by truth 2 and 2, by calls 3 and 1, 4 x (2 x 1 + 2 x 3) / 4 = 8
+    assert (kappa.first, kappa.second, kappa.n_slides) == (1.0, pytest.approx(1 - 4 / 8), 4)
+    assert (recall.first, recall.second, recall.n_slides) == (1.0, pytest.approx(2 / 3), 2)
+    assert recall.apart.value == pytest.approx(1 / 3)
+    assert (recall.apart.low, recall.apart.high) == (0.0, 1.0)
+    assert list(found) == ["slide_auc", "kappa_of_slide_classes", "recall_micro"]
+
+
+def test_a_small_difference_shows_though_both_intervals_overlap() -> None:
+    """Two runs whose scores are alike but for a little that one adds to noise: each AUC's interval holds the other's
+    value, and the interval of their difference doesn't hold 0."""
+    rng = np.random.default_rng(1)
+    tumour = np.arange(300) < 150
+    shared = np.where(tumour, 1.2, 0.0) + rng.normal(0, 1, 300)
+    noisy = shared + rng.normal(0, 0.5, 300)
+    one, other = (
+        run(*(scored(f"s{n}", float(v), tumour=bool(t)) for n, (v, t) in enumerate(zip(values, tumour, strict=True))))
+        for values in (shared, noisy)
+    )
+    own, theirs = (figures(each).slide_task.auc for each in (one, other))
+    assert own.low < theirs.value < own.value < theirs.high
+    assert differences(one, other)["slide_auc"].apart.low > 0
+
+
+def test_slides_of_one_patient_are_drawn_together_here_too() -> None:
+    """Four slides of two patients are two units."""
+    slides = [scored(f"s{n}", 0.2 * n, tumour=n > 1) for n in range(4)]
+    named = [replace(s, reference=replace(s.reference, patient_id=p)) for s, p in zip(slides, "1212", strict=True)]
+    assert differences(run(*named), run(*named))["slide_auc"].apart.n == 2
+
+
+def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -> None:
+    """Both values, the difference with its interval and sign, and of how many slides."""
+    first = run(scored("t", 0.9, tumour=True), scored("n", 0.1, tumour=False), scored("m", 0.2, tumour=False))
+    second = run(scored("t", 0.9, tumour=True), scored("n", 0.1, tumour=False), scored("m", 0.95, tumour=False))
+    compared = against(first, second, name="other")
+    found = replace(figures(first), against=compared)
+    write_evaluation(first, found, tmp_path, reference="r")
+    content = json.loads((tmp_path / "evaluation.json").read_text())["against"]
+    assert (content["run"], content["slide_auc"]["this"], content["slide_auc"]["other"]) == ("other", 1.0, 0.5)
+    assert content["slide_auc"]["difference"] == 0.5
+    assert content["slide_auc"]["difference_interval"] == [0.0, 1.0]
+    assert content["slide_auc"]["n_slides"] == 3
+    page = (tmp_path / "evaluation.html").read_text()
+    assert "Compared with other" in page
+    assert "+0.500 (+0.000 to +1.000)" in page
+    (fact,) = against_facts(Against("other", None, compared.differences[:1]))
+    assert (fact.label, fact.value) == ("Slide AUC, difference", "+0.500 (+0.000 to +1.000)")
+    assert fact.note == "less that of other; 3 slides of both"
