@@ -11,7 +11,7 @@ from pathlib import Path
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
-from nodescan.reports import ALWAYS
+from nodescan.reports import ALWAYS, FILES
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
@@ -22,6 +22,10 @@ from nodescan.whole_files import once_closed, output_errors, refuse_link
 
 EARLIER_REPORTS = "earlier-reports"
 """Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
+
+
+_TOGETHER_S = 2.0
+"""The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +162,18 @@ def _would_be_lost(ref: SlideRef, path: Path, made: StoredReport | None) -> bool
 
 
 def _outlines_edited(path: Path) -> bool:
-    """Whether deposits.geojson beside the report at `path` isn't the one that was written with it."""
-    with suppress(UsageError, OSError):
-        written = ReportFile(path).files_beside().get(DEPOSITS_GEOJSON)
-        return written is not None and path.with_name(DEPOSITS_GEOJSON).stat().st_size != written
+    """Whether deposits.geojson beside the report at `path` isn't the one that was written with it: of another size, or
+    changed after all that was. A run that was stopped leaves no report.json, which would tell sizes."""
+    outlines = path.with_name(DEPOSITS_GEOJSON)
+    with suppress(OSError):
+        found = outlines.stat()
+        with suppress(UsageError):
+            written = ReportFile(path).files_beside().get(DEPOSITS_GEOJSON)
+            if found.st_size != written:
+                return written is not None
+        others = [path.with_name(name) for name in FILES - {DEPOSITS_GEOJSON}]
+        written_at = max((one.stat().st_mtime for one in others if one.is_file()), default=found.st_mtime)
+        return found.st_mtime > written_at + _TOGETHER_S
     return False
 
 

@@ -59,13 +59,15 @@ def patient_size_words(staged: Staged) -> str:
 
 
 def section_size_words(section: Section, *, at_least: bool) -> str:
-    """The largest deposit of a slide, "at least ..." where that is so (at_least) and nothing may make it less; ""
-    where none was measured."""
+    """The largest deposit of a slide, "at least ..." where that is so (at_least) and nothing may make it less, "...
+    as measured" where something may; "" where none was measured."""
     size_um = section.unclassed_um if section.largest_um is None else section.largest_um
     if size_um is None:
         return ""
     size = size_in_mm(size_um, section.uncertainty_um)
-    return bound_words(size, at_least=at_least and not section.size_may_be_less)
+    if at_least and section.size_may_be_less:
+        return f"{size} as measured"
+    return bound_words(size, at_least=at_least)
 
 
 def unsized_words(staged: Staged) -> str:

@@ -149,6 +149,12 @@ class Canvas:
         self._taken.append((x - within, y - within, x + within, y + within))
         return centre_um[0] + within * self.um_per_px, centre_um[1] - within * self.um_per_px
 
+    def keep_clear(self, ring_um: NDArray[np.float64]) -> None:
+        """No label is put over what the ring encloses, while there is room. ring_um : float64 (n, 2)."""
+        corners = self._to_layer(ring_um) / _FINER
+        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+        self._taken.append((float(x0), float(y0), float(x1), float(y1)))
+
     def diameter(self, ends_um: Sequence[tuple[float, float]], text: str, *, beside_um: NDArray[np.float64]) -> None:
         """A measured line between two points, a bar across each end, and its length where it hides no cell.
 
@@ -202,7 +208,7 @@ class Canvas:
     def _label(self, text: str, places: Sequence[Box], *, fill: tuple[int, int, int, int], ink: Colour) -> None:
         """Text on a plate at the first of the places, each moved into the picture, that is free."""
         boxes = [_inside(place, self.size_px) for place in places]
-        box = next((place for place in boxes if not any(_overlap(place, taken) for taken in self._taken)), boxes[0])
+        box = min(boxes, key=lambda place: sum(_shared(place, taken) for taken in self._taken))  # the first, if free
         self._plate(box, fill)
         middle = _fine_point((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
         self._draw.text(middle, text, font=self._font, fill=ink.rgba(255), anchor="mm")
@@ -271,8 +277,12 @@ def _inside(box: Box, size: tuple[int, int]) -> Box:
     return box[0] + dx, box[1] + dy, box[2] + dx, box[3] + dy
 
 
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _shared(one: Box, other: Box) -> float:
+    """How much of the other box the one hides, 0 to 1: a small deposit counts as much as a label."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    area = (other[2] - other[0]) * (other[3] - other[1])
+    return max(0.0, wide) * max(0.0, high) / area if area else 0.0
 
 
 def _fine_point(x: float, y: float) -> tuple[float, float]:

@@ -53,6 +53,9 @@ MOST_NUMBERED = 25
 _SMALLEST_SEEN = 0.6
 """A deposit that is smaller in the overview than this share of a label's height gets a circle around it."""
 
+_HIDDEN_BY_LABEL = 4.0
+"""A deposit smaller than this share of a label's height could lie under one, wholly or for the most part."""
+
 _PLACE_UM = 100.0
 """Radius of the circle around a likely place, where the overview is fine enough to show it."""
 
@@ -257,6 +260,8 @@ def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
             radius_px = _SMALLEST_SEEN * canvas.text_px
             anchors[deposit.id] = canvas.ring_around(deposit.centre_um, radius_px, colour, stroke=stroke)
+        elif deposit.diameter_um / canvas.um_per_px < _HIDDEN_BY_LABEL * canvas.text_px:
+            canvas.keep_clear(np.vstack([polygon.exterior for polygon in deposit.outline]))
     for deposit in deposits[:MOST_NUMBERED]:
         canvas.badge(anchors.get(deposit.id) or _upper_right(deposit), str(deposit.id), colours[deposit.metastasis])
 

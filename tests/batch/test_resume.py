@@ -446,6 +446,22 @@ def test_a_result_whose_slide_is_away_is_kept_aside_when_all_slides_are_redone(p
     assert [path.name for path in (place.out / "earlier-reports").iterdir()] == ["a"]
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_outlines_of_the_same_size_are_edited_if_they_are_younger_than_all_else(place: Place, marked: bool) -> None:
+    """As a class of as many letters; a run that was stopped leaves no report.json, which tells the sizes."""
+    place.run()
+    edited, report = place.out / "a" / "deposits.geojson", place.out / "a" / "report.json"
+    before = edited.read_bytes()
+    os.utime(edited, (report.stat().st_mtime + 60,) * 2)
+    if not marked:
+        report.unlink()
+        (place.out / "b" / "report.json").unlink()
+    place.run(max_unread_percent=4.0)
+    kept = place.out / "earlier-reports"
+    assert [path.name for path in kept.iterdir()] == ["a"]
+    assert (kept / "a" / "deposits.geojson").read_bytes() == before
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_outlines_that_somebody_edited_are_kept_aside_when_their_slide_is_redone(place: Place, force: bool) -> None:
     """They are another size than report.json says; a slide whose outlines are as written leaves nothing behind."""

@@ -164,8 +164,8 @@ def test_a_size_that_may_be_shorter_than_its_uncertainty_tells_is_no_lower_bound
     found = report("a", (610.0,), status=Status.INCOMPLETE, flags=(Flag(code, "Look."), REASON))
     staging = staged_by(write_run(tmp_path / "run", [found]), "slide_id,patient_id,node_id", "a,A,1")
     (page,) = write_staging(staging, tmp_path / "out")
-    sizes = re.findall(r"(at least )?0\.610 ± 0\.004 mm(?! \))", text_of(page))
-    assert [bool(size) for size in sizes] == [bound] * 4
+    sizes = re.findall(r"(at least )?0\.610 ± 0\.004 mm( as measured)?(?! \))", text_of(page))
+    assert sizes == [("at least ", "") if bound else ("", " as measured")] * 4
 
 
 def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:

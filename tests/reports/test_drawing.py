@@ -82,6 +82,19 @@ def test_no_label_lies_in_the_ring_of_another_place() -> None:
         assert not changed[(np.abs(x - left) < 14) & (np.abs(y - top) < 14)].any()
 
 
+def test_a_label_hides_no_deposit_while_there_is_room() -> None:
+    """Though the first place for it lies right over one, and every place over a part of some."""
+    canvas = Canvas(_grey(300, 300), 300, text_px=16)
+    before = np.asarray(canvas.image())
+    for x in range(0, 300, 50):
+        canvas.keep_clear(np.array([[x, 0.0], [x + 12, 0.0], [x + 12, 300.0], [x, 300.0]]))
+    canvas.keep_clear(np.array([[152.0, 132.0], [176.0, 132.0], [176.0, 156.0], [152.0, 156.0]]))
+    canvas.badge((150.0, 150.0), "1", RED)
+    changed = (np.asarray(canvas.image()) != before).any(axis=-1)
+    assert changed.any()
+    assert not changed[136:152, 156:172].any()
+
+
 def test_uneven_pixels_are_made_square() -> None:
     """A picture of 10 x 20 um pixels comes out twice as high: shapes are not squeezed."""
     spacing = Spacing(MicronsPerPixel(10.0), MicronsPerPixel(20.0))
