@@ -1,5 +1,6 @@
 """Reads the picture files that masks are saved as: pixel values, and how large a pixel is."""
 
+import math
 import warnings
 from codecs import BOM_UTF8
 from collections.abc import Sequence
@@ -21,9 +22,12 @@ from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, ti
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's pixel size is believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px."""
 
-_PRINT_DPI = range(72, 4801)
+_PRINT_DPI = frozenset({*range(72, 4801), 6400, 7200, 9600, 12_800})
 """A whole number of dots per inch, the same across and down, up to what plotting programs and photo scanners write: how
 large a picture is in print, or was on paper. Whether a program means a pixel of a slide by it can't be told."""
+
+_ROUNDED_DPI = 0.05
+"""Programs round, above all where they write dots per inch as dots per centimetre."""
 
 STAND_IN_NOTE = (
     "the file's pixel size of 1 um/px is what programs write into OME-XML when they don't know it; check it, or give "
@@ -301,8 +305,14 @@ def _print_dpi(image: Image.Image) -> int | None:
     """What a TIFF's resolution tags say as a print setting, None where they say none."""
     tags = tiff_tags(image)
     across, down = (tags.get(tag) for tag in (TiffImagePlugin.X_RESOLUTION, TiffImagePlugin.Y_RESOLUTION))
-    inches = tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH) == _INCH
-    return next((dpi for dpi in _PRINT_DPI if inches and across == down == dpi), None)
+    unit = tags.get(TiffImagePlugin.RESOLUTION_UNIT, _INCH)
+    if across is None or across != down or unit not in _UM_PER_RESOLUTION_UNIT:
+        return None
+    dpi = float(across) * _UM_PER_RESOLUTION_UNIT[_INCH] / _UM_PER_RESOLUTION_UNIT[unit]
+    whole = round(dpi) if math.isfinite(dpi) else 0
+    if unit == _INCH:
+        return whole if abs(dpi - whole) < _ROUNDED_DPI and whole in _PRINT_DPI else None
+    return whole if abs(dpi - whole) < _ROUNDED_DPI and whole in _PRINT_DPI and whole % 100 == 0 else None
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:

@@ -13,11 +13,11 @@ from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
-from nodescan.domain.bounds import lowest_by_size, sizes_doubted
+from nodescan.domain.bounds import lowest_by_size
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags
-from nodescan.domain.flags import Flag, codes_of
+from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import two_digits
 from nodescan.domain.naming import deposits_do, few, how_many
 from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
@@ -66,7 +66,8 @@ class Measurement:
     spacing: of its pixels; spacing_source: FILE (OME-XML or TIFF resolution tags) or USER (--mpp); metastasis: the
     class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
     must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
-    flags: what size alone leaves open, as a slide's report has it.
+    flags: what size alone leaves open, as a slide's report has it. scale_doubted: the file contradicts the pixel size,
+    or states one that programs write when they don't know it, so that sizes may be lower, too.
     """
 
     source: Path
@@ -77,6 +78,7 @@ class Measurement:
     notes: tuple[str, ...]
     as_stated: bool = False
     flags: tuple[Flag, ...] = ()
+    scale_doubted: bool = False
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
@@ -93,13 +95,13 @@ class Measurement:
         one is, too."""
         if not self.at_least:
             return self.metastasis.word
-        holds = lowest_by_size(self.deposits) >= self.metastasis and not sizes_doubted(codes_of(self.flags))
+        holds = lowest_by_size(self.deposits) >= self.metastasis and not self.scale_doubted
         return f"at least {self.metastasis.word}" if holds else f"{self.metastasis.word} as measured"
 
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size, within its uncertainty, is a lower bound, because a deposit is cut off."""
-        return any(deposit.cut_off for deposit in self.deposits) and not sizes_doubted(codes_of(self.flags))
+        return any(deposit.cut_off for deposit in self.deposits) and not self.scale_doubted
 
 
 def measure_file(path: Path, *, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
@@ -185,10 +187,12 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
-    if stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE:
+    doubted = stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE
+    if doubted:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)
-    return Measurement(path, mpp, SpacingSource.USER, deposits, largest_class(deposits), notes, as_stated)
+    found = largest_class(deposits)
+    return Measurement(path, mpp, SpacingSource.USER, deposits, found, notes, as_stated, scale_doubted=doubted)
 
 
 def _as_stated(drawn: Sequence[Deposit], outlines: Outlines, mpp: Spacing) -> tuple[Deposit, ...]:
@@ -227,7 +231,8 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     if mpp is None:
         _check_spacing(path, picture, spacing)
     mask, notes = _mask_in(path, picture, value)
-    notes += (STAND_IN_NOTE,) if mpp is None and picture.stand_in else ()
+    doubted = mpp is None and picture.stand_in
+    notes += (STAND_IN_NOTE,) if doubted else ()
     if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
         own = picture.spacing
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
@@ -237,7 +242,7 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
     source = SpacingSource.FILE if mpp is None else SpacingSource.USER
     notes += _hole_notes(filled_px * spacing.x * spacing.y, pieces)
-    return Measurement(path, spacing, source, deposits, largest_class(deposits), notes)
+    return Measurement(path, spacing, source, deposits, largest_class(deposits), notes, scale_doubted=doubted)
 
 
 def _hole_notes(filled_um2: float, pieces: int) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def test_absurd_tiff_tags_are_no_spacing(tmp_path, unit, per_unit):
         measured(path, mpp=None)
 
 
-@pytest.mark.parametrize("dpi", [72, 300, 635, 720, 1200, 2400, 4800])
+@pytest.mark.parametrize("dpi", [72, 300, 635, 720, 1200, 2400, 4800, 6400, 9600])
 def test_a_print_setting_is_no_pixel_size(tmp_path, dpi):
     """Pillow's `dpi`, which plotting programs set: a disc in a plot of 1200 dpi was a macrometastasis of 12 mm."""
     path = saved(tmp_path / "m.tif", bar(), dpi=(dpi, dpi))
@@ -247,11 +247,27 @@ def test_a_print_setting_is_no_pixel_size(tmp_path, dpi):
     assert measured(path).notes == ()
 
 
+@pytest.mark.parametrize(("unit", "per_unit", "dpi"), [(3, 472.44, 1200), (3, 1889.76, 4800), (2, 1199.99, 1200)])
+def test_a_print_setting_is_told_however_it_is_written(tmp_path, unit, per_unit, dpi):
+    """Rounded, or as dots per centimetre."""
+    path = tiff_with(tmp_path / "m.tif", bar(), unit, (per_unit, per_unit))
+    with pytest.raises(UsageError, match=f"the file states {dpi} dots per inch, as for printing"):
+        measured(path, mpp=None)
+
+
 @pytest.mark.parametrize(
-    ("unit", "per_unit"), [(2, (1200.5, 1200.5)), (2, (1200.0, 1201.0)), (2, (12_700.0, 12_700.0)), (3, (1200.0,) * 2)]
+    ("unit", "per_unit"),
+    [
+        (2, (1200.5, 1200.5)),
+        (2, (1200.0, 1201.0)),
+        (2, (12_700.0, 12_700.0)),
+        (3, (1200.0,) * 2),
+        (3, (1000.0,) * 2),
+        (3, (500.0,) * 2),
+    ],
 )
 def test_resolutions_that_print_settings_do_not_have_are_believed(tmp_path, unit, per_unit):
-    """Broken or unequal dots per inch, finer ones, and any number of pixels per centimetre."""
+    """Broken or unequal dots per inch, finer ones, and whole numbers of micrometres in centimetres."""
     um = tuple({2: 25_400, 3: 10_000}[unit] / side for side in per_unit)
     found = measured(tiff_with(tmp_path / "m.tif", bar(), unit, per_unit), mpp=None).spacing
     assert (found.x, found.y) == pytest.approx(um)
@@ -273,7 +289,7 @@ def test_ome_xml_of_exactly_1_um_is_measured_with_a_note(tmp_path, size, unit, t
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.geojson.gz", gzip.compress(b"{}"), "is compressed by gzip; unpack it, and measure what is in it"),
+        ("a.geojson.gz", gzip.compress(b"{}", mtime=0), "is compressed by gzip; unpack it, and measure what is in it"),
         ("a.zip", b"PK\x03\x04" + bytes(200), "is a zip file; unpack it, and measure what is in it"),
         ("a.annotations", b"<Annotations/>", "is XML of a program whose outlines are not read; export them as GeoJSON"),
         ("a.annotations", b"\xef\xbb\xbf<Annotations/>", "is XML of a program whose outlines are not read"),
@@ -820,6 +836,20 @@ def test_which_deposits_reach_the_edge_of_a_mask_is_said(tmp_path, capsys, rows,
     assert (out.count("note: Deposit 1 lies"), "itc, cut off" in out) == (at_edge, at_edge)
     assert (": at least itc, largest at least " in out, ": itc, largest 0." in out) == (at_edge, not at_edge)
     assert f"largest {'at least ' if at_edge else ''}{size_words(found.deposits[0])}, deposits: 2;" in out
+
+
+def test_a_pixel_size_in_doubt_gives_no_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """OME-XML of 1 um, as programs write when they don't know it, of a deposit at the edge; a given one settles it."""
+    mask = np.zeros((60, 300), np.uint8)
+    mask[20:40, :230] = 1
+    sizes = {"PhysicalSizeX": 1.0, "PhysicalSizeY": 1.0}
+    tifffile.imwrite(tmp_path / "m.ome.tif", mask, ome=True, metadata={"axes": "YX", **sizes})
+    for mpp, said in (
+        (None, "micro as measured, largest 0.23"),
+        (Spacing(1.0, 1.0), "at least micro, largest at least"),
+    ):
+        print_measurement(measured(tmp_path / "m.ome.tif", mpp=mpp), as_json=False)
+        assert f"m.ome.tif: {said}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("length_px", "said"), [(199, "micro as measured"), (230, "at least micro")])

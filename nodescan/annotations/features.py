@@ -34,6 +34,12 @@ _CHILDREN = ("childObjects", "children")
 _OTHER_CLASSES = frozenset({"annotation_type", "category", "class", "classification", "label", "term", "terms", "type"})
 """Properties that other programs say a class in, in small letters: QuPath's own is `classification`, written so."""
 
+_OF_GEOJSON = frozenset({"bbox", "geometry", "id", "properties", "type"})
+"""A feature's own members, by RFC 7946; all others are foreign ones."""
+
+_SHAPES = frozenset({"area", "ellipse", "feature", "freehand", "multipolygon", "polygon", "rectangle", "spline"})
+"""What else `type` tells, in small letters."""
+
 
 def class_of(path: Path, name: str, feature: Mapping[str, object]) -> str | None:
     """The class that QuPath gave a feature, None where unset.
@@ -48,14 +54,17 @@ def class_of(path: Path, name: str, feature: Mapping[str, object]) -> str | None
             f"{path.name}: {name} has a classification that names no class: {reprlib.repr(found)}; give it a class, "
             "such as Tumor"
         )
-    for key, value in _properties(feature).items() if said is None else ():
-        if key.casefold() not in _OTHER_CLASSES or value in (None, "", [], {}):
+    beside = {key: value for key, value in feature.items() if key not in _OF_GEOJSON} | dict(_properties(feature))
+    for key, value in beside.items() if said is None else ():
+        named = (_class_name(value) or "").casefold()
+        excluded = ROLES.get(named) in (Role.EXCLUDED, Role.IGNORED)  # by any name: no deposit is there
+        if not excluded and (key.casefold() not in _OTHER_CLASSES or value in (None, "", [], {})):
             continue
-        if key == "type" and _KINDS.get(str(value).casefold()) == _ANNOTATION:  # QuPath takes it for objectType
+        if key == "type" and (_KINDS.get(named) == _ANNOTATION or named in _SHAPES):  # QuPath takes it for objectType
             continue
         raise AnnotationError(
             f"{path.name}: {name} says its class as {key!r} ({reprlib.repr(value)}), not as QuPath's classification; "
-            f"write it as classification, or leave {key!r} out of what is tumour"
+            f"write it as classification, or, if it is tumour, delete its {key!r}"
         )
     return said
 

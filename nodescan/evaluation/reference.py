@@ -82,8 +82,9 @@ class Reference:
     def for_run(self, slide_ids: Iterable[str]) -> "Reference":
         """Without unlisted slides being normal where an unread file is named after one of them: it may show its tumour
         in a format that isn't known. slide_ids: of all slides of the run."""
-        assumed = {slide_key(one) for one in slide_ids if self.find(one) is not None} - self.slides.keys()
-        named = [name for name in self.unread if _begins_with_one(slide_key(name), assumed)]
+        known = {slide_key(one): self.find(one) is not None for one in slide_ids}
+        assumed = {key for key, found in known.items() if found} - self.slides.keys()
+        named = [name for name in self.unread if _slide_of(slide_key(name), known) in assumed]
         if not named:
             return self
         return replace(self, unlisted_is_normal=False, notes=(*self.notes, _doubt(named)))
@@ -221,10 +222,11 @@ def _doubt(names: Sequence[str]) -> str:
     )
 
 
-def _begins_with_one(name: str, slides: Collection[str]) -> bool:
-    """Whether a name begins with a slide's, to its end or to a dot. Both as slide_key has them."""
-    parts = name.split(".")
-    return any(".".join(parts[:count]) in slides for count in range(1, len(parts) + 1))
+def _slide_of(name: str, slides: Collection[str]) -> str | None:
+    """The longest of the slides that a file's name begins with, to its end or to a sign: "a_1" of "a_1-rois.zip", not
+    of "a_10.zip". All as slide_key has them."""
+    ends = [end for end in range(len(name), 0, -1) if not name[end : end + 1].isalnum()]
+    return next((name[:end] for end in ends if name[:end] in slides), None)
 
 
 def _unread(

@@ -100,16 +100,29 @@ def test_objects_inside_another_are_refused(tmp_path, key, name, inside):
         ("annotation_type", "roi", "'roi'"),
         ("term", 0, "0"),
         ("terms", ["Normal"], "['Normal']"),
+        ("className", "Normal", "'Normal'"),
+        ("PartOfGroup", "None", "'None'"),
     ],
 )
 def test_a_class_that_stands_elsewhere_is_not_passed_over(tmp_path, key, value, words):
     """Without QuPath's classification an outline counts as tumour: normal tissue was a macrometastasis."""
     assert refusal(tmp_path, made(**{key: value})) == (
         f"a.geojson: feature 0 says its class as {key!r} ({words}), not as QuPath's classification; write it as "
-        f"classification, or leave {key!r} out of what is tumour"
+        f"classification, or, if it is tumour, delete its {key!r}"
     )
     both = made(name="Tumor", **{key: value})
     assert read_outlines(geojson(tmp_path / "a.geojson", [both])).lesions().area == 100**2
+
+
+def test_a_class_beside_the_properties_is_not_passed_over(tmp_path):
+    """Some programs write it into the feature itself."""
+    assert "feature 0 says its class as 'class_name' ('Normal')" in refusal(tmp_path, made() | {"class_name": "Normal"})
+
+
+@pytest.mark.parametrize("said", [{"type": "polygon"}, {"type": "Rectangle"}, {"title": "Normal lymph node"}])
+def test_a_shape_or_a_title_is_no_class(tmp_path, said):
+    """Nor does it take an outline out of what is tumour."""
+    assert read_outlines(geojson(tmp_path / "a.geojson", [made(**said)])).lesions().area == 100**2
 
 
 @pytest.mark.parametrize("value", [None, "", [], {}])

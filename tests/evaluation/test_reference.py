@@ -158,7 +158,7 @@ def test_no_slide_is_normal_for_want_of_a_mask_while_a_file_is_not_read(tmp_path
     "name",
     [
         *(f"c 1{ending}" for ending in (".geojson.zip", ".xml.gz", ".zip", ".qpdata", ".mha", ".nii.gz", "")),
-        *(f"C_1{ending}" for ending in (".ndpi.ndpa", ".annotations", ".svg", ".txt")),
+        *(f"C_1{ending}" for ending in (".ndpi.ndpa", ".annotations", ".svg", ".txt", "_rois.zip", "-tumour.qpdata")),
     ],
 )
 def test_no_slide_is_normal_beside_an_unread_file_of_its_name(tmp_path: Path, name: str) -> None:
@@ -178,6 +178,13 @@ def test_an_unread_file_that_is_named_after_no_slide_in_doubt_leaves_slides_norm
     mask_png(tmp_path / "a_mask.png")
     (tmp_path / name).write_text("")
     assert read_reference(tmp_path).for_run(["a", "b", "c"]).find("c").tumour is False
+
+
+def test_an_unread_file_is_of_the_longest_slide_that_it_is_named_after(tmp_path: Path) -> None:
+    """Slide c is not in doubt for the outlines of slide c_1, which has a mask."""
+    mask_png(tmp_path / "c_1_mask.png")
+    (tmp_path / "c_1_rois.zip").write_text("")
+    assert read_reference(tmp_path).for_run(["c", "c_1"]).find("c").tumour is False
 
 
 def test_what_can_be_no_mask_leaves_slides_normal(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ class TrainingCLI(LightningCLI):
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "
                 "it out, or give a number above 0"
             )
-        self.trainer.callbacks[:0] = [SameData(), SameLength(), WholeSteps(), ValidatedOnce(watched)]
+        self.trainer.callbacks[:0] = [SameLength(), SameData(), WholeSteps(), ValidatedOnce(watched)]
         if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # Lightning's own, where none was asked for
             self.trainer.strategy.checkpoint_io = WholeCheckpoints()
         for callback in self.trainer.checkpoint_callbacks:

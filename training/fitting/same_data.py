@@ -44,6 +44,9 @@ class DigestedData(Protocol):
 class SameData(lightning.Callback):
     """Keeps the digests of the data and the settings in checkpoints, and compares them where a run resumes."""
 
+    def __init__(self) -> None:
+        self._changed: list[str] = []
+
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
@@ -52,7 +55,7 @@ class SameData(lightning.Callback):
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Raise UsageError where the data differ; say which settings do. Lightning has set up the data by then."""
+        """Raise UsageError where the data differ; note which settings do. Lightning has set up the data by then."""
         stored, here = checkpoint.get(DATA, {}), _digests(trainer)
         for name in ("valid", "train"):
             if name in stored and name in here and stored[name] != here[name]:
@@ -60,8 +63,12 @@ class SameData(lightning.Callback):
         before, now = checkpoint.get(SETTINGS, {}), _settings(trainer, pl_module)
         known = [name for name in now if name in before]
         changed = [f"{name} {now[name]} instead of {before[name]}" for name in known if now[name] != before[name]]
-        if changed and trainer.is_global_zero:
-            print(f"{trainer.ckpt_path}: its run goes on with other settings: {', '.join(changed)}", flush=True)
+        self._changed = changed
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Say it only now: SameLength, before this one, may have refused to go on."""
+        if self._changed and trainer.is_global_zero:
+            print(f"{trainer.ckpt_path}: its run goes on with other settings: {', '.join(self._changed)}", flush=True)
 
 
 def _digests(trainer: lightning.Trainer) -> dict[str, str]:

@@ -28,7 +28,7 @@ def index_digest(folder: Path, rows: Sequence[IndexRow]) -> str:
 
 def hard_digest(places: Sequence[Place], share: float) -> str:
     """sha256 of the hard negatives of a run, in their order, and of their share of the normal places; "" of none."""
-    if not places:
+    if not places or share == 0:
         return ""
     drawn = [(place.slide, place.x_px, place.y_px) for place in places], share
     return hashlib.sha256(repr(drawn).encode()).hexdigest()

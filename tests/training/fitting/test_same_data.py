@@ -116,6 +116,16 @@ def test_settings_that_changed_are_named_as_a_run_goes_on(
     assert said.endswith(f"last.ckpt: its run goes on with other settings: {changed}")
 
 
+def test_a_run_that_is_refused_is_not_told_to_go_on(
+    begun: Path, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Epochs of another length are refused after the data were compared."""
+    copy = Path(shutil.copytree(index, tmp_path / "index"))
+    with pytest.raises(UsageError, match="its epochs are of"):
+        resumed(begun, copy, "--data.init_args.plan.batches=9")
+    assert "other settings" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("change", ["train", "valid"])
 def test_other_patches_are_refused_and_moved_ones_are_not(tmp_path: Path, change: str) -> None:
     """By pixels and labels, whatever their files are called."""
