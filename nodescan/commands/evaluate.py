@@ -81,7 +81,8 @@ AgainstOption = Annotated[
     typer.Option(
         "--against",
         metavar="OTHER",
-        help="Results folder of another run of the same slides: also give the difference of each figure.",
+        help="Results folder of another run of the same slides: also give how far slide AUC, kappa and the shares of "
+        "lesions found differ.",
         rich_help_panel=groups.SCORING,
     ),
 ]

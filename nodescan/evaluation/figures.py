@@ -39,11 +39,13 @@ class SlideTask:
     n_normal: int
     without_score: tuple[str, ...]
     in_part: tuple[str, ...]
+    fewest_units: int | None = None
 
     @property
     def fewest(self) -> int:
-        """Slides of the rarer kind, or patients, where these are fewer."""
-        return min(self.n_tumour, self.n_normal, self.auc.n)
+        """Slides of the rarer kind, or patients with a slide of it, where these are fewer."""
+        slides = min(self.n_tumour, self.n_normal)
+        return slides if self.fewest_units is None else min(slides, self.fewest_units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,11 @@ def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
         return None
     scores = np.array([score for _, score in with_score], dtype=np.float64)
     tumour = np.array([bool(slide.reference.tumour) for slide, _ in with_score])
+    units = [slide.unit for slide, _ in with_score]
+    kinds = [{unit for unit, own in zip(units, tumour.tolist(), strict=True) if own is kind} for kind in (True, False)]
     return SlideTask(
-        auc=auc_of(scores, tumour, _units(slide for slide, _ in with_score)),
+        auc=auc_of(scores, tumour, units_of(units)),
+        fewest_units=min(map(len, kinds)),
         curve=roc_curve(scores, tumour),
         n_tumour=int(tumour.sum()),
         n_normal=int((~tumour).sum()),

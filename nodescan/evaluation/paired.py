@@ -1,7 +1,7 @@
 """Two runs of the same slides, figure by figure: the difference, resampled over slides that both have."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +46,16 @@ def against(first: Comparison, second: Comparison, *, name: str) -> Against:
     """Both held against one reference. name: of the second run. A figure that no slide has in both is left out."""
     others = {slide_key(slide.reference.slide_id): slide for slide in second.slides}
     keys = [(slide_key(slide.reference.slide_id), slide) for slide in first.slides]
-    both = [(slide, others[key]) for key, slide in keys if key in others]
+    both = [(_with_patient(slide, others[key]), others[key]) for key, slide in keys if key in others]
     found = [_auc(both), _kappa(both), *(_recall(both, kind) for kind in WITH_TUMOUR)]
     return Against(name, second.made_with, tuple(one for one in found if one is not None))
+
+
+def _with_patient(slide: SlideOutcome, other: SlideOutcome) -> SlideOutcome:
+    """The slide with its patient from the other run's manifest, where its own names none."""
+    if slide.unit[0] == "patient" or other.unit[0] != "patient":
+        return slide
+    return replace(slide, reference=replace(slide.reference, patient_id=other.unit[1]))
 
 
 def _auc(both: Sequence[_Pair]) -> Difference | None:
@@ -68,6 +75,8 @@ def _auc(both: Sequence[_Pair]) -> Difference | None:
 
 
 def _kappa(both: Sequence[_Pair]) -> Difference | None:
+    if any(a.reference.tumour and a.reference.label is None for a, _ in both):
+        return None  # as in figures: the normal slides alone would give a false picture
     rows = [(a, a.reference.label, a.report, b.report) for a, b in both]
     classed = [
         (slide, (label, one.metastasis, other.metastasis))
@@ -96,7 +105,8 @@ def _recall(both: Sequence[_Pair], kind: Metastasis) -> Difference | None:
         )
         for slide, pairings in paired
     ]
-    kept = [(slide, own) for slide, own in counts if own[0]]
+    # of other numbers where the runs have other pixel sizes, and with them other true sizes
+    kept = [(slide, own) for slide, own in counts if own[0] and len(own[0]) == len(own[1])]
     found = np.array([[sum(own) for own in runs] for _, runs in kept], dtype=np.int64).reshape(-1, 2)
     there = np.array([len(runs[0]) for _, runs in kept], dtype=np.int64)
 

@@ -64,7 +64,7 @@ def auc_of(scores: NDArray[np.float64], tumour: NDArray[np.bool_], units: NDArra
     if not np.isfinite(value):
         return Estimate(None, None, None, count)
     variance = _auc_variance(scores, tumour, units)
-    if 0 < value < 1 and variance > 0:
+    if 0 < value < 1 and variance > _EDGE:  # what rounding leaves of none is none
         half = _Z * variance**0.5 / (value * (1 - value))
         low, high = expit(logit(value) - half), expit(logit(value) + half)
     else:

@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -120,20 +119,28 @@ def _move_in(part: Path, folder: Path) -> None:
     Where one of the files can't be moved, as Windows refuses while a viewer has it open, all go back to their places.
     """
     folder.mkdir(exist_ok=True)
-    made, old = sorted(path.name for path in part.iterdir() if path.name != REPORT_JSON), part / f"old{PART_SUFFIX}"
+    made = sorted(path.name for path in part.iterdir() if path.name != REPORT_JSON)
+    old = part / f".old{PART_SUFFIX}"
     old.mkdir()
-    with ExitStack() as on_error:
+    moves: list[tuple[Path, Path]] = []  # each from before it is made, for a signal may come just after
+    try:
         for name in (REPORT_JSON, *(FILES - {REPORT_JSON})):
             place = folder / name
             if place.is_dir() and not place.is_symlink():  # a user's, which must not go with the old files
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(place))
+                with output_errors(place):  # the line names it, not the slide's folder
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             if os.path.lexists(place):
-                once_closed(partial(os.replace, place, old / name), place)
-                on_error.callback(os.replace, old / name, place)
+                aside = old / f".{name}{PART_SUFFIX}"  # a killed run must not leave what could be taken for a result
+                moves.append((place, aside))
+                once_closed(partial(os.replace, place, aside), place)
         for name in (*made, REPORT_JSON):
+            moves.append((part / name, folder / name))
             once_closed(partial(os.replace, part / name, folder / name), folder / name)
-            on_error.callback(os.replace, folder / name, part / name)
-        on_error.pop_all()
+    except BaseException:
+        for origin, there in reversed(moves):  # the old mark last: where one file can't go back, there is none
+            if os.path.lexists(there):
+                once_closed(partial(os.replace, there, origin), origin)
+        raise
 
 
 def _remove_leftovers(folder: Path) -> None:
