@@ -101,6 +101,21 @@ def test_slides_of_one_patient_are_drawn_together_here_too() -> None:
     assert differences(run(*named), run(*named))["slide_auc"].apart.n == 2
 
 
+def test_no_kappa_is_told_of_normal_slides_alone() -> None:
+    """As of one run: a tumour slide without a class is missing in it."""
+    slides = [classed("a", NONE, report("a")), classed("b", None, report("b", (900.0,)))]
+    assert "kappa_of_slide_classes" not in differences(run(*slides), run(*slides))
+
+
+def test_lesions_of_another_true_size_are_not_compared() -> None:
+    """Of a slide that the runs measured with other pixel sizes: what is micro to one is macro to the other."""
+    runs = []
+    for sizes in ((900, 1800), (1100, 2300)):
+        one = classed("a", MICRO, report("a", (900.0,)))
+        runs.append(run(replace(one, pairing=Pairing(tuple(lesion(size, size) for size in sizes), 0, 0))))
+    assert "recall_micro" not in differences(*runs)
+
+
 def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -> None:
     """Both values, the difference with its interval and sign, and of how many slides."""
     first = run(scored("t", 0.9, tumour=True), scored("n", 0.1, tumour=False), scored("m", 0.2, tumour=False))

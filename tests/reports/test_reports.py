@@ -179,13 +179,57 @@ def test_where_a_file_cannot_be_moved_the_old_report_stays_whole(
     assert [path.name for path in tmp_path.iterdir()] == ["slide"]
 
 
+@pytest.mark.parametrize("at", range(1, 2 * len(EVERY_FILE) + 1))
+def test_a_signal_between_two_moves_leaves_the_old_report_whole(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes just after a file was moved, which is undone all the same."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    for file in EVERY_FILE:
+        (folder / file).write_bytes(b"old")
+    replace, moved = os.replace, list[Path]()
+
+    def interrupted(source: Path, target: Path) -> None:
+        replace(source, target)
+        if folder in {target.parent, source.parent}:
+            moved.append(target)
+            if len(moved) == at:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_reports(VARIANTS["macro"](), folder, may_move=lambda: None)
+    assert _snapshot(folder) == dict.fromkeys(EVERY_FILE, b"old")
+
+
+def test_where_a_file_cannot_go_back_the_folder_is_unmarked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report.json beside files that are gone would be taken for a result."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    for file in EVERY_FILE:
+        (folder / file).write_bytes(b"old")
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if source == folder / "report.html" or (target.parent == folder and target.name != "report.json"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
+    there = _snapshot(folder)
+    assert "report.json" not in there or there == dict.fromkeys(EVERY_FILE, b"old")
+
+
 def test_a_user_s_folder_of_a_report_s_name_stays(tmp_path: Path) -> None:
     """The error says to move it away, and the old report is whole."""
     own = tmp_path / "slide" / "heatmap.png" / "own.txt"
     own.parent.mkdir(parents=True)
     own.write_bytes(b"own")
     (tmp_path / "slide" / "report.json").write_bytes(b"old")
-    with pytest.raises(OutputError, match="move the folder of that name out of the way"):
+    with pytest.raises(OutputError, match=r"slide/heatmap\.png: .*move the folder of that name out of the way"):
         write_reports(VARIANTS["failed"](), tmp_path / "slide", may_move=lambda: None)
     assert own.read_bytes() == b"own"
     assert (tmp_path / "slide" / "report.json").read_bytes() == b"old"
