@@ -157,8 +157,13 @@ def evaluate(
     comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
     found = figures(comparison, prevalence=prevalence)
     if other is not None:
-        second = compare(subjects_of_run(other), truth, mode, as_submitted=as_submitted, mpp_um=mpp)
-        found = replace(found, against=against(comparison, second, name=other.resolve().name))
+        try:
+            second = compare(subjects_of_run(other), truth, mode, as_submitted=as_submitted, mpp_um=mpp)
+        except UsageError as error:
+            raise UsageError(f"--against {other}: {error}") from error
+        name = other.resolve().name
+        found = replace(found, against=against(comparison, second, name=name))
+        comparison = replace(comparison, notes=(*comparison.notes, *_lacking(comparison, second, name)))
     paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
     if as_json:
         print_json(evaluation_as_json(comparison, found, reference=truth.name))
@@ -191,6 +196,15 @@ def _check_more(out: Path | None, other: Path | None, prevalence: float | None) 
         raise UsageError(f"--against: {other} is the run itself; name another run of the same slides")
     if prevalence is not None and not 0 <= prevalence <= 1:
         raise UsageError(f"--prevalence: is a share, from 0 to 1, not {prevalence:g}; write 20 percent as 0.2")
+
+
+def _lacking(first: "Comparison", second: "Comparison", name: str) -> tuple[str, ...]:
+    """Which slides the second run alone has no result of: on hard ones that it lacks it would look as good."""
+    from nodescan.evaluation.subjects import few_ids
+
+    lacking = {*second.missing, *second.not_judged} - {*first.missing, *first.not_judged}
+    said = f"without a result in {name} alone, so left out of the differences"
+    return (f"{said}: {few_ids(sorted(lacking))}",) if lacking else ()
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:

@@ -90,19 +90,24 @@ def _wilson(share: float, n: float) -> tuple[float, float]:
 def rate_of(counts: NDArray[Any], units: NDArray[np.intp] | None = None) -> Estimate:
     """The mean of counts of rare events, with Garwood's exact interval of a Poisson rate, or the bootstrap's if wider.
 
-    counts : numbers (cases,), of each slide; units: as of `estimate`. F. Garwood, Biometrika 28 (1936) 437-442. One
+    counts : numbers (cases,), of each slide; units: as of `estimate`. Resamples of few units may be more alike than
+    those of cases: the widest counts. F. Garwood, Biometrika 28 (1936) 437-442. One
     event in all leaves every third set of resamples without any, and none at all says that there may be some.
     """
     total, n = float(counts.sum()), len(counts)
-    drawn = estimate(n, lambda index: float(counts[index].mean()) if len(index) else float("nan"), units=units)
+    both = [
+        estimate(n, lambda index: float(counts[index].mean()) if len(index) else float("nan"), units=one)
+        for one in ((None,) if units is None else (units, None))
+    ]
     if n == 0:
-        return drawn
+        return both[0]
     tail = (1 - LEVEL) / 2
     low = float(chi2.ppf(tail, 2 * total)) / (2 * n) if total else 0.0
     high = float(chi2.ppf(1 - tail, 2 * total + 2)) / (2 * n)
-    if drawn.low is not None and drawn.high is not None:
-        low, high = min(low, drawn.low), max(high, drawn.high)
-    return Estimate(drawn.value, low, high, drawn.n)
+    for drawn in both:
+        if drawn.low is not None and drawn.high is not None:
+            low, high = min(low, drawn.low), max(high, drawn.high)
+    return Estimate(both[0].value, low, high, both[0].n)
 
 
 def units_of(names: Iterable[Hashable]) -> NDArray[np.intp] | None:

@@ -1,6 +1,7 @@
 """`nodescan evaluate` from the command line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,19 @@ def test_a_run_is_compared_with_another(tmp_path: Path, capsys: pytest.CaptureFi
     assert json.loads((run / "evaluation/evaluation.json").read_text())["against"]["recall_micro"]["n_slides"] == 2
     assert evaluate(str(run), "--reference", str(truth), "--json") == 0
     assert json.loads(capsys.readouterr().out)["against"] is None
+
+
+def test_what_the_other_run_lacks_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that has no result of hard slides would look as good; what stops a comparison says of which run."""
+    (tmp_path / "second").mkdir()
+    run, truth = planted(tmp_path)
+    other, _ = planted(tmp_path / "second")
+    shutil.rmtree(other / "s2")
+    evaluate(str(run), "--reference", str(truth), "--against", str(other))
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"without a result in {other.name} alone, so left out of the differences: s2" in out
+    with pytest.raises(UsageError, match=f"^--against {other}: there are no detections for 1 slide"):
+        evaluate(str(run), "--reference", str(truth), "--official", "--against", str(other))
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,19 @@ def test_units_that_are_alike_count_as_far_as_they_could_vary_together() -> None
     assert (halves.low, halves.high) == (share_of(1, 2).low, share_of(1, 2).high)
 
 
+def test_the_interval_of_a_rate_is_no_narrower_where_few_units_are_known() -> None:
+    """Ten slides of one patient, or two, say no more of others than ten of ten patients."""
+    counts = np.array([12.0, 9.0, 5.0, 3.0, 2.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+    alone = rate_of(counts)
+    assert alone.low is not None
+    assert alone.high is not None
+    for units in ([0] * 10, [0, 1] * 5):
+        found = rate_of(counts, np.array(units))
+        assert found.low is not None
+        assert found.high is not None
+        assert found.low <= alone.low < alone.high <= found.high
+
+
 @pytest.mark.parametrize(("events", "low", "high"), [(0, 0.0, 0.0922), (1, 0.0006, 0.1393), (8, 0.0863, 0.3941)])
 def test_the_rate_of_rare_events_has_the_interval_of_garwood(events: int, low: float, high: float) -> None:
     """Of 40 slides, as tables of the Poisson distribution have it, or what resamples give where that is wider."""
