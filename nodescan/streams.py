@@ -77,7 +77,7 @@ def say(message: str) -> None:
 
 def tell(text: str, stream: TextIO | None = None) -> None:
     """One line of a command's output, on stdout if no stream is named, with what could steer a terminal escaped."""
-    print(one_line(text), file=stream)
+    print(f"{one_line(text)}\n", end="", file=stream)  # in one piece: threads of two slides may tell at once
 
 
 def one_line(text: str) -> str:

@@ -61,7 +61,7 @@ class Viewer:
 
     def _line(self, text: str) -> None:
         with GONE:
-            print(one_line(text), file=self._stream, flush=True)
+            print(f"{one_line(text)}\n", end="", file=self._stream, flush=True)  # whole, beside other threads
 
 
 @dataclass(slots=True)

@@ -264,3 +264,16 @@ def test_outcome_prints_no_size_that_contradicts_its_class(size_um: float, text:
 def test_durations_read_as_clocks(seconds: float | None, text: str) -> None:
     """Minutes and seconds, hours where there are any."""
     assert duration(seconds) == text
+
+
+def test_a_line_is_written_in_one_piece() -> None:
+    """Slides of two threads may tell something at once: a line and its end apart would leave two on one line."""
+    pieces: list[str] = []
+
+    class Pieces(io.StringIO):
+        def write(self, text: str, /) -> int:
+            pieces.append(text)
+            return super().write(text)
+
+    PlainViewer(Pieces()).error("a.svs: damaged")
+    assert [piece for piece in pieces if piece] == ["error: a.svs: damaged\n"]

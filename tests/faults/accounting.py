@@ -85,7 +85,7 @@ def check_lines(lines: Sequence[str]) -> None:
     """A quiet command says nothing but errors, each on one line that begins so: no traceback, no library's word."""
     for line in lines:
         if not line.startswith("error: "):
-            raise AssertionError(f"on stderr stands: {' | '.join(lines)[:_LONGEST_LINE]}")
+            raise AssertionError(f"on stderr stands {line!r}, among: {' | '.join(lines)[:_LONGEST_LINE]}")
         if len(line) > _LONGEST_LINE:
             raise AssertionError(f"an error of {len(line)} characters: {line[:200]}")
 
