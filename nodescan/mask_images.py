@@ -310,9 +310,8 @@ def _print_dpi(image: Image.Image) -> int | None:
         return None
     dpi = float(across) * _UM_PER_RESOLUTION_UNIT[_INCH] / _UM_PER_RESOLUTION_UNIT[unit]
     whole = round(dpi) if math.isfinite(dpi) else 0
-    if unit == _INCH:
-        return whole if abs(dpi - whole) < _ROUNDED_DPI and whole in _PRINT_DPI else None
-    return whole if abs(dpi - whole) < _ROUNDED_DPI and whole in _PRINT_DPI and whole % 100 == 0 else None
+    printed = abs(dpi - whole) < _ROUNDED_DPI and whole in _PRINT_DPI
+    return whole if printed and (unit == _INCH or whole % 100 == 0) else None
 
 
 def _if_plausible(x: float, y: float) -> Spacing | None:

@@ -75,9 +75,11 @@ def say(message: str) -> None:
         print("error: " + one_line(" ".join(message.split())), file=sys.stderr, flush=True)
 
 
-def tell(text: str, stream: TextIO | None = None) -> None:
+def tell(text: str, stream: TextIO | None = None, *, flush: bool = False) -> None:
     """One line of a command's output, on stdout if no stream is named, with what could steer a terminal escaped."""
-    print(f"{one_line(text)}\n", end="", file=stream)  # in one piece: threads of two slides may tell at once
+    print(
+        f"{one_line(text)}\n", end="", file=stream, flush=flush
+    )  # in one piece: threads of two slides may tell at once
 
 
 def one_line(text: str) -> str:

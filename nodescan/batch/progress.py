@@ -14,7 +14,7 @@ from typing import TextIO
 from nodescan.domain.bounds import class_word
 from nodescan.domain.report import SlideReport
 from nodescan.reports.wording import slide_size_words
-from nodescan.streams import one_line
+from nodescan.streams import tell
 
 PLAIN_EVERY_S = 10.0
 """At most one line of tiles in this time: a log stays readable."""
@@ -61,7 +61,7 @@ class Viewer:
 
     def _line(self, text: str) -> None:
         with GONE:
-            print(f"{one_line(text)}\n", end="", file=self._stream, flush=True)  # whole, beside other threads
+            tell(text, self._stream, flush=True)
 
 
 @dataclass(slots=True)

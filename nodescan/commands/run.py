@@ -234,6 +234,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     from nodescan.domain.naming import few
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status
     from nodescan.reports.other_reports import other_words
+    from nodescan.reports.summary_page import MOST_NAMES
     from nodescan.reports.wording import causes_fixed, slide_size_words
 
     rows = [
@@ -260,7 +261,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     failed = to_redo(result.reports)
     if failed and command:
         fixed, again = causes_fixed(result.reports), redo_command(command)
-        tell(f"Without a result: {few(failed, 20)}. {fixed}, scan only these slides with: {again}")
+        tell(f"Without a result: {few(failed, MOST_NAMES)}. {fixed}, scan only these slides with: {again}")
     tell(NOT_FOR_CLINICAL_USE)
 
 

@@ -91,8 +91,8 @@ def rate_of(counts: NDArray[Any], units: NDArray[np.intp] | None = None) -> Esti
     """The mean of counts of rare events, with Garwood's exact interval of a Poisson rate, or the bootstrap's if wider.
 
     counts : numbers (cases,), of each slide; units: as of `estimate`. Resamples of few units may be more alike than
-    those of cases: the widest counts. F. Garwood, Biometrika 28 (1936) 437-442. One
-    event in all leaves every third set of resamples without any, and none at all says that there may be some.
+    those of cases: the widest counts. F. Garwood, Biometrika 28 (1936) 437-442. One event in all leaves every third set
+    of resamples without any, and none at all says that there may be some.
     """
     total, n = float(counts.sum()), len(counts)
     both = [

@@ -22,6 +22,15 @@ TEXTS = (".csv", ".geojson", ".html", ".json")
 """What words may stand in."""
 
 
+def _old_report(folder: Path) -> Path:
+    """A slide's folder with every file of an earlier report."""
+    place = folder / "slide"
+    place.mkdir()
+    for name in EVERY_FILE:
+        (place / name).write_bytes(b"old")
+    return place
+
+
 def _snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -106,10 +115,7 @@ def test_one_failing_writer_leaves_the_whole_folder_as_it_was(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An earlier report stays readable to the last byte, and the error names the user's own path."""
-    folder = tmp_path / "slide"
-    folder.mkdir()
-    for file in EVERY_FILE:
-        (folder / file).write_bytes(b"old")
+    folder = _old_report(tmp_path)
 
     def refuse(_result: SlideResult, part: Path, **_: object) -> None:
         raise OutputError(f"{part / REPORTS[name].files[0]}: can't be written")
@@ -161,10 +167,7 @@ def test_where_a_file_cannot_be_moved_the_old_report_stays_whole(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a viewer has it open, on Windows."""
-    folder = tmp_path / "slide"
-    folder.mkdir()
-    for file in EVERY_FILE:
-        (folder / file).write_bytes(b"old")
+    folder = _old_report(tmp_path)
     replace = os.replace
 
     def refuse(source: Path, target: Path) -> None:
@@ -184,10 +187,7 @@ def test_a_signal_between_two_moves_leaves_the_old_report_whole(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes just after a file was moved, which is undone all the same."""
-    folder = tmp_path / "slide"
-    folder.mkdir()
-    for file in EVERY_FILE:
-        (folder / file).write_bytes(b"old")
+    folder = _old_report(tmp_path)
     replace, moved = os.replace, list[Path]()
 
     def interrupted(source: Path, target: Path) -> None:
@@ -205,10 +205,7 @@ def test_a_signal_between_two_moves_leaves_the_old_report_whole(
 
 def test_where_a_file_cannot_go_back_the_folder_is_unmarked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A report.json beside files that are gone would be taken for a result."""
-    folder = tmp_path / "slide"
-    folder.mkdir()
-    for file in EVERY_FILE:
-        (folder / file).write_bytes(b"old")
+    folder = _old_report(tmp_path)
     replace = os.replace
 
     def refuse(source: Path, target: Path) -> None:
