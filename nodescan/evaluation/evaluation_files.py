@@ -1,12 +1,12 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
-from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.compare import Comparison, Unpaired
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
@@ -102,11 +102,15 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_detections": list(comparison.without_detections),
         "slides_without_lesion_reference": list(comparison.unscored),
-        "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
+        "slides_without_sizes": _with_reasons(comparison.unpaired),
         "patients_not_run": list(comparison.patients_not_run),
         "patients_not_read_whole": [p.patient_id for p in comparison.patients if not p.found.complete],
         "notes": list(comparison.notes),
     }
+
+
+def _with_reasons(slides: Sequence[Unpaired]) -> list[Json]:
+    return [{"slide_id": left.slide_id, "reason": left.reason} for left in slides]
 
 
 def _made_with(made: MadeWith | None) -> Json:
@@ -209,7 +213,11 @@ def _predictive(found: Predictive) -> Json:
 
 
 def _against(found: Against) -> Json:
-    content: dict[str, object] = {"run": found.name, **_made_with(found.made_with)}
+    content: dict[str, object] = {
+        "run": found.name,
+        **_made_with(found.made_with),
+        "slides_without_lesions_compared": _with_reasons(found.unpaired),
+    }
     for one in found.differences:
         content[one.name] = {
             "this": one.first,
