@@ -1,7 +1,9 @@
 """What an evaluation writes: each figure and its interval under its own name, each slide and patient in its row."""
 
 import csv
+import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,14 @@ import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Status
+from nodescan.errors import OutputError
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
-from nodescan.evaluation.evaluation_files import write_evaluation
+from nodescan.evaluation.evaluation_files import check_evaluation_place, write_evaluation
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FrocCurve, FrocMode
 from nodescan.evaluation.reference import ReferenceSlide
+from nodescan.evaluation.size_figures import LargestTask, SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.evaluation.subjects import Subject
 from nodescan.reports.detections import DetectionList
@@ -134,3 +138,49 @@ def test_each_slide_has_its_score_in_a_table(tmp_path: Path) -> None:
         {"slide_id": "'=part", "tumour_probability": "0.625"},
         {"slide_id": "gone", "tumour_probability": ""},
     ]
+
+
+def test_an_evaluation_that_cannot_be_written_leaves_the_older_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of two evaluations would pass for one; what the new one has no use for stays, too."""
+    unknown = Estimate(None, None, None, 0)
+    agreement = SizeAgreement(0, unknown, unknown, unknown, unknown)
+    first = replace(FIGURES, largest=LargestTask((), 0, agreement, (agreement,) * 3, unknown))
+    write_evaluation(compared(), first, tmp_path, reference="first")
+    older = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write, written = Path.write_bytes, []
+
+    def full(part: Path, data: bytes) -> int:
+        written.append(part)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(part, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == older
+    assert "largest_sizes.csv" in older
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_evaluation_can_be_made_again_wherever_the_last_one_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """Its files are known for its own. An older evaluation.json is replaced last: what it says holds of the others."""
+    if there:
+        write_evaluation(compared(), FIGURES, tmp_path, reference="first")
+    rename, renamed = os.replace, []
+
+    def cut(source: Path, target: Path) -> None:
+        if len(renamed) == 2:
+            raise KeyboardInterrupt
+        renamed.append(target.name)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", cut)
+    with pytest.raises(KeyboardInterrupt):
+        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+    assert ("evaluation.json" in renamed) is not there
+    check_evaluation_place(tmp_path, ())
