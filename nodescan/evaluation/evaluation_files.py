@@ -14,7 +14,7 @@ from nodescan.evaluation.operating_point import Calls, Predictive
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask
-from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
+from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.json_report import model_as_json
@@ -87,7 +87,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
             "level": LEVEL,
             "resamples": RESAMPLES,
             "by": "patient" if figures.by_patient else "slide; patient for stages",
-            "of_slide_auc": AUC_INTERVAL,
+            "of_slide_auc": auc_interval(by_patient=figures.by_patient),
             "of_shares": "Wilson; with the effective number of cases where several are of one slide or patient",
             "of_false_deposits": "Garwood, or the bootstrap's where that is wider",
         },

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,22 @@ def test_each_figure_stands_under_its_name_with_its_interval(tmp_path: Path) -> 
         assert content[name]["confusion"] == [[first, 2, 3], [4, 5, 6]]
     counts = {"n_tumour_slides": 5, "n_normal_slides": 6, "n_froc_slides": 8, "n_lesions": 9, "n_slides": 2}
     assert {name: content[name] for name in counts} == counts
+
+
+@pytest.mark.parametrize(
+    ("by_patient", "said"),
+    [
+        (True, "Obuchowski's on the logit scale, by patient (Newcombe's, by patient, where that has no width"),
+        (False, "DeLong's on the logit scale, by slide (Newcombe's, by slide, where that has no width"),
+    ],
+)
+def test_how_the_interval_of_the_auc_was_made_is_told_in_the_json_and_on_the_page(
+    tmp_path: Path, by_patient: bool, said: str
+) -> None:
+    """By patient only where slides of one were drawn together."""
+    write_evaluation(compared(), replace(FIGURES, by_patient=by_patient), tmp_path, reference="r")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["interval"]["of_slide_auc"].startswith(said)
+    assert f"for the slide AUC {said}" in unescape((tmp_path / "evaluation.html").read_text())
 
 
 def test_each_list_of_slides_stands_under_its_name(tmp_path: Path) -> None:
