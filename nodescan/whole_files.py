@@ -8,8 +8,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -64,6 +64,21 @@ def write_beside(path: Path, data: bytes) -> None:
     """Put `data` at `path` in one step: a reader sees the old file or the new one, whole. Raises OutputError."""
     with written_beside(path) as part:
         part.write_bytes(data)
+
+
+def write_set(files: Mapping[Path, bytes], *, obsolete: Iterable[Path] = ()) -> None:
+    """Put each of `files` in its place, the first one last, and remove `obsolete`: none of it before all are written.
+
+    What ends the writing, such as a full disk, leaves the older files as they are. Raises OutputError.
+    """
+    with ExitStack() as parts:
+        for path, data in files.items():
+            part = parts.enter_context(written_beside(path))
+            part.write_bytes(data)
+            _flush_to_disk(part)
+        for path in obsolete:
+            with output_errors(path):
+                once_closed(partial(path.unlink, missing_ok=True), path)
 
 
 def write_current(path: Path, data: bytes) -> None:

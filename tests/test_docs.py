@@ -15,6 +15,7 @@ from nodescan.evaluation.evaluation_files import (
     LARGEST_CSV,
     LESIONS_CSV,
     SCORES_CSV,
+    evaluation_as_json,
 )
 from nodescan.inference.card import Decision, ModelCard
 from nodescan.inference.models import MODELS
@@ -22,6 +23,7 @@ from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
 from nodescan.reports import CHOICES, FILES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
+from tests.evaluation.test_evaluation_files import FIGURES, compared
 
 ROOT = Path(__file__).parents[1]
 SOURCE, DOCS = Path(nodescan.__file__).parent, ROOT / "docs"
@@ -47,6 +49,17 @@ def test_every_flag_is_explained() -> None:
     made |= {f"tissue_excluded_{reason}" for reason in ("pen", "edge", "debris", "small")}
     first_cells = " ".join(cells[0] for cells in _rows("flags.md")).replace("`_", "`tissue_excluded_")
     assert set(re.findall(r"`([a-z_]+)`", first_cells)) == made == FLAGS.keys()
+
+
+def test_every_list_of_names_in_an_evaluation_is_explained() -> None:
+    """docs/tables.md names those of the lesion task, and says how all others begin."""
+    content = evaluation_as_json(compared(), FIGURES, reference="r").items()
+    lists = {key for key, value in content if isinstance(value, list) and all(isinstance(v, str | dict) for v in value)}
+    text = (DOCS / "tables.md").read_text(encoding="utf-8")
+    assert {name for name in lists if name.startswith("froc_")} == set(re.findall(r"`(froc_[a-z_]+)`", text))
+    begin = tuple(re.findall(r"`([a-z]+_)\.\.\.`", text.partition("the lists")[2].partition("name,")[0]))
+    assert begin == ("slides_", "patients_")
+    assert all(name.startswith(("froc_", *begin)) for name in lists - {"notes"})
 
 
 def test_the_flags_that_keep_a_slide_from_being_complete_are_its_reasons() -> None:

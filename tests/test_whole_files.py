@@ -10,7 +10,7 @@ import pytest
 
 from nodescan import whole_files
 from nodescan.errors import OutputError
-from nodescan.whole_files import write_beside, write_current, written_beside
+from nodescan.whole_files import write_beside, write_current, write_set, written_beside
 
 
 def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -40,6 +40,43 @@ def test_a_full_disk_keeps_the_old_file_and_says_what_to_do(tmp_path: Path, monk
         f"{path}: can't be written (No space left on device); free some space or choose another output folder, "
         "then run again"
     )
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3])
+def test_a_set_that_cannot_all_be_written_is_left_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    """Whichever file the disk becomes full at, even if it says so only when it is told to hurry."""
+    names, flush, flushed = ("a.json", "b.csv", "c.csv", "old.csv"), os.fsync, []
+    for name in names:
+        (tmp_path / name).write_bytes(b"old")
+
+    def full(number: int) -> None:
+        flushed.append(number)
+        if len(flushed) == fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        flush(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=rf"{names[fails - 1]}: can't be written \(No space left on device\)"):
+        write_set({tmp_path / name: b"new" for name in names[:3]}, obsolete=[tmp_path / "old.csv"])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"old")
+
+
+def test_the_first_file_of_a_set_is_replaced_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is new, so are the others, and what they replace is gone."""
+    names, replace, replaced = ("a.json", "b.csv", "c.csv"), os.replace, []
+    (tmp_path / "old.csv").write_bytes(b"old")
+
+    def note(source: Path, target: Path) -> None:
+        assert not (tmp_path / "old.csv").exists()
+        replaced.append(target.name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", note)
+    write_set({tmp_path / name: b"new" for name in names}, obsolete=[tmp_path / "old.csv", tmp_path / "none.csv"])
+    assert replaced == ["c.csv", "b.csv", "a.json"]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(names, b"new")
 
 
 def test_what_holds_no_longer_goes_where_the_new_one_has_no_room(

@@ -136,7 +136,8 @@ def holds_geojson(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One outline as it stands in the file. rings: closed or not, the first is the outer one; curved: a spline.
+    """One outline as it stands in the file. rings: closed or not, the first is the outer one, none of what has no area;
+    curved: a spline.
 
     said: of all outlines of this name together.
     """
@@ -195,6 +196,7 @@ def _geojson_pieces(path: Path, features: Sequence[object]) -> Iterator[_Piece]:
         kind, coordinates = geometry.get("type"), geometry.get("coordinates")
         if kind not in ("Polygon", "MultiPolygon"):
             if group is not None and ROLES.get(group.casefold()) is Role.IGNORED:
+                yield _Piece(name, group, ())
                 continue
             raise AnnotationError(f"{path.name}: {name} is a {kind}, which has no area; draw a polygon")
         for polygon in [coordinates] if kind == "Polygon" else _list(path, name, coordinates) or [[]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from nodescan.annotations.groups import ROLES, Role
+from nodescan.annotations.groups import CLASSES, ROLES, Role
 from nodescan.domain.naming import how_many
 from nodescan.errors import AnnotationError
 
@@ -31,8 +31,14 @@ _KINDS = {
 _CHILDREN = ("childObjects", "children")
 """Where QuPath writes, and looks for, the objects inside an object."""
 
-_OTHER_CLASSES = frozenset({"annotation_type", "category", "class", "classification", "label", "term", "terms", "type"})
-"""Properties that other programs say a class in, in small letters: QuPath's own is `classification`, written so."""
+_CLASS, _SAYS_NOTHING = "classification", "none"
+"""QuPath's property for the class, written so, and the name that stands for no class or group."""
+
+_OTHER_CLASSES = frozenset(
+    {"annotation_type", "category", "class", "class_name", "classification", "classname", "label", "partofgroup"}
+    | {"term", "terms", "type"}
+)
+"""Properties that other programs say a class in, in small letters."""
 
 _OF_GEOJSON = frozenset({"bbox", "geometry", "id", "properties", "type"})
 """A feature's own members, by RFC 7946; all others are foreign ones."""
@@ -45,18 +51,25 @@ def class_of(path: Path, name: str, feature: Mapping[str, object]) -> str | None
     """The class that QuPath gave a feature, None where unset.
 
     It is an object with a name, the name itself, or, of a derived class as "Stroma: Positive", an object with names.
-    name: of the feature, in errors. Raises AnnotationError where it names nothing, or another property says the class.
+    name: of the feature, in errors. Raises AnnotationError where it names nothing, or where another property says the
+    class instead, or says another one.
     """
-    found = _properties(feature).get("classification")
+    found = _properties(feature).get(_CLASS)
     said = _class_name(found)
     if said is None and found is not None:
         raise AnnotationError(
             f"{path.name}: {name} has a classification that names no class: {reprlib.repr(found)}; give it a class, "
             "such as Tumor"
         )
-    beside = {key: value for key, value in feature.items() if key not in _OF_GEOJSON} | dict(_properties(feature))
-    for key, value in beside.items() if said is None else ():
+    for key, value in _beside_class(feature):
         named = (_class_name(value) or "").casefold()
+        if said is not None:
+            if key.casefold() in _OTHER_CLASSES and _contradict(said.casefold(), named):
+                raise AnnotationError(
+                    f"{path.name}: {name} is {said!r} by its classification, but says {key!r} "
+                    f"({reprlib.repr(value)}); correct one of them, or delete its {key!r}"
+                )
+            continue
         excluded = ROLES.get(named) in (Role.EXCLUDED, Role.IGNORED)  # by any name: no deposit is there
         if not excluded and (key.casefold() not in _OTHER_CLASSES or value in (None, "", [], {})):
             continue
@@ -67,6 +80,19 @@ def class_of(path: Path, name: str, feature: Mapping[str, object]) -> str | None
             f"write it as classification, or, if it is tumour, delete its {key!r}"
         )
     return said
+
+
+def _beside_class(feature: Mapping[str, object]) -> list[tuple[str, object]]:
+    """All that a feature says but for QuPath's class: foreign members first, then properties."""
+    members = [(key, value) for key, value in feature.items() if key not in _OF_GEOJSON]
+    return members + [(key, value) for key, value in _properties(feature).items() if key != _CLASS]
+
+
+def _contradict(one: str, other: str) -> bool:
+    """Whether two classes, in small letters, can't both hold of an outline. A name that isn't known says nothing."""
+    if other == _SAYS_NOTHING or one not in ROLES or other not in ROLES:
+        return False
+    return ROLES[one] is not ROLES[other] or len({CLASSES[name] for name in (one, other) if name in CLASSES}) > 1
 
 
 def refuse_children(path: Path, name: str, feature: Mapping[str, object]) -> None:
@@ -118,7 +144,7 @@ def _class_name(found: object) -> str | None:
 
 
 def _is_ignored(feature: Mapping[str, object]) -> bool:
-    name = _class_name(_properties(feature).get("classification"))
+    name = _class_name(_properties(feature).get(_CLASS))
     return name is not None and ROLES.get(name.casefold()) is Role.IGNORED
 
 

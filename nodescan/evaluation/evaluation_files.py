@@ -1,12 +1,11 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
-from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.compare import Comparison, Unpaired
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
@@ -15,13 +14,13 @@ from nodescan.evaluation.operating_point import Calls, Predictive
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask
-from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
+from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.wording import WITH_TUMOUR
-from nodescan.whole_files import Json, json_text, once_closed, output_errors, text_bytes, write_beside
+from nodescan.whole_files import Json, json_text, output_errors, text_bytes, write_set
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
@@ -33,7 +32,7 @@ _ALL = (EVALUATION_JSON, EVALUATION_HTML, SCORES_CSV, LESIONS_CSV, LARGEST_CSV, 
 def check_evaluation_place(folder: Path, read: Iterable[tuple[str, Path | None]]) -> None:
     """Raises UsageError where an evaluation would lose what it reads, see `check_inputs`, or what isn't of one before.
 
-    evaluation.json is written first: where it stands, the others are an evaluation's, too.
+    Where evaluation.json stands, the others are an evaluation's, too: see `write_evaluation`.
     """
     mark, *others = (folder / name for name in _ALL)
     check_inputs(read, (mark, *others))
@@ -46,27 +45,34 @@ def check_evaluation_place(folder: Path, read: Iterable[tuple[str, Path | None]]
 def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
     """Write all files, and remove those of an earlier evaluation; their paths.
 
-    Raises OutputError, and AnnotationError for a lesion file that can't be read.
+    evaluation.json is the last one to be replaced, so what it says holds of the others. Where there is none, it is the
+    first: the others are known by it. Raises OutputError, and AnnotationError for a lesion file that can't be read.
     """
-    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), unmeasured_rows(comparison.slides)
-    with output_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
-            once_closed(partial((folder / name).unlink, missing_ok=True), folder / name)
-    files = {
+    texts = {
         EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, reference=reference)),
         EVALUATION_HTML: render(comparison, figures, reference=reference),
-        SCORES_CSV: scores_csv(comparison),
+        **_tables(comparison, figures),
     }
+    files = {folder / name: text_bytes(text) for name, text in texts.items()}
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        replaces = (folder / EVALUATION_JSON).exists()
+    in_order = files if replaces else dict(reversed(files.items()))
+    write_set(in_order, obsolete=[folder / name for name in _ALL if name not in texts])
+    return tuple(files)
+
+
+def _tables(comparison: Comparison, figures: Figures) -> Mapping[str, str]:
+    """Those that there is something to list in, by the name of the file."""
+    measured, unmeasured = figures.sizes.lesions if figures.sizes else (), unmeasured_rows(comparison.slides)
+    tables = {SCORES_CSV: scores_csv(comparison)}
     if comparison.patients:
-        files[SUBMISSION_CSV] = submission_csv(comparison)
+        tables[SUBMISSION_CSV] = submission_csv(comparison)
     if measured or unmeasured:
-        files[LESIONS_CSV] = lesions_csv(measured, unmeasured)
+        tables[LESIONS_CSV] = lesions_csv(measured, unmeasured)
     if figures.largest is not None:
-        files[LARGEST_CSV] = lesions_csv(figures.largest.slides)
-    for name, text in files.items():
-        write_beside(folder / name, text_bytes(text))
-    return tuple(folder / name for name in files)
+        tables[LARGEST_CSV] = lesions_csv(figures.largest.slides)
+    return tables
 
 
 def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: str) -> Json:
@@ -81,7 +87,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
             "level": LEVEL,
             "resamples": RESAMPLES,
             "by": "patient" if figures.by_patient else "slide; patient for stages",
-            "of_slide_auc": AUC_INTERVAL,
+            "of_slide_auc": auc_interval(by_patient=figures.by_patient),
             "of_shares": "Wilson; with the effective number of cases where several are of one slide or patient",
             "of_false_deposits": "Garwood, or the bootstrap's where that is wider",
         },
@@ -102,11 +108,15 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_detections": list(comparison.without_detections),
         "slides_without_lesion_reference": list(comparison.unscored),
-        "slides_without_sizes": [{"slide_id": left.slide_id, "reason": left.reason} for left in comparison.unpaired],
+        "slides_without_sizes": _with_reasons(comparison.unpaired),
         "patients_not_run": list(comparison.patients_not_run),
         "patients_not_read_whole": [p.patient_id for p in comparison.patients if not p.found.complete],
         "notes": list(comparison.notes),
     }
+
+
+def _with_reasons(slides: Sequence[Unpaired]) -> list[Json]:
+    return [{"slide_id": left.slide_id, "reason": left.reason} for left in slides]
 
 
 def _made_with(made: MadeWith | None) -> Json:
@@ -209,7 +219,11 @@ def _predictive(found: Predictive) -> Json:
 
 
 def _against(found: Against) -> Json:
-    content: dict[str, object] = {"run": found.name, **_made_with(found.made_with)}
+    content: dict[str, object] = {
+        "run": found.name,
+        **_made_with(found.made_with),
+        "slides_without_lesions_compared": _with_reasons(found.unpaired),
+    }
     for one in found.differences:
         content[one.name] = {
             "this": one.first,

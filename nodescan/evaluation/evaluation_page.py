@@ -17,7 +17,7 @@ from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
-from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
+from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.web_page import Fact, environment
@@ -55,7 +55,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
         provenance=made_with_facts(comparison.made_with),
         resamples=RESAMPLES,
         unit="patients (slides of one patient are drawn together)" if figures.by_patient else "slides",
-        auc_interval=AUC_INTERVAL,
+        auc_interval=auc_interval(by_patient=figures.by_patient),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.evaluation.compare import Comparison
+from nodescan.evaluation.compare import Comparison, Unpaired
 from nodescan.evaluation.figures import Figures
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.reports.detections import DETECTIONS_CSV
@@ -22,7 +22,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
         (NO_DETECTIONS, comparison.without_detections),
         ("Run, but not in the reference", comparison.unknown),
         ("Tumour slides whose lesions the reference doesn't show", comparison.unscored),
-        ("Left out of the size agreement", tuple(f"{left.slide_id} ({left.reason})" for left in comparison.unpaired)),
+        ("Left out of the size agreement", _with_reasons(comparison.unpaired)),
         (
             "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits",
             _with_lower_bounds(sizes.lesions) if sizes else (),
@@ -31,6 +31,7 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
             "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size",
             _with_lower_bounds(largest.slides) if largest else (),
         ),
+        *_not_compared(figures),
         ("Without a class, so left out of kappa, right class and largest size", _left_without_class(figures)),
         ("Without a slide score", slides.without_score if slides else ()),
         ("Not judged (not H&E, or the same answer everywhere), so without a score", comparison.not_judged),
@@ -54,6 +55,18 @@ def left_out(comparison: Comparison, figures: Figures) -> tuple[Fact, ...]:
     return tuple(Fact(label, str(len(names)), ", ".join(names)) for label, names in listed if names) + tuple(
         Fact("Note", note) for note in comparison.notes
     )
+
+
+def _not_compared(figures: Figures) -> list[tuple[str, tuple[str, ...]]]:
+    """Slides that both runs have, and whose lesions are no part of the differences; none without another run."""
+    found = figures.against
+    if found is None:
+        return []
+    return [(f"Slides whose lesions the comparison with {found.name} leaves out", _with_reasons(found.unpaired))]
+
+
+def _with_reasons(slides: Sequence[Unpaired]) -> tuple[str, ...]:
+    return tuple(f"{left.slide_id} ({left.reason})" for left in slides)
 
 
 def _left_without_class(figures: Figures) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Two runs of the same slides, figure by figure: the difference, resampled over slides that both have."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.agreement import kappa_of_numbers
 from nodescan.evaluation.bootstrap import Estimate, estimates, units_of
-from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.wording import WITH_TUMOUR
@@ -32,11 +32,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Against:
-    """What a run was compared with. name: of the other run; made_with: what its reports were made with."""
+    """What a run was compared with. name: of the other run; made_with: what its reports were made with.
+
+    unpaired: slides with lesions that a share of lesions found leaves out, and why.
+    """
 
     name: str
     made_with: MadeWith | None
     differences: tuple[Difference, ...]
+    unpaired: tuple[Unpaired, ...] = ()
 
 
 _Pair = tuple[SlideOutcome, SlideOutcome]
@@ -48,7 +52,10 @@ def against(first: Comparison, second: Comparison, *, name: str) -> Against:
     keys = [(slide_key(slide.reference.slide_id), slide) for slide in first.slides]
     both = [(_with_patient(slide, others[key]), others[key]) for key, slide in keys if key in others]
     found = [_auc(both), _kappa(both), *(_recall(both, kind) for kind in WITH_TUMOUR)]
-    return Against(name, second.made_with, tuple(one for one in found if one is not None))
+    own, theirs = ({slide_key(left.slide_id): left.reason for left in run.unpaired} for run in (first, second))
+    without = own, {key: f"{reason} in {name}" for key, reason in theirs.items()}
+    unpaired = tuple(_unpaired(both, without, name))
+    return Against(name, second.made_with, tuple(one for one in found if one is not None), unpaired)
 
 
 def _with_patient(slide: SlideOutcome, other: SlideOutcome) -> SlideOutcome:
@@ -97,23 +104,51 @@ def _kappa(both: Sequence[_Pair]) -> Difference | None:
 
 
 def _recall(both: Sequence[_Pair], kind: Metastasis) -> Difference | None:
-    paired = [(a, (a.pairing, b.pairing)) for a, b in both if a.pairing is not None and b.pairing is not None]
-    counts = [
-        (
-            slide,
-            [[one.is_found for one in own.lesions if one.true_class is kind] for own in pairings if own is not None],
-        )
-        for slide, pairings in paired
-    ]
-    # of other numbers where the runs have other pixel sizes, and with them other true sizes
-    kept = [(slide, own) for slide, own in counts if own[0] and len(own[0]) == len(own[1])]
-    found = np.array([[sum(own) for own in runs] for _, runs in kept], dtype=np.int64).reshape(-1, 2)
+    counts = [(slide, (_is_found(slide, kind), _is_found(other, kind))) for slide, other in both]
+    kept = [(slide, runs) for slide, runs in counts if runs[0] and runs[0].keys() == runs[1].keys()]
+    found = np.array([[sum(own.values()) for own in runs] for _, runs in kept], dtype=np.int64).reshape(-1, 2)
     there = np.array([len(runs[0]) for _, runs in kept], dtype=np.int64)
 
     def of(run: int, drawn: NDArray[np.intp]) -> float:
         return float(found[drawn, run].sum() / there[drawn].sum())
 
     return _difference(f"recall_{kind.word}", [slide for slide, _ in kept], of)
+
+
+def _is_found(slide: SlideOutcome, kind: Metastasis) -> Mapping[int, bool]:
+    """Whether each lesion of this true class is found, by its place among all lesions of the slide.
+
+    Where runs have other pixel sizes, the same lesion may be of another true size, and so of another class.
+    """
+    if slide.pairing is None:
+        return {}
+    return {place: one.is_found for place, one in enumerate(slide.pairing.lesions) if one.true_class is kind}
+
+
+def _unpaired(
+    both: Sequence[_Pair], without: tuple[Mapping[str, str], Mapping[str, str]], name: str
+) -> Iterator[Unpaired]:
+    """Slides of which `_recall` leaves lesions out. name: of the other run.
+
+    without: why slides have no sizes in the first run, and in the other, by slide_key; those without a report are not
+    there, and are told of elsewhere.
+    """
+    for slide, other in both:
+        apart = [kind.word for kind in WITH_TUMOUR if _is_found(slide, kind).keys() != _is_found(other, kind).keys()]
+        slide_id = slide.reference.slide_id
+        if not apart:
+            continue
+        if slide.pairing is not None and other.pairing is not None:
+            here, there = (_pixel_size(one) for one in (slide, other))
+            sizes = f"pixel size {here} here and {there} in {name}"
+            yield Unpaired(slide_id, f"{sizes}, so different lesions count as {' or '.join(apart)}")
+        elif reason := without[slide.pairing is not None].get(slide_key(slide_id)):
+            yield Unpaired(slide_id, reason)
+
+
+def _pixel_size(slide: SlideOutcome) -> str:
+    info = None if slide.report is None else slide.report.info
+    return "unknown um/px" if info is None else f"{float(info.spacing.mean):.4g} um/px"
 
 
 def _difference(

@@ -12,6 +12,7 @@ from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.evaluation.lesion_files import LesionFile, lesion_file
 from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
+from nodescan.slides.dicom_series import level_of, series_levels
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import safe_name, slide_key
 
@@ -34,9 +35,15 @@ NOT_EXHAUSTIVE = frozenset(
 
 _TUMOUR_NAME = re.compile(r"tumou?r_\d+", re.IGNORECASE)
 
-_LESION_SUFFIXES = frozenset({".json", ".png", ".bmp", ".gif", ".jpg", ".jpeg", ".webp", ".npy"})
+_LESION_SUFFIXES = frozenset(
+    {".json", ".npy", ".png", ".apng", ".bmp", ".gif", ".webp", ".jpg", ".jpeg", ".jpe", ".jfif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"}
+)
 _LESION_WORDS = ("mask", "annot", "lesion")
-"""Endings, and words in names, of files that other programs keep masks and outlines in."""
+"""Endings, and words in names, of files that other programs keep masks and outlines in: all pictures that masks are
+read from, but for TIFF, in which the slides themselves are."""
+
+_DICOM_SUFFIX = ".dcm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +251,19 @@ def _unread(
 
 def _may_show_lesions(path: Path) -> bool:
     """Whether a file that wasn't read may be a mask or outlines by another name; a slide, or a text, is neither."""
+    if not path.is_file():
+        return False
     named = any(word in path.stem.casefold() for word in _LESION_WORDS)
-    return path.is_file() and (named or path.suffix.lower() in _LESION_SUFFIXES)
+    suffix = path.suffix.lower()
+    return named or suffix in _LESION_SUFFIXES or (suffix == _DICOM_SUFFIX and not _is_of_a_slide(path))
+
+
+def _is_of_a_slide(dicom: Path) -> bool:
+    """Whether it is a level of a slide, or a picture of its series, as of the label: masks are DICOM files, too."""
+    try:
+        return level_of(dicom) is not None or bool(series_levels(dicom))
+    except OSError:
+        return False
 
 
 def _outline_notes(told: Mapping[str, Sequence[str]]) -> list[str]:

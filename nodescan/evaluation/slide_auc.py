@@ -11,8 +11,6 @@ from scipy.stats import norm, rankdata
 
 from nodescan.evaluation.bootstrap import LEVEL, Estimate
 
-AUC_INTERVAL = "DeLong's on the logit scale, by patient as Obuchowski's; Newcombe's where all slides are told apart"
-
 _Z = float(norm.ppf((1 + LEVEL) / 2))
 _EDGE = 1e-12
 
@@ -34,6 +32,15 @@ class RocCurve:
 
     false_positive: NDArray[np.float64]
     true_positive: NDArray[np.float64]
+
+
+def auc_interval(*, by_patient: bool) -> str:
+    """How `auc_of` makes the interval, in words. by_patient: whether slides of one patient are drawn together."""
+    how, unit = ("Obuchowski's", "patient") if by_patient else ("DeLong's", "slide")
+    return (
+        f"{how} on the logit scale, by {unit} (Newcombe's, by {unit}, where that has no width or is not defined, as "
+        f"where all slides are told apart or one kind has only one {unit})"
+    )
 
 
 def roc_auc(scores: NDArray[np.float64], tumour: NDArray[np.bool_]) -> float:

@@ -306,6 +306,19 @@ def test_geojson_normal_is_cut_out_and_ignore_is_ignored(tmp_path):
     assert outlines.ignored.bounds[0] - outlines.tumour.bounds[0] == 500
 
 
+@pytest.mark.parametrize("kind", ["Point", "LineString"])
+def test_what_has_no_area_and_is_to_be_ignored_is_told(tmp_path, kind):
+    """As in ASAP XML; a file that holds nothing else was read as one of a slide without tumour."""
+    ignored = feature([[5, 5], [9, 9]] if kind == "LineString" else [5, 5], "Ignore*", kind)
+    outlines = read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)], "Tumor"), ignored]))
+    assert outlines.lesions().area == 100**2
+    assert outlines.notes == ("1 outline in no group, or to be ignored, left out: feature 1",)
+    with pytest.raises(
+        AnnotationError, match=r"^b\.geojson: no outline of it says that it is tumour \(1 outline in no"
+    ):
+        read_outlines(geojson(tmp_path / "b.geojson", [ignored]))
+
+
 def test_geojson_without_class_counts_as_tumour_aloud(tmp_path):
     """An outline without class is what the user wants measured; the notes say so."""
     outlines = read_outlines(geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)])]))

@@ -102,6 +102,7 @@ def test_objects_inside_another_are_refused(tmp_path, key, name, inside):
         ("terms", ["Normal"], "['Normal']"),
         ("className", "Normal", "'Normal'"),
         ("PartOfGroup", "None", "'None'"),
+        ("className", "Stroma", "'Stroma'"),
     ],
 )
 def test_a_class_that_stands_elsewhere_is_not_passed_over(tmp_path, key, value, words):
@@ -110,13 +111,56 @@ def test_a_class_that_stands_elsewhere_is_not_passed_over(tmp_path, key, value, 
         f"a.geojson: feature 0 says its class as {key!r} ({words}), not as QuPath's classification; write it as "
         f"classification, or, if it is tumour, delete its {key!r}"
     )
-    both = made(name="Tumor", **{key: value})
-    assert read_outlines(geojson(tmp_path / "a.geojson", [both])).lesions().area == 100**2
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "words"),
+    [
+        ("Tumor", "label", "normal", "'normal'"),
+        ("Tumor", "category", {"name": "Normal"}, "{'name': 'Normal'}"),
+        ("Tumor", "terms", ["Normal"], "['Normal']"),
+        ("Tumor", "className", "Ignore*", "'Ignore*'"),
+        ("Tumor", "PartOfGroup", "_2", "'_2'"),
+        ("Normal", "Class", "Metastases", "'Metastases'"),
+        ("Ignore*", "label", "tumour", "'tumour'"),
+        ("Micrometastasis", "type", "macro", "'macro'"),
+    ],
+)
+def test_two_classes_that_contradict_each_other_are_refused(tmp_path, name, key, value, words):
+    """Normal tissue that one program calls so was a macrometastasis, as another calls it tumour."""
+    said = (
+        f"a.geojson: feature 0 is {name!r} by its classification, but says {key!r} ({words}); correct one of them, or "
+        f"delete its {key!r}"
+    )
+    one = made(name=name)
+    one["properties"][key] = value
+    assert refusal(tmp_path, one) == said
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("label", "Tumour"),
+        ("label", "normal tissue"),
+        ("type", "macro"),
+        ("class", 1),
+        ("PartOfGroup", "None"),
+        ("category", None),
+        ("stain", "normal"),
+        ("title", "Normal"),
+    ],
+)
+def test_what_contradicts_no_class_leaves_it_as_it_is(tmp_path, key, value):
+    """The same in other words, a name that isn't known, no group, and what is no class."""
+    path = geojson(tmp_path / "a.geojson", [made(name="Tumor", **{key: value})])
+    assert read_outlines(path).lesions().area == 100**2
 
 
 def test_a_class_beside_the_properties_is_not_passed_over(tmp_path):
     """Some programs write it into the feature itself."""
     assert "feature 0 says its class as 'class_name' ('Normal')" in refusal(tmp_path, made() | {"class_name": "Normal"})
+    both = made(name="Tumor", label="Tumor") | {"label": "Normal"}
+    assert "feature 0 is 'Tumor' by its classification, but says 'label' ('Normal')" in refusal(tmp_path, both)
 
 
 @pytest.mark.parametrize("said", [{"type": "polygon"}, {"type": "Rectangle"}, {"title": "Normal lymph node"}])

@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from nodescan.commands import evaluate
+from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
 from tests.evaluation.test_compare import planted
+from tests.patients.made_reports import report, write_run
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(evaluate.evaluate)
@@ -55,8 +60,28 @@ def test_what_the_other_run_lacks_is_named(tmp_path: Path, capsys: pytest.Captur
     evaluate(str(run), "--reference", str(truth), "--against", str(other))
     out = " ".join(capsys.readouterr().out.split())
     assert f"without a result in {other.name} alone, so left out of the differences: s2" in out
+    assert "the comparison with" not in out
     with pytest.raises(UsageError, match=f"^--against {other}: there are no detections for 1 slide"):
         evaluate(str(run), "--reference", str(truth), "--official", "--against", str(other))
+
+
+def test_lesions_that_two_pixel_sizes_make_others_of_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mask's lesion is micro to the run at 0.25 um/px and macro to that at 0.5: it isn't compared, which is said."""
+    truth, pixels = tmp_path / "truth", np.zeros((2000, 2000), dtype=np.uint8)
+    truth.mkdir()
+    pixels[300:430, 300:430] = 255  # 130 px of 8 um
+    Image.fromarray(pixels).save(truth / "s1_mask.png")
+    one = report("s1", (1500.0,))
+    runs = [
+        write_run(tmp_path / name, [replace(one, info=replace(one.info, spacing=Spacing.square(um)))])
+        for name, um in (("fine", 0.25), ("coarse", 0.5))
+    ]
+    evaluate(str(runs[0]), "--reference", str(truth), "--against", str(runs[1]))
+    said = "s1 (pixel size 0.25 um/px here and 0.5 um/px in coarse, so different lesions count as micro or macro)"
+    out = capsys.readouterr().out.splitlines()
+    assert f"Slides whose lesions the comparison with coarse leaves out: 1: {said}" in out
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """What an evaluation writes: each figure and its interval under its own name, each slide and patient in its row."""
 
 import csv
+import errno
 import json
+import os
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +13,14 @@ import pytest
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Status
+from nodescan.errors import OutputError
 from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
-from nodescan.evaluation.evaluation_files import write_evaluation
+from nodescan.evaluation.evaluation_files import check_evaluation_place, write_evaluation
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FrocCurve, FrocMode
 from nodescan.evaluation.reference import ReferenceSlide
+from nodescan.evaluation.size_figures import LargestTask, SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.evaluation.subjects import Subject
 from nodescan.reports.detections import DetectionList
@@ -88,6 +93,22 @@ def test_each_figure_stands_under_its_name_with_its_interval(tmp_path: Path) -> 
     assert {name: content[name] for name in counts} == counts
 
 
+@pytest.mark.parametrize(
+    ("by_patient", "said"),
+    [
+        (True, "Obuchowski's on the logit scale, by patient (Newcombe's, by patient, where that has no width"),
+        (False, "DeLong's on the logit scale, by slide (Newcombe's, by slide, where that has no width"),
+    ],
+)
+def test_how_the_interval_of_the_auc_was_made_is_told_in_the_json_and_on_the_page(
+    tmp_path: Path, by_patient: bool, said: str
+) -> None:
+    """By patient only where slides of one were drawn together."""
+    write_evaluation(compared(), replace(FIGURES, by_patient=by_patient), tmp_path, reference="r")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["interval"]["of_slide_auc"].startswith(said)
+    assert f"for the slide AUC {said}" in unescape((tmp_path / "evaluation.html").read_text())
+
+
 def test_each_list_of_slides_stands_under_its_name(tmp_path: Path) -> None:
     """Who has no score, no class, no lesions, no sizes, and which patients had no slide run."""
     write_evaluation(compared(), FIGURES, tmp_path, reference="r")
@@ -134,3 +155,49 @@ def test_each_slide_has_its_score_in_a_table(tmp_path: Path) -> None:
         {"slide_id": "'=part", "tumour_probability": "0.625"},
         {"slide_id": "gone", "tumour_probability": ""},
     ]
+
+
+def test_an_evaluation_that_cannot_be_written_leaves_the_older_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of two evaluations would pass for one; what the new one has no use for stays, too."""
+    unknown = Estimate(None, None, None, 0)
+    agreement = SizeAgreement(0, unknown, unknown, unknown, unknown)
+    first = replace(FIGURES, largest=LargestTask((), 0, agreement, (agreement,) * 3, unknown))
+    write_evaluation(compared(), first, tmp_path, reference="first")
+    older = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write, written = Path.write_bytes, []
+
+    def full(part: Path, data: bytes) -> int:
+        written.append(part)
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(part, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == older
+    assert "largest_sizes.csv" in older
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_an_evaluation_can_be_made_again_wherever_the_last_one_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    """Its files are known for its own. An older evaluation.json is replaced last: what it says holds of the others."""
+    if there:
+        write_evaluation(compared(), FIGURES, tmp_path, reference="first")
+    rename, renamed = os.replace, []
+
+    def cut(source: Path, target: Path) -> None:
+        if len(renamed) == 2:
+            raise KeyboardInterrupt
+        renamed.append(target.name)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", cut)
+    with pytest.raises(KeyboardInterrupt):
+        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+    assert ("evaluation.json" in renamed) is not there
+    check_evaluation_place(tmp_path, ())

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
-from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.domain.units import Spacing
+from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
 from nodescan.evaluation.evaluation_files import write_evaluation
 from nodescan.evaluation.evaluation_page import against_facts
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
+from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.paired import Against, Difference, against
 from nodescan.evaluation.pairing import Pairing
 from tests.evaluation.made_lesions import lesion
@@ -114,6 +116,56 @@ def test_lesions_of_another_true_size_are_not_compared() -> None:
         one = classed("a", MICRO, report("a", (900.0,)))
         runs.append(run(replace(one, pairing=Pairing(tuple(lesion(size, size) for size in sizes), 0, 0))))
     assert "recall_micro" not in differences(*runs)
+
+
+def test_lesions_are_compared_only_with_themselves() -> None:
+    """One run's micrometastasis is the other's macrometastasis, and one of isolated tumour cells takes its place: as
+    many, but not the same ones."""
+    runs = []
+    for sizes in ((1900, 195), (2100, 215)):
+        one = classed("a", MICRO, report("a", (1900.0,)))
+        runs.append(run(replace(one, pairing=Pairing(tuple(lesion(size, size) for size in sizes), 0, 0))))
+    assert not [name for name in differences(*runs) if name.startswith("recall_")]
+
+
+def measured(pixel_um: float, *sizes: float) -> Comparison:
+    """A run of slide a, whose lesions have these sizes at this pixel size, and of slide b, where both runs agree."""
+    found = report("a", (900.0,))
+    at = replace(found, info=replace(found.info, spacing=Spacing.square(pixel_um)))
+    slides = (classed("a", MICRO, at), classed("b", MICRO, report("b", (900.0,))))
+    return run(
+        replace(slides[0], pairing=Pairing(tuple(lesion(size, size) for size in sizes), 0, 0)),
+        replace(slides[1], pairing=Pairing((lesion(500, 500),), 0, 0)),
+    )
+
+
+def test_slides_whose_lesions_are_not_compared_are_named_with_the_reason(tmp_path: Path) -> None:
+    """In the JSON, on the page and among what the terminal says is left out; a slide that is compared is not."""
+    first, second = measured(0.25, 1800.0, 900.0), measured(0.5, 3600.0, 1800.0)
+    found = replace(figures(first), against=against(first, second, name="other"))
+    write_evaluation(first, found, tmp_path, reference="r")
+    reason = "pixel size 0.25 um/px here and 0.5 um/px in other, so different lesions count as micro or macro"
+    content = json.loads((tmp_path / "evaluation.json").read_text())["against"]
+    assert content["slides_without_lesions_compared"] == [{"slide_id": "a", "reason": reason}]
+    assert content["recall_micro"]["n_slides"] == 1
+    label = "Slides whose lesions the comparison with other leaves out"
+    assert (label, "1", f"a ({reason})") in [(fact.label, fact.value, fact.note) for fact in left_out(first, found)]
+    page = " ".join((tmp_path / "evaluation.html").read_text().split())
+    assert label in page
+    assert f"a ({reason})" in page
+    same = replace(found, against=against(first, first, name="other"))
+    assert not [fact for fact in left_out(first, same) if fact.label == label]
+
+
+def test_slides_that_one_run_has_no_sizes_of_are_named_as_not_compared() -> None:
+    """With what that run lacks, and which run it is."""
+    first = measured(0.25, 900.0)
+    bare = replace(first.slides[0], pairing=None)
+    second = replace(first, slides=(bare, first.slides[1]), unpaired=(Unpaired("a", "has no deposits.geojson"),))
+    assert against(first, second, name="other").unpaired == (Unpaired("a", "has no deposits.geojson in other"),)
+    assert against(second, first, name="other").unpaired == (Unpaired("a", "has no deposits.geojson"),)
+    missed = replace(first, unpaired=(Unpaired("a", "incomplete; its lesions count as missed"),))
+    assert against(missed, second, name="other").unpaired == (Unpaired("a", "has no deposits.geojson in other"),)
 
 
 def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesions import measured_lesions
 from nodescan.evaluation.reference import read_reference
+from nodescan.mask_images import MASK_FORMATS
 from tests.patients.made_reports import write_csv
+from tests.slides.made_dicom import Level, write_level
 
 
 def mask_png(path: Path, value: int = 255, *, empty: bool = False) -> Path:
@@ -178,6 +180,34 @@ def test_an_unread_file_that_is_named_after_no_slide_in_doubt_leaves_slides_norm
     mask_png(tmp_path / "a_mask.png")
     (tmp_path / name).write_text("")
     assert read_reference(tmp_path).for_run(["a", "b", "c"]).find("c").tumour is False
+
+
+def test_every_picture_that_a_mask_is_read_from_is_in_doubt_where_no_slide_is_in_that_format(tmp_path: Path) -> None:
+    """JPEG 2000 was taken for a slide, and so its slide for normal. TIFF is what slides are in."""
+    mask_png(tmp_path / "a_mask.png")
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in MASK_FORMATS}
+    in_doubt = set()
+    for ending in endings:
+        (tmp_path / f"c{ending}").write_text("")
+        in_doubt |= {ending} if read_reference(tmp_path).find("c") is None else set()
+        (tmp_path / f"c{ending}").unlink()
+    assert {".jp2", ".j2k", ".pgm", ".jfif"} < in_doubt
+    assert in_doubt == endings - {".tif", ".tiff"}
+
+
+def test_a_dicom_file_is_in_doubt_unless_it_is_of_a_slide(tmp_path: Path) -> None:
+    """Masks are kept in DICOM, too. A slide's levels, and the picture of its label, are the slide itself."""
+    mask_png(tmp_path / "a_mask.png")
+    pixels = np.zeros((128, 128, 3), dtype=np.uint8)
+    write_level(tmp_path / "c.dcm", Level(pixels, (0.25, 0.25), series="1.2.3", instance="1.2.3.1"))
+    write_level(tmp_path / "c-label.dcm", Level(pixels, None, series="1.2.3", instance="1.2.3.2", flavour="LABEL"))
+    assert read_reference(tmp_path).find("c").tumour is False
+    (tmp_path / "c.dcm").unlink()
+    found = read_reference(tmp_path)
+    assert found.find("c") is None
+    assert found.notes[1].startswith("slides without a mask or outline are not assumed normal, because c-label.dcm may")
+    (tmp_path / "c-label.dcm").write_text("")
+    assert read_reference(tmp_path).find("c") is None
 
 
 def test_an_unread_file_is_of_the_longest_slide_that_it_is_named_after(tmp_path: Path) -> None:

@@ -143,8 +143,9 @@ class TrainingCLI(LightningCLI):
 
         Raises UsageError where the run is to watch a score that it never makes.
         """
-        check_monitors(self.trainer, self.model)
-        watched = scores_of_validation(self.trainer)
+        schedule = self.config[self.subcommand].get("lr_scheduler")
+        check_monitors(self.trainer, self.model, schedule=schedule)
+        watched = scores_of_validation(self.trainer, schedule)
         if self.trainer.limit_val_batches == 0 and watched:
             raise UsageError(
                 f"trainer.limit_val_batches is 0: the run is to watch {watched[0]}, which only validation tells; leave "

@@ -107,6 +107,43 @@ def test_the_worst_score_is_not_watched_for_the_best(kind: type[Any], name: str,
             check_monitors(trainer, module)
 
 
+PLATEAU = ["--optimizer=SGD", "--optimizer.lr=0.01", "--lr_scheduler=ReduceLROnPlateau"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["monitor=valid/auc"], "the mode of ReduceLROnPlateau is min, but valid/auc is better the higher it is: set"),
+        (
+            ["monitor=valid/loss", "mode=max"],
+            "the mode of ReduceLROnPlateau is max, but valid/loss is better the lower",
+        ),
+        (["monitor=valid/acc"], "the monitor of ReduceLROnPlateau is valid/acc, which the run does not log; set it to"),
+    ],
+)
+def test_a_rate_is_not_lowered_while_its_score_gets_better(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    """It was, for the smallest AUC was taken for the best; told before the run makes its folder."""
+    config = small_config(tmp_path / "small.yaml", index)
+    assert main(["fit", "--config", str(config), *PLATEAU, *(f"--lr_scheduler.{word}" for word in words)]) == 2
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_schedule_that_watches_a_score_the_right_way_is_taken(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A score of validation needs validation, for a schedule too; one that watches nothing is not asked."""
+    config = small_config(tmp_path / "small.yaml", index, batches=2)
+    words = ["fit", "--config", str(config), "--trainer.max_epochs=1", "--trainer.callbacks=null"]
+    watching = [*PLATEAU, "--lr_scheduler.monitor=valid/auc", "--lr_scheduler.mode=max"]
+    assert main([*words, *watching, "--trainer.limit_val_batches=0"]) == 2
+    assert "the run is to watch valid/auc, which only validation tells" in capsys.readouterr().err
+    assert main([*words, *watching]) == 0
+    assert main([*words, *PLATEAU[:2], "--lr_scheduler=StepLR", "--lr_scheduler.step_size=1"]) == 0
+
+
 def test_the_names_that_can_be_watched_are_those_that_a_run_logs(index: Path, tmp_path: Path) -> None:
     """But for the rates, which LearningRateMonitor names. Without validation a score of training can be watched."""
     config = small_config(tmp_path / "small.yaml", index, batches=2)
