@@ -18,7 +18,7 @@ from nodescan.overwrite_checks import is_branded, not_ours
 from nodescan.patients.applied import Applied
 from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
-from nodescan.slides.slide_ids import safe_name
+from nodescan.slides.slide_ids import is_device, safe_name, with_hash
 from nodescan.whole_files import once_closed, output_errors, refuse_link, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
@@ -189,15 +189,15 @@ def check_pages(folder: Path, new: Iterable[str]) -> None:
 def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """A file name for the page of each patient, specimen and side.
 
-    Readable, safe, and with 6 hex of the full name where two would agree.
+    Readable, safe, and with 6 hex of the full name where two would agree, or where it is a device's of Windows.
     """
     full = ["_".join(filter(None, names)) for names in patients]
     plain = [safe_name(name) for name in full]
     counts = Counter(name.casefold() for name in plain)
     return tuple(
-        f"{name}.html"
-        if counts[name.casefold()] == 1
-        else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
+        f"{with_hash(name, hashlib.sha256(repr(names).encode()).hexdigest()[:6])}.html"
+        if counts[name.casefold()] > 1 or is_device(name)
+        else f"{name}.html"
         for name, names in zip(plain, patients, strict=True)
     )
 
