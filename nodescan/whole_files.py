@@ -117,6 +117,11 @@ def once_closed(change: Callable[[], object], path: Path) -> None:
             return
 
 
+def remove_once_closed(path: Path) -> None:
+    """Remove the file, if it is there, see `once_closed`. Raises OSError and OutputError."""
+    once_closed(partial(path.unlink, missing_ok=True), path)
+
+
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Say in words a user can act on why `path` could not be written: an OSError becomes an OutputError."""

@@ -2,16 +2,16 @@
 
 import os
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
+from nodescan.errors import OutputError
 from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
 from nodescan.reports import FILES
 from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.whole_files import once_closed, output_errors
+from nodescan.whole_files import output_errors, remove_once_closed
 
 _REPORT_HEAD = '{\n  "schema_version": '
 
@@ -45,12 +45,12 @@ def unmark(folder: Path) -> None:
     """Remove report.json, which says that what lies in the folder is a result. Raises OutputError."""
     mark = folder / REPORT_JSON
     with output_errors(mark):
-        once_closed(partial(mark.unlink, missing_ok=True), mark)
+        remove_once_closed(mark)
 
 
 def remove_older(folder: Path) -> None:
     """Remove page and outlines of an earlier run, if the page is nodescan's: no new report says that they are old."""
-    with suppress(OSError):  # it is told already that nothing can be written there
-        if is_branded(folder / REPORT_HTML):
-            for name in (REPORT_HTML, DEPOSITS_GEOJSON):
-                (folder / name).unlink(missing_ok=True)
+    if is_branded(folder / REPORT_HTML):
+        for name in (REPORT_HTML, DEPOSITS_GEOJSON):
+            with suppress(OSError, OutputError):  # it is told already that nothing can be written there
+                remove_once_closed(folder / name)

@@ -1,7 +1,6 @@
 """evaluation.json, evaluation.html and the challenge's submission files, written into one folder."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
@@ -21,7 +20,7 @@ from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.wording import WITH_TUMOUR
-from nodescan.whole_files import Json, json_text, once_closed, output_errors, text_bytes, write_beside
+from nodescan.whole_files import Json, json_text, output_errors, remove_once_closed, text_bytes, write_beside
 
 EVALUATION_JSON, EVALUATION_HTML = "evaluation.json", "evaluation.html"
 SCORES_CSV, LESIONS_CSV, LARGEST_CSV = "slide_scores.csv", "lesions.csv", "largest_sizes.csv"
@@ -52,7 +51,7 @@ def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, 
     with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name in (SUBMISSION_CSV, LESIONS_CSV, LARGEST_CSV):
-            once_closed(partial((folder / name).unlink, missing_ok=True), folder / name)
+            remove_once_closed(folder / name)
     files = {
         EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, reference=reference)),
         EVALUATION_HTML: render(comparison, figures, reference=reference),
