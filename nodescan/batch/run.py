@@ -36,7 +36,7 @@ from nodescan.patients.redone_slides import move_back, move_outdated
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import Staging
-from nodescan.reports import report_names
+from nodescan.reports import check_lengths, report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.slides.discovery import find_slides
@@ -115,6 +115,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     check_fit(config, card.geometry())
     with held(request.folder) as ticket:
         remove_parts(request.folder)
+        check_lengths(request.folder, [ref.slide_id for ref in refs])
         job = ScanJob(
             request.folder,
             model,

@@ -65,6 +65,23 @@ def report_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def check_lengths(folder: Path, slide_ids: Sequence[str]) -> None:
+    """Make the longest path of the slides' files in the run's `folder`, and remove it. Raises OutputError.
+
+    Windows takes 260 characters, or more if it is set so; of a longer path it says that there is no such place.
+    """
+    longest = folder / max(slide_ids, key=len)
+    part = part_path(longest)
+    with output_errors(longest):
+        try:
+            part.mkdir()
+            part_path(part / max(FILES, key=len)).touch()
+        except FileNotFoundError:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)) from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
 def write_reports(
     result: SlideResult, folder: Path, names: Iterable[str] = CHOICES, *, may_move: Callable[[], None]
 ) -> None:
