@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import whole_files
-from nodescan.batch.slide_folders import check_slide_folder, remove_older, unmark
+from nodescan.batch.slide_folders import check_slide_folder, hide_mark, remove_older, restore_mark, unmark
 from nodescan.cli import main
 from nodescan.errors import UsageError
 from nodescan.reports import FILES
@@ -111,17 +111,26 @@ def test_a_damaged_mark_beside_nodescans_page_is_redone(here: Path, broken: byte
 def test_the_mark_goes_alone(here: Path) -> None:
     """What else lies there stays for whoever stops the run before the slide is begun."""
     folder = here / "all" / "b"
-    before = set(content(folder))
+    before = content(folder)
+    unmarked = {name: data for name, data in before.items() if name != "report.json"}
+    hide_mark(folder)
+    assert content(folder) == unmarked | {".older-report.json": before["report.json"]}
+    hide_mark(folder)
+    restore_mark(folder)
+    assert content(folder) == before
+    restore_mark(folder)
+    hide_mark(folder)
     unmark(folder)
-    assert before - set(content(folder)) == {"report.json"}
+    assert content(folder) == unmarked
 
 
 def test_what_names_an_old_class_goes_where_nothing_can_be_written(here: Path) -> None:
-    """Page and outlines; pictures stay."""
+    """Page and outlines, and the report.json that was put aside; pictures stay."""
     folder = here / "all" / "b"
     before = set(content(folder))
+    hide_mark(folder)
     remove_older(folder)
-    assert before - set(content(folder)) == {"report.html", "deposits.geojson"}
+    assert before ^ set(content(folder)) == {"report.json", "report.html", "deposits.geojson"}
 
 
 @pytest.mark.parametrize("held", ["report.html", "deposits.geojson"])
