@@ -78,7 +78,7 @@ def write_set(files: Mapping[Path, bytes], *, obsolete: Iterable[Path] = ()) -> 
             _flush_to_disk(part)
         for path in obsolete:
             with output_errors(path):
-                once_closed(partial(path.unlink, missing_ok=True), path)
+                remove_once_closed(path)
 
 
 def write_current(path: Path, data: bytes) -> None:
@@ -130,6 +130,11 @@ def once_closed(change: Callable[[], object], path: Path) -> None:
         else:
             _left_open.discard(path)
             return
+
+
+def remove_once_closed(path: Path) -> None:
+    """Remove the file, if it is there, see `once_closed`. Raises OSError and OutputError."""
+    once_closed(partial(path.unlink, missing_ok=True), path)
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Small stand-ins that behave: a predictor that knows tumour by its colour, and slide files painted for it."""
 
+import errno
+import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,3 +124,17 @@ def paint_slide(
 def content(folder: Path) -> dict[str, bytes]:
     """Every file in a folder and below, by its place there."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def held_on_windows(patch: "pytest.MonkeyPatch", *names: str, tries: int = 2) -> None:
+    """There another program has each file of these names open, so that it can't be removed for so many tries."""
+    unlink, asked = Path.unlink, Counter[Path]()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        asked[path] += path.name in names
+        if path.name in names and path.exists() and asked[path] <= tries:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        unlink(path, missing_ok=missing_ok)
+
+    patch.setattr(sys, "platform", "win32")
+    patch.setattr(Path, "unlink", refuse)

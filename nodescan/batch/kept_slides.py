@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nodescan.batch.progress import Viewer
 from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume, set_report_aside
+from nodescan.batch.slide_folders import restore_mark
 from nodescan.batch.slide_task import RunTools
 from nodescan.domain.naming import few
 from nodescan.domain.slide import SlideRef
@@ -17,7 +18,7 @@ def report_kept_slides(
     manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
 ) -> ResumeOutcome:
     """The slides that an earlier run did as this one would, and those that are redone; why is told of each, but for
-    those that are lost, see set_lost_aside. Nothing is moved or written.
+    those that are lost, see put_in_place. Nothing is moved or written.
 
     Raises UsageError where a manifest's row contradicts one that would be kept: its size isn't the row's.
     """
@@ -51,11 +52,15 @@ def report_kept_slides(
     return found
 
 
-def set_lost_aside(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
-    """Keep each report, and all outlines that somebody edited, that this run would lose; tell in which folder.
+def put_in_place(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
+    """Take back each report that a stopped run put aside. Keep each report, and all outlines that somebody edited,
+    that this run would lose; tell in which folder.
 
     This comes once no stage stands that was made of them. Raises LockLostError and OutputError.
     """
+    for slide_id in found.hidden:
+        tools.job.may_write()
+        restore_mark(tools.job.folder / slide_id)
     for slide_id, why in found.lost:
         place = _set_aside(slide_id, tools)
         viewer.note(

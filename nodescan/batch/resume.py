@@ -8,10 +8,11 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+from nodescan.batch.slide_folders import mark_of, restore_mark
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
-from nodescan.reports import ALWAYS, FILES
+from nodescan.reports import ALWAYS, FILES, OLDER_JSON
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
@@ -50,7 +51,8 @@ class ResumeOutcome:
     that have a report; unseen: those kept whose files can't be looked at now, as of a disk that is away; lost:
     (slide_id, why) of those that are to be redone, and can't be for that reason; edited: those that are to be redone,
     whose outlines somebody changed; contradicted: those kept whose pixel size isn't the one given; given_before: those
-    kept, each with its pixel size, that was given then and isn't now."""
+    kept, each with its pixel size, that was given then and isn't now; hidden: those kept whose report.json a run put
+    aside that was stopped before it reached them."""
 
     kept: dict[str, SlideReport] = field(default_factory=dict)
     redone: list[tuple[str, str]] = field(default_factory=list)
@@ -59,6 +61,7 @@ class ResumeOutcome:
     edited: list[str] = field(default_factory=list)
     contradicted: list[str] = field(default_factory=list)
     given_before: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
 
 
 class _Redo(Exception):
@@ -79,7 +82,7 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
     """
     found = ResumeOutcome()
     for ref in refs:
-        path = folder / ref.slide_id / REPORT_JSON
+        path = mark_of(folder / ref.slide_id)
         if not path.parent.is_dir():
             continue
         try:
@@ -95,6 +98,8 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
                 found.edited.append(ref.slide_id)
             continue
         found.kept[ref.slide_id] = report
+        if path.name == OLDER_JSON:
+            found.hidden.append(ref.slide_id)
         if not seen:
             found.unseen.append(ref.slide_id)
         if _is_contradicted(ref, report):
@@ -107,7 +112,7 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
 
 def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
     """Every slide is redone; the result of one that isn't there now would be lost."""
-    made = [(ref, folder / ref.slide_id / REPORT_JSON) for ref in refs]
+    made = [(ref, mark_of(folder / ref.slide_id)) for ref in refs]
     lost = [ref.slide_id for ref, path in made if _would_be_lost(ref, path, _whole_report(path))]
     edited = [ref.slide_id for ref, path in made if ref.slide_id not in lost and _outlines_edited(path)]
     return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
@@ -116,6 +121,7 @@ def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
 def set_report_aside(folder: Path, slide_id: str) -> Path:
     """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
     kept = folder / EARLIER_REPORTS
+    restore_mark(folder / slide_id)
     with output_errors(kept):
         refuse_link(kept)
         kept.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nodescan.batch.copy_folder import prepare_copy_folder
 from nodescan.batch.executors import SlideExecutor, finished
-from nodescan.batch.kept_slides import report_kept_slides, set_lost_aside
+from nodescan.batch.kept_slides import put_in_place, report_kept_slides
 from nodescan.batch.local_copies import local_copies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
@@ -17,7 +17,7 @@ from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
 from nodescan.batch.resume import ResumeOutcome, finished_unheard, plan_forced
 from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
-from nodescan.batch.slide_folders import unmark
+from nodescan.batch.slide_folders import hide_mark, unmark
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
@@ -36,7 +36,7 @@ from nodescan.patients.redone_slides import move_back, move_outdated
 from nodescan.patients.run_page import tell_patients
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import Staging
-from nodescan.reports import report_names
+from nodescan.reports import check_lengths, report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.slides.discovery import find_slides
@@ -115,6 +115,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
     check_fit(config, card.geometry())
     with held(request.folder) as ticket:
         remove_parts(request.folder)
+        check_lengths(request.folder, [ref.slide_id for ref in refs])
         job = ScanJob(
             request.folder,
             model,
@@ -157,9 +158,9 @@ def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, ea
     tools.job.may_write()
     waiting = [ref.slide_id for ref in refs if ref.slide_id not in earlier.kept]
     put = partial(put_or_tell, tools=tools, viewer=viewer)
-    outdated = move_outdated(tools.job.folder, waiting, viewer.note)
+    outdated = move_outdated(tools.job.folder, [*waiting, *earlier.hidden], viewer.note)
     put(partial(tell_patients, tools.job.folder))  # else summary.html has stages and links of pages that are gone
-    set_lost_aside(earlier, tools, viewer)
+    put_in_place(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
     if outdated is None:
         return result
@@ -184,7 +185,7 @@ def scan_manifest(
     if put(partial(replace_stages, unread, tools.job.folder, viewer.note)):
         put(partial(remove_unreviewed, tools.job.folder))  # else a table of this run, pages of an earlier one
     put(partial(tell_patients, tools.job.folder))
-    set_lost_aside(earlier, tools, viewer)
+    put_in_place(earlier, tools, viewer)
     result = scan_all(refs, tools, viewer, kept=earlier.kept)
     staging = stage_run(result.reports, manifest, tools.job.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
@@ -212,7 +213,7 @@ def scan_all(
     files.put_rows()  # those of an earlier run are none of this one
     if earlier and waiting:
         files.put_page()
-    stale = _unmark(waiting, tools.job.folder, viewer)
+    stale = _unmark(waiting, tools, viewer)
     viewer.batch_started(len(waiting))
     try:
         lost = partial(lost_slide, tools=tools, viewer=viewer)
@@ -254,10 +255,11 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
-def _unmark(refs: Sequence[SlideRef], folder: Path, viewer: Viewer) -> list[str]:
-    """Take report.json away from slides that are redone: a run that is stopped leaves no older result to be taken for
-    its own. Where one can't be removed, why."""
-    return [why for ref in refs for why in write_or_tell(partial(unmark, folder / ref.slide_id), viewer)]
+def _unmark(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> list[str]:
+    """Put report.json of slides that are redone aside, with --force away: a run that is stopped leaves no older result
+    to be taken for its own. Where one can't be moved, why."""
+    take, folder = unmark if tools.request.force else hide_mark, tools.job.folder
+    return [why for ref in refs for why in write_or_tell(partial(take, folder / ref.slide_id), viewer)]
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from nodescan.errors import OutputError
 from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
-from nodescan.reports import FILES
+from nodescan.reports import FILES, OLDER_JSON
 from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.whole_files import once_closed, output_errors
+from nodescan.whole_files import once_closed, output_errors, remove_once_closed
 
 _REPORT_HEAD = '{\n  "schema_version": '
 
@@ -41,16 +42,41 @@ def check_slide_folder(folder: Path, *, of_a_run: bool) -> None:
         raise not_ours(folder / there[0])
 
 
+def mark_of(folder: Path) -> Path:
+    """report.json of a slide's folder, or the older one that `hide_mark` put aside where no run wrote a new one."""
+    mark, older = folder / REPORT_JSON, folder / OLDER_JSON
+    return older if older.is_file() and not mark.is_file() else mark
+
+
+def hide_mark(folder: Path) -> None:
+    """Put report.json, which says that what lies in the folder is a result, aside: only a run that would make it again
+    takes it back, see `restore_mark`. Raises OutputError."""
+    _rename(folder / REPORT_JSON, folder / OLDER_JSON)
+
+
+def restore_mark(folder: Path) -> None:
+    """Undo `hide_mark`. Raises OutputError."""
+    if mark_of(folder).name == OLDER_JSON:
+        _rename(folder / OLDER_JSON, folder / REPORT_JSON)
+
+
 def unmark(folder: Path) -> None:
-    """Remove report.json, which says that what lies in the folder is a result. Raises OutputError."""
-    mark = folder / REPORT_JSON
-    with output_errors(mark):
-        once_closed(partial(mark.unlink, missing_ok=True), mark)
+    """Remove report.json, put aside or not: no run takes it back. Raises OutputError."""
+    for mark in (folder / REPORT_JSON, folder / OLDER_JSON):
+        with output_errors(mark):
+            remove_once_closed(mark)
 
 
 def remove_older(folder: Path) -> None:
-    """Remove page and outlines of an earlier run, if the page is nodescan's: no new report says that they are old."""
-    with suppress(OSError):  # it is told already that nothing can be written there
-        if is_branded(folder / REPORT_HTML):
-            for name in (REPORT_HTML, DEPOSITS_GEOJSON):
-                (folder / name).unlink(missing_ok=True)
+    """Remove page and outlines of an earlier run, if the page is nodescan's: no new report says that they are old.
+    The report.json that was put aside goes with them, being no whole report's."""
+    if is_branded(folder / REPORT_HTML):
+        for name in (OLDER_JSON, REPORT_HTML, DEPOSITS_GEOJSON):
+            with suppress(OSError, OutputError):  # it is told already that nothing can be written there
+                remove_once_closed(folder / name)
+
+
+def _rename(mark: Path, to: Path) -> None:
+    """Rename the file where there is one. Raises OutputError."""
+    with output_errors(mark), suppress(FileNotFoundError):
+        once_closed(partial(os.replace, mark, to), mark)

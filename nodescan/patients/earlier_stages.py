@@ -18,8 +18,8 @@ from nodescan.overwrite_checks import is_branded, not_ours
 from nodescan.patients.applied import Applied
 from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
-from nodescan.slides.slide_ids import safe_name
-from nodescan.whole_files import once_closed, output_errors, refuse_link, write_beside
+from nodescan.slides.slide_ids import is_device, safe_name, with_hash
+from nodescan.whole_files import once_closed, output_errors, refuse_link, remove_once_closed, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
@@ -135,7 +135,7 @@ def put_back(folder: Path, aside: Path) -> None:
         for name in ours:
             write_beside(pages / name, found_bytes(aside / PAGES / name).replace(b'href="../../', b'href="../'))
         for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
-            (aside / name).unlink()
+            remove_once_closed(aside / name)
         for place in (aside / PAGES, aside):
             (place / _OF_MACOS).unlink(missing_ok=True)
             place.rmdir()
@@ -151,9 +151,9 @@ def remove_unreviewed(folder: Path) -> None:
         return
     with output_errors(folder):
         for name in _pages_there(folder):
-            (folder / PAGES / name).unlink(missing_ok=True)
+            remove_once_closed(folder / PAGES / name)
         for name in _TABLES:
-            (folder / name).unlink(missing_ok=True)
+            remove_once_closed(folder / name)
 
 
 def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
@@ -189,15 +189,15 @@ def check_pages(folder: Path, new: Iterable[str]) -> None:
 def page_names(patients: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """A file name for the page of each patient, specimen and side.
 
-    Readable, safe, and with 6 hex of the full name where two would agree.
+    Readable, safe, and with 6 hex of the full name where two would agree, or where it is a device's of Windows.
     """
     full = ["_".join(filter(None, names)) for names in patients]
     plain = [safe_name(name) for name in full]
     counts = Counter(name.casefold() for name in plain)
     return tuple(
-        f"{name}.html"
-        if counts[name.casefold()] == 1
-        else f"{name}-{hashlib.sha256(repr(names).encode()).hexdigest()[:6]}.html"
+        f"{with_hash(name, hashlib.sha256(repr(names).encode()).hexdigest()[:6])}.html"
+        if counts[name.casefold()] > 1 or is_device(name)
+        else f"{name}.html"
         for name, names in zip(plain, patients, strict=True)
     )
 

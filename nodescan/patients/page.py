@@ -22,12 +22,13 @@ from nodescan.patients.synoptic import (
     section_size_words,
     stage_words,
     synoptic,
+    unclassed_size_words,
     unsized_words,
 )
 from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
+from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, flag_title
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -158,16 +159,14 @@ def _class_words(one: Node | Section, found: Metastasis) -> str:
 
 def _largest_words(staged: Staged) -> tuple[str, str]:
     """The largest deposit and what it rests on."""
-    size, unclassed, specimen = patient_size_words(staged), staged.specimen.unclassed_um, staged.specimen
-    if not size and unclassed is not None:
-        first = next(section for section in specimen.sections if section.unclassed_um == unclassed)
-        words = size_in_mm(unclassed, first.uncertainty_um if first.metastasis is None else None)
-        at_least = staged.size_at_least and not first.size_may_be_less
-        return bound_words(words, at_least=at_least), "on a slide that got no class"
+    specimen = staged.specimen
+    size, unclassed = patient_size_words(staged), unclassed_size_words(staged)
+    if not size and unclassed:
+        return unclassed, "on a slide that got no class"
     if size:
         notes = [
             unsized_words(staged),
-            "" if unclassed is None else f"and {size_in_mm(unclassed, None)} without a class",
+            "" if specimen.unclassed_um is None else f"and {size_in_mm(specimen.unclassed_um, None)} without a class",
         ]
         return size, "; ".join(filter(None, (*notes, "never added up")))
     if specimen.largest_class is not Metastasis.NONE:

@@ -30,7 +30,15 @@ from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.summary_page import stands
-from nodescan.whole_files import Json, json_bytes, output_errors, refuse_link, text_bytes, write_beside
+from nodescan.whole_files import (
+    Json,
+    json_bytes,
+    output_errors,
+    refuse_link,
+    remove_once_closed,
+    text_bytes,
+    write_beside,
+)
 
 SCHEMA_VERSION = 1
 
@@ -90,7 +98,7 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
         earlier = earlier_pages(folder)
         check_pages(folder, set(names) - earlier)
         for stale in earlier - set(names):
-            (pages / stale).unlink(missing_ok=True)
+            remove_once_closed(pages / stale)
     write_beside(folder / PATIENTS_JSON, json_bytes(staging_as_json(staging)))  # no spreadsheet holds it
     write_beside(folder / PATIENTS_CSV, text_bytes(staging_as_csv(staging)))
     if staging.table is CAMELYON17:

@@ -51,20 +51,35 @@ def count_words(count: CountRange, staged: Staged) -> str:
 
 
 def patient_size_words(staged: Staged) -> str:
-    """Greatest diameter over all nodes and its uncertainty, "at least ..." for a lower bound; "" where not known."""
+    """Greatest diameter over all nodes and its uncertainty, "at least ..." for a lower bound, "... as measured" where
+    it may be less, too; "" where not known."""
     largest = staged.specimen.largest
     if largest is None or largest.largest_um is None:
         return ""
     return section_size_words(largest, at_least=staged.size_at_least)
 
 
+def unclassed_size_words(staged: Staged) -> str:
+    """The largest deposit that got no class, in the words of `patient_size_words`; "" where there is none."""
+    size_um = staged.specimen.unclassed_um
+    if size_um is None:
+        return ""
+    first = next(section for section in staged.specimen.sections if section.unclassed_um == size_um)
+    size = size_in_mm(size_um, first.uncertainty_um if first.metastasis is None else None)
+    return _largest_words(size, first, at_least=staged.size_at_least)
+
+
 def section_size_words(section: Section, *, at_least: bool) -> str:
-    """The largest deposit of a slide, "at least ..." where that is so (at_least) and nothing may make it less, "...
-    as measured" where something may; "" where none was measured."""
+    """The largest deposit of a slide, in the words of `patient_size_words`; "" where none was measured."""
     size_um = section.unclassed_um if section.largest_um is None else section.largest_um
     if size_um is None:
         return ""
-    size = size_in_mm(size_um, section.uncertainty_um)
+    return _largest_words(size_in_mm(size_um, section.uncertainty_um), section, at_least=at_least)
+
+
+def _largest_words(size: str, section: Section, *, at_least: bool) -> str:
+    """The size of a largest deposit, on `section`: "at least ..." where that is so (at_least) and nothing may make it
+    less, "... as measured" where something may."""
     if at_least and section.size_may_be_less:
         return f"{size} as measured"
     return bound_words(size, at_least=at_least)

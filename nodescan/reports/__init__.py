@@ -47,6 +47,9 @@ whole report. With pictures and map, which a finding is checked against, it is a
 FILES = frozenset(name for report in REPORTS.values() for name in report.files)
 """Every file that a slide's folder may hold."""
 
+OLDER_JSON = f".older-{REPORT_JSON}"
+"""report.json of a slide that is to be scanned again, put aside: by this name no command takes it for a result."""
+
 ALWAYS = tuple(name for name, report in REPORTS.items() if report.always)
 
 _AT_A_TIME = 2
@@ -63,6 +66,23 @@ def report_names(names: Sequence[str]) -> tuple[str, ...]:
         wrong = f"no report is called {', '.join(map(repr, unknown))}" if unknown else "no report is named"
         raise UsageError(f"--reports: {wrong}; choose from {','.join(CHOICES)}")
     return tuple(dict.fromkeys(names))
+
+
+def check_lengths(folder: Path, slide_ids: Sequence[str]) -> None:
+    """Make the longest path of the slides' files in the run's `folder`, and remove it. Raises OutputError.
+
+    Windows takes 260 characters, or more if it is set so; of a longer path it says that there is no such place.
+    """
+    longest = folder / max(slide_ids, key=len)
+    part = part_path(longest)
+    with output_errors(longest):
+        try:
+            part.mkdir()
+            part_path(part / max(FILES, key=len)).touch()
+        except FileNotFoundError:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG)) from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def write_reports(
@@ -124,7 +144,7 @@ def _move_in(part: Path, folder: Path) -> None:
     old.mkdir()
     moves: list[tuple[Path, Path]] = []  # each from before it is made, for a signal may come just after
     try:
-        for name in (REPORT_JSON, *(FILES - {REPORT_JSON})):
+        for name in (REPORT_JSON, OLDER_JSON, *(FILES - {REPORT_JSON})):
             place = folder / name
             if place.is_dir() and not place.is_symlink():  # a user's, which must not go with the old files
                 with output_errors(place):  # the line names it, not the slide's folder

@@ -71,8 +71,14 @@ def safe_name(stem: str) -> str:
 
 
 def is_device(name: str) -> bool:
-    """Whether no folder can have the name on Windows; nor has one on other systems, for results are moved."""
+    """Whether no file or folder can have the name on Windows; nor has one on other systems, for results are moved."""
     return _DEVICE.match(name) is not None
+
+
+def with_hash(name: str, digits: str) -> str:
+    """The name, safe already, with `digits` behind it: at most 100 characters, and no device's."""
+    name = name.replace(".", "_", 1) if is_device(name) else name  # the first dot would leave it a device's
+    return f"{name[: LONGEST - 1 - len(digits)]}-{digits}"
 
 
 def slide_key(name: str) -> str:
@@ -100,17 +106,12 @@ def _forms(path: Path) -> tuple[str, str, str, str]:
     """The id in growing detail; the next is taken where the one before is shared."""
     name, whole = safe_name(without_suffix(path)), real_path(path)
     folder, file = _sha256(whole.parent), _sha256(whole)
-    hashed = name.replace(".", "_", 1) if is_device(name) else name  # the first dot would leave it a device's
     return (
         name,
-        _with_hash(hashed, folder[:_HASH_CHARACTERS]),
-        _with_hash(hashed, file[:_HASH_CHARACTERS]),
-        _with_hash(hashed, file[:_LONG_HASH_CHARACTERS]),
+        with_hash(name, folder[:_HASH_CHARACTERS]),
+        with_hash(name, file[:_HASH_CHARACTERS]),
+        with_hash(name, file[:_LONG_HASH_CHARACTERS]),
     )
-
-
-def _with_hash(name: str, digits: str) -> str:
-    return f"{name[: LONGEST - 1 - len(digits)]}-{digits}"
 
 
 def _sha256(path: Path) -> str:

@@ -23,14 +23,14 @@ from nodescan.batch.run import BatchResult, run_batch, scan_all
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
-from nodescan.domain.staging import CAMELYON17
+from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import stage_reports
 from nodescan.reports import CHOICES
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
-from nodescan.reports.report_reader import read_reports
+from nodescan.reports.report_reader import read_report, read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
 from tests.batch.run_tools import in_processes
@@ -574,6 +574,83 @@ def test_a_stopped_run_goes_on_where_it_was(place: Place) -> None:
     place.run()
     assert not list(place.out.glob(".*"))
     assert [row["slide_id"] for row in place.rows()] == ["a", "b"]
+
+
+def _stopped(place: Place, **asked: object) -> None:
+    """A run that is stopped in its first slide, and leaves no report that a command takes for a result."""
+    place.predictor = ColourPredictor(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        place.run(**asked)
+    assert not list(place.out.glob("*/report.json"))
+    place.predictor = ColourPredictor()
+
+
+def test_a_run_with_other_settings_that_is_stopped_costs_no_older_result(place: Place) -> None:
+    """Started by mistake, it is stopped at once: the next run with the settings of before scans nothing."""
+    before = {path.relative_to(place.out): path.read_bytes() for path in place.out.glob("*/*")}
+    for percent in (4.0, 3.0):
+        _stopped(place, max_unread_percent=percent)
+    assert place.run().complete
+    assert place.heard.scanned == []
+    assert {path.relative_to(place.out): path.read_bytes() for path in place.out.glob("*/*")} == before
+
+
+def test_a_run_with_other_settings_that_goes_on_takes_no_older_result(place: Place) -> None:
+    """Its reason is that of the run that was stopped, and nothing older is left."""
+    _stopped(place, max_unread_percent=4.0)
+    place.run(max_unread_percent=4.0)
+    assert place.redone() == [f"{name}: redone: --max-unread was 5, is 4" for name in "ab"]
+    assert place.heard.scanned == ["a", "b"]
+    assert not list(place.out.glob("*/.*"))
+
+
+def test_no_older_result_is_taken_after_force(place: Place) -> None:
+    """Nor is one that a run without --force had put aside before."""
+    _stopped(place, max_unread_percent=4.0)
+    _stopped(place, force=True)
+    place.run()
+    assert place.heard.scanned == ["a", "b"]
+
+
+def test_an_older_result_whose_files_changed_since_a_stopped_run_is_redone(place: Place) -> None:
+    """One that is gone, and outlines that somebody edited: these are kept aside with their report."""
+    _stopped(place, max_unread_percent=4.0)
+    edited = place.out / "a" / "deposits.geojson"
+    text = edited.read_text() + "\n"
+    edited.write_text(text)
+    (place.out / "b" / "report.html").unlink()
+    place.run()
+    assert place.heard.scanned == ["a", "b"]
+    kept = place.out / "earlier-reports" / "a"
+    assert (kept / "deposits.geojson").read_text() == text
+    assert read_report(kept / "report.json").metastasis is not None
+
+
+def test_an_older_result_is_kept_aside_where_its_slide_is_away_after_a_stopped_run(place: Place) -> None:
+    """As without the stopped run, with --force too."""
+    here, gone = place.folder / "disk", place.folder / "gone"
+    (place.folder / "a.tif").rename(here)
+    (place.folder / "a.tif").symlink_to("disk")
+    for force in (False, True):
+        place.run(force=True)
+        _stopped(place, max_unread_percent=4.0)
+        here.rename(gone)
+        place.run(max_unread_percent=3.0, force=force)
+        gone.rename(here)
+    assert sorted(path.parent.name for path in place.out.glob("earlier-reports/*/report.json")) == ["a", "a-2"]
+
+
+def test_stages_in_which_a_slide_was_not_run_do_not_stand_beside_its_older_result(place: Place) -> None:
+    """Made after a stopped run, from the report of the other slide; the next run takes the older result back."""
+    manifest = place.folder / "m.csv"
+    manifest.write_text("path,patient_id,node_id\na.tif,A,1\nb.tif,B,1\n")
+    _stopped(place, max_unread_percent=4.0)
+    place.run(inputs=(str(place.folder / "b.tif"),))
+    write_staging(stage_reports(read_reports(place.out), read_slide_rows(manifest), AJCC8), place.out)
+    place.run()
+    assert place.heard.scanned == []
+    assert not (place.out / "patients.json").exists()
+    assert (place.out / "patients-before-1" / "patients.json").is_file()
 
 
 def test_rows_of_slides_not_asked_for_go(place: Place) -> None:

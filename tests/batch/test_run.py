@@ -86,6 +86,36 @@ def test_planted_tumour_is_found_and_clean_tissue_is_negative(tmp_path: Path, ou
     assert result.complete
 
 
+@pytest.mark.skipif(os.name != "posix", reason="how long a path may be is asked of the disk")
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_path_that_would_be_too_long_is_told_before_any_slide_is_read(
+    tmp_path: Path, windows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the slide with the longest name. Windows says that there is no such place, and not that its name is long."""
+    folder, longest = tmp_path, os.pathconf(tmp_path, "PC_PATH_MAX") - 126
+    while len(str(folder)) < longest - 250:
+        folder /= "d" * 200
+    folder /= "d" * (longest - len(str(folder)))
+    paint_slide(tmp_path / "a.tif")
+    paint_slide(tmp_path / f"{'s' * 100}.tif")
+    scan_with(ColourPredictor(), monkeypatch)
+    touch = Path.touch
+
+    def unknown(path: Path) -> None:
+        try:
+            touch(path)
+        except OSError as error:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) if windows else error from None
+
+    monkeypatch.setattr(Path, "touch", unknown)
+    request = BatchRequest(inputs=(str(tmp_path),), folder=folder, slots=0)
+    with pytest.raises(OutputError, match=r"/s{100}: can't be written \(File name too long\); .* with a shorter path"):
+        run_batch(request, Listener())
+    assert not list(folder.iterdir())
+    (tmp_path / f"{'s' * 100}.tif").unlink()
+    assert run_batch(request, Listener()).complete
+
+
 def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path) -> None:
     """One file that is no slide and one without spacing: a row and a report each, in the order asked for."""
     (tmp_path / "broken.svs").write_bytes(b"not a slide at all")

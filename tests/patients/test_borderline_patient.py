@@ -160,12 +160,19 @@ def test_a_stage_that_an_estimated_count_of_cells_makes_is_no_bound_that_holds(
 def test_a_size_that_may_be_shorter_than_its_uncertainty_tells_is_no_lower_bound(
     tmp_path: Path, code: str, bound: bool
 ) -> None:
-    """On a slide that was read in part, wherever its size stands: twice, at its node, and at the slide."""
+    """On a slide that was read in part, wherever its size stands: twice, at its node, and at the slide; where the slide
+    has no class, among the numbers and at the slide."""
     found = report("a", (610.0,), status=Status.INCOMPLETE, flags=(Flag(code, "Look."), REASON))
     staging = staged_by(write_run(tmp_path / "run", [found]), "slide_id,patient_id,node_id", "a,A,1")
     (page,) = write_staging(staging, tmp_path / "out")
     sizes = re.findall(r"(at least )?0\.610 ± 0\.004 mm( as measured)?(?! \))", text_of(page))
-    assert sizes == [("at least ", "") if bound else ("", " as measured")] * 4
+    said = ("at least ", "") if bound else ("", " as measured")
+    assert sizes == [said] * 4
+    classless = replace(found, status=Status.FAILED, metastasis=None, at_least=False)
+    staging = staged_by(write_run(tmp_path / "failed", [classless]), "slide_id,patient_id,node_id", "a,A,1")
+    text = text_of(write_staging(staging, tmp_path / "out")[0])
+    assert f"Largest deposit {said[0]}0.610 ± 0.004 mm{said[1]} on a slide that got no class" in text
+    assert text.count(f"{said[0]}0.610 ± 0.004 mm{said[1]}") >= 2
 
 
 def test_a_clear_size_leaves_no_doubt(tmp_path: Path) -> None:

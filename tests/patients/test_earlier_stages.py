@@ -19,6 +19,7 @@ from nodescan.patients.earlier_stages import places_aside, put_back, remove_unre
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.staging import Staging
 from nodescan.whole_files import write_beside
+from tests.fakes import held_on_windows
 from tests.patients.made_reports import report, staged_by, write_csv, write_run
 
 
@@ -134,6 +135,27 @@ def test_stages_that_are_put_back_are_as_they_were(tmp_path: Path, monkeypatch: 
     put_back(folder, aside)
     assert files(folder) == before
     assert not aside.exists()
+
+
+def test_on_windows_files_of_stages_that_are_open_for_a_moment_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where stages are moved back, where they go, and where the page of a patient who is listed no more goes."""
+    folder, run = tmp_path / "out", tmp_path / "run"
+    write_staging(staged(tmp_path), folder)
+    aside = set_aside(folder)
+    with monkeypatch.context() as patch:
+        held_on_windows(patch, "A.html", "patients.csv", "patients.json")
+        put_back(folder, aside)
+    assert not aside.exists()
+    with monkeypatch.context() as patch:
+        held_on_windows(patch, "A.html")
+        write_staging(staged_by(run, "slide_id,patient_id", "a2,B"), folder)
+    assert [page.name for page in (folder / "patients").iterdir()] == ["B.html"]
+    with monkeypatch.context() as patch:
+        held_on_windows(patch, "B.html", "patients.csv", "patients.json")
+        remove_unreviewed(folder)
+    assert not [path for path in folder.rglob("*") if path.is_file()]
 
 
 def stopped_at(last: str, path: Path, data: bytes) -> None:

@@ -529,6 +529,14 @@ def test_patients_whose_names_agree_once_safe_get_pages_of_their_own(tmp_path: P
     assert len(set(page_names([result.staged.specimen.names for result in found.patients]))) == 2
 
 
+@pytest.mark.parametrize(("name", "page"), [("con", "con"), ("AUX", "AUX"), ("nul.left", "nul_left"), ("Com1", "Com1")])
+def test_no_patient_s_page_has_the_name_of_a_device_of_windows(name: str, page: str) -> None:
+    """It gets a hash, as a slide of that name does; con.html is the device, too, and contact.html none."""
+    found = page_names([(name, "", ""), ("contact", "", ""), ("P.con", "", "")])
+    assert re.fullmatch(rf"{page}-[0-9a-f]{{6}}\.html", found[0])
+    assert found[1:] == ("contact.html", "P.con.html")
+
+
 def test_every_camelyon17_patient_gets_the_stated_stage(shared: Path) -> None:
     """From labels: 100 of 100, and by AJCC the same nodes give the same severity."""
     labels = read_labels(shared / "data" / "camelyon17" / "stage_labels.csv")

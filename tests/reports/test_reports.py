@@ -3,7 +3,9 @@
 import errno
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from nodescan import reports
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import SlideResult
 from nodescan.errors import OutputError
-from nodescan.reports import ALWAYS, CHOICES, FILES, REPORTS, Report, write_reports
+from nodescan.reports import ALWAYS, CHOICES, FILES, OLDER_JSON, REPORTS, Report, write_reports
 from tests.reports.factory import FOLDER, ITC, VARIANTS, result
 
 EVERY_FILE = sorted(FILES)
@@ -218,6 +220,28 @@ def test_where_a_file_cannot_go_back_the_folder_is_unmarked(tmp_path: Path, monk
         write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
     there = _snapshot(folder)
     assert "report.json" not in there or there == dict.fromkeys(EVERY_FILE, b"old")
+
+
+def test_an_older_report_that_was_put_aside_goes_once_the_new_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays while the new one can't be moved in; then its files are no more."""
+    folder = tmp_path / "slide"
+    folder.mkdir()
+    (folder / OLDER_JSON).write_bytes(b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", partial(_refuse_new, os.replace, folder / "report.json"))
+        with pytest.raises(OutputError, match="Permission denied"):
+            write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
+    assert _snapshot(folder) == {OLDER_JSON: b"old"}
+    write_reports(VARIANTS["failed"](), folder, may_move=lambda: None)
+    assert sorted(_snapshot(folder)) == ["report.html", "report.json"]
+
+
+def _refuse_new(replace: Callable[[Path, Path], None], new: Path, source: Path, target: Path) -> None:
+    if target == new:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    replace(source, target)
 
 
 def test_a_user_s_folder_of_a_report_s_name_stays(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from nodescan.machine import memory_bytes, usable_cores
 from nodescan.phantoms import TRUTH_ENDING, truth_file
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides.slide_ids import real_path
-from nodescan.whole_files import output_errors, write_beside, written_beside
+from nodescan.whole_files import output_errors, remove_once_closed, write_beside, written_beside
 from training.camelyon.manifest import digest_of
 from training.patches.hdf5 import HDF5_SUFFIXES
 from training.patches.labelled import ZIP_ERRORS, check_distinct, check_sizes, read_patches
@@ -175,7 +175,7 @@ def linked(composites: Sequence[KnownSlide], to: Path) -> None:
         if real_path(place) == real_path(file):
             continue
         with output_errors(place):
-            place.unlink(missing_ok=True)
+            remove_once_closed(place)
             try:
                 os.link(file, place)
             except OSError:

@@ -24,7 +24,7 @@ from nodescan.imaging.sizing import deposit_of, greatest_diameter, numbered, to_
 from nodescan.phantoms.outlines import Shape
 from nodescan.slides import open_slide
 from tests.evaluation.made_lesions import lesion, planted
-from tests.fakes import silent
+from tests.fakes import held_on_windows, silent
 from tests.slides.made_files import reduced
 from tests.test_level_check import mottled
 from tests.training.made_patches import png, zip_of
@@ -353,6 +353,20 @@ def test_an_older_slide_of_the_same_name_is_replaced(tmp_path: Path, disk: str, 
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file: can't be written"):
         linked(known, tmp_path / "file")
+
+
+def test_on_windows_an_older_slide_that_is_open_for_a_moment_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a virus scanner."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "set").mkdir()
+    (tmp_path / "work" / "s.tif").write_text("new")
+    (tmp_path / "work" / "s.truth.json").write_text("{}")
+    (tmp_path / "set" / "s.tif").write_text("old")
+    held_on_windows(monkeypatch, "s.tif")
+    linked([KnownSlide("s", tmp_path / "work" / "s.tif", ())], tmp_path / "set")
+    assert (tmp_path / "set" / "s.tif").read_text() == "new"
 
 
 @pytest.mark.usefixtures("node_mm")
