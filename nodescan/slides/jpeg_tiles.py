@@ -10,6 +10,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 _START, _SCAN = 0xD8, 0xDA
+_END = b"\xff\xd9"
 _QUANTISATION, _HUFFMAN, _RESTART_INTERVAL = 0xDB, 0xC4, 0xDD
 _PROGRESSIVE = 0xC2
 _FRAMES = (0xC0, 0xC1, _PROGRESSIVE)
@@ -151,7 +152,9 @@ def _put_together(
     if not segments or segments[-1][0] != _SCAN:
         raise BadTileError("its JPEG ends within the header")
     whole = b"".join([b"\xff\xd8", _ADOBE[ycbcr], tables, *(segment for _, segment in segments)])
-    if bytes(_LOST_BYTES) in segments[-1][1] and _zeros_are_details(whole):
+    scans = segments[-1][1]
+    coded = scans[: scans.rfind(_END) if _END in scans else None]  # writers may pad a tile behind its end
+    if bytes(_LOST_BYTES) in coded and _zeros_are_details(whole):
         raise BadTileError("a part of its JPEG was lost")
     return headers, whole
 

@@ -216,3 +216,22 @@ def test_zeros_are_lost_bytes_where_they_would_stand_for_details(tables: list[by
             with pytest.raises(BadTileError) as caught:
                 decode_tile(tile, shared, ycbcr=True, size_px=(300, 200))
             assert ("was lost" in str(caught.value)) == (lost and zeros == 32 and marker != 0xC2)
+
+
+def test_zeros_behind_the_end_of_a_tile_are_no_lost_bytes() -> None:
+    """A writer may pad its tiles."""
+    tile = encoded()
+    padded = tile + bytes(40)
+    assert np.array_equal(
+        decode_tile(padded, b"", ycbcr=True, size_px=(64, 48)), np.asarray(Image.open(io.BytesIO(tile)))
+    )
+    assert is_whole(padded, b"", size_px=(64, 48))
+
+
+@pytest.mark.parametrize("end", [b"", END])
+def test_zeros_in_the_place_of_a_tiles_last_part_are_lost_bytes(end: bytes) -> None:
+    """Whether its end is there or not."""
+    damaged = encoded()[: -40 - len(end)] + bytes(40) + end
+    with pytest.raises(BadTileError, match=r"^a part of its JPEG was lost$"):
+        decode_tile(damaged, b"", ycbcr=True, size_px=(64, 48))
+    assert not is_whole(damaged, b"", size_px=(64, 48))
