@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from nodescan.patients.correction_rows import Correction
+from nodescan.patients.correction_rows import Correction, Place
 from nodescan.patients.deposit_places import may_mean_another
 from nodescan.reports.report_reader import StoredReport
 
@@ -26,20 +27,52 @@ class Applied:
     after: str
     by: str
     comment: str
-    centre_um: tuple[float, float] | None = None
+    centre_um: Place | None = None
     before_scan: bool = False
 
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What its reader said of which deposit, as far as it can be told from what it did. An added one goes by its
+        centre: its number is the next that is free. What the software found is no part of it."""
+        class_, _, size = self.after.partition(", ")
+        value = {"resize": size, "add": size, "class": class_, "read": class_}.get(self.action, "")
+        return self.slide_id, self.centre_um or self.deposit_id, self.action, value, self.by, self.comment
 
-_Row = tuple[str, int | None, str, str, str, str]
 
-EarlierRows = Mapping[_Row, Sequence[Applied]]
-"""Corrections of earlier stages, by what stood in their rows of the table."""
+EarlierRows = Mapping[tuple[object, ...], Sequence[Applied]]
+"""Corrections of earlier stages, by what was said in them."""
+
+
+def applied_in(stored: Mapping[str, Any]) -> Applied:
+    """A correction as it stands in patients.json; what isn't as nodescan writes it there is left out."""
+
+    def text(key: str) -> str:
+        return str(stored.get(key) or "")
+
+    number = stored.get("deposit_id")
+    return Applied(
+        slide_id=text("slide_id"),
+        deposit_id=number if isinstance(number, int) else None,
+        action=text("action"),
+        before=text("before"),
+        after=text("after"),
+        by=text("by"),
+        comment=text("comment"),
+        centre_um=_place(stored.get("centre_um")),
+        before_scan=bool(stored.get("before_scan")),
+    )
+
+
+def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
+    """Those of `earlier` that `given` doesn't repeat."""
+    repeated = {one.said for one in given}
+    return [one for one in earlier if one.said not in repeated]
 
 
 def by_row(earlier: Iterable[Applied]) -> EarlierRows:
-    rows: dict[_Row, list[Applied]] = {}
+    rows: dict[tuple[object, ...], list[Applied]] = {}
     for one in earlier:
-        rows.setdefault(_row(one), []).append(one)
+        rows.setdefault(one.said, []).append(one)
     return rows
 
 
@@ -54,14 +87,13 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     scanned = _scanned(original)
     if scanned is not None and correction.written < scanned:
         return True
-    return any(one.before_scan or one.before != applied.before for one in earlier.get(_row(applied), ()))
+    return any(one.before_scan or one.before != applied.before for one in earlier.get(applied.said, ()))
 
 
-def _row(one: Applied) -> _Row:
-    """What stood in the row, as far as it can be told from what it did: of a resize the size, of a class the class."""
-    class_, _, size = one.after.partition(", ")
-    value = {"resize": size, "class": class_, "read": class_}.get(one.action, "")
-    return one.slide_id, one.deposit_id, one.action, value, one.by, one.comment
+def _place(value: object) -> Place | None:
+    """x and y of a JSON file; None where that isn't two numbers."""
+    numbers = [one for one in value if isinstance(one, int | float)] if isinstance(value, list) else []
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else None
 
 
 def _scanned(report: StoredReport) -> float | None:
