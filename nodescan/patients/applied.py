@@ -17,7 +17,7 @@ class Applied:
 
     deposit_id: None of a whole slide that a reader read: before and after are its class then. centre_um: of a deposit
     that was added, None of those that were there. before_scan: it was made of an earlier scan, and may mean another
-    deposit of this one.
+    deposit of this one. date: when the reader made it, "" where the row doesn't say.
     """
 
     slide_id: str
@@ -29,18 +29,24 @@ class Applied:
     comment: str
     centre_um: Place | None = None
     before_scan: bool = False
+    date: str = ""
 
     @property
     def said(self) -> tuple[object, ...]:
-        """What its reader said of which deposit, as far as it can be told from what it did. An added one goes by its
-        centre: its number is the next that is free. What the software found is no part of it."""
+        """What its reader said of which deposit, and when. What the software found is no part of it."""
+        return *self.row, self.date
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """What stood in the row, as far as it can be told from what it did. An added deposit goes by its centre: its
+        number is the next that is free. A date that was added later is no other word."""
         class_, _, size = self.after.partition(", ")
         value = {"resize": size, "add": size, "class": class_, "read": class_}.get(self.action, "")
         return self.slide_id, self.centre_um or self.deposit_id, self.action, value, self.by, self.comment
 
 
 EarlierRows = Mapping[tuple[object, ...], Sequence[Applied]]
-"""Corrections of earlier stages, by what was said in them."""
+"""Corrections of earlier stages, by what stood in their rows of the table."""
 
 
 def applied_in(stored: Mapping[str, Any]) -> Applied:
@@ -60,19 +66,20 @@ def applied_in(stored: Mapping[str, Any]) -> Applied:
         comment=text("comment"),
         centre_um=_place(stored.get("centre_um")),
         before_scan=bool(stored.get("before_scan")),
+        date=text("date"),
     )
 
 
 def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
-    """Those of `earlier` that `given` doesn't repeat."""
-    repeated = {one.said for one in given}
+    """Those of `earlier` that `given` doesn't repeat. A date may have been added to a row, but none may be lost."""
+    repeated = {said for one in given for said in (one.said, (*one.said[:-1], ""))}
     return [one for one in earlier if one.said not in repeated]
 
 
 def by_row(earlier: Iterable[Applied]) -> EarlierRows:
     rows: dict[tuple[object, ...], list[Applied]] = {}
     for one in earlier:
-        rows.setdefault(one.said, []).append(one)
+        rows.setdefault(one.row, []).append(one)
     return rows
 
 
@@ -85,9 +92,9 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
     scanned = _scanned(original)
-    if scanned is not None and correction.written < scanned:
+    if scanned is not None and correction.made_by_s < scanned:
         return True
-    return any(one.before_scan or one.before != applied.before for one in earlier.get(applied.said, ()))
+    return any(one.before_scan or one.before != applied.before for one in earlier.get(applied.row, ()))
 
 
 def _place(value: object) -> Place | None:

@@ -79,8 +79,14 @@ class _Review:
 
     def apply(self, correction: Correction, earlier: EarlierRows) -> Applied:
         """What the row does. Raises UsageError where it fits no deposit, or an earlier row was of the same one."""
-        if correction.action == "read":
-            return self._read(correction)
+        applied = self._read(correction) if correction.action == "read" else self._correct(correction)
+        applied = replace(applied, date="" if correction.day is None else correction.day.isoformat())
+        applied = replace(applied, before_scan=is_before_scan(correction, applied, self.original, earlier))
+        self._outdated |= applied.before_scan
+        return applied
+
+    def _correct(self, correction: Correction) -> Applied:
+        """What a row of one deposit does."""
         target = self._target(correction)
         self._check_once(correction, target)
         check_size_on_slide(correction, self.original, target)
@@ -88,8 +94,6 @@ class _Review:
         self.named.add(target)
         if correction.action != "reject":
             self._vouched.add(target)
-        applied = replace(applied, before_scan=is_before_scan(correction, applied, self.original, earlier))
-        self._outdated |= applied.before_scan
         return applied
 
     def _read(self, correction: Correction) -> Applied:
