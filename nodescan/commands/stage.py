@@ -47,7 +47,7 @@ Corrections = Annotated[
         metavar="CSV",
         help="Table of a reader's corrections: slide_id, deposit_id (or centre_x_um, centre_y_um as on the slide's "
         "page; none for read, which is of the whole slide), action (accept, reject, add, resize, class, read), value "
-        "(um, or negative, itc, micro, macro), by, comment.",
+        "(um, or negative, itc, micro, macro), by, comment; if wanted, date, and file as on the slide's page.",
     ),
 ]
 AsJson = Annotated[

@@ -100,6 +100,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "slide_left_out": FlagKind("Slide left out", note_first=True),
     "same_file_unlisted": FlagKind("Same file unlisted", note_first=True),
     # of a slide, doubts about its class, the most important first
+    "review_of_other_file": FlagKind("Review of another file", doubt=Doubt.ANY_CLASS),
     "review_before_scan": FlagKind("Review before scan", doubt=Doubt.ANY_CLASS),
     "nuclei_out_of_scale": FlagKind("Nuclei out of scale", doubt=Doubt.ANY_CLASS),
     "borderline": FlagKind("Borderline", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),

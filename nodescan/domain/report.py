@@ -17,6 +17,9 @@ RESULT_VERSION = 30
 """Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
 again."""
 
+FILE_SIGNS = 12
+"""The first signs of a slide's fingerprint, by which a reader names its file: so many tell it from any other."""
+
 
 class Status(StrEnum):
     """How far the slide got."""

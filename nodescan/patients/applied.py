@@ -1,10 +1,11 @@
-"""What a correction did, as patients.json keeps it, and whether it was made of an earlier scan."""
+"""What a correction did, as patients.json keeps it, and whether it was made of an earlier scan or of another file."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from nodescan.patients.correction_rows import Correction
+from nodescan.patients.correction_rows import Correction, Place
 from nodescan.patients.deposit_places import may_mean_another
 from nodescan.reports.report_reader import StoredReport
 
@@ -16,7 +17,10 @@ class Applied:
 
     deposit_id: None of a whole slide that a reader read: before and after are its class then. centre_um: of a deposit
     that was added, None of those that were there. before_scan: it was made of an earlier scan, and may mean another
-    deposit of this one.
+    deposit of this one. date: when the reader made it, "" where the row doesn't say. row_centre_um: the centre that the
+    row gives, None where it gives a number or none. slide_fingerprint: of the file that it was applied to, "" where
+    the report has none. file: how the fingerprint begins according to the row, "" where it doesn't say. other_file: the
+    same row was first applied to another file of the slide's name.
     """
 
     slide_id: str
@@ -26,20 +30,73 @@ class Applied:
     after: str
     by: str
     comment: str
-    centre_um: tuple[float, float] | None = None
+    centre_um: Place | None = None
     before_scan: bool = False
+    date: str = ""
+    row_centre_um: Place | None = None
+    slide_fingerprint: str = ""
+    file: str = ""
+    other_file: bool = False
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """What its reader said of which deposit. An added one goes by its centre: its number is the next that is free.
+
+        What the software found is no part of it, nor which file the reader looked at.
+        """
+        return *self._said_of(self.centre_um or self.deposit_id), self.date
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """What stood in the row, wherever that lies on the slide. A date that was added later is no other word."""
+        return self._said_of(self.row_centre_um or self.centre_um or self.deposit_id)
+
+    def _said_of(self, which: Place | int | None) -> tuple[object, ...]:
+        """The row, its value as far as it can be told from what it did: of a size the size, of a class the class."""
+        class_, _, size = self.after.partition(", ")
+        value = {"resize": size, "add": size, "class": class_, "read": class_}.get(self.action, "")
+        return self.slide_id, which, self.action, value, self.by, self.comment
 
 
-_Row = tuple[str, int | None, str, str, str, str]
-
-EarlierRows = Mapping[_Row, Sequence[Applied]]
+EarlierRows = Mapping[tuple[object, ...], Sequence[Applied]]
 """Corrections of earlier stages, by what stood in their rows of the table."""
 
 
+def applied_in(stored: Mapping[str, Any]) -> Applied:
+    """A correction as it stands in patients.json; what isn't as nodescan writes it there is left out."""
+
+    def text(key: str) -> str:
+        return str(stored.get(key) or "")
+
+    number = stored.get("deposit_id")
+    return Applied(
+        slide_id=text("slide_id"),
+        deposit_id=number if isinstance(number, int) else None,
+        action=text("action"),
+        before=text("before"),
+        after=text("after"),
+        by=text("by"),
+        comment=text("comment"),
+        centre_um=_place(stored.get("centre_um")),
+        before_scan=bool(stored.get("before_scan")),
+        date=text("date"),
+        row_centre_um=_place(stored.get("row_centre_um")),
+        slide_fingerprint=text("slide_fingerprint"),
+        file=text("file"),
+        other_file=bool(stored.get("other_file")),
+    )
+
+
+def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
+    """Those of `earlier` that `given` doesn't repeat. A date may have been added to a row, but none may be lost."""
+    repeated = {said for one in given for said in (one.said, (*one.said[:-1], ""))}
+    return [one for one in earlier if one.said not in repeated]
+
+
 def by_row(earlier: Iterable[Applied]) -> EarlierRows:
-    rows: dict[_Row, list[Applied]] = {}
+    rows: dict[tuple[object, ...], list[Applied]] = {}
     for one in earlier:
-        rows.setdefault(_row(one), []).append(one)
+        rows.setdefault(one.row, []).append(one)
     return rows
 
 
@@ -47,21 +104,35 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
-    the software's deposit was another then. What was once found stays so until the row says something else.
+    the software's deposit was another then. What was once found stays so until the row says something else: of which
+    file it is, too.
     """
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
     scanned = _scanned(original)
-    if scanned is not None and correction.written < scanned:
+    if scanned is not None and correction.made_by_s < scanned:
         return True
-    return any(one.before_scan or one.before != applied.before for one in earlier.get(_row(applied), ()))
+    known = earlier.get(applied.row, ())
+    same = [one for one in known if not applied.file or one.file == applied.file]
+    return any(one.before_scan or one.before != applied.before for one in same)
 
 
-def _row(one: Applied) -> _Row:
-    """What stood in the row, as far as it can be told from what it did: of a resize the size, of a class the class."""
-    class_, _, size = one.after.partition(", ")
-    value = {"resize": size, "class": class_, "read": class_}.get(one.action, "")
-    return one.slide_id, one.deposit_id, one.action, value, one.by, one.comment
+def is_of_other_file(applied: Applied, earlier: EarlierRows) -> bool:
+    """Whether the same row was first applied to another file: see Applied.
+
+    A row that names its file is of that one. What was once found stays so on that file until the row says something
+    else, even if the stages of the first file are gone.
+    """
+    known = [one for one in earlier.get(applied.row, ()) if one.slide_fingerprint]
+    if applied.file or not applied.slide_fingerprint or not known:
+        return False
+    return applied.slide_fingerprint not in {one.slide_fingerprint for one in known if not one.other_file}
+
+
+def _place(value: object) -> Place | None:
+    """x and y of a JSON file; None where that isn't two numbers."""
+    numbers = [one for one in value if isinstance(one, int | float)] if isinstance(value, list) else []
+    return (float(numbers[0]), float(numbers[1])) if len(numbers) == 2 else None
 
 
 def _scanned(report: StoredReport) -> float | None:

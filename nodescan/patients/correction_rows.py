@@ -1,18 +1,26 @@
 """The table of a reader's corrections: each row says one thing of one deposit or of a whole slide, or is refused."""
 
 import hashlib
+import re
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from nodescan.csv_rows import CsvRow, read_table
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import FILE_SIGNS
 from nodescan.domain.units import Micrometers
 from nodescan.errors import UsageError
 from nodescan.given_files import given_bytes
 from nodescan.labels import CLASS_OF
 
-COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment")
+COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment", "date", "file")
 ACTIONS = ("accept", "reject", "add", "resize", "class", "read")
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_FINGERPRINT = re.compile(rf"[0-9a-f]{{{FILE_SIGNS},64}}")
+_ALL_ZONES = timedelta(hours=14)
+"""A day begins so long before it does in Greenwich, at most, and ends no longer after."""
 
 Place = tuple[float, float]
 """x and y in um from the canvas' top left."""
@@ -23,7 +31,8 @@ class Correction:
     """One row. deposit: its number, or a place at it; where it lies if it is added; None where a whole slide was read.
 
     size_um: for add and resize. label: for class and read. written: when the table was written last, in seconds since
-    1970.
+    1970. day: when the reader made it, None where the row doesn't say. file: how the fingerprint of the slide's file
+    begins, "" where the row doesn't say.
     """
 
     where: CsvRow
@@ -35,6 +44,16 @@ class Correction:
     by: str
     comment: str
     written: float
+    day: date | None = None
+    file: str = ""
+
+    @property
+    def made_by_s(self) -> float:
+        """When it had been made, in seconds since 1970: its day was over everywhere, or the table was written."""
+        if self.day is None:
+            return self.written
+        over = datetime.combine(self.day, datetime.min.time(), UTC) + timedelta(days=1) + _ALL_ZONES
+        return min(self.written, over.timestamp())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,36 @@ def _correction(row: CsvRow, written: float) -> Correction:
             raise row.error(f"{column} is empty; write {what}")
     deposit, (size_um, label) = _deposit(row, action), _value(row, action)
     slide_id, by, comment = row.text("slide_id"), row.name("by"), row.text("comment")
-    return Correction(row, slide_id, deposit, action, size_um, label, by, comment, written)
+    return Correction(
+        row, slide_id, deposit, action, size_um, label, by, comment, written, day=_day(row), file=_file(row)
+    )
+
+
+def _day(row: CsvRow) -> date | None:
+    """When the correction was made; a day that is nowhere yet is a slip."""
+    text = row.text("date")
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise row.error(f"date is {text!r}; write year, month and day as 2026-11-30, or leave it empty")
+    if day > (datetime.now(UTC) + _ALL_ZONES).date():
+        raise row.error(f"date is {text}, which is still to come; write the day on which the correction was made")
+    return day
+
+
+def _file(row: CsvRow) -> str:
+    """How the fingerprint of the slide's file begins. A spreadsheet may spoil one that looks like a number."""
+    text = row.text("file").casefold()
+    if text and not _FINGERPRINT.fullmatch(text):
+        raise row.error(
+            f"file is {row.text('file')!r}; write the first {FILE_SIGNS} signs of the slide's fingerprint, or all, as "
+            "its page has them, in a column of the format text; or leave it empty"
+        )
+    return text
 
 
 def _deposit(row: CsvRow, action: str) -> int | Place | None:

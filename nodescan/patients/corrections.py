@@ -10,10 +10,10 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import dispersed_flags
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import few
-from nodescan.domain.report import Status
+from nodescan.domain.report import FILE_SIGNS, Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import conclude, deposit_flags
-from nodescan.patients.applied import Applied, EarlierRows, by_row, is_before_scan
+from nodescan.patients.applied import Applied, EarlierRows, by_row, is_before_scan, is_of_other_file
 from nodescan.patients.correction_rows import Correction, Place
 from nodescan.patients.deposit_places import (
     NEAR_UM,
@@ -22,7 +22,7 @@ from nodescan.patients.deposit_places import (
     check_size_on_slide,
     deposit_at,
 )
-from nodescan.patients.reviewed_flags import contradictions, kept_flags, outdated
+from nodescan.patients.reviewed_flags import contradictions, kept_flags, of_other_file, outdated
 from nodescan.patients.whole_readings import as_read, check_fits, software_words
 from nodescan.reports.report_reader import StoredReport
 
@@ -75,12 +75,28 @@ class _Review:
         self._rows: dict[int, list[Correction]] = {}
         self._added: dict[int | Place | None, int] = {}
         self._reading: Correction | None = None
-        self._outdated = False
+        self._outdated = self._other_file = False
 
     def apply(self, correction: Correction, earlier: EarlierRows) -> Applied:
-        """What the row does. Raises UsageError where it fits no deposit, or an earlier row was of the same one."""
-        if correction.action == "read":
-            return self._read(correction)
+        """What the row does. Raises UsageError where it is of another file, fits no deposit, or an earlier row was of
+        the same one."""
+        _check_file(correction, self.original)
+        applied = self._read(correction) if correction.action == "read" else self._correct(correction)
+        applied = replace(
+            applied,
+            date="" if correction.day is None else correction.day.isoformat(),
+            row_centre_um=correction.deposit if isinstance(correction.deposit, tuple) else None,
+            slide_fingerprint=self.original.fingerprint,
+            file=correction.file[:FILE_SIGNS],
+        )
+        before_scan = is_before_scan(correction, applied, self.original, earlier)
+        applied = replace(applied, before_scan=before_scan, other_file=is_of_other_file(applied, earlier))
+        self._outdated |= applied.before_scan
+        self._other_file |= applied.other_file
+        return applied
+
+    def _correct(self, correction: Correction) -> Applied:
+        """What a row of one deposit does."""
         target = self._target(correction)
         self._check_once(correction, target)
         check_size_on_slide(correction, self.original, target)
@@ -88,12 +104,10 @@ class _Review:
         self.named.add(target)
         if correction.action != "reject":
             self._vouched.add(target)
-        applied = replace(applied, before_scan=is_before_scan(correction, applied, self.original, earlier))
-        self._outdated |= applied.before_scan
         return applied
 
     def _read(self, correction: Correction) -> Applied:
-        """What the word on the whole slide does. It is of the glass, so no scan makes it out of date."""
+        """What the word on the whole slide does. It is of the glass, so no scan of that makes it out of date."""
         if self._reading is not None:
             raise correction.where.error(
                 f"slide {correction.slide_id!r} is read in line {self._reading.where.line} already"
@@ -134,7 +148,28 @@ class _Review:
         else:
             check_fits(self._reading, self._rows, self.changed)
             concluded = as_read(self.changed, self.original, reading=self._reading, vouched=self._vouched)
-        return outdated(concluded) if self._outdated else concluded
+        concluded = outdated(concluded) if self._outdated else concluded
+        return of_other_file(concluded) if self._other_file else concluded
+
+
+def _check_file(correction: Correction, original: StoredReport) -> None:
+    """Raise UsageError where the row names another file than the report is of: its reader saw another slide, or scan.
+
+    A report without a fingerprint may be of any file.
+    """
+    found = original.fingerprint
+    if not correction.file or (found and found.startswith(correction.file)):
+        return
+    slide, given = f"slide {correction.slide_id!r}", correction.file
+    if not found:
+        raise correction.where.error(
+            f"file is {given}, but the report of {slide} has no fingerprint, so its file is not known: run the slide "
+            "again, or leave file empty if the correction holds whatever the file"
+        )
+    raise correction.where.error(
+        f"file is {given}, but the report of {slide} is of the file {found[: len(given)]}: the correction was made of "
+        "another file. Look at the slide again, then write its file and what holds for it, or take the row out"
+    )
 
 
 def _target(correction: Correction, report: StoredReport, original: StoredReport) -> int:

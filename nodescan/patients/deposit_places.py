@@ -107,7 +107,8 @@ def check_frame_of_added(correction: Correction, original: StoredReport, named: 
 def may_mean_another(correction: Correction, original: StoredReport) -> bool:
     """Whether a row names a deposit of an earlier scan by what need not be the same deposit's in this one.
 
-    One that was added is of no scan; this is not asked of it. A whole slide is the glass, however it was scanned.
+    One that was added is of no scan; this is not asked of it. A whole slide is the glass, however it was scanned. Of
+    which file a row is, `Applied.other_file` says.
     """
     named = correction.deposit
     if named is None:

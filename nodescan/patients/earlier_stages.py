@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,7 +14,7 @@ from nodescan.domain.staging import CAMELYON17
 from nodescan.errors import OutputError
 from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import is_branded, not_ours
-from nodescan.patients.applied import Applied
+from nodescan.patients.applied import Applied, applied_in, lacking
 from nodescan.patients.staging import Staging
 from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import is_device, safe_name, with_hash
@@ -31,9 +30,9 @@ _OF_MACOS = ".DS_Store"
 
 def set_aside_before(staging: Staging, folder: Path) -> str:
     """Before `staging` is written, `set_aside`, in words, where it would take away what stands there: a correction
-    that it lacks, stages by another table, or what nobody can read; "" where nothing was moved."""
+    that it lacks or gives to another patient, stages by another table, or what nobody can read; "" where nothing was
+    moved."""
     earlier, mode = stages_in(folder), staging.table.name
-    given = staging.corrections
     lost = _lost(earlier or {}, staging)
     before = mode if earlier is None else earlier.get("mode", mode)
     aside = set_aside(folder) if lost or earlier is None or before != mode else None
@@ -42,18 +41,24 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     if earlier is None:
         why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
         return f"earlier stages were moved to {aside.name}, because {why}"
-    if not lost:
+    slides = few(sorted({one.slide_id for one in lost}), 5)
+    if lacking(lost, [one for result in staging.patients for one in result.corrections]):
+        if not staging.corrections:
+            again = "repeat nodescan stage --corrections to review these"
+            return f"the reviewed stages were moved to {aside.name}; {again}"
+        return (
+            f"the stages of an earlier review were moved to {aside.name}, because some of its corrections of {slides} "
+            "were not given unchanged, or have no effect now; to make those stages again, put all corrections into one "
+            "file and all slides of the review into the manifest"
+        )
+    if before != mode:
         return (
             f"the stages by the table {before} were moved to {aside.name}, because this command stages by {mode}; "
             f"nodescan stage --mode {before} makes them again"
         )
-    if not given:
-        return f"the reviewed stages were moved to {aside.name}; repeat nodescan stage --corrections to review these"
-    slides = few(sorted({slide_id for slide_id, *_ in lost}), 5)
     return (
-        f"the stages of an earlier review were moved to {aside.name}, because some of its corrections of {slides} were "
-        "not given unchanged, or have no effect now; to make those stages again, put all corrections into one file and "
-        "all slides of the review into the manifest"
+        f"the reviewed stages were moved to {aside.name}, because corrections of {slides} count for another "
+        "patient, specimen or side now; to make those stages again, use the manifest by which they were made"
     )
 
 
@@ -162,7 +167,12 @@ def earlier_corrections(folder: Path) -> tuple[Applied, ...]:
     Of stages that can't be read none.
     """
     places = (folder, *places_aside(folder))
-    return tuple(_applied(row) for place in places for row in all_corrections_in(stages_in(place) or {}))
+    return tuple(one for place in places for one in stored_corrections(place))
+
+
+def stored_corrections(place: Path) -> tuple[Applied, ...]:
+    """What readers corrected in the stages of one folder, whether it had an effect or not."""
+    return tuple(map(applied_in, all_corrections_in(stages_in(place) or {})))
 
 
 def places_aside(folder: Path) -> list[Path]:
@@ -254,36 +264,18 @@ def _pages_there(folder: Path) -> list[str]:
     return sorted(name for name in page_names(patients_of(stages)) if (pages / name).is_file())
 
 
-def _lost(earlier: dict[str, Any], staging: Staging) -> set[tuple[str, ...]]:
-    """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again: of a slide
-    that is in no patient any more it is given in vain, and the stage would be overwritten by one without it."""
-    effective = {_said(asdict(one)) for result in staging.patients for one in result.corrections}
-    in_vain = {_said(asdict(one)) for one in staging.unused}
-    of_patients = {*map(_said, corrections_in(earlier))}
-    of_none = {*map(_said, _of_no_patient(earlier))}
-    return (of_patients - effective) | (of_none - effective - in_vain)
+def _lost(earlier: dict[str, Any], staging: Staging) -> list[Applied]:
+    """The corrections of earlier stages that `staging` lacks. What made a patient's stage must do so again, and of that
+    patient: of a slide that is in no patient any more, or in another, it is given in vain, and the stage would be
+    overwritten by one without it, or removed."""
+    now: dict[tuple[str, ...], tuple[Applied, ...]] = {
+        result.staged.specimen.names: result.corrections for result in staging.patients
+    }
+    patients = zip(patients_of(earlier), dicts(earlier.get("patients")), strict=True)
+    stored = [(now.get(names, ()), dicts(patient.get("corrections"))) for names, patient in patients]
+    stored.append((staging.corrections, _of_no_patient(earlier)))
+    return [one for given, rows in stored for one in lacking(map(applied_in, rows), given)]
 
 
 def _of_no_patient(stages: Mapping[str, Any]) -> list[dict[str, Any]]:
     return dicts(stages.get("corrections_of_no_patient"))
-
-
-def _applied(row: dict[str, Any]) -> Applied:
-    """A correction of patients.json, without its centre."""
-    keys = ("slide_id", "action", "before", "after", "by", "comment")
-    slide_id, action, before, after, by, comment = (str(row.get(key, "")) for key in keys)
-    number, told = row.get("deposit_id"), bool(row.get("before_scan"))
-    deposit_id = number if isinstance(number, int) else None
-    return Applied(slide_id, deposit_id, action, before, after, by, comment, before_scan=told)
-
-
-def _said(row: dict[str, Any]) -> tuple[str, ...]:
-    """A correction as its reader made it, the slide first; the same whether it is of patients.json or of now.
-
-    An added deposit goes by its centre, for its number is only the next one that is free. What was there before is the
-    software's word, and the size of a deposit that got a class may be that of another row.
-    """
-    which = "centre_um" if row.get("centre_um") else "deposit_id"
-    slide_id, action, after, by, comment = (str(row.get(k)) for k in ("slide_id", "action", "after", "by", "comment"))
-    value = after.partition(", ")[0] if action == "class" else after
-    return slide_id, action, value, by, comment, json.dumps(row.get(which))

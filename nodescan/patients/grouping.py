@@ -98,7 +98,7 @@ def _doubts(report: StoredReport, nodes: int) -> Set[str]:
     micrometastasis by a reader's word changes nothing beside a deposit that is one without that word.
     """
     if report.not_judged and report.metastasis is None:  # a reader has to read the whole slide
-        return {"review_before_scan", "nuclei_out_of_scale"}
+        return {"review_of_other_file", "review_before_scan", "nuclei_out_of_scale"}
     if nodes > 1:
         return {*DOUBTS, *OF_OTHER_NODES}
     if report.reading is not None:

@@ -197,7 +197,8 @@ def _review_row(one: Applied) -> tuple[str, ...]:
     """Its cells, in the order of the columns."""
     deposit = "whole slide" if one.deposit_id is None else str(one.deposit_id)
     before, after = (_of_class(words) for words in (one.before, one.after))
-    return one.slide_id, deposit, one.action, before or "not found", after or "removed", one.by, one.comment
+    by = ", ".join(filter(None, (one.by, one.date)))
+    return one.slide_id, deposit, one.action, before or "not found", after or "removed", by, one.comment
 
 
 def _of_class(words: str) -> str:

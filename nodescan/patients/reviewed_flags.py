@@ -7,6 +7,7 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.report import FILE_SIGNS
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
 
@@ -19,6 +20,16 @@ def outdated(changed: StoredReport) -> StoredReport:
         "the comment that you checked."
     )
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
+
+
+def of_other_file(changed: StoredReport) -> StoredReport:
+    """With a flag where corrections were first applied to another file of the slide's name."""
+    text = (
+        "The same corrections were applied earlier to another file with this slide's name. They may belong to another "
+        "slide, or to another scan of it. Check each correction on this file. For each that holds, write "
+        f"{changed.fingerprint[:FILE_SIGNS]} in the column “file” of the corrections."
+    )
+    return replace(changed, flags=(Flag("review_of_other_file", text), *changed.flags))
 
 
 def kept_flags(changed: StoredReport, original: StoredReport) -> list[Flag]:

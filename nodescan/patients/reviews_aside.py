@@ -1,4 +1,4 @@
-"""Reviews that a patient's stage lacks, because they lie beside the stages in a folder of their own."""
+"""Corrections that a patient's stage lacks, because they lie beside the stages in a folder of their own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,40 +6,45 @@ from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
-from nodescan.patients.earlier_stages import all_corrections_in, next_aside, places_aside, stages_in
+from nodescan.patients.applied import Applied, lacking
+from nodescan.patients.earlier_stages import next_aside, places_aside, stored_corrections
 from nodescan.patients.staging import PatientResult, Staging
+
+_NAMED = 5
+"""So many corrections, readers and folders stand in a note."""
 
 
 def with_reviews_aside(staging: Staging, folder: Path) -> Staging:
-    """With a note at each patient of whose slides one was reviewed earlier, and has no correction in this staging.
+    """With a note at each patient of whose slides one was corrected earlier, as nobody says it in this staging.
 
-    folder: of the run. A review that stands there counts, too, for this staging will move it.
+    It doesn't matter who corrected it: another reader, or the same one, who said something else. folder: of the run. A
+    review that stands there counts, too, for this staging will move it.
     """
-    now = {correction.slide_id for correction in staging.corrections}
-    places = {slide_id: names for slide_id, names in _places(folder).items() if slide_id not in now}
-    return replace(staging, patients=tuple(_noted(result, places) for result in staging.patients))
+    places = [(place.name, place) for place in places_aside(folder)] + [(next_aside(folder).name, folder)]
+    aside = {name: lacking(stored_corrections(place), staging.corrections) for name, place in places}
+    return replace(staging, patients=tuple(_noted(result, aside) for result in staging.patients))
 
 
-def _places(folder: Path) -> Mapping[str, Sequence[str]]:
-    """slide_id -> names of the folders that hold corrections of it, or will."""
-    found: dict[str, list[str]] = {}
-    for place in (*places_aside(folder), folder):
-        name = (next_aside(folder) if place == folder else place).name
-        for slide_id in {str(row.get("slide_id")) for row in all_corrections_in(stages_in(place) or {})}:
-            found.setdefault(slide_id, []).append(name)
-    return found
-
-
-def _noted(result: PatientResult, places: Mapping[str, Sequence[str]]) -> PatientResult:
-    slides = sorted({section.slide_id for section in result.staged.specimen.sections} & places.keys())
-    if not slides:
+def _noted(result: PatientResult, aside: Mapping[str, Sequence[Applied]]) -> PatientResult:
+    """aside: name of a folder -> the corrections there that the staging lacks."""
+    slides = {section.slide_id for section in result.staged.specimen.sections}
+    own = {name: [one for one in corrections if one.slide_id in slides] for name, corrections in aside.items()}
+    lost = [one for corrections in own.values() for one in corrections]
+    if not lost:
         return result
-    names = {name for slide_id in slides for name in places[slide_id]}
-    in_order: list[str] = sorted(names, key=lambda name: (len(name), name))
-    folders = few(in_order, 5)
-    of_slides = f"slide{'s' * (len(slides) > 1)} {few(slides, 5)}"
+    readers = few(sorted({one.by for one in lost}), _NAMED)
+    what = few(list(dict.fromkeys(map(_words, lost))), _NAMED)
+    folders = few([name for name, corrections in own.items() if corrections], _NAMED)
     text = (
-        f"A reader's corrections of {of_slides} have no part in this stage. They lie in {folders}. Repeat nodescan "
-        "stage with --corrections; if they no longer hold, move what lies there out of the results folder."
+        f"Earlier corrections by {readers} have no part in this stage: {what}. They lie in {folders}, with the stage "
+        "that they gave. Decide which still hold, and repeat nodescan stage with these in the file of --corrections. "
+        "Once none of the others is needed, move what lies there out of the results folder."
     )
     return replace(result, notes=(Flag("review_aside", text), *result.notes))
+
+
+def _words(one: Applied) -> str:
+    """A correction in a list of several: "resize of deposit 1 on slide a1 (macro, 2.30 mm)"."""
+    number = "" if one.deposit_id is None or one.centre_um is not None else f" of deposit {one.deposit_id}"
+    after = f" ({one.after})" if one.after else ""
+    return f"{one.action}{number} on slide {one.slide_id}{after}"

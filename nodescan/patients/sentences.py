@@ -44,6 +44,7 @@ _BY_SPLIT = (
 )
 
 _OF_DEPOSITS = (frozenset(code for code, kind in FLAGS.items() if kind.doubt) | OF_OTHER_NODES) - {
+    "review_of_other_file",
     "review_before_scan",
     "nuclei_out_of_scale",
     "read_against_software",

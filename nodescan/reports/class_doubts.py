@@ -69,6 +69,9 @@ def noted_doubts(codes: Container[str], *, classed: bool) -> tuple[str, ...]:
         (LowerBy.JOINING, classed and any(code in codes for code in ONE_OR_SEVERAL)),
         (LowerBy.SCALE, "nuclei_out_of_scale" in codes),
         ("smaller deposits not excluded", "detection_limit" in codes),
+        ("earlier corrections left out", "review_aside" in codes),
+        ("corrections may be of another file", "review_of_other_file" in codes),
+        ("corrections may be of an earlier scan", "review_before_scan" in codes),
     )
     return tuple(words for words, holds in doubts if holds)
 

@@ -8,7 +8,7 @@ from nodescan.domain.bounds import cut_and_open
 from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask
-from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
+from nodescan.domain.report import FILE_SIGNS, Outcome, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
@@ -176,13 +176,20 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
         made = report.provenance
         facts += [
             Fact("Configuration sha256", made.config_sha256),
-            *([Fact("Slide fingerprint", made.slide_fingerprint)] if made.slide_fingerprint else []),
+            *_file_facts(made.slide_fingerprint),
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
             Fact("Result version", str(made.result_version)),
             Fact("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
         ]
     return tuple(facts)
+
+
+def _file_facts(fingerprint: str) -> list[Fact]:
+    """Which file it is, and how a reader names it; nothing where the file couldn't be opened."""
+    if not fingerprint:
+        return []
+    return [Fact("Slide fingerprint", fingerprint, f"file {fingerprint[:FILE_SIGNS]} in a table of corrections")]
 
 
 def started_words(report: SlideReport) -> str:

@@ -157,7 +157,10 @@ def test_a_run_over_the_manifest_tells_the_patient_whose_review_lies_aside(
             for one in patients
         }
 
-    text = "A reader's corrections of slide a have no part in this stage. They lie in patients-before-1."
+    text = (
+        "Earlier corrections by Dr A have no part in this stage: reject of deposit 1 on slide a. They lie in "
+        "patients-before-1, "
+    )
     with pytest.raises(KeyboardInterrupt):
         cohort.run(ColourPredictor(KeyboardInterrupt()), inputs=(), manifest=cohort.manifest, force=True)
     stopped = noted()

@@ -242,26 +242,30 @@ def test_a_review_is_set_aside_before_a_stage_without_it(
     (aside,) = run.glob("patients-before-*")
     assert (aside / "patients.json").read_bytes() == reviewed
     assert "Dr A" in (aside / "patients" / "A.html").read_text()
-    assert b"Dr A" not in (run / "patients.json").read_bytes()
+    assert [one["corrections"] for one in json.loads((run / "patients.json").read_bytes())["patients"]] == [[], []]
 
 
 def test_a_review_that_lies_aside_alone_is_told_at_its_patient(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In every stage without it, on the terminal and the page; not once the slide is corrected again."""
+    """In every stage without it, on the terminal, the page and in the index, also where the slide is corrected anew."""
     run, manifest = a_run(tmp_path)
     header = "slide_id,deposit_id,action,value,by"
     first = write_csv(tmp_path / "first.csv", header, "a,1,resize,2100,Dr A")
     later = write_csv(tmp_path / "later.csv", header, "a,1,resize,2200,Dr A")
+    write_summary_page([report("a", (900.0,))], run, asked=1, run=RUN)
     told: list[int] = []
     for words in ((), ("--corrections", str(first)), (), (), ("--corrections", str(later))):
         stage(str(run), "--manifest", str(manifest), *words)
         printed = capsys.readouterr().out
-        told.append(printed.count("note, A: A reader's corrections of slide a have no part in this stage. They lie in"))
-        page = read_aloud((run / "patients" / "A.html").read_text())
-        assert ("They lie in patients-before-1." in page) == bool(told[-1])
-        assert "note, C: A reader" not in printed
-    assert told == [0, 0, 1, 1, 0]
+        text = "Earlier corrections by Dr A have no part in this stage: resize of deposit 1 on slide a (macro, 2.10 mm)"
+        told.append(printed.count(f"note, A: {text}. They lie in patients-before-1, "))
+        page, index = (read_aloud((run / name).read_text()) for name in ("patients/A.html", "summary.html"))
+        assert (f"{text}. They lie in patients-before-1, " in page) == bool(told[-1])
+        assert "earlier corrections left out" in page if told[-1] else "left out" not in page
+        assert ("earlier corrections left out" in index) == bool(told[-1])
+        assert "note, C: Earlier" not in printed
+    assert told == [0, 0, 1, 1, 1]
 
 
 def test_a_second_review_that_lacks_the_first_ones_corrections_says_so(

@@ -276,6 +276,7 @@ def passed_on(code: str, beside: Metastasis) -> bool:
         "tissue_meets_ink",
         "small_pale_area",
         "read_against_software",
+        "review_of_other_file",
         "review_before_scan",
     ],
 )
