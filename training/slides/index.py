@@ -188,6 +188,11 @@ def mask_file(folder: Path, slide_id: str) -> Path:
     return folder / f"{slide_id}.mask.npz"
 
 
+def hard_file(folder: Path) -> Path:
+    """The boxes that mine writes where no other place is named."""
+    return folder / "hard.csv"
+
+
 def ignored_file(folder: Path, slide_id: str) -> Path:
     """The BlockMask of what is neither tumour nor normal: outlines that say nothing enclose it."""
     return folder / f"{slide_id}.ignored.npz"
