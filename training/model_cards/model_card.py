@@ -35,7 +35,7 @@ from training.options import TILES512_SPACING_UM
 from training.patches.labelled import Patches, read_patches
 from training.provenance import is_released, ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores, evaluate_masks, read_masked_images
-from training.scoring.patches import PatchScores, patch_probabilities, scores_of
+from training.scoring.patches import PatchScores, check_both_classes, patch_probabilities, scores_of
 from training.tuning.composites import SIZES_UM
 from training.tuning.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.tuning.known_slides import SlideScores
@@ -127,7 +127,9 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     recipe = [recipe_part(path) for path in sources.recipe]
     check_recipe(recipe, card)
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
-    patches, outlined = read_patches([sources.patches]), read_masked_images(sources.masks)
+    patches = read_patches([sources.patches])
+    check_both_classes(patches.tumour, sources.patches)
+    outlined = read_masked_images(sources.masks)
     predictor = open_predictor(sources.model, precision="float32")
     probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
     together = patch_probabilities(patches.pixels, predictor, mosaic=True)
