@@ -90,11 +90,12 @@ class CsvRow:
         """The error to raise: file, line and problem."""
         return UsageError(f"{self.file}, line {self.line}: {problem}")
 
-    def yes_or_no(self, column: str) -> bool | None:
-        """yes or no, None for an empty cell."""
+    def yes_or_no(self, column: str, *, may_be_empty: bool = True) -> bool | None:
+        """yes or no, None for an empty cell. may_be_empty: whether another word's error offers that."""
         word = self.text(column).casefold()
         if word and word not in (*_YES, *_NO):
-            raise self.error(f"{column} is {self.text(column)!r}; write yes or no, or leave it empty")
+            or_nothing = ", or leave it empty" if may_be_empty else ""
+            raise self.error(f"{column} is {self.text(column)!r}; write yes or no{or_nothing}")
         return word in _YES if word else None
 
     def whole_number(self, column: str, *, smallest: int) -> int | None:

@@ -219,7 +219,9 @@ def test_yes_no_and_numbers(tmp_path: Path) -> None:
     )
     assert [row.yes_or_no("sentinel") for row in rows[:3]] == [True, False, None]
     assert [row.whole_number("count", smallest=0) for row in rows[:3]] == [3, None, 0]
-    with pytest.raises(UsageError, match="line 5: sentinel is 'perhaps'"):
+    with pytest.raises(UsageError, match=r"line 5: sentinel is 'perhaps'; write yes or no, or leave it empty$"):
         rows[3].yes_or_no("sentinel")
+    with pytest.raises(UsageError, match=r"line 5: sentinel is 'perhaps'; write yes or no$"):
+        rows[3].yes_or_no("sentinel", may_be_empty=False)
     with pytest.raises(UsageError, match="at least 0"):
         rows[3].whole_number("count", smallest=0)

@@ -123,9 +123,9 @@ def _row(line: CsvRow) -> DataSlide:
             **line.cells,
             "checksum": line.text("checksum").lower(),
             "label": line.one_of("label", LABELS),
-            "exhaustive": _filled(line, "exhaustive", line.yes_or_no("exhaustive")),
+            "exhaustive": _filled(line, "exhaustive", line.yes_or_no("exhaustive", may_be_empty=False)),
             "split": _filled(line, "split", line.one_of("split", SPLITS)),
-            "excluded": _filled(line, "excluded", line.yes_or_no("excluded")),
+            "excluded": _filled(line, "excluded", line.yes_or_no("excluded", may_be_empty=False)),
         }
     )
     if row.checksum and (len(row.checksum) not in DIGESTS or set(row.checksum) - set("0123456789abcdef")):

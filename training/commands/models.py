@@ -121,10 +121,12 @@ def evaluate_patches_command(
 ) -> None:
     """Score a model on labelled patches: a zip, a folder (*/normal, */tumor) or a PCam HDF5 pair (..._x.h5)."""
     from training.patches.labelled import PATCH_SPACING_UM, read_patches
-    from training.scoring.patches import evaluate_patches
+    from training.scoring.patches import check_both_classes, evaluate_patches
 
     predictor = _reference(model, path, PATCH_SPACING_UM if mpp is None else mpp)
-    scores = evaluate_patches(read_patches([path]), predictor, mosaic=mosaic, in_middle=in_middle)
+    patches = read_patches([path])
+    check_both_classes(patches.tumour, path)
+    scores = evaluate_patches(patches, predictor, mosaic=mosaic, in_middle=in_middle)
     tell(flat(scores), as_json=as_json)
 
 

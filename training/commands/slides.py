@@ -102,27 +102,35 @@ def sample_command(
 
 
 def mine_command(
-    config: Annotated[
-        Path, typer.Option(help="The training configuration. Its hard_negatives names the file to write.")
-    ],
+    config: Annotated[Path, typer.Option(help="The training configuration of the checkpoint.")],
     ckpt: Annotated[Path, typer.Option(help="Checkpoint whose false positives are collected.")],
-    to: Annotated[Path | None, typer.Option(help="Write to this CSV instead.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="The CSV to write.",
+            show_default="what hard_negatives of the configuration names, or hard.csv in the folder of its index",
+        ),
+    ] = None,
     threshold: Annotated[
         float, typer.Option(min=0.01, max=0.99, help="Lowest probability that counts as tumour.")
     ] = 0.5,
     device: Annotated[str, typer.Option(help="Where the network runs: auto, cpu or cuda[:N].")] = "auto",
 ) -> None:
-    """Write hard negatives: places on tumour-free training slides where a checkpoint sees tumour."""
+    """Write hard negatives: places on tumour-free training slides where a checkpoint sees tumour.
+
+    fit uses them only if its hard_negatives names the file.
+    """
     from nodescan.csv_rows import csv_line
     from nodescan.overwrite_checks import check_inputs, check_ours
     from training.fitting.mining import MiningSettings, mine, open_checkpoint, write_hard_negatives
+    from training.slides.index import hard_file
     from training.slides.sampler import HARD_COLUMNS
 
     data = _data_section(config)
-    place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else Path(data["index"]) / "hard.csv")
+    place = to or (Path(data["hard_negatives"]) if data.get("hard_negatives") else hard_file(Path(data["index"])))
     check_inputs([("--config", config), ("--ckpt", ckpt)], [place])
     check_ours(place, csv_line(HARD_COLUMNS).rstrip())
-    predictor = open_checkpoint(ckpt, device=device)
+    predictor = open_checkpoint(ckpt, config, device=device)
     settings = MiningSettings(threshold=threshold, apart_px=64, most_per_slide=500)
     found = mine(predictor, Path(data["index"]), settings=settings, tell=typer.echo)
     write_hard_negatives(found, place)

@@ -37,7 +37,7 @@ from training.fitting.resume import SameFolder, check_same_settings, last_checkp
 from training.fitting.rivals import RIVALS
 from training.fitting.run_length import SameLength, ValidatedOnce, why_stopped_early
 from training.fitting.same_data import SameData
-from training.fitting.trainer_flags import check_flags, flag_refused, interval_refused
+from training.fitting.trainer_flags import check_flags, flag_refused, interval_refused, leave_out_callbacks
 from training.options import LIGHTNING
 
 _ROOT = "--trainer.default_root_dir"
@@ -103,7 +103,8 @@ class TrainingCLI(LightningCLI):
         """Lightning would take architecture and learning rate from the checkpoint, over what was asked for."""
 
     def before_instantiate_classes(self) -> None:
-        """Finds the checkpoint to go on from, and computes in float32 where bfloat16 is slower.
+        """Finds the checkpoint to go on from, leaves out callbacks that flags turn off, and computes in float32 where
+        bfloat16 is slower.
 
         Raises UsageError where there is no such checkpoint, or it is of another network or rate, or for a flag of the
         trainer that can't be had. Lightning looks for `last` in the folder that the new run is about to make, and
@@ -111,6 +112,8 @@ class TrainingCLI(LightningCLI):
         """
         asked = self.config[self.subcommand]
         check_flags(asked.trainer, str(self.subcommand))
+        for line in leave_out_callbacks(asked.trainer):
+            rank_zero_info(line)
         if asked.trainer.precision == "bf16-mixed" and _slow_in_bfloat16(asked.trainer.accelerator):
             asked.trainer.precision = "32-true"
             rank_zero_info("float32 for bf16-mixed: this processor has no bfloat16, and would take many times as long")

@@ -21,6 +21,7 @@ from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor
 from nodescan.machine import temporary_folder
 from nodescan.whole_files import output_errors, write_beside
+from training.configurations import read_yaml
 from training.fitting.checkpoints import read_checkpoint
 from training.fitting.export import export
 from training.fitting.rivals import RIVALS
@@ -74,17 +75,24 @@ def mine(predictor: TilePredictor, index: Path, *, settings: MiningSettings, tel
     return tuple(found)
 
 
-def open_checkpoint(checkpoint: Path, *, device: str) -> TilePredictor:
+def open_checkpoint(checkpoint: Path, config: Path, *, device: str) -> TilePredictor:
     """A checkpoint behind the same door as a released model, by way of its export.
 
-    Raises UsageError where its network is none that scans slides, and OutputError where there is no room for temporary
-    files.
+    Raises UsageError where its network is none that scans slides, or not the one that the configuration trains, and
+    OutputError where there is no room for temporary files.
     """
     architecture, _ = read_checkpoint(checkpoint)
     if architecture in RIVALS:
         raise UsageError(
             f"{checkpoint}: {architecture} networks can be trained, but not scan slides, from which hard negatives are "
             f"mined; mine with a checkpoint of {', '.join(sorted(MODELS))}"
+        )
+    model = read_yaml(config).get("model")
+    asked = model.get("architecture") if isinstance(model, dict) else None
+    if asked not in {None, architecture}:
+        raise UsageError(
+            f"{checkpoint}: is of architecture {architecture}, and {config} trains a network {asked}; mine with a "
+            "checkpoint of that configuration, or name the configuration that this one was trained by"
         )
     with temporary_folder("nodescan-mine-") as folder:
         export(checkpoint, folder, name="checkpoint", training_data="not stated")

@@ -33,6 +33,13 @@ _WAYS = {
 """What to do about a flag that Lightning refuses with an error of no kind of its own."""
 
 
+_NEEDS = {
+    "logger": ("LearningRateMonitor", "no log is written"),
+    "enable_checkpointing": ("ModelCheckpoint", "the run keeps no checkpoint"),
+}
+"""A part of Lightning that can be turned off, the shipped configurations' callback that needs it, what it means."""
+
+
 def check_flags(trainer: Namespace, command: str) -> None:
     """Raises UsageError for a flag that can't be had. trainer: of the configuration; command: fit or validate."""
     for name, meaning in _ABOVE_0.items() if command == "fit" else ():
@@ -61,6 +68,21 @@ def check_flags(trainer: Namespace, command: str) -> None:
             f"trainer.strategy starts its processes by {way}: not supported; use ddp, which starts each as a program "
             "of its own"
         )
+
+
+def leave_out_callbacks(trainer: Namespace) -> list[str]:
+    """Take the callbacks out of a configuration that need what its flags turn off; a line for each such flag.
+
+    Lightning refuses them, and a command line can't take a callback out of a configuration.
+    """
+    said = []
+    for flag, (kind, meaning) in _NEEDS.items():
+        listed = trainer.callbacks if isinstance(trainer.callbacks, list) else []
+        kept = [each for each in listed if each.class_path.rpartition(".")[2] != kind]
+        if trainer[flag] is False and len(kept) < len(listed):
+            trainer.callbacks = kept
+            said.append(f"trainer.{flag} is false: {meaning}, and {kind} is left out")
+    return said
 
 
 def flag_refused(error: TypeError | ValueError, trainer: Namespace) -> UsageError | None:

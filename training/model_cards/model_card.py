@@ -12,7 +12,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
 from nodescan.config import load_config
@@ -30,20 +29,18 @@ from nodescan.whole_files import prepare_folder, write_beside
 from training.camelyon.manifest import digest_of
 from training.configurations import read_yaml
 from training.fitting.rivals import parameters
-from training.model_cards.worst_patches import contact_sheet, worst, write_sheet
+from training.model_cards.worst_patches import WorstPatch, worst_of, write_sheets
 from training.options import TILES512_SPACING_UM
-from training.patches.labelled import Patches, read_patches
+from training.patches.labelled import read_patches
 from training.provenance import is_released, ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores, evaluate_masks, read_masked_images
-from training.scoring.patches import PatchScores, patch_probabilities, scores_of
+from training.scoring.patches import PatchScores, check_both_classes, patch_probabilities, scores_of
 from training.tuning.composites import SIZES_UM
 from training.tuning.discs import DISC_SEEDS_REPORTED, DiscBias, check_phantoms_fit, disc_bias, disc_maps
 from training.tuning.known_slides import SlideScores
 
 _SPEED_TILES, _SPEED_ROUNDS = 4, 5
 """Tiles at a time, at least, and rounds."""
-
-_FALSE_POSITIVES_JPG, _FALSE_NEGATIVES_JPG = "worst-false-positives.jpg", "worst-false-negatives.jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +87,13 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All figures of a card. lone, mosaic: the same patches one by one and in one picture."""
+    """All figures of a card. lone, mosaic: the same patches one by one and in one picture; worst: of those, alone."""
 
     card: ModelCard
     lone: PatchScores
     mosaic: PatchScores
     largest_difference: float
+    worst: tuple[WorstPatch, ...]
     masks: MaskScores
     discs: tuple[DiscBias, ...]
     speeds: tuple[Speed, ...]
@@ -127,16 +125,19 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
     recipe = [recipe_part(path) for path in sources.recipe]
     check_recipe(recipe, card)
     words = Words(sources.hours, *(_text_of(path) if path else "" for path in (sources.history, sources.commands)))
-    patches, outlined = read_patches([sources.patches]), read_masked_images(sources.masks)
+    patches = read_patches([sources.patches])
+    check_both_classes(patches.tumour, sources.patches)
+    outlined = read_masked_images(sources.masks)
     predictor = open_predictor(sources.model, precision="float32")
     probability = patch_probabilities(patches.pixels, predictor, mosaic=False)
     together = patch_probabilities(patches.pixels, predictor, mosaic=True)
-    rule, settings = predictor.decision, load_config(None).settings.segmentation
+    answers, rule, settings = logit(probability), predictor.decision, load_config(None).settings.segmentation
     measured = Measured(
         card=card,
         lone=scores_of(probability, np.asarray(patches.tumour)),
         mosaic=scores_of(together, np.asarray(patches.tumour)),
         largest_difference=float(np.abs(probability - together).max()),
+        worst=worst_of(patches, answers),
         masks=evaluate_masks(outlined, predictor, spacing_um=TILES512_SPACING_UM),
         discs=tuple(disc_bias(disc_maps(predictor, DISC_SEEDS_REPORTED), rule, settings)),
         speeds=measure_speeds(sources.model, predictor.geometry),
@@ -144,7 +145,7 @@ def write_model_card(sources: CardSources, to: Path) -> Measured:
         parameters=parameters(load_network(card, sources.model)),
         megabytes=(sources.model / card.weights).stat().st_size / 1e6,
     )
-    pictures = _pictures(patches, logit(probability), sources.pictures, to) if sources.pictures else None
+    pictures = _links(write_sheets(patches, answers, sources.pictures), to) if sources.pictures else None
     text = render(measured, composites=composites, recipe=recipe, pictures=pictures, words=words)
     write_beside(to, text.encode())
     return measured
@@ -311,10 +312,7 @@ def recipe_part(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{path}: not a training configuration ({type(error).__name__}: {error})") from error
 
 
-def _pictures(patches: Patches, answers: NDArray[np.float64], folder: Path, card: Path) -> tuple[str, str]:
-    """Write the two sheets; their paths as links from the card. answers : float64 (N,), logits of the patches."""
-    files = folder / _FALSE_POSITIVES_JPG, folder / _FALSE_NEGATIVES_JPG
-    for path, chosen in zip(files, worst(answers, np.asarray(patches.tumour)), strict=True):
-        write_sheet(contact_sheet(patches, chosen, answers), path)
+def _links(files: tuple[Path, Path], card: Path) -> tuple[str, str]:
+    """The paths of the two sheets as links from the card."""
     first, second = (Path(os.path.relpath(path, card.parent)).as_posix() for path in files)
     return first, second

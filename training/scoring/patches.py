@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +49,15 @@ class PatchScores:
 def evaluate_patches(patches: Patches, predictor: TilePredictor, *, mosaic: bool, in_middle: bool) -> PatchScores:
     """Scores over all patches. in_middle: their labels speak of their middle, unlike PatchCamelyon's.
 
-    Raises UsageError where their size doesn't suit the model, or a class is missing.
+    Raises UsageError where their size doesn't suit the model, or a class is missing (first see check_both_classes).
     """
-    truth = np.asarray(patches.tumour)
-    _check_both_classes(truth)
     pixels = patches.pixels if in_middle else centred(patches.pixels)
-    return scores_of(probabilities_in_middle(pixels, predictor, mosaic=mosaic), truth)
+    return scores_of(probabilities_in_middle(pixels, predictor, mosaic=mosaic), np.asarray(patches.tumour))
 
 
 def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> PatchScores:
     """Scores of given answers, float64 (N,), against labels, bool (N,). Raises UsageError where a class is missing."""
-    _check_both_classes(truth)
+    check_both_classes(truth, "the labels")
     said = probability >= 0.5
 
     def interval(score: Callable[[NDArray[np.intp]], float]) -> Estimate:
@@ -76,9 +75,14 @@ def scores_of(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> Pat
     )
 
 
-def _check_both_classes(truth: NDArray[np.bool_]) -> None:
+def check_both_classes(truth: NDArray[np.bool_], source: Path | str) -> None:
+    """Raises UsageError, which names the source, where the patches have one label. truth : bool (N,)."""
     if truth.all() or not truth.any():
-        raise UsageError("the patches are all of one class, so nothing can be told apart")
+        label = "tumour" if truth.any() else "normal"
+        raise UsageError(
+            f"{source}: all {len(truth)} patches are labelled {label}, so nothing can be told apart; name patches of "
+            "both labels"
+        )
 
 
 def patch_probabilities(pixels: NDArray[np.uint8], predictor: TilePredictor, *, mosaic: bool) -> NDArray[np.float64]:

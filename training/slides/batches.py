@@ -24,7 +24,7 @@ from training.patches.numbered_batches import (
 )
 from training.slides.index import STRIDE_PX
 from training.slides.index_digest import hard_digest, index_digest
-from training.slides.remarks import drawn_from, remarks
+from training.slides.remarks import drawn_from, remarks, unused_hard_negatives
 from training.slides.sampler import SamplePlan, SlideSampler
 
 PATCH_PX = 96
@@ -121,6 +121,9 @@ class SlideData(lightning.LightningDataModule):
     def _tell(self, validation: SlideSampler) -> None:
         if self.hard_negatives and not self.sampler.hard:
             print(f"{self.hard_negatives}: holds no hard negatives, so none are trained on")
+        if self.trainer is None or not self.trainer.ckpt_path:  # a run that goes on can't take up others
+            for line in unused_hard_negatives(self.index, self.hard_negatives):
+                print(line)
         for line in remarks([*self.sampler.rows, *validation.rows], self.index):
             print(line)
         for sampler in (self.sampler, validation):

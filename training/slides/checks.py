@@ -13,7 +13,7 @@ from nodescan.domain.lengths import millimetres
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.errors import AnnotationError, SlideError, UnmeasurableError, UsageError
+from nodescan.errors import AnnotationError, SlideError, UnmeasurableError
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.masks import measure_polygons
 from nodescan.imaging.tissue import find_tissue
@@ -71,13 +71,11 @@ def open_measured(slide_id: str, path: Path) -> Slide:
 
 
 def check_sum(row: DataSlide, path: Path) -> None:
-    """Raises UsageError where the slide isn't the one that the manifest's checksum was made of."""
+    """Raises SlideError where the slide isn't the one that the manifest's checksum was made of."""
     algorithm = DIGESTS[len(row.checksum)] if row.checksum else ""
     if row.checksum and digest_of(path, algorithm) != row.checksum:
-        raise UsageError(
-            f"{path}: wrong checksum: its {algorithm} isn't the manifest's {row.checksum[:12]}...; "
-            "fetch it again, or correct the manifest"
-        )
+        reason = f"wrong checksum: its {algorithm} isn't the manifest's {row.checksum[:12]}..."
+        raise SlideError(str(path), reason, "fetch it again, or correct the manifest")
 
 
 def sound_slide(slide: Slide, annotation: Path | None, settings: ScanSettings) -> SoundSlide:

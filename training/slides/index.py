@@ -146,16 +146,27 @@ def check_splits(rows: Sequence[IndexRow | Member], folder: Path) -> None:
 
     No manifest says so of a patient, but an index may hold the slides of several, or of one that was changed meanwhile.
     """
-    for name, word in (("group", "patient"), ("path", "the file"), ("fingerprint", "a slide of one content,")):
+    for name in ("group", "path", "fingerprint"):
         first: dict[str, IndexRow | Member] = {}
         for row in rows:
             of = getattr(row, name)
             other = first.setdefault(looks(of) if name == "group" else of, row)
             if of and other.split != row.split:
-                raise UsageError(
-                    f"{folder / INDEX_FILE}: {word} {of!r} is in split {other.split!r} with {other.slide_id}, in "
-                    f"{row.split!r} with {row.slide_id}; run prepare for both, by one manifest, or into another folder"
-                )
+                raise UsageError(f"{folder / INDEX_FILE}: {_in_two_splits(other, row, name)}")
+
+
+def _in_two_splits(one: IndexRow | Member, other: IndexRow | Member, shared: str) -> str:
+    """What two slides have in common that are in two splits, and the way out. shared: the field that is alike."""
+    if shared == "group":
+        return (
+            f"patient {other.group!r} is in split {one.split!r} with {one.slide_id}, in {other.split!r} with "
+            f"{other.slide_id}; run prepare for both, by one manifest, or into another folder"
+        )
+    how = f"both are {other.path}" if shared == "path" else "their files have the same content"
+    return (
+        f"{one.slide_id} (split {one.split!r}) and {other.slide_id} (split {other.split!r}) are one slide, {how}: give "
+        "both one split, or write yes into the `excluded` of one"
+    )
 
 
 def write_index(rows: Iterable[IndexRow], folder: Path) -> None:
@@ -175,6 +186,11 @@ def cells_file(folder: Path, slide_id: str) -> Path:
 def mask_file(folder: Path, slide_id: str) -> Path:
     """The slide's BlockMask."""
     return folder / f"{slide_id}.mask.npz"
+
+
+def hard_file(folder: Path) -> Path:
+    """The boxes that mine writes where no other place is named."""
+    return folder / "hard.csv"
 
 
 def ignored_file(folder: Path, slide_id: str) -> Path:

@@ -56,6 +56,13 @@ _OUTLINES_VERSION = 2
 """Grows with each change to what is made of the same outlines; RESULT_VERSION does with one to what tissue is."""
 
 
+class SeveralSlidesError(SlideError):
+    """More than one slide can't be used. slide: how many; reason: what is wrong with the first."""
+
+    def __str__(self) -> str:
+        return f"{self.slide} {self.reason}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     """A slide to prepare. annotation: None of a negative one. outlines, signature, fingerprint: see IndexRow; ""
@@ -79,7 +86,7 @@ def prepare(rows: Sequence[DataSlide], data: Path, to: Path, *, tell: Tell) -> t
     Of the rows, those that are excluded or not outlined leave the index. Raises UsageError where a slide or an
     annotation isn't in `data`, or a patient or a file would be in two splits, and OutputError where another prepare
     works in `to`, before any work; at the end where slides failed, the others being prepared: the error of the one that
-    did, or UsageError with their number.
+    did, or of several an error with their number: UsageError where all were, else SeveralSlidesError.
     """
     jobs = _jobs([row for row in rows if not row.excluded], data, tell)
     with output_errors(to):
@@ -138,7 +145,10 @@ def _indexed(rows: Sequence[DataSlide], jobs: Sequence[_Job], to: Path, *, tell:
             tell(f"{number}/{len(jobs)} {job.row.slide_id}: {what}")
         write_index(known.values(), to)
     if len(failed) > 1:
-        raise UsageError(f"{len(failed)} of {len(jobs)} slides can't be prepared, the others are: {failed[0]}")
+        how_many, reason = f"{len(failed)} of {len(jobs)} slides", f"can't be prepared, the others are: {failed[0]}"
+        if all(isinstance(error, UsageError) for error in failed):
+            raise UsageError(f"{how_many} {reason}")
+        raise SeveralSlidesError(how_many, reason)
     if failed:
         raise failed[0]
     return tuple(known[job.row.slide_id] for job in jobs)

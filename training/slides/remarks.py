@@ -3,10 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
+from nodescan.csv_rows import csv_line
 from nodescan.domain.naming import few, how_many
-from training.slides.index import INDEX_FILE, NORMAL_STRATA, TUMOUR_STRATA, IndexRow, Stratum
-from training.slides.sampler import SlideSampler
+from training.slides.index import INDEX_FILE, NORMAL_STRATA, TUMOUR_STRATA, IndexRow, Stratum, hard_file
+from training.slides.sampler import HARD_COLUMNS, SlideSampler
 
 _ROUNDING = 1e-9
 
@@ -29,6 +31,19 @@ def remarks(rows: Sequence[IndexRow], folder: Path) -> list[str]:
         if len(ids) > 1
     ]
     return said
+
+
+def unused_hard_negatives(index: Path, used: Path | None) -> list[str]:
+    """That boxes were mined into the index which a run doesn't train on, and how it can. used: the run's own."""
+    mined = hard_file(index)
+    if not mined.is_file() or (used is not None and used.resolve() == mined.resolve()):
+        return []
+    if mined.stat().st_size <= len(csv_line(HARD_COLUMNS)):  # nothing was taken for tumour
+        return []
+    return [
+        f"{mined}: holds hard negatives that this run does not use; to use them add "
+        f"--data.init_args.hard_negatives {quote(str(mined))}"
+    ]
 
 
 def drawn_from(sampler: SlideSampler) -> str:

@@ -21,9 +21,9 @@ def annotated_slides(rows: Sequence[DataSlide], data: Path, *, tell: Callable[[s
     """The rows' slides with every deposit that is outlined on them, sized as `nodescan measure` sizes outlines.
 
     Slides whose outlines don't cover all tumour are left out: what is found elsewhere on them can't be judged, nor what
-    is found in an outline that says nothing. Raises UsageError where a file isn't in `data` or is of another checksum,
-    and where those left aren't both tumour and normal ones; SlideError and AnnotationError for what can't be read, and
-    for what `prepare` refuses (see sound_slide).
+    is found in an outline that says nothing. Raises UsageError where a file isn't in `data`, and where those left
+    aren't both tumour and normal ones; SlideError and AnnotationError for what can't be read, for a slide of another
+    checksum, and for what `prepare` refuses (see sound_slide).
     """
     usable = [row for row in rows if not row.excluded and row.exhaustive and (_normal(row) or row.annotation_key)]
     for row in rows:

@@ -161,6 +161,14 @@ def test_what_no_manifest_may_say(tmp_path: Path, change: Callable[[list[str]], 
     assert path.name in str(caught.value)
 
 
+@pytest.mark.parametrize(("column", "word"), [("exhaustive", "yes"), ("excluded", "no")])
+def test_no_empty_cell_is_advised_where_none_is_taken(tmp_path: Path, column: str, word: str) -> None:
+    """The next line of advice would be to fill it in again."""
+    path = write_lines(tmp_path / "m.csv", lambda rows: [row.replace(f",{word},", ",maybe,") for row in rows])
+    with pytest.raises(UsageError, match=f"line 2: {column} is 'maybe'; write yes or no$"):
+        read_data_manifest(path)
+
+
 def test_one_patient_in_two_splits_is_refused(tmp_path: Path) -> None:
     """The lines of both splits are named; an excluded slide doesn't count."""
     one = replace(row_of("tumor_001"), patient_id="anna")

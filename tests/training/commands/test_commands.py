@@ -27,6 +27,7 @@ from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from tests.evaluation.made_lesions import planted
 from tests.imaging.planted import CELL_UM, coverage, disc
+from tests.training.made_patches import as_zip, unzipped
 from training.__main__ import main
 from training.camelyon.bucket import DownloadError
 from training.commands import app as commands
@@ -225,6 +226,19 @@ def test_a_plan_or_recipe_that_cannot_be_read_says_why(
     path.write_bytes(content)
     with pytest.raises(UsageError, match=rf"c\.yaml: {said}"):
         read(path)
+
+
+def test_patches_of_one_label_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the folder or zip that holds them, before a network answers them; a model card is made of no such ones."""
+    source = as_zip(tmp_path / "valid.zip", {"normal": 3})
+    said = (
+        f"error: {source}: all 3 patches are labelled normal, so nothing can be told apart; name patches of both labels"
+    )
+    assert refused(capsys, "evaluate-patches", source) == said
+    folder = unzipped(source, tmp_path / "folder")
+    assert refused(capsys, "evaluate-patches", folder) == said.replace(str(source), str(folder))
+    words = ("--masks", tmp_path, "--recipe", CONFIG, "--to", tmp_path / "card.md")
+    assert refused(capsys, "model-card", "--patches", source, *words) == said
 
 
 def test_tune_needs_slides_whose_deposits_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

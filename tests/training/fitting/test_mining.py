@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nodescan.errors import OutputError, UsageError
 from nodescan.inference.models import MODELS
 from tests.fakes import ColourPredictor, silent
-from tests.training.made_runs import SAMPLE, made_checkpoint, slide_data
+from tests.training.made_runs import CONFIG, SAMPLE, made_checkpoint, slide_data
 from tests.training.made_slides import replaced
 from training.fitting.mining import HardNegative, MiningSettings, mine, open_checkpoint, peaks, write_hard_negatives
 from training.slides.index import read_index, write_index
@@ -102,10 +102,10 @@ def test_a_full_temporary_folder_is_told_from_the_output_folder(
     def full_disk(path: Path, content: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    checkpoint = made_checkpoint(tmp_path / "a.ckpt")
+    checkpoint = made_checkpoint(tmp_path / "a.ckpt", "p4m")
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match=r"\(No space left on device\); free some space, or set TMPDIR to a folder"):
-        open_checkpoint(checkpoint, device="cpu")
+        open_checkpoint(checkpoint, CONFIG, device="cpu")
 
 
 def test_a_network_that_cannot_scan_slides_does_not_mine(tmp_path: Path) -> None:
@@ -113,4 +113,15 @@ def test_a_network_that_cannot_scan_slides_does_not_mine(tmp_path: Path) -> None
     checkpoint = made_checkpoint(tmp_path / "a.ckpt", "residual")
     said = r"a\.ckpt: residual networks can be trained, but not scan slides, .* checkpoint of "
     with pytest.raises(UsageError, match=f"{said}{', '.join(sorted(MODELS))}$"):
-        open_checkpoint(checkpoint, device="cpu")
+        open_checkpoint(checkpoint, CONFIG, device="cpu")
+
+
+def test_a_checkpoint_of_another_network_is_not_mined(tmp_path: Path) -> None:
+    """Its false positives aren't those of the network that is fitted next; a configuration without one takes any."""
+    checkpoint = made_checkpoint(tmp_path / "a.ckpt", "p4m-small")
+    with pytest.raises(
+        UsageError, match=r"a\.ckpt: is of architecture p4m-small, and .*16\.yaml trains a network p4m;"
+    ):
+        open_checkpoint(checkpoint, CONFIG, device="cpu")
+    (tmp_path / "data.yaml").write_text("data: {init_args: {index: idx}}")
+    assert open_checkpoint(checkpoint, tmp_path / "data.yaml", device="cpu").geometry.stride_px == 16

@@ -59,6 +59,26 @@ def test_a_flag_that_cannot_be_had_is_one_line(
 
 
 @pytest.mark.parametrize(
+    ("flag", "kind"), [("logger", "LearningRateMonitor"), ("enable_checkpointing", "ModelCheckpoint")]
+)
+def test_a_run_without_a_log_or_checkpoints_leaves_out_what_needs_them(
+    index: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, flag: str, kind: str
+) -> None:
+    """Lightning would refuse the flag beside the shipped callbacks, which no flag takes out. It is told in one line."""
+    config = small_config(tmp_path / "small.yaml", index, batches=2)
+    words = ["fit", "--config", str(config), "--trainer.max_epochs=1"]
+    with caplog.at_level(logging.INFO):
+        cli = fit([*words, f"--trainer.{flag}=false"])
+    assert [line for line in caplog.messages if kind in line] == [
+        line for line in caplog.messages if line.startswith(f"trainer.{flag} is false: ")
+    ]
+    assert caplog.text.count(f"{kind} is left out") == 1
+    assert kind not in {type(each).__name__ for each in cli.trainer.callbacks}
+    assert "EarlyStopping" in {type(each).__name__ for each in cli.trainer.callbacks}
+    assert bool(list((tmp_path / "runs").rglob("*.ckpt"))) is (flag == "logger")
+
+
+@pytest.mark.parametrize(
     "callbacks",
     [
         [EarlyStopping("valid/acc")],

@@ -39,7 +39,7 @@ from training.model_cards.model_card import (
     recipe_part,
     render,
 )
-from training.model_cards.worst_patches import contact_sheet, worst, write_sheet
+from training.model_cards.worst_patches import WorstPatch, contact_sheet, worst, worst_of, write_sheet, write_sheets
 from training.patches.labelled import Patches
 from training.provenance import ranges_chosen_on, temperature_chosen_on
 from training.scoring.masks import MaskScores
@@ -81,6 +81,7 @@ def measured() -> Measured:
         lone=lone,
         mosaic=lone,
         largest_difference=1e-7,
+        worst=(WorstPatch("valid/normal/7.jpg", False, 4.3), WorstPatch("valid/tumor/8.jpg", True, -2.2)),
         masks=MaskScores(*[interval] * 4, *[bias] * 2, interval, *[bias] * 3, 30, 22478),
         discs=(DiscBias(100.0, 6, 6, None, None, None), DiscBias(400.0, 6, 0, 9.0, -1.5, 2.0)),
         speeds=(Speed("float32", 0.5, 1.25),),
@@ -117,7 +118,19 @@ def test_a_section_that_was_not_measured_says_so() -> None:
     text = shown()
     assert "Not measured for this card" in text
     assert "commands were not named for this card" in text
-    assert "were not made for this card" in text
+    assert "holds no pictures of the worst answers" in text
+
+
+@pytest.mark.parametrize("pictures", [None, ("a.jpg", "b.jpg")])
+def test_the_worst_answers_stand_by_their_names(pictures: tuple[str, str] | None) -> None:
+    """With pictures or without; without them the card says who can draw them, and how."""
+    text = shown(pictures=pictures)
+    assert "| normal | `valid/normal/7.jpg` | 0.987 | +4.3 |\n| tumour | `valid/tumor/8.jpg` | 0.100 | -2.2 |\n" in text
+    command = "python -m training model-card --patches PATCHES --masks MASKS --pictures FOLDER --to FILE"
+    assert (command in text) is (pictures is None)
+    assert command.replace("card ", "card --model MODEL ") in shown(of_a_lab())
+    assert "CAMELYON's slides" in text or pictures
+    assert "No validation patch was answered wrongly" in shown(replace(measured(), worst=()))
 
 
 def test_a_size_that_another_card_found_is_not_the_card_s() -> None:
@@ -318,6 +331,21 @@ def test_the_worst_answers_come_first() -> None:
     logit = np.array([3.0, -2.0, 0.5, -4.0, 5.0, -1.0])
     truth = np.array([False, True, False, True, True, True])
     assert worst(logit, truth, count=2) == ([0, 2], [3, 1])
+
+
+def test_the_worst_answers_are_named_whatever_the_name(tmp_path: Path) -> None:
+    """Those on the pictures, in their order. A name can't break the table that it stands in."""
+    pixels = np.zeros((3, 96, 96, 3), np.uint8)
+    patches = Patches(pixels, np.array([False, True, False]), ("normal/a|b`\n.jpg", "tumor/c.jpg", "normal/d.jpg"))
+    answers = np.array([1.0, -3.0, 2.0])
+    found = worst_of(patches, answers)
+    assert [(patch.name, patch.tumour, patch.logit) for patch in found] == [
+        ("normal/d.jpg", False, 2.0),
+        ("normal/a|b`\n.jpg", False, 1.0),
+        ("tumor/c.jpg", True, -3.0),
+    ]
+    assert found[1].cell == "`normal/a\\|b'\\n.jpg`"
+    assert [file.is_file() for file in write_sheets(patches, answers, tmp_path / "sheets")] == [True, True]
 
 
 def test_a_contact_sheet_shows_the_patches_it_names(tmp_path: Path) -> None:

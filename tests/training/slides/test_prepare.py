@@ -457,7 +457,7 @@ def test_what_fails_costs_its_own_slide_only(data_set: Path, tmp_path: Path) -> 
     assert {row.slide_id for row in read_index(index)} == {"tumor_002", "normal_001"}
     assert told[0].startswith("1/3 tumor_001: failed: tumor_001.xml: ")
     (data / row_of("tumor_002").annotation_key).write_text("<html/>")
-    with pytest.raises(UsageError, match=r"2 of 3 slides can't be prepared, the others are: tumor_001.xml: "):
+    with pytest.raises(SlideError, match=r"^2 of 3 slides can't be prepared, the others are: tumor_001.xml: "):
         prepare(rows, data, index, tell=silent)
     assert [row.slide_id for row in read_index(index)] == ["normal_001"]
 
@@ -598,7 +598,9 @@ def test_a_tumour_slide_whose_outlines_all_say_nothing_is_refused_with_the_way_o
         prepare([row], tmp_path, tmp_path / "index", tell=silent)
 
 
-@pytest.mark.parametrize(("name", "said"), [("again.tif", "the file '"), ("copy.tif", "a slide of one content, '")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("again.tif", r"both are .*normal_001\.tif"), ("copy.tif", "their files have the same content")]
+)
 def test_one_slide_is_in_one_split_whatever_it_is_called(data_set: Path, tmp_path: Path, name: str, said: str) -> None:
     """A link to a slide of the index, or a copy of it: it would be tested on what was learned."""
     row = row_of("normal_001")
@@ -609,7 +611,10 @@ def test_one_slide_is_in_one_split_whatever_it_is_called(data_set: Path, tmp_pat
         (tmp_path / "data" / name).unlink()
         shutil.copy(data_set / row.key, tmp_path / "data" / name)
     prepare([row], data_set, tmp_path / "index", tell=silent)
-    with pytest.raises(UsageError, match=f"{said}.*in split 'train|{said}.*in split 'valid"):
+    told = (
+        rf"(other|normal_001) \(split '\w+'\) and (other|normal_001) \(split '\w+'\) are one slide, {said}: give both "
+    )
+    with pytest.raises(UsageError, match=f"{told}one split, or write yes into the `excluded` of one$"):
         prepare([other], tmp_path / "data", tmp_path / "index", tell=silent)
     assert [found.slide_id for found in read_index(tmp_path / "index")] == ["normal_001"]
     prepare([replace(other, split="train")], tmp_path / "data", tmp_path / "index", tell=silent)
@@ -621,13 +626,26 @@ def test_a_slide_of_another_checksum_than_the_manifests_is_refused(data_set: Pat
     row = row_of("normal_001")
     prepare([row], data_set, tmp_path, tell=silent)
     with pytest.raises(
-        UsageError, match=r"normal_001.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f0f"
+        SlideError, match=r"normal_001.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f0f\.\.\.; fetch"
     ):
         prepare([replace(row, checksum="0f" * 32)], data_set, tmp_path, tell=silent)
     assert read_index(tmp_path) == ()
     right = hashlib.md5((data_set / row.key).read_bytes()).hexdigest()
     prepare([replace(row, checksum=right)], data_set, tmp_path, tell=silent)
     assert len(read_index(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("slides", [("normal_001",), ("normal_001", "normal_003")])
+def test_a_wrong_checksum_ends_prepare_as_it_ends_a_download(
+    data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], slides: tuple[str, ...]
+) -> None:
+    """The command is right and the file isn't: exit code 1, for one slide or several."""
+    rows = [replace(row_of(name), checksum=f"{n}f" * 32) for n, name in enumerate(slides)]
+    write_data_manifest([*rows, row_of("tumor_001")], tmp_path / "m.csv")
+    words = ["prepare", "--manifest", str(tmp_path / "m.csv"), "--data", str(data_set), "--to", str(tmp_path / "index")]
+    assert main(words) == 1
+    assert "normal_001.tif: wrong checksum: " in capsys.readouterr().err
+    assert [row.slide_id for row in read_index(tmp_path / "index")] == ["tumor_001"]
 
 
 def test_a_checksum_that_is_filled_in_later_leaves_the_order_and_what_is_prepared(

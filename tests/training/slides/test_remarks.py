@@ -3,9 +3,12 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
+import lightning
 import pytest
 
+from nodescan.csv_rows import csv_line
 from tests.fakes import silent
 from tests.training.made_runs import SAMPLE, slide_data, small_config
 from tests.training.made_slides import row_of
@@ -35,6 +38,34 @@ def test_fit_says_how_many_slides_have_warnings(
     said = [line for line in capsys.readouterr().out.splitlines() if "warnings" in line]
     assert len(said) == 1
     assert said[0].startswith(f"{copy}: of 6 slides 2 have warnings (tumor_001, normal_002); ")
+
+
+def test_fit_says_that_it_does_not_use_what_was_mined(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As long as the configuration names no list, or another one, with the words that do. An empty list, and a run
+    that goes on, have no use for it."""
+    copy = Path(shutil.copytree(index, tmp_path / "my index"))
+    mined, other = copy / "hard.csv", tmp_path / "other.csv"
+    said = f"{mined}: holds hard negatives that this run does not use; to use them add --data.init_args.hard_negatives "
+    header = csv_line(HARD_COLUMNS)
+    for text, named, goes_on, told in (
+        (None, None, False, False),
+        (header, None, False, False),
+        (header + "normal_001,0,0,96,96,0.9\n", None, False, True),
+        (header + "normal_001,0,0,96,96,0.9\n", other, False, True),
+        (header + "normal_001,0,0,96,96,0.9\n", None, True, False),
+        (header + "normal_001,0,0,96,96,0.9\n", mined, False, False),
+    ):
+        if text is not None:
+            mined.write_text(text)
+            other.write_text(text)
+        data = slide_data(copy, hard_negatives=named)
+        data.trainer = lightning.Trainer(accelerator="cpu", logger=False)
+        data.trainer.ckpt_path = "last.ckpt" if goes_on else None
+        data.setup("fit")
+        lines = capsys.readouterr().out.splitlines()
+        assert (f"{said}{quote(str(mined))}" in lines) is told, (text, named, goes_on)
 
 
 def test_prepare_ends_with_the_slides_that_have_warnings(

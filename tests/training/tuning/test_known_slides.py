@@ -152,7 +152,7 @@ def test_a_slide_that_prepare_refuses_is_not_tuned_on(data_set: Path, tmp_path: 
     data = tmp_path / "data"
     shutil.copytree(data_set, data)
     tumour, normal = sorted(rows_of(data_set, "valid"), key=lambda row: row.label, reverse=True)
-    with pytest.raises(UsageError, match=r"normal_002.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f"):
+    with pytest.raises(SlideError, match=r"normal_002.tif: wrong checksum: its sha256 isn't the manifest's 0f0f0f0f0f"):
         annotated_slides([tumour, replace(normal, checksum="0f" * 32)], data, tell=silent)
     write_asap(data / tumour.annotation_key, (Disc(20, 20, 19),))
     with pytest.raises(AnnotationError, match=r"outlines tumour where its slide tumor_002.tif shows no tissue"):
