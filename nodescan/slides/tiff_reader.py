@@ -10,7 +10,6 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
 from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
-from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import FORMATS, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
@@ -27,32 +26,19 @@ _SHARED_BELOW = 1 / 8
 576 px for the released model. What is above it isn't asked for again once its row is read."""
 
 
-def stored_tiff(path: Path) -> StoredSlide | None:
-    """What OpenSlide reads from the file's head; None and errors as open_tiff()."""
-    described = _described(path)
-    return None if described is None else described[0]
-
-
 def open_tiff(path: Path, kept_bytes: int) -> OpenedFile | None:
     """None where the pixels wouldn't come out here as OpenSlide gives them: such a file is left to OpenSlide.
 
     Raises NotASlideError where OpenSlide declines the file, and OSError.
     """
-    described = _described(path)
-    if described is None:
-        return None
-    stored, tiled = described
-    levels = JpegLevels(path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
-    return OpenedFile(stored, levels, tuple(level.coarseness for level in tiled))
-
-
-def _described(path: Path) -> tuple[StoredSlide, tuple[TiledLevel, ...]] | None:
-    """As open_tiff()."""
     if openslide_format(path) not in FORMATS:  # quicker told than to open one
         return None
     stored = stored_slide(path)
     tiled = jpeg_levels(path, stored)
-    return None if tiled is None else (stored, tiled)
+    if tiled is None:
+        return None
+    levels = JpegLevels(path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
+    return OpenedFile(stored, levels, tuple(level.coarseness for level in tiled))
 
 
 class JpegLevels:

@@ -12,7 +12,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.slides import open_slide
+from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.openslide_reader import stored_slide
 from nodescan.slides.tiff_levels import tile_tables
 from nodescan.slides.transparency import UnnamedBand
@@ -42,6 +42,8 @@ def test_a_band_that_is_not_opaque_is_refused_with_the_way_out(tmp_path: Path, l
         NotASlideError, match=r"^s\.tif: holds a fourth.*`vips extract_band s\.tif s-rgb\.tif.*,Q=90\] 0 --n 3`"
     ):
         opened(tmp_path / "s.tif", flat(level), "unspecified", planar)
+    with pytest.raises(NotASlideError, match="fourth band"):
+        slide_facts(SlideRef("s", tmp_path / "s.tif"))
     assert times_open(tmp_path / "s.tif") == 0
 
 
