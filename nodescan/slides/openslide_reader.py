@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import RegionUnreadableError
-from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
+from nodescan.slides.checked_tiles import CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.jpeg_tiles import NO_MEMORY
@@ -71,14 +71,17 @@ class OpenSlideLevels:
     def __init__(self, path: Path, handles: HandlePool) -> None:
         self._path = path
         self._handles = handles
-        self._tables = tile_tables(path, handles.stored)
-        self._band = UnnamedBand(path, handles.stored, self._tables)
+        stored = handles.stored
+        of_dicom = stored.format == DICOM
+        levels = checked_frames(path, stored.sizes_px) if of_dicom else checked_levels(path, stored)
+        self._tables = None if of_dicom else tile_tables(levels, stored)
+        self._band = UnnamedBand(path, stored, self._tables)
         self._band.check(handles)
         self._lost = LostAreas(handles)
-        self._checked = CheckedTiles(_checked_levels(path, handles.stored))
-        self._sizes_px = handles.stored.sizes_px
-        subpixel = handles.stored.format in SUBPIXEL_FORMATS
-        self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
+        self._checked = CheckedTiles(levels)
+        self._sizes_px = stored.sizes_px
+        subpixel = stored.format in SUBPIXEL_FORMATS
+        self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in stored.downsamples)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box in the level. Raises RegionUnreadableError and MemoryError."""
@@ -118,8 +121,3 @@ class OpenSlideLevels:
             block, met = whole.common(level), whole.common(box)
             pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]
         return pixels
-
-
-def _checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
-    """Of each level, none where none can be checked. Raises OSError."""
-    return checked_frames(path, stored.sizes_px) if stored.format == DICOM else checked_levels(path, stored)
