@@ -19,7 +19,7 @@ from nodescan.inference.card import ModelCard, checked_weights, load_card, save_
 from nodescan.inference.device import Device, fast_dtype, int8_precision
 from nodescan.inference.fast import cast, distrust
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
-from nodescan.inference.folding import plain_form
+from nodescan.inference.folding import Plain
 from nodescan.inference.lanes import Answer, Lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
@@ -78,7 +78,7 @@ def test_the_plain_form_answers_as_the_network(name: str) -> None:
     pixels = torch.from_numpy(made_tiles(1, 2 * net.margin_px + 64)).permute(0, 3, 1, 2)
     shown = (pixels / 255 - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     with torch.inference_mode():
-        plain = plain_form(net, mean=mean, std=std, temperature=2.0)(pixels)
+        plain = Plain(net, mean=mean, std=std, temperature=2.0)(pixels)
         torch.testing.assert_close(plain, torch.sigmoid(net(shown) / 2.0), atol=2e-5, rtol=0)
 
 
@@ -104,7 +104,7 @@ def test_a_random_model_is_the_same_again_and_low(tmp_path: Path) -> None:
 def test_an_answer_does_not_depend_on_its_batch() -> None:
     """A tile alone, or among others, is answered by the same bits: it has a lane's turn of its own."""
     torch.manual_seed(1)
-    net = plain_form(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
+    net = Plain(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
     lanes, tiles = CpuLanes(net, precision="float32"), made_tiles(3, 640)
     together = lanes.start(tiles)()
     for index in range(3):
@@ -409,7 +409,7 @@ def test_findings_in_eight_bits_are_those_of_float32(large: Path) -> None:
     slide = PaintedSlide(spotted(2))
     as_tumour(large, slide)
     card = load_card(large)
-    net = plain_form(load_network(card, large), mean=card.mean, std=card.std, temperature=1.0).eval()
+    net = Plain(load_network(card, large), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, large)
     check_same_findings(slide, large, str(OWN))
