@@ -12,11 +12,10 @@ from torch import nn
 
 from nodescan import machine
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from nodescan.inference import capabilities, device, fast, openvino_lanes
+from nodescan.inference import device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
-from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
-from nodescan.inference.device import Device, fast_dtype, int8_precision
+from nodescan.inference.device import Device, fast_dtype, int8_precision, precision_words
 from nodescan.inference.fast import cast, distrust
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import Plain
@@ -225,7 +224,7 @@ def test_a_processor_that_nodescan_uses_in_float32_alone_is_said_to_lack_nothing
 ) -> None:
     """An ARM processor may well have instructions for bfloat16."""
     for what in ("int8_precision", "fast_dtype"):
-        monkeypatch.setattr(capabilities, what, lambda device: None)
+        monkeypatch.setattr(device, what, lambda device: None)
     said = precision_words(Device(torch.device("cpu"), ""))
     assert said == "float32, as nodescan uses no narrower type on this processor"
 
