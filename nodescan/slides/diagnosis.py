@@ -40,17 +40,16 @@ def check_readable(path: Path) -> None:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
-            empty = not stream.read(1)
-        fault, scans = tiff_fault(path), several_scans(path)
-    if empty:
-        raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
-    if fault is not None:
-        raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _turn(path))
-    if scans is not None:
-        said, remedy = scans
-        raise NotASlideError(
-            name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
-        )
+            if not stream.read(1):
+                raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
+        if (fault := tiff_fault(path)) is not None:
+            remedy = _COPY_AGAIN if fault.damaged else f"turn it with {turned_copy(path, scan_page(path))}"
+            raise NotASlideError(name, fault.reason, remedy)
+        if (scans := several_scans(path)) is not None:
+            said, remedy = scans
+            raise NotASlideError(
+                name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
+            )
 
 
 @contextmanager
@@ -127,8 +126,8 @@ def _tiff(path: Path, said: str) -> NotASlideError:
         reason = f"a TIFF of a {scanner} scanner that can't be opened as a slide{_in_brackets(said)}"
         return NotASlideError(path.name, reason, "export each region at full resolution from the scanner's software")
     try:
-        convert = _convert(path)
-    except NotASlideError as several:
+        convert = f"convert it with {tiled_copy(path, scan_page(path))}"
+    except NotASlideError as several:  # all scans but one would be gone
         return NotASlideError(path.name, f"{several.reason}{_in_brackets(said)}", several.remedy)
     if said:
         return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", convert)
@@ -139,17 +138,6 @@ def _tiff(path: Path, said: str) -> NotASlideError:
         "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
         f"{convert}, then give its um/px with --mpp UM if the file doesn't say it",
     )
-
-
-def _turn(path: Path) -> str:
-    """As _convert()."""
-    with disk_errors(path):
-        return f"turn it with {turned_copy(path, scan_page(path))}"
-
-
-def _convert(path: Path) -> str:
-    """Raises NotASlideError where the file holds several scans: all but one would be gone."""
-    return f"convert it with {tiled_copy(path, scan_page(path))}"
 
 
 def _in_brackets(said: str) -> str:
