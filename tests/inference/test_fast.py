@@ -183,7 +183,7 @@ NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 def test_half_of_the_tolerance_is_near_enough(precision: str, off: float, enough: bool, folder: Path) -> None:
     """In the worst cell, which may be no number; the other half is left for the tiles of real slides."""
     reference = open_predictor(folder, device="cpu", precision="float32")
-    assert (distrust(Off(reference, off, precision), reference, tiles=None) == "") == enough
+    assert (distrust(Off(reference, off, precision), reference, made_tiles(4, 96)) == "") == enough
 
 
 @pytest.mark.parametrize(
@@ -270,15 +270,15 @@ def test_a_gpu_that_fails_in_float32_too_is_an_error_at_once(folder: Path, monke
         open_predictor(folder, device="cuda", compiled=False)
 
 
-@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])
+@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", 128)])
 def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int | None
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int
 ) -> None:
     """It may compute small ones in another way; a CPU doesn't, and they are quicker there."""
-    tried: list[int | None] = []
+    tried: list[int] = []
 
-    def far(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> str:
-        tried.append(None if tiles is None else tiles.shape[1])
+    def far(lanes: object, reference: object, tiles: NDArray[np.uint8]) -> str:
+        tried.append(tiles.shape[1])
         return "too far off"
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
@@ -286,6 +286,7 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
     for module in (predictor_module, fast):
         monkeypatch.setattr(module, "lanes_on", lambda net, device, **_: CpuLanes(net, precision="float32"))
     monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(fast, "_TRIED_CELLS", 4)
     monkeypatch.setattr(fast, "distrust", far)
     open_predictor(folder, device=device, compiled=False)
     assert tried == [side_px]
