@@ -23,15 +23,16 @@ def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
         return FramedSlide(ref, opened, reader=name)
 
 
-def slide_facts(ref: SlideRef) -> stored.SlideFacts:
+def slide_facts(ref: SlideRef, accepted_um: tuple[float, float] | None = None) -> stored.SlideFacts:
     """What the file tells, also of a slide that can't be measured.
 
-    Raises NotASlideError without a reader, and SlideError where the disk fails.
+    accepted_um: finest and coarsest um/px that a model accepts; without it no slide is too coarse. Raises
+    NotASlideError without a reader, and SlideError where the disk fails.
     """
     with disk_errors(ref.path):
         name, opened = _opened(ref.path, kept_bytes=0)
         opened.levels.close()
-        return stored.slide_facts(opened.stored, ref, reader=name)
+        return stored.slide_facts(opened.stored, ref, reader=name, accepted_um=accepted_um)
 
 
 def _opened(path: Path, kept_bytes: int) -> tuple[str, OpenedFile]:
