@@ -10,14 +10,8 @@ from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_series import series_levels, several_scans
 from nodescan.slides.openslide_files import MRXS_INDEX
-from nodescan.slides.tiff_checks import (
-    is_big_endian_classic,
-    is_tiff,
-    missing_bytes,
-    missing_words,
-    scanner_of,
-    tiff_fault,
-)
+from nodescan.slides.tiff_checks import missing_bytes, missing_words, scanner_of, tiff_fault
+from nodescan.slides.tiff_directories import Layout, layout_in
 from nodescan.slides.tiff_images import scan_page
 
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -75,8 +69,8 @@ def rejection(path: Path, library_message: str = "") -> NotASlideError:
             return _mrxs(path, said)
         if is_dicom(path):
             return _declined_dicom(path, said)
-        if is_tiff(path):
-            return _tiff(path, said)
+        if (layout := layout_in(path)) is not None:
+            return _tiff(path, said, layout)
     if said:
         return NotASlideError(path.name, f"can't be opened as a slide ({said})", _COPY_AGAIN)
     return NotASlideError(path.name, "not a slide in any format that nodescan reads", _LEAVE_OUT)
@@ -117,7 +111,7 @@ def _declined_dicom(path: Path, said: str) -> NotASlideError:
     return NotASlideError(path.name, reason, remedy)
 
 
-def _tiff(path: Path, said: str) -> NotASlideError:
+def _tiff(path: Path, said: str, layout: Layout) -> NotASlideError:
     missing = missing_bytes(path)
     if missing:
         return NotASlideError(path.name, missing_words(missing), _COPY_AGAIN)
@@ -131,7 +125,7 @@ def _tiff(path: Path, said: str) -> NotASlideError:
         return NotASlideError(path.name, f"{several.reason}{_in_brackets(said)}", several.remedy)
     if said:
         return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", convert)
-    if is_big_endian_classic(path):
+    if layout.is_big_endian_classic:
         return NotASlideError(path.name, "a TIFF in a byte order (big-endian) that OpenSlide can't read", convert)
     return NotASlideError(
         path.name,
