@@ -13,7 +13,7 @@ from nodescan.slides.openslide_reader import openslide_format, stored_slide
 from nodescan.slides.tiff_levels import FORMATS, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
-from nodescan.slides.tile_tables import TileTable, TileTables
+from nodescan.slides.tile_tables import TileTables
 
 SUFFIXES = frozenset({".btf", ".qptiff", ".svs", ".tf2", ".tf8", ".tif", ".tiff"})
 
@@ -37,8 +37,9 @@ def open_tiff(path: Path, kept_bytes: int) -> OpenedFile | None:
     tiled = jpeg_levels(path, stored)
     if tiled is None:
         return None
-    levels = JpegLevels(path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
-    return OpenedFile(stored, levels, tuple(level.coarseness for level in tiled))
+    tables = TileTables([level.table for level in tiled], stored.sizes_px)
+    levels = JpegLevels(path, tiled, kept_bytes=kept_bytes)
+    return OpenedFile(stored, levels, tables, tuple(level.coarseness for level in tiled))
 
 
 class JpegLevels:
@@ -47,20 +48,15 @@ class JpegLevels:
     Each tile is decoded once where boxes are read row by row, as far as `kept_bytes` reach; see tile_cache.py.
     """
 
-    def __init__(
-        self, path: Path, levels: tuple[TiledLevel, ...], sizes_px: tuple[tuple[int, int], ...], *, kept_bytes: int
-    ) -> None:
-        """sizes_px: of each level as it is shown. Raises OSError where the file can't be opened."""
+    def __init__(self, path: Path, levels: tuple[TiledLevel, ...], *, kept_bytes: int) -> None:
+        """Raises OSError where the file can't be opened."""
         self._name = path.name
         self._levels = levels
-        self._tables = TileTables([level.table for level in levels], sizes_px)
         self._file = TileFile(path)
         self._cache = TileCache(kept_bytes)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
-        if self._tables.has_lost(index, box):
-            raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
         table = self._levels[index].table
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         wide, high = table.tile_width_px, table.tile_height_px
@@ -74,9 +70,6 @@ class JpegLevels:
             needed_below = tile.bottom > box.bottom - box.height * _SHARED_BELOW
             pixels[met.within(box)] = self._tile(index, number, lasts=needed_below)[met.within(tile)]
         return pixels
-
-    def finest_tiles(self) -> TileTable:
-        return self._levels[0].table
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""
