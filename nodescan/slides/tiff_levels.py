@@ -196,11 +196,10 @@ def _tile_bytes(stream: BinaryIO, directory: Directory, table: TileTable) -> int
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     ycbcr = _colour_space_is_ycbcr(stream, directory)
     table = _table(stream, directory)
-    for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS):
-        if tag not in directory.entries or directory.entries[tag].whole_numbers != len(table.lengths):
-            raise DeclinedError("another number of tiles than its size needs")
     tables = _tables(stream, directory)
     offsets = directory.numbers(stream, Tag.TILE_OFFSETS)
+    if len(offsets) != len(table.lengths):
+        raise DeclinedError("tiles of several planes, though it says that there is one")
     start = _start_of_sample(stream, table, offsets)
     if start is None:
         raise DeclinedError("no tile with a JPEG's header")
