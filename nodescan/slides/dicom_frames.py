@@ -24,7 +24,7 @@ from nodescan.slides.dicom_elements import (
     text,
 )
 from nodescan.slides.dicom_series import series_levels
-from nodescan.slides.jpeg_tiles import BadTileError, header_of
+from nodescan.slides.jpeg_tiles import header_of, start_of_first
 from nodescan.slides.tile_tables import TileTable
 
 _JPEG, _JPEG_2000 = "1.2.840.10008.1.2.4.50", ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -41,9 +41,6 @@ _OFFSETS, _PIXELS = ((0x7FE0, 0x0001),), (PIXEL_DATA,)
 
 _MOST_FRAMES = 2**24
 _ITEM_HEAD_BYTES = 8
-_HEADER_BYTES = 65_536
-"""Enough of a frame to hold its JPEG header."""
-
 _UNKNOWN = np.zeros(0, np.uint64)
 """Where frames begin that can't be found."""
 
@@ -128,15 +125,11 @@ def _check_of(file: Path, frames: _Frames) -> TileCheck:
 
 
 def _is_checkable(file: Path, frames: _Frames) -> bool:
-    """How one frame is coded tells of all; where no header of a few can be read, they are damaged."""
+    """Where no header of a few can be read, they are damaged."""
+    few, end = frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist(), int(frames.starts[-1])
     with file.open("rb") as stream:
-        for start in frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist():
-            stream.seek(start + _ITEM_HEAD_BYTES)
-            try:
-                return header_of(stream.read(_HEADER_BYTES)).checkable
-            except BadTileError:
-                continue
-    return True
+        start = start_of_first(stream, ((begin + _ITEM_HEAD_BYTES, end - begin) for begin in few))
+    return start is None or header_of(start).checkable
 
 
 def _frames_in(file: Path) -> _Frames | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, deflate_check, jpeg_check
 from nodescan.slides.compression import coarseness
-from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables
+from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables, start_of_first
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 from nodescan.slides.tiff_images import is_reduced
@@ -28,8 +28,6 @@ _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _UNNAMED = 7, 2, 6, 1, 0
 
 _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
-_HEADER_BYTES = 65_536
-"""Enough of a tile to hold its JPEG header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,15 +238,6 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
 
 
 def _start_of_sample(stream: BinaryIO, table: TileTable, offsets: NDArray[np.uint64]) -> bytes | None:
-    """The first bytes of one JPEG tile, whose header tells of all. A damaged tile tells nothing: it is asked for later.
-
-    None where no tile of a sample has a header that can be read.
-    """
+    """As jpeg_tiles.start_of_first(), of some tiles."""
     end = stream.seek(0, 2)
-    for tile in table.sample():
-        stream.seek(min(int(offsets[tile]), end))
-        start = stream.read(min(int(table.lengths[tile]), _HEADER_BYTES))
-        with suppress(BadTileError):
-            header_of(start)
-            return start
-    return None
+    return start_of_first(stream, ((min(int(offsets[tile]), end), int(table.lengths[tile])) for tile in table.sample()))
