@@ -1,7 +1,6 @@
 """Pictures of a slide's largest deposits, or of its likeliest places if it has none, each with its surroundings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -25,25 +24,24 @@ def begin_close_ups(slide: Slide, deposits: Sequence[Deposit]) -> Callable[[], M
     Returns what waits for the pictures, by deposit: they are read while the flags are worked out.
     """
     largest = deposits[:MOST_CLOSE_UPS]
-    waits = start_each("close-up", partial(_close_up, slide), largest, threads=_READERS)
-    pairs = [(deposit.id, wait) for deposit, wait in zip(largest, waits, strict=True)]
-    return lambda: {number: picture for number, wait in pairs if (picture := wait()) is not None}
+    wait = _begin(slide, [(_middle(each), max(1.4 * each.diameter_um, _SMALLEST_UM)) for each in largest])
+    return lambda: {each.id: picture for each, picture in zip(largest, wait(), strict=True) if picture is not None}
 
 
 def begin_place_close_ups(slide: Slide, places: Sequence[Detection]) -> Callable[[], tuple[Picture | None, ...]]:
     """Reads the surroundings of each place in the same way. Returns what waits for the pictures, in that order."""
-    middles = [(place.x_um, place.y_um) for place in places]
-    waits = start_each("close-up", partial(_around, slide, side_um=_SMALLEST_UM), middles, threads=_READERS)
+    return _begin(slide, [((place.x_um, place.y_um), _SMALLEST_UM) for place in places])
+
+
+def _begin(
+    slide: Slide, squares: Sequence[tuple[tuple[float, float], float]]
+) -> Callable[[], tuple[Picture | None, ...]]:
+    """Reads squares, (middle, side) in um; None of what can't be read: a deposit stands in the report all the same."""
+    waits = start_each("close-up", lambda square: _around(slide, *square), squares, threads=_READERS)
     return lambda: tuple(wait() for wait in waits)
 
 
-def _close_up(slide: Slide, deposit: Deposit) -> Picture | None:
-    """None where it can't be read: the deposit stands in the report all the same, without its picture."""
-    return _around(slide, _middle(deposit), side_um=max(1.4 * deposit.diameter_um, _SMALLEST_UM))
-
-
-def _around(slide: Slide, middle_um: tuple[float, float], *, side_um: float) -> Picture | None:
-    """A square with that place in its middle; None where it can't be read."""
+def _around(slide: Slide, middle_um: tuple[float, float], side_um: float) -> Picture | None:
     native = slide.info.spacing
     spacing = native.scaled(max(1, int(np.ceil(side_um / (_CLOSE_UP_PX * native.mean)))))
     width, height = round(side_um / spacing.x), round(side_um / spacing.y)

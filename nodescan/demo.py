@@ -56,15 +56,6 @@ class DemoSlide:
         return self.status is Status.COMPLETE and self.found == self.expected
 
 
-@dataclass(frozen=True, slots=True)
-class DemoResult:
-    slides: tuple[DemoSlide, ...]
-
-    @property
-    def right(self) -> bool:
-        return bool(self.slides) and all(slide.right for slide in self.slides)
-
-
 def demo_plans() -> tuple[PhantomPlan, ...]:
     """The slides of `nodescan demo`: each class once, and two near foci that must stay two."""
     r, e, c, p = Shape.ROUND, Shape.ELONGATED, Shape.CRESCENT, Shape.PAIR
@@ -76,7 +67,9 @@ def demo_plans() -> tuple[PhantomPlan, ...]:
     )
 
 
-def run_demo(folder: Path, viewer: Viewer, *, model: str | None, device: str, command: tuple[str, ...]) -> DemoResult:
+def run_demo(
+    folder: Path, viewer: Viewer, *, model: str | None, device: str, command: tuple[str, ...]
+) -> tuple[DemoSlide, ...]:
     """Make the phantoms, scan them, and set what was planted beside what was measured.
 
     folder: for `slides` and `results`. model: None for the released one. command: as of BatchRequest.
@@ -95,8 +88,7 @@ def run_demo(folder: Path, viewer: Viewer, *, model: str | None, device: str, co
     request = BatchRequest(inputs, results, model=model, device=device, command=command, slots=0, force=True)
     batch = run_batch(request, viewer)
     reports = {report.slide.path.name: report for report in batch.reports}
-    compared = [_compared(truth, reports[path.name], results) for path, truth in made.items()]
-    return DemoResult(tuple(compared))
+    return tuple(_compared(truth, reports[path.name], results) for path, truth in made.items())
 
 
 def _phantom_file(slides: Path, plan: PhantomPlan) -> Path:

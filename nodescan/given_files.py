@@ -28,8 +28,8 @@ _piped: dict[tuple[int, int], bytes] = {}
 
 
 def given_bytes(path: Path) -> bytes:
-    """What the file holds. Raises OSError, see check_file."""
-    pipe = _pipe_at(path)
+    """What the file holds. Raises OSError, see pipe_at."""
+    pipe = pipe_at(path)
     if pipe is None:
         return path.read_bytes()
     if pipe not in _piped:
@@ -38,19 +38,22 @@ def given_bytes(path: Path) -> bytes:
 
 
 def file_to_seek(path: Path) -> Path | BytesIO:
-    """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see check_file."""
-    return path if _pipe_at(path) is None else BytesIO(given_bytes(path))
+    """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see pipe_at."""
+    return path if pipe_at(path) is None else BytesIO(given_bytes(path))
 
 
-def check_file(path: Path) -> None:
-    """Raises OSError for what is missing, and for what is neither a file nor a pipe that a shell made: one that was
-    made by hand has perhaps no writer, and a device no end."""
-    _pipe_at(path)
+def pipe_at(path: Path) -> tuple[int, int] | None:
+    """Device and number of a pipe that a shell made, as of <(...); None for a file.
 
-
-def is_pipe(path: Path) -> bool:
-    """Whether a shell made it, as of <(...). Raises OSError, see check_file."""
-    return _pipe_at(path) is not None
+    Raises OSError for what is missing, and for what is neither: a pipe that was made by hand has perhaps no writer, and
+    a device no end.
+    """
+    if is_file_or_folder(path):
+        return None
+    state = path.stat()
+    if stat.S_ISFIFO(state.st_mode) and os.fspath(path).startswith(_OF_A_SHELL):
+        return state.st_dev, state.st_ino
+    raise OSError(errno.EINVAL, _NO_FILE, os.fspath(path))
 
 
 def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
@@ -81,13 +84,3 @@ def is_file_or_folder(path: Path) -> bool:
     """Whether it, or what it is a link to, is neither a pipe nor a device. Raises OSError for what is missing."""
     mode = path.stat().st_mode
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # of a folder, reading itself says what it is
-
-
-def _pipe_at(path: Path) -> tuple[int, int] | None:
-    """Device and number of a pipe that a shell made; None for a file. Raises OSError, see check_file."""
-    if is_file_or_folder(path):
-        return None
-    state = path.stat()
-    if stat.S_ISFIFO(state.st_mode) and os.fspath(path).startswith(_OF_A_SHELL):
-        return state.st_dev, state.st_ino
-    raise OSError(errno.EINVAL, _NO_FILE, os.fspath(path))

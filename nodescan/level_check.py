@@ -125,8 +125,6 @@ def _cells(number: int, piece_um: float, cell_um: float) -> tuple[int, int]:
 
 def _averaged(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """uint8 (side, side, 3): means over areas."""
-    if pixels.shape[:2] == (side, side):
-        return pixels
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
 
 

@@ -24,8 +24,9 @@ from nodescan.domain.slide import LARGEST_ASPECT, LONGEST_SIDE_UM, SpacingSource
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.domain.verdict import conclude, deposit_flags
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.imaging.components import components
 from nodescan.imaging.doubts import outline_gap_readings
-from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, pieces_of, stretches_of
+from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import STAND_IN_NOTE, MaskImage, check_values, read_mask_image
 from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
@@ -142,7 +143,7 @@ def check_measurable(name: str, whole: NDArray[np.bool_]) -> None:
     """Raises AnnotationError where a mask without holes, bool (H, W), is no outline of anything: measuring it would
     take hours, or all memory. name: of its file."""
     stretches = stretches_of(whole)
-    pieces = pieces_of(whole) if stretches > _MOST_PIECES else 0
+    _, pieces = components(whole, corners=False) if stretches > _MOST_PIECES else (whole, 0)
     if pieces > _MOST_PIECES:
         said = f"{pieces:,} pieces, more than the {_MOST_PIECES:,} that are measured"
     elif stretches > _MOST_STRETCHES:

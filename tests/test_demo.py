@@ -9,7 +9,7 @@ import pytest
 from nodescan import demo
 from nodescan.cli import main
 from nodescan.commands.demo import print_demo
-from nodescan.demo import DemoResult, DemoSlide, Pair, demo_plans, paired
+from nodescan.demo import DemoSlide, Pair, demo_plans, paired
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import Status
@@ -114,7 +114,7 @@ def test_two_foci_measured_as_one_are_no_error_of_size(
 def test_the_table_says_that_two_foci_were_measured_as_one(capsys: pytest.CaptureFixture[str]) -> None:
     """An error of +338 um at 0.32 mm would look like a fault of the measurement."""
     pairs = (Pair(320, 658, 30.0), Pair(320))
-    print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    print_demo((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),))
     row = capsys.readouterr().out.splitlines()[1]
     assert "0.66 mm    two foci 30 um apart, measured as one" in row
     assert "338" not in row
@@ -123,7 +123,7 @@ def test_the_table_says_that_two_foci_were_measured_as_one(capsys: pytest.Captur
 def test_a_size_near_a_limit_is_shown_as_its_class_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     """200.4 um is a micrometastasis, and "200 um" beside it would be none."""
     pairs = (Pair(199.0, 200.4),)
-    print_demo(DemoResult((DemoSlide("near", "itc", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    print_demo((DemoSlide("near", "itc", "micro", Status.COMPLETE, pairs, Path("report.html")),))
     assert capsys.readouterr().out.splitlines()[1].split()[1:5] == ["0.20", "mm", "0.2004", "mm"]
 
 
@@ -131,7 +131,7 @@ def test_a_size_near_a_limit_is_shown_as_its_class_has_it(capsys: pytest.Capture
 def test_a_deposit_without_a_size_is_explained(measured_um: float | None, capsys: pytest.CaptureFixture[str]) -> None:
     """A pair that ran together is one deposit of twice the size and one "not found", which looks like a fault."""
     pairs = (Pair(320, 658), Pair(320, measured_um))
-    print_demo(DemoResult((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),)))
+    print_demo((DemoSlide("pair", "micro", "micro", Status.COMPLETE, pairs, Path("report.html")),))
     assert ("measured as one with a focus only 30 um away" in capsys.readouterr().out) is (measured_um is None)
 
 

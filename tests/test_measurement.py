@@ -18,7 +18,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
 from nodescan.evaluation.lesion_files import lesion_file
-from nodescan.imaging.masks import pieces_of
+from nodescan.imaging.components import components
 from nodescan.mask_images import STAND_IN_NOTE
 from nodescan.measurement import CUT_NOT_STATED, check_measurable, measure_file
 from nodescan.reports.geojson_report import write_geojson
@@ -71,7 +71,7 @@ def test_a_pattern_is_no_outlined_tumour(tmp_path, shape, steps, said):
 def test_a_mask_of_tens_of_thousands_of_specks_is_no_pattern():
     """As a network leaves them: it is measured in half a minute."""
     specks = np.kron(np.ones((250, 256), dtype=np.bool_), np.pad(np.ones((5, 5), dtype=np.bool_), 2))
-    assert pieces_of(specks) == 64_000
+    assert components(specks, corners=False)[1] == 64_000
     check_measurable("a.png", specks)
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nodescan.given_files import given_bytes, is_pipe
+from nodescan.given_files import given_bytes, pipe_at
 
 ASAP_XML, GEOJSON = "ASAP XML", "GeoJSON"
 
@@ -23,7 +23,7 @@ def outline_format(path: Path) -> str | None:
     if path.suffix:
         return _OF_SUFFIX.get(path.suffix.lower())
     try:
-        start = given_bytes(path).lstrip(_BEFORE)[:1] if is_pipe(path) else b""
+        start = given_bytes(path).lstrip(_BEFORE)[:1] if pipe_at(path) else b""
     except OSError:
         return None
     return _OF_START.get(start)

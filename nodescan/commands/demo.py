@@ -12,7 +12,7 @@ from nodescan.domain.lengths import millimetres
 from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
-    from nodescan.demo import DemoResult, Pair
+    from nodescan.demo import DemoSlide, Pair
 
 NOT_FOUND = "not found: missed, or measured as one with a focus only 30 um away (docs/limits.md)"
 """Said under a table in which a deposit has no size."""
@@ -38,13 +38,13 @@ def demo(
         choose_device(device)
     with stops_told(out / "results"):
         viewer = open_viewer(quiet=quiet, folder=out)
-        result = run_demo(out, viewer, model=model, device=device, command=words_typed())
+        slides = run_demo(out, viewer, model=model, device=device, command=words_typed())
     with printing(f"they are in {out / 'results'}"):
-        print_demo(result)
-    return COMPLETE if result.right else NOT_COMPLETE
+        print_demo(slides)
+    return COMPLETE if all(slide.right for slide in slides) else NOT_COMPLETE
 
 
-def print_demo(result: "DemoResult") -> None:
+def print_demo(slides: "Sequence[DemoSlide]") -> None:
     """Planted beside measured for each deposit, and the page of each slide."""
     rows = [
         (
@@ -53,16 +53,16 @@ def print_demo(result: "DemoResult") -> None:
             slide.expected if first else "",
             slide.found if first else "",
         )
-        for slide in result.slides
+        for slide in slides
         for first, pair in _marked(slide.pairs)
     ]
     print_table(("phantom", "planted", "measured", "error", "class expected", "class found"), rows)
-    if any(pair.planted_um and pair.measured_um is None for slide in result.slides for pair in slide.pairs):
+    if any(pair.planted_um and pair.measured_um is None for slide in slides for pair in slide.pairs):
         tell(NOT_FOUND)
-    for slide in result.slides:
+    for slide in slides:
         tell(f"{slide.name}: {slide.page}")
-    wrong = [slide.name for slide in result.slides if not slide.right]
-    tell("every class is right" if result.right else f"wrong or incomplete: {', '.join(wrong)}")
+    wrong = [slide.name for slide in slides if not slide.right]
+    tell(f"wrong or incomplete: {', '.join(wrong)}" if wrong else "every class is right")
 
 
 def _marked(pairs: "Sequence[Pair]") -> "Iterable[tuple[bool, Pair | None]]":

@@ -1,7 +1,5 @@
 """`nodescan info`: what a slide's file tells, and whether it can be measured."""
 
-from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +9,6 @@ from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, 
 from nodescan.commands.tables import print_facts, spacing_words
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
-    from nodescan.domain.slide import SlideRef
     from nodescan.slides.stored import SlideFacts
 
 
@@ -24,12 +21,11 @@ def info(
     check_there(slide)
     check_spacing(mpp, override_mpp)
     from nodescan.domain.slide import SlideRef
+    from nodescan.inference.card import find_model, load_card
     from nodescan.slides import slide_facts
 
     ref = SlideRef(slide_id=slide.stem, path=slide, mpp_um=mpp, override_mpp=override_mpp)
-    facts = slide_facts(ref)
-    if facts.info is not None:
-        facts = replace(facts, unmeasurable=_too_coarse(ref))
+    facts = slide_facts(ref, load_card(find_model(None)).spacing_um)
     print_slide(facts, slide)
     return NOT_COMPLETE if facts.unmeasurable else COMPLETE
 
@@ -53,17 +49,3 @@ def print_slide(facts: "SlideFacts", path: Path) -> None:
     rows.append(("can be measured", f"no: {facts.unmeasurable}" if facts.unmeasurable else "yes"))
     rows += [("note", warning.message) for warning in facts.warnings]
     print_facts((("slide", path.name), *rows))
-
-
-def _too_coarse(ref: "SlideRef") -> str:
-    """Why the released model can't be shown the slide at its spacing; "" where it can."""
-    from nodescan.errors import UnmeasurableError
-    from nodescan.inference.card import find_model, load_card
-    from nodescan.slides import open_slide
-
-    with closing(open_slide(ref)) as slide:
-        try:
-            slide.frame_spacing(*load_card(find_model(None)).spacing_um)
-        except UnmeasurableError as error:
-            return f"{error.reason}; {error.remedy}"
-    return ""

@@ -159,29 +159,35 @@ def check_decoding(phantom: Phantom) -> Check:
 
 def check_device(asked: str) -> Check:
     """Where and in which precision the network will run, and why."""
-    from nodescan.inference.capabilities import capabilities, precision_words
-    from nodescan.inference.device import choose_device, hidden_by
+    from nodescan.inference.device import (
+        built_for,
+        choose_device,
+        cpu_instructions,
+        gpu_count,
+        hidden_by,
+        precision_words,
+    )
     from nodescan.inference.gpu_errors import NO_ROOM
 
-    able = capabilities()
+    gpus, built = gpu_count(), built_for()
     chosen = choose_device(asked)
     if asked != "auto":
         why = f"asked for by --device {asked}"
     elif chosen.device.type == "cuda":
         why = "the first that computes of the GPUs that torch sees"
-    elif able.cuda_devices:
+    elif gpus:
         why = "torch sees a GPU, but can't use it"
     else:
-        why = f"torch is built for {able.built_for} and sees no GPU"
-    found = f"{chosen.description}, {able.cpu} instructions; {why}; {precision_words(chosen)}"
-    if asked == "auto" and not able.cuda_devices and _gpu_is_there():
+        why = f"torch is built for {built} and sees no GPU"
+    found = f"{chosen.description}, {cpu_instructions()} instructions; {why}; {precision_words(chosen)}"
+    if asked == "auto" and not gpus and _gpu_is_there():
         remedy = "update the NVIDIA driver"
-        if able.built_for == "CPU":
+        if built == "CPU":
             remedy = "install a torch built for CUDA"
         elif hidden := hidden_by():
             remedy = f"{hidden}: ask for a GPU where this job was started (SLURM: --gres=gpu:1), or unset the variable"
         return Check("device", State.WARN, f"{found}, but there is one", f"{remedy}, or accept the slower CPU")
-    if asked == "auto" and able.cuda_devices and chosen.device.type == "cpu":
+    if asked == "auto" and gpus and chosen.device.type == "cpu":
         remedy = "end other programs on it" if NO_ROOM in chosen.description else "install a torch built for it"
         return Check("device", State.WARN, found, f"{remedy}, or accept the slower CPU")
     return Check("device", State.OK, found)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
-from nodescan.examination.second_look.guard import Reference, recheck
+from nodescan.examination.second_look.guard import DistrustedError, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_batches import TileReader
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
@@ -93,12 +93,15 @@ class _SlidePasses:
 
     def guarded(self, predictor: ApproximatePredictor) -> tuple[TileAnswers, str]:
         """The predictor's answers, with its reference's wherever these could bear on a finding."""
-        reference = Reference(partial(self._about, predictor), partial(self.whole, predictor.reference, counted=False))
+        about = partial(self._about, predictor)
         try:
             first = self.whole(predictor)
-            return recheck(first, self.reader.survey, reference, predictor=predictor, settings=self.settings)
+            return recheck(first, self.reader.survey, about, predictor=predictor, settings=self.settings)
+        except DistrustedError as error:
+            why = str(error)
         except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
-            return reference.everywhere(), f"{predictor.reference.precision} ({predictor.precision} failed: {error})"
+            why = f"{predictor.precision} failed: {error}"
+        return self.whole(predictor.reference, counted=False), f"{predictor.reference.precision} ({why})"
 
     def whole(self, network: TilePredictor, *, counted: bool = True) -> TileAnswers:
         done = self._count if counted else self._live

@@ -31,11 +31,6 @@ def stretches_of(mask: NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(mask[:, :1])) + int(np.count_nonzero(mask[:, 1:] > mask[:, :-1]))
 
 
-def pieces_of(mask: NDArray[np.bool_]) -> int:
-    """In how many pieces a mask, bool (H, W), is; pixels that meet in a corner alone are two."""
-    return components(mask, corners=False)[1]
-
-
 def measure_filled(whole: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
     """The 8-connected components of a mask without holes, bool (H, W), the largest first; spacing: of its pixels.
 

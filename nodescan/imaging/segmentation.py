@@ -98,15 +98,7 @@ def find_foci(probability: ProbabilityMap, rule: DecisionRule, settings: Segment
     """The contiguous foci on the map, before any are joined: several joining gaps can be tried on one tracing."""
     if not np.isfinite(probability.values).all():
         raise ValueError("the map holds values that are not numbers: they must never read as no tumour")
-    return foci_on(smoothed_values(probability, rule.smoothing_um), probability, rule, settings)
-
-
-def foci_on(
-    smoothed: NDArray[np.float32], probability: ProbabilityMap, rule: DecisionRule, settings: SegmentationSettings
-) -> "FoundFoci":
-    """As find_foci, where the smoothed values, float32 (H, W), are given."""
-    foci = trace_foci(smoothed, probability, rule, grid_um=settings.grid_um)
-    return FoundFoci(foci, probability, smoothed, rule=rule, settings=settings)
+    return FoundFoci(smoothed_values(probability, rule.smoothing_um), probability, rule=rule, settings=settings)
 
 
 class FoundFoci:
@@ -114,17 +106,17 @@ class FoundFoci:
 
     def __init__(
         self,
-        foci: Sequence[Focus],
-        probability: ProbabilityMap,
         smoothed: NDArray[np.float32],
+        probability: ProbabilityMap,
         *,
         rule: DecisionRule,
         settings: SegmentationSettings,
+        foci: tuple[Focus, ...] | None = None,
     ) -> None:
-        """foci: as traced. smoothed : float32 (H, W), the map smoothed by the rule, on which they were."""
+        """smoothed : float32 (H, W), the map smoothed by the rule. foci: traced on it already; None: to be traced."""
         self.probability, self.smoothed, self.rule, self.settings = probability, smoothed, rule, settings
-        self._traced = tuple(foci)
-        self._foci = _without_holes(foci) if settings.fill_holes else self._traced
+        self._traced = trace_foci(smoothed, probability, rule, grid_um=settings.grid_um) if foci is None else foci
+        self._foci = _without_holes(self._traced) if settings.fill_holes else self._traced
         self._sized: dict[_Group, _Sized] = {}
         self._deposits: dict[_Group, Deposit] = {}
 
@@ -135,14 +127,15 @@ class FoundFoci:
 
     def at(self, threshold: float) -> "FoundFoci":
         """The foci of the same map at another threshold."""
-        return foci_on(self.smoothed, self.probability, replace(self.rule, threshold=threshold), self.settings)
+        rule = replace(self.rule, threshold=threshold)
+        return FoundFoci(self.smoothed, self.probability, rule=rule, settings=self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
         """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""
-        foci = [focus for focus in self._traced if focus.reaches(seed_threshold)]
+        foci = tuple(focus for focus in self._traced if focus.reaches(seed_threshold))
         rule = replace(self.rule, seed_threshold=seed_threshold)
         settings = replace(self.settings, smallest_area_um2=smallest_area_um2)
-        found = FoundFoci(foci, self.probability, self.smoothed, rule=rule, settings=settings)
+        found = FoundFoci(self.smoothed, self.probability, rule=rule, settings=settings, foci=foci)
         if len(foci) == len(self._traced):  # then they have the same groups, and no size hangs on either
             found._sized, found._deposits = self._sized, self._deposits
         return found

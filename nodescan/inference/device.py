@@ -13,6 +13,7 @@ import torch
 
 from nodescan.errors import DeviceError, first_line
 from nodescan.inference.gpu_errors import is_out_of_memory, no_room
+from nodescan.inference.openvino_lanes import importable
 from nodescan.machine import eight_bit_precision
 
 _VOLTA = (7, 0)
@@ -51,7 +52,30 @@ def int8_precision(device: torch.device) -> str | None:
         return None
     if _cpu_has("vnni", "amx_tile") or eight_bit_precision() == "int8":  # torch before 2.6 doesn't say
         return "int8"
-    return "int8-16" if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else None
+    return "int8-16" if cpu_instructions() in ("AVX2", "AVX512") else None
+
+
+def precision_words(device: Device) -> str:
+    """What the network will compute in on this device, and why."""
+    eight_bits = int8_precision(device.device)
+    if eight_bits is not None and importable():
+        return f"{eight_bits} where the model allows, float32 for all that could change a finding"
+    narrow = fast_dtype(device.device)
+    if narrow is None:
+        on_cpu = device.device.type == "cpu"
+        why = "nodescan uses no narrower type on this processor" if on_cpu else "there are no instructions for float16"
+        return f"float32, as {why}"
+    return f"{str(narrow).removeprefix('torch.')} where it is faster, float32 for all that bears on a finding"
+
+
+def built_for() -> str:
+    """What torch was built for: "CPU", or e.g. "CUDA 13.2"."""
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "CPU"
+
+
+def cpu_instructions() -> str:
+    """Those that torch uses, e.g. "AVX2" or "DEFAULT"."""
+    return torch.backends.cpu.get_cpu_capability()
 
 
 def gpu_versions() -> dict[str, str]:

@@ -30,17 +30,11 @@ def cast(net: nn.Module, dtype: torch.dtype) -> nn.Module:
     return narrow
 
 
-def distrust(lanes: Lanes, reference: TilePredictor, *, tiles: NDArray[np.uint8] | None) -> str:
+def distrust(lanes: Lanes, reference: TilePredictor, tiles: NDArray[np.uint8]) -> str:
     """Why a model's fast answers aren't used; "" where they lie within half of the tolerance.
 
-    The other half is for slides not seen yet.
-
-    tiles : uint8 (N, side, side, 3), of the model's own size where the lanes take no other; None: some small made-up
-    ones.
+    The other half is for slides not seen yet. tiles : uint8 (N, side, side, 3), of a size that the lanes take.
     """
-    tile = reference.geometry
-    if tiles is None:
-        tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + min(_TRIED_CELLS, tile.cells) * tile.stride_px)
     fast, true = lanes.start(tiles)(), predict(reference, tiles)
     off, most = float(np.abs(fast - true).max()), TOLERANCE[lanes.precision] / 2
     return "" if off <= most else f"{lanes.precision} was off by {off:.2g}, more than {most:g}"  # NaN isn't within
@@ -71,7 +65,7 @@ def compiled_lanes(
         weights = checked_weights(card, folder)
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
         tiles = made_tiles(1, card.geometry().input_px)
-        why = distrust(lanes, reference, tiles=tiles)
+        why = distrust(lanes, reference, tiles)
     except (ModelError, MemoryError) as error:  # then the network isn't compiled: slower, and as right
         return None, f"{precision} failed: {str(error).partition(' (')[0]}"  # a library's words may hold folders' names
     return (None if why else lanes), why
@@ -84,14 +78,16 @@ def narrow_lanes(plain: nn.Module, reference: TilePredictor, device: torch.devic
     if dtype is None:
         return None, ""
     name = str(dtype).removeprefix("torch.")
-    # On a GPU tiles of a slide's size: others may be computed in another way there.
-    tiles = made_tiles(_TRIED_TILES, reference.geometry.input_px) if device.type == "cuda" else None
+    tile, on_gpu = reference.geometry, device.type == "cuda"
+    # On a GPU of a slide's size: others may be computed in another way there.
+    cells = tile.cells if on_gpu else min(_TRIED_CELLS, tile.cells)
+    tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + cells * tile.stride_px)
     try:
         narrow = cast(plain, dtype).to(device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, device, batch_size=reference.batch_size, precision=name)
-        why = distrust(lanes, reference, tiles=tiles)
+        why = distrust(lanes, reference, tiles)
     except (RuntimeError, DeviceError) as error:
         lanes, why = None, f"{name} failed: {first_line(error)}"
-    if lanes is None and tiles is not None:  # now, not with a slide's first tile, another device can be taken
+    if lanes is None and on_gpu:  # now, not with a slide's first tile, another device can be taken
         predict(reference, tiles)
     return (None if why else lanes), why

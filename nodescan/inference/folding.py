@@ -1,13 +1,13 @@
 """A trained network as plain convolutions fed with bytes: same answers, nothing left to do but convolve."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from nodescan.inference.equivariance import GroupConv, GroupNorm8, Lift
-from nodescan.inference.resnet import folded_norm
 
 
 class Plain(nn.Module):
@@ -18,40 +18,34 @@ class Plain(nn.Module):
     exact in narrow types, but sums over uncentred ones are not.
     """
 
-    def __init__(self, net: nn.Module, *, mean: Tensor, std: Tensor, temperature: float) -> None:
+    def __init__(self, net: nn.Module, *, mean: Sequence[float], std: Sequence[float], temperature: float) -> None:
+        """mean, std: of the colours, in [0, 1]."""
         super().__init__()
-        self.register_buffer("centre", (255 * mean).view(1, 3, 1, 1))
+        self.register_buffer("centre", (255 * torch.tensor(mean)).view(1, 3, 1, 1))
         self.net = copy.deepcopy(net).eval()
         for part in list(self.net.modules()):
             for (conv_name, conv), (norm_name, norm) in pairwise(list(part.named_children())):
-                if type(norm) in _FOLDED:
-                    setattr(part, conv_name, _FOLDED[type(norm)](conv, norm))
+                if isinstance(norm, GroupNorm8 | nn.BatchNorm2d):
+                    setattr(part, conv_name, _folded(conv, norm))
                     setattr(part, norm_name, nn.Identity())
         first, *_, answer = (layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d))
         with torch.no_grad():  # the first takes 0..255 less the mean where it took (value / 255 - mean) / std
-            first.weight.data = first.weight / (255 * std).view(1, 3, 1, 1)
+            first.weight.data = first.weight / (255 * torch.tensor(std)).view(1, 3, 1, 1)
             answer.weight.data, answer.bias.data = answer.weight / temperature, answer.bias / temperature
 
     def forward(self, image: Tensor) -> Tensor:
         return torch.sigmoid(self.net((image - self.centre).to(next(self.net.parameters()).dtype)).float())
 
 
-def plain_form(net: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...], temperature: float) -> nn.Module:
-    """What the network computes at inference, fed with bytes. mean, std: of the colours, in [0, 1]."""
-    return Plain(net, mean=torch.tensor(mean), std=torch.tensor(std), temperature=temperature)
-
-
-def folded(conv: Lift | GroupConv, norm: GroupNorm8) -> nn.Conv2d:
-    """The plain convolution, with bias, that equals group convolution and normalisation by running statistics."""
+def _folded(conv: Lift | GroupConv | nn.Conv2d, norm: GroupNorm8 | nn.BatchNorm2d) -> nn.Conv2d:
+    """The plain convolution, with bias, that equals a convolution and its normalisation by running statistics."""
     with torch.no_grad():
-        kernel = conv.kernel()
-        scale, shift = norm.affine()
+        if isinstance(norm, GroupNorm8):
+            kernel, padding, (scale, shift) = conv.kernel(), 0, norm.affine()
+        else:
+            kernel, padding, scale = conv.weight, conv.padding, norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            shift = norm.bias - norm.running_mean * scale
         outputs, inputs, size, _ = kernel.shape
-        plain = nn.Conv2d(inputs, outputs, size, stride=conv.stride)
-        plain.weight.data = kernel * scale[:, None, None, None]
-        plain.bias.data = shift.clone()
+        plain = nn.Conv2d(inputs, outputs, size, stride=conv.stride, padding=padding)
+        plain.weight.data, plain.bias.data = kernel * scale[:, None, None, None], shift
     return plain
-
-
-_FOLDED = {GroupNorm8: folded, nn.BatchNorm2d: folded_norm}
-"""By the normalisation behind a convolution, what makes one of both."""

@@ -234,11 +234,7 @@ def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
     return ops.relu(ops.add(made, kept))
 
 
-LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {
-    "p4m": _p4m,
-    "p4m-small": _p4m,
-    "resnet18": _resnet18,
-}
+LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {**dict.fromkeys(FEATURES, _p4m), "resnet18": _resnet18}
 
 
 def _group_folded(parts: _Parts, conv: str, norm: str | None = None) -> _Plain:

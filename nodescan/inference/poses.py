@@ -21,25 +21,16 @@ def turned(image: NDArray[np.generic], pose: int) -> NDArray[np.generic]:
     return np.rot90(mirrored, pose % 4, (-2, -1))
 
 
-def _composition() -> NDArray[np.int64]:
-    """int (8, 8): table[g, h] is the pose that equals h followed by g."""
-    probe = np.arange(4).reshape(2, 2)
-    poses = [turned(probe, pose) for pose in range(POSES)]
-    return np.array(
-        [
-            [
-                next(i for i, p in enumerate(poses) if np.array_equal(p, turned(turned(probe, h), g)))
-                for h in range(POSES)
-            ]
-            for g in range(POSES)
-        ]
-    )
-
-
 def _kernel_of() -> NDArray[np.int64]:
-    table = _composition()
-    inverse = [int(np.flatnonzero(table[pose] == 0)[0]) for pose in range(POSES)]
-    return np.array([[table[inverse[g], h] for h in range(POSES)] for g in range(POSES)])
+    poses = [turned(np.arange(4).reshape(2, 2), pose) for pose in range(POSES)]
+
+    def followed(first: int, then: int) -> int:
+        """The pose that equals `first` followed by `then`."""
+        both = turned(poses[first], then)
+        return next(pose for pose in range(POSES) if np.array_equal(poses[pose], both))
+
+    # What, followed by g, is h is g^-1 h.
+    return np.argsort([[followed(pose, g) for pose in range(POSES)] for g in range(POSES)], axis=1)
 
 
 KERNEL_OF = _kernel_of()

@@ -15,7 +15,7 @@ from nodescan.inference.card import CARD_FILE, CardFacts, ModelCard, check_numbe
 from nodescan.inference.device import Device, choose_device
 from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
-from nodescan.inference.folding import plain_form
+from nodescan.inference.folding import Plain
 from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.models import build
@@ -113,4 +113,4 @@ def plain_network(card: ModelCard, folder: Path) -> nn.Module:
     """The network in the form that scans, fed with bytes, its answers probabilities. Raises ModelError as load_network
     does."""
     net = load_network(card, folder)
-    return plain_form(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()
+    return Plain(net, mean=card.mean, std=card.std, temperature=card.temperature).eval()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from nodescan.inference.card import WEIGHTS_FILE, Decision, ModelCard, save_card
-from nodescan.inference.folding import plain_form
+from nodescan.inference.folding import Plain
 from nodescan.inference.made_tiles import MEAN, STD, made_tiles
 from nodescan.inference.models import build
 from nodescan.inference.quantisation import input_ranges
@@ -29,7 +29,7 @@ def random_model(folder: Path, architecture: str, *, core_px: int = 512, margin_
         torch.manual_seed(0)
         net = build(architecture, margin_px=margin_px).eval()
         _answers_low(net)
-        plain = plain_form(net, mean=MEAN, std=STD, temperature=1.0).eval()
+        plain = Plain(net, mean=MEAN, std=STD, temperature=1.0).eval()
         ranges = input_ranges(plain, _extreme_tiles(2 * net.margin_px + 128))
     weights = safetensors.torch.save({name: value.contiguous() for name, value in net.state_dict().items()})
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """The residual network of 18 layers at an output stride of 16: the yardstick that other systems run too."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -65,15 +64,3 @@ def core(cells: Tensor, margin_px: int) -> Tensor:
     """cells : (N, C, h, w) of a whole tile -> those of its core."""
     edge = margin_px // STRIDE_PX
     return cells[..., edge : cells.shape[-2] - edge, edge : cells.shape[-1] - edge]
-
-
-def folded_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    """The convolution, with bias, that equals convolution and normalisation by running statistics."""
-    with torch.no_grad():
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        plain = nn.Conv2d(
-            conv.in_channels, conv.out_channels, conv.kernel_size, stride=conv.stride, padding=conv.padding
-        )
-        plain.weight.data = conv.weight * scale[:, None, None, None]
-        plain.bias.data = norm.bias - norm.running_mean * scale
-    return plain

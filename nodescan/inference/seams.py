@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.inference.card import ModelCard, load_card
-from nodescan.inference.models import P4MNet
+from nodescan.inference.poses import FEATURES, MARGIN_PX
 from nodescan.inference.predictor import plain_network
 from nodescan.inference.resnet import core
 from nodescan.inference.torch_lanes import as_pixels
 
-HALF_FIELD_PX = {"p4m": 32, "p4m-small": 32, "resnet18": 176}
+HALF_FIELD_PX = {**dict.fromkeys(FEATURES, MARGIN_PX), "resnet18": 176}
 """What a cell sees beyond itself, rounded up to cells. ResNet: a field of 339 px, 7 + 4 for stem and pooling and
 2 x the stride for every 3 x 3 convolution after them."""
 
@@ -81,7 +81,7 @@ def _answers(net: nn.Module, image: Tensor, margin_px: int) -> Tensor:
         if net.net.padded:
             net.net.margin_px = margin_px
             return net(image)
-        spare = margin_px - P4MNet.margin_px
+        spare = margin_px - MARGIN_PX
         if spare < 0:
             return net(functional.pad(image, (-spare,) * 4, mode="reflect"))
         return core(net(image), spare)

@@ -1,18 +1,15 @@
 """Slide files: which reader opens one, and what a file tells before it is read."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from nodescan.domain.slide import SlideRef
 from nodescan.interfaces import Slide
 from nodescan.slides import stored
 from nodescan.slides.diagnosis import check_readable, disk_errors, rejection
 from nodescan.slides.framed_slide import FramedSlide
-from nodescan.slides.readers import READERS, Reader
+from nodescan.slides.opened_file import OpenedFile
+from nodescan.slides.readers import READERS
 from nodescan.slides.tile_cache import KEPT_BYTES
-
-_Answer = TypeVar("_Answer")
 
 
 def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
@@ -22,25 +19,27 @@ def open_slide(ref: SlideRef, kept_bytes: int = KEPT_BYTES) -> Slide:
     kept_bytes: of decoded tiles, for boxes beside one another; scattered ones need none.
     """
     with disk_errors(ref.path):
-        name, opened = _of_first_reader(ref.path, lambda reader: reader.opens(ref.path, kept_bytes))
+        name, opened = _opened(ref.path, kept_bytes)
         return FramedSlide(ref, opened, reader=name)
 
 
-def slide_facts(ref: SlideRef) -> stored.SlideFacts:
-    """What the file's head tells, also of a slide that can't be measured.
+def slide_facts(ref: SlideRef, accepted_um: tuple[float, float] | None = None) -> stored.SlideFacts:
+    """What the file tells, also of a slide that can't be measured.
 
-    Raises NotASlideError without a reader, and SlideError where the disk fails.
+    accepted_um: finest and coarsest um/px that a model accepts; without it no slide is too coarse. Raises
+    NotASlideError without a reader, and SlideError where the disk fails.
     """
     with disk_errors(ref.path):
-        name, said = _of_first_reader(ref.path, lambda reader: reader.stored(ref.path))
-        return stored.slide_facts(said, ref, reader=name)
+        name, opened = _opened(ref.path, kept_bytes=0)
+        opened.levels.close()
+        return stored.slide_facts(opened.stored, ref, reader=name, accepted_um=accepted_um)
 
 
-def _of_first_reader(path: Path, ask: Callable[[Reader], _Answer | None]) -> tuple[str, _Answer]:
-    """The first reader that takes the file, by name, and its answer."""
+def _opened(path: Path, kept_bytes: int) -> tuple[str, OpenedFile]:
+    """By the first reader that takes the file; and its name."""
     check_readable(path)
     for reader in READERS:
-        answer = ask(reader)
-        if answer is not None:
-            return reader.name, answer
+        opened = reader.opens(path, kept_bytes)
+        if opened is not None:
+            return reader.name, opened
     raise rejection(path)

@@ -44,13 +44,6 @@ class CheckedLevel:
     offsets: NDArray[np.uint64]
     sizes: NDArray[np.uint64]
 
-    @staticmethod
-    def unchecked(size_px: tuple[int, int]) -> "CheckedLevel":
-        """A level of this (width, height) whose tiles can't be held against anything."""
-        none = np.zeros((1, 1), np.uint64)
-        table = TileTable(*size_px, *size_px, none[0], np.zeros(1, np.bool_))
-        return CheckedLevel(table, Path(), NOTHING_TOLD, none, none)
-
 
 class CheckedTiles:
     """The tiles of one slide that can be checked. Safe to use from several threads. Raises OSError where a file can't

@@ -10,14 +10,8 @@ from nodescan.slides.conversion import tiled_copy, turned_copy
 from nodescan.slides.dicom_elements import is_dicom
 from nodescan.slides.dicom_series import series_levels, several_scans
 from nodescan.slides.openslide_files import MRXS_INDEX
-from nodescan.slides.tiff_checks import (
-    is_big_endian_classic,
-    is_tiff,
-    missing_bytes,
-    missing_words,
-    scanner_of,
-    tiff_fault,
-)
+from nodescan.slides.tiff_checks import missing_bytes, missing_words, scanner_of, tiff_fault
+from nodescan.slides.tiff_directories import Layout, layout_in
 from nodescan.slides.tiff_images import scan_page
 
 _COPY_AGAIN = "copy it again from the scanner or the archive"
@@ -40,17 +34,16 @@ def check_readable(path: Path) -> None:
         if path.exists() and not path.is_file():  # opening a pipe would wait for ever
             raise NotASlideError(name, "neither a file nor a folder", _LEAVE_OUT)
         with path.open("rb") as stream:
-            empty = not stream.read(1)
-        fault, scans = tiff_fault(path), several_scans(path)
-    if empty:
-        raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
-    if fault is not None:
-        raise NotASlideError(name, fault.reason, _COPY_AGAIN if fault.damaged else _turn(path))
-    if scans is not None:
-        said, remedy = scans
-        raise NotASlideError(
-            name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
-        )
+            if not stream.read(1):
+                raise NotASlideError(name, "the file is empty (0 bytes)", _COPY_AGAIN)
+        if (fault := tiff_fault(path)) is not None:
+            remedy = _COPY_AGAIN if fault.damaged else f"turn it with {turned_copy(path, scan_page(path))}"
+            raise NotASlideError(name, fault.reason, remedy)
+        if (scans := several_scans(path)) is not None:
+            said, remedy = scans
+            raise NotASlideError(
+                name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
+            )
 
 
 @contextmanager
@@ -76,8 +69,8 @@ def rejection(path: Path, library_message: str = "") -> NotASlideError:
             return _mrxs(path, said)
         if is_dicom(path):
             return _declined_dicom(path, said)
-        if is_tiff(path):
-            return _tiff(path, said)
+        if (layout := layout_in(path)) is not None:
+            return _tiff(path, said, layout)
     if said:
         return NotASlideError(path.name, f"can't be opened as a slide ({said})", _COPY_AGAIN)
     return NotASlideError(path.name, "not a slide in any format that nodescan reads", _LEAVE_OUT)
@@ -118,7 +111,7 @@ def _declined_dicom(path: Path, said: str) -> NotASlideError:
     return NotASlideError(path.name, reason, remedy)
 
 
-def _tiff(path: Path, said: str) -> NotASlideError:
+def _tiff(path: Path, said: str, layout: Layout) -> NotASlideError:
     missing = missing_bytes(path)
     if missing:
         return NotASlideError(path.name, missing_words(missing), _COPY_AGAIN)
@@ -127,29 +120,18 @@ def _tiff(path: Path, said: str) -> NotASlideError:
         reason = f"a TIFF of a {scanner} scanner that can't be opened as a slide{_in_brackets(said)}"
         return NotASlideError(path.name, reason, "export each region at full resolution from the scanner's software")
     try:
-        convert = _convert(path)
-    except NotASlideError as several:
+        convert = f"convert it with {tiled_copy(path, scan_page(path))}"
+    except NotASlideError as several:  # all scans but one would be gone
         return NotASlideError(path.name, f"{several.reason}{_in_brackets(said)}", several.remedy)
     if said:
         return NotASlideError(path.name, f"a TIFF that can't be opened as a slide ({said})", convert)
-    if is_big_endian_classic(path):
+    if layout.is_big_endian_classic:
         return NotASlideError(path.name, "a TIFF in a byte order (big-endian) that OpenSlide can't read", convert)
     return NotASlideError(
         path.name,
         "a plain TIFF, not one of 8-bit RGB tiles, so single areas of it can't be read",
         f"{convert}, then give its um/px with --mpp UM if the file doesn't say it",
     )
-
-
-def _turn(path: Path) -> str:
-    """As _convert()."""
-    with disk_errors(path):
-        return f"turn it with {turned_copy(path, scan_page(path))}"
-
-
-def _convert(path: Path) -> str:
-    """Raises NotASlideError where the file holds several scans: all but one would be gone."""
-    return f"convert it with {tiled_copy(path, scan_page(path))}"
 
 
 def _in_brackets(said: str) -> str:

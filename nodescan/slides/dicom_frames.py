@@ -24,7 +24,7 @@ from nodescan.slides.dicom_elements import (
     text,
 )
 from nodescan.slides.dicom_series import series_levels
-from nodescan.slides.jpeg_tiles import BadTileError, header_of
+from nodescan.slides.jpeg_tiles import header_of, start_of_first
 from nodescan.slides.tile_tables import TileTable
 
 _JPEG, _JPEG_2000 = "1.2.840.10008.1.2.4.50", ("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91")
@@ -41,9 +41,6 @@ _OFFSETS, _PIXELS = ((0x7FE0, 0x0001),), (PIXEL_DATA,)
 
 _MOST_FRAMES = 2**24
 _ITEM_HEAD_BYTES = 8
-_HEADER_BYTES = 65_536
-"""Enough of a frame to hold its JPEG header."""
-
 _UNKNOWN = np.zeros(0, np.uint64)
 """Where frames begin that can't be found."""
 
@@ -79,7 +76,7 @@ def checked_frames(path: Path, sizes_px: tuple[_Size, ...]) -> tuple[CheckedLeve
         if _has_doubled_place({files[size_px][file]: found for file, found in frames.items()}.values()):
             raise NotASlideError(path.name, _DOUBLED, _AGAIN)
         (file, only), *more = frames.items() if frames else [(Path(), None)]
-        levels.append(CheckedLevel.unchecked(size_px) if only is None or more else _checked(file, only, size_px))
+        levels.append(_unchecked(size_px) if only is None or more else _checked(file, only, size_px))
     return tuple(levels) if files else ()
 
 
@@ -93,7 +90,7 @@ def _has_doubled_place(parts: Iterable[_Frames | None]) -> bool:
 def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
     """frames: all those of a level of this size, in this file."""
     if len(frames.starts) == 0 or (check := _check_of(file, frames)) is NOTHING_TOLD:
-        return CheckedLevel.unchecked(size_px)
+        return _unchecked(size_px)
     across, down = (-(-side // tile) for side, tile in zip(size_px, frames.tile_px, strict=True))
     starts, ends = frames.starts[:-1], frames.starts[1:]
     if frames.places is None:
@@ -103,12 +100,18 @@ def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
         tiles = rows * across + columns
         plain = (frames.places % frames.tile_px == 0).all() and ((columns >= 0) & (columns < across)).all()
         if not plain or not ((rows >= 0) & (rows < down)).all():
-            return CheckedLevel.unchecked(size_px)
+            return _unchecked(size_px)
     offsets, sizes = np.zeros((2, 1, across * down), np.uint64)
     offsets[0, tiles], sizes[0, tiles] = starts[: len(tiles)], (ends - starts)[: len(tiles)]
     placed = np.zeros(across * down, np.bool_)
     table = TileTable(*size_px, *frames.tile_px, sizes[0], placed)
     return CheckedLevel(table, file, check, offsets, sizes)
+
+
+def _unchecked(size_px: _Size) -> CheckedLevel:
+    """A level of this size of whose frames nothing is told, as if it were one that isn't there."""
+    none = np.zeros((1, 1), np.uint64)
+    return CheckedLevel(TileTable(*size_px, *size_px, none[0], np.zeros(1, np.bool_)), Path(), NOTHING_TOLD, none, none)
 
 
 def _check_of(file: Path, frames: _Frames) -> TileCheck:
@@ -122,15 +125,11 @@ def _check_of(file: Path, frames: _Frames) -> TileCheck:
 
 
 def _is_checkable(file: Path, frames: _Frames) -> bool:
-    """How one frame is coded tells of all; where no header of a few can be read, they are damaged."""
+    """Where no header of a few can be read, they are damaged."""
+    few, end = frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist(), int(frames.starts[-1])
     with file.open("rb") as stream:
-        for start in frames.starts[:-1][:: max(1, len(frames.starts) // 8)].tolist():
-            stream.seek(start + _ITEM_HEAD_BYTES)
-            try:
-                return header_of(stream.read(_HEADER_BYTES)).checkable
-            except BadTileError:
-                continue
-    return True
+        start = start_of_first(stream, ((begin + _ITEM_HEAD_BYTES, end - begin) for begin in few))
+    return start is None or header_of(start).checkable
 
 
 def _frames_in(file: Path) -> _Frames | None:

@@ -35,7 +35,7 @@ class FramedSlide:
             self.info = replace(info, warnings=(*info.warnings, *strong))
             unless_opened.pop_all()
         self.ref = ref
-        self._levels = levels
+        self._levels, self._tables = levels, opened.tables
         self._sizes_px = stored.sizes_px
 
     def frame_spacing(self, finest_um: float, coarsest_um: float) -> Spacing:
@@ -55,9 +55,9 @@ class FramedSlide:
 
     def coded_bytes(self) -> CodedBytes | None:
         """The lengths of the finest level's tiles."""
-        table = self._levels.finest_tiles()
-        if table is None:
+        if self._tables is None:
             return None
+        table = self._tables.levels[0]
         x, y = self.info.spacing.x * table.tile_width_px, self.info.spacing.y * table.tile_height_px
         spacing = Spacing(MicronsPerPixel(x), MicronsPerPixel(y))
         return CodedBytes(table.lengths.reshape(-1, table.tiles_across), spacing)
@@ -77,11 +77,16 @@ class FramedSlide:
         """A frame.FetchLevel."""
         inside = box.common(PixelBox(0, 0, *self._sizes_px[index]))
         if inside == box:
-            return self._levels.read_level(index, box)
+            return self._read_level(index, box)
         pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
         if inside.width and inside.height:
-            pixels[inside.within(box)] = self._levels.read_level(index, inside)
+            pixels[inside.within(box)] = self._read_level(index, inside)
         return pixels
+
+    def _read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
+        if self._tables is not None and self._tables.has_lost(index, box):  # readers would paint it white
+            raise RegionUnreadableError(self.ref.path.name, f"a tile of level {index} is missing")
+        return self._levels.read_level(index, box)
 
 
 def _unreadable(path: Path, said: str, *, box: PixelBox, spacing: Spacing) -> RegionUnreadableError:

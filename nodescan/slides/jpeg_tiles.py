@@ -2,8 +2,10 @@
 error."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import simplejpeg
@@ -37,6 +39,9 @@ _CHECKABLE = (
 
 NO_MEMORY = "nsufficient memory"
 """In what libjpeg says where it is refused memory, as it is by progressive tiles: that is no damage."""
+
+_HEADER_BYTES = 65_536
+"""Enough of a tile to hold its header."""
 
 _LOST_BYTES = 32
 """Zeros in a row that stand for lost data where they would code coefficients of -1, 60 or more in a row: of 32,497
@@ -88,6 +93,20 @@ def header_of(tile: bytes) -> JpegHeader:
         if marker in _FRAMES:
             return _header(segment)
     raise BadTileError("its JPEG has no frame that can be read")
+
+
+def start_of_first(stream: BinaryIO, places: Iterable[tuple[int, int]]) -> bytes | None:
+    """The first bytes of one of the tiles at these places, (offset, length) in a file: how one is coded tells of all.
+
+    A damaged tile tells nothing: it is asked for later. None where none of them has a header that can be read.
+    """
+    for offset, length in places:
+        stream.seek(offset)
+        start = stream.read(min(length, _HEADER_BYTES))
+        with suppress(BadTileError):
+            header_of(start)
+            return start
+    return None
 
 
 def luma_steps(tile: bytes, tables: bytes) -> tuple[int, ...]:

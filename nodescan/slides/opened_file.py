@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tile_tables import TileTable
+from nodescan.slides.tile_tables import TileTables
 
 
 class LevelPixels(Protocol):
@@ -22,17 +22,15 @@ class LevelPixels(Protocol):
         """
         ...
 
-    def finest_tiles(self) -> TileTable | None:
-        """The tiles of the finest level; None where the file has no table of them."""
-        ...
-
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """coarseness: of each level, where that is known; see compression.py."""
+    """tables: which tiles the levels hold, None where the file doesn't tell: no lost one is asked of `levels`.
+    coarseness: of each level, where that is known; see compression.py."""
 
     stored: StoredSlide
     levels: LevelPixels
+    tables: TileTables | None
     coarseness: tuple[float | None, ...] = ()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import RegionUnreadableError
-from nodescan.slides.checked_tiles import CheckedLevel, CheckedTiles
+from nodescan.slides.checked_tiles import CheckedTiles
 from nodescan.slides.diagnosis import without_folders
 from nodescan.slides.dicom_frames import checked_frames
 from nodescan.slides.jpeg_tiles import NO_MEMORY
@@ -18,7 +18,6 @@ from nodescan.slides.openslide_handles import HandlePool, on_white
 from nodescan.slides.stated_spacing import DICOM
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import checked_levels, tile_tables
-from nodescan.slides.tile_tables import TileTable
 from nodescan.slides.transparency import UNNAMED, LostAreas, UnnamedBand
 
 BLOCK_PX = 128
@@ -50,7 +49,7 @@ def open_with_openslide(path: Path, kept_bytes: int) -> OpenedFile:
         unless_opened.callback(handles.close)
         levels = OpenSlideLevels(path, handles)
         unless_opened.pop_all()
-    return OpenedFile(handles.stored, levels)
+    return OpenedFile(handles.stored, levels, levels.tables)
 
 
 def stored_slide(path: Path) -> StoredSlide:
@@ -71,44 +70,39 @@ class OpenSlideLevels:
     def __init__(self, path: Path, handles: HandlePool) -> None:
         self._path = path
         self._handles = handles
-        self._tables = tile_tables(path, handles.stored)
-        self._band = UnnamedBand(path, handles.stored, self._tables)
+        stored = handles.stored
+        of_dicom = stored.format == DICOM
+        levels = checked_frames(path, stored.sizes_px) if of_dicom else checked_levels(path, stored)
+        self.tables = None if of_dicom else tile_tables(levels, stored)
+        self._band = UnnamedBand(path, stored, self.tables)
         self._band.check(handles)
         self._lost = LostAreas(handles)
-        self._checked = CheckedTiles(_checked_levels(path, handles.stored))
-        self._sizes_px = handles.stored.sizes_px
-        subpixel = handles.stored.format in SUBPIXEL_FORMATS
-        self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in handles.stored.downsamples)
+        self._checked = CheckedTiles(levels)
+        self._sizes_px = stored.sizes_px
+        subpixel = stored.format in SUBPIXEL_FORMATS
+        self._resampled = tuple(subpixel or not downsample.is_integer() for downsample in stored.downsamples)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box in the level. Raises RegionUnreadableError and MemoryError."""
-        if self._tables is not None and self._tables.has_lost(index, box):  # OpenSlide paints it white
-            raise self._missing(index)
         if damage := self._checked.damage(index, box):
             raise RegionUnreadableError(self._path.name, f"a tile of level {index} is damaged: {damage}")
         try:
             pixels = self._in_blocks(index, box) if self._resampled[index] else self._handles.read_level(index, box)
-            lost = self._tables is None and self._lost.has_lost(index, box, pixels[..., 3])
+            lost = self.tables is None and self._lost.has_lost(index, box, pixels[..., 3])
         except openslide.OpenSlideError as error:
             if NO_MEMORY in str(error):
                 raise MemoryError from error
             said = without_folders(" ".join(str(error).split()), self._path)
             raise RegionUnreadableError(self._path.name, said) from error
         if lost:
-            raise self._missing(index)
+            raise RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")
         if self._band.hides(index, box, pixels[..., 3]):
             raise RegionUnreadableError(self._path.name, UNNAMED)
         return on_white(pixels)
 
-    def finest_tiles(self) -> TileTable | None:
-        return None if self._tables is None else self._tables.levels[0]
-
     def close(self) -> None:
         self._handles.close()
         self._checked.close()
-
-    def _missing(self, index: int) -> RegionUnreadableError:
-        return RegionUnreadableError(self._path.name, f"a tile of level {index} is missing")
 
     def _in_blocks(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """As HandlePool.read_level()."""
@@ -118,8 +112,3 @@ class OpenSlideLevels:
             block, met = whole.common(level), whole.common(box)
             pixels[met.within(box)] = self._handles.read_level(index, block)[met.within(block)]
         return pixels
-
-
-def _checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
-    """Of each level, none where none can be checked. Raises OSError."""
-    return checked_frames(path, stored.sizes_px) if stored.format == DICOM else checked_levels(path, stored)

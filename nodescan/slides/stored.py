@@ -10,7 +10,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.slide import LONGEST_SIDE_UM, BoundsUm, SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import NotASlideError, UnmeasurableError
-from nodescan.slides.frame import Level, place_levels
+from nodescan.slides.frame import Level, Pyramid, place_levels
 from nodescan.slides.spacing import ChosenSpacing, choose_spacing
 from nodescan.slides.stated_spacing import DICOM, stated_spacing
 from nodescan.slides.tiff_checks import missing_bytes, missing_words
@@ -55,8 +55,8 @@ class StoredSlide:
 class SlideFacts:
     """For `nodescan info`: filled as far as the file goes, also where it can't be measured.
 
-    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. info: None where `unmeasurable` says
-    why; it may say why not, too, where that is known. warnings: as in SlideInfo.
+    sizes_px: (width, height) of each level, finest first, level 0 is the canvas. unmeasurable: why, "" where it can be
+    measured. info: None without a spacing to trust. warnings: as in SlideInfo.
     """
 
     format: str
@@ -91,11 +91,15 @@ def slide_info(stored: StoredSlide, ref: SlideRef, *, reader: str, chosen: Chose
     )
 
 
-def slide_facts(stored: StoredSlide, ref: SlideRef, *, reader: str) -> SlideFacts:
+def slide_facts(
+    stored: StoredSlide, ref: SlideRef, *, reader: str, accepted_um: tuple[float, float] | None = None
+) -> SlideFacts:
     """What the file tells, also where it can't be measured. Raises NotASlideError as slide_info does."""
     info, unmeasurable = None, ""
     try:
         info = slide_info(stored, ref, reader=reader, chosen=stored.spacing(ref))
+        if accepted_um is not None:
+            Pyramid(ref.path.name, info.spacing, stored.levels()).frame_spacing(*accepted_um)
     except UnmeasurableError as error:
         unmeasurable = f"{error.reason}; {error.remedy}"
     return SlideFacts(

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of, layout_of
+from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 
 _DATA = ((Tag.STRIP_OFFSETS, Tag.STRIP_LENGTHS), (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS))
 
@@ -25,12 +25,6 @@ to harm take up to 11 s and 0.6 GB to open; OpenSlide would read longer ones aga
 
 _LARGEST = np.uint64(2**62)
 """No file is longer; two of them still add up in 64 bits."""
-
-
-def is_tiff(path: Path) -> bool:
-    """Whether the file begins as a TIFF or BigTIFF does. Raises OSError where it can't be read."""
-    with path.open("rb") as stream:
-        return layout_of(stream.read(4)) is not None
 
 
 def missing_bytes(path: Path) -> int:
@@ -92,13 +86,6 @@ def _fault_of_tiles(stream: BinaryIO, directory: Directory, size: int) -> TiffFa
     if turned > 1:  # libtiff would turn each tile by itself
         return TiffFault(f"stored turned or mirrored (TIFF orientation {turned})", damaged=False)
     return None
-
-
-def is_big_endian_classic(path: Path) -> bool:
-    """Whether the file is a TIFF that OpenSlide declines for its byte order alone. Raises OSError."""
-    with path.open("rb") as stream:
-        layout = layout_of(stream.read(4))
-    return layout is not None and layout.order == ">" and layout.pointer_bytes == 4
 
 
 def scanner_of(path: Path) -> str | None:

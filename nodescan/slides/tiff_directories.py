@@ -75,6 +75,11 @@ class Layout:
         """Where the offset of the first directory stands."""
         return 4 if self.pointer_bytes == 4 else 8
 
+    @property
+    def is_big_endian_classic(self) -> bool:
+        """Whether OpenSlide declines the file for its byte order alone."""
+        return self.order == ">" and self.pointer_bytes == 4
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -134,6 +139,12 @@ def layout_of(magic: bytes) -> Layout | None:
         return None
     (version,) = struct.unpack(f"{order}H", magic[2:4])
     return {42: Layout(order, "H", "I"), 43: Layout(order, "Q", "Q")}.get(version)
+
+
+def layout_in(path: Path) -> Layout | None:
+    """The layout of a TIFF or BigTIFF, None where the file is none. Raises OSError where it can't be read."""
+    with path.open("rb") as stream:
+        return layout_of(stream.read(4))
 
 
 def directories_of(path: Path) -> Iterator[tuple[BinaryIO, Directory]]:

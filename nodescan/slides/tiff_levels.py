@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nodescan.slides.checked_tiles import JPEG_2000, NOTHING_TOLD, CheckedLevel, TileCheck, deflate_check, jpeg_check
 from nodescan.slides.compression import coarseness
-from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables
+from nodescan.slides.jpeg_tiles import BadTileError, header_of, luma_steps, shared_tables, start_of_first
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_directories import CutOffTiffError, Directory, Tag, directories_of
 from nodescan.slides.tiff_images import is_reduced
@@ -26,13 +26,8 @@ _DEFLATE, _JPEG_2000 = (8, 32946), (33003, 33005)
 
 _JPEG, _RGB, _YCBCR, _CONTIGUOUS, _UNNAMED = 7, 2, 6, 1, 0
 
-_HELD = (_JPEG, *_DEFLATE, *_JPEG_2000)
-"""Compressions whose tiles can be held against something."""
-
 _LARGEST_TILE_PX = 4096
 _LARGEST_TABLES_BYTES = 65_536
-_HEADER_BYTES = 65_536
-"""Enough of a tile to hold its JPEG header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,33 +54,30 @@ def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...] | Non
     Raises OSError where the file can't be read: OpenSlide wouldn't notice what is damaged.
     """
     try:
-        levels = _levels(path, stored, _level, lambda level: level.table)
+        levels = _levels(path, stored, _level)
     except DeclinedError:
         return None
     whole = all(level.table.lengths.all() for level in levels)
     return levels if whole or stored.format != "aperio" else None  # OpenSlide paints missing tiles from finer levels
 
 
-def tile_tables(path: Path, stored: StoredSlide) -> TileTables | None:
-    """Which tiles the levels hold, however they are coded. None where the file isn't a TIFF whose missing tiles
-    OpenSlide paints white, or its directories can't be matched with OpenSlide's levels. Raises OSError.
+def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
+    """The levels in OpenSlide's order, however they are coded. None of them where the file isn't a TIFF whose missing
+    tiles OpenSlide paints white, or its directories can't be matched with OpenSlide's levels. Raises OSError."""
+    try:
+        return _levels(path, stored, partial(_checked, path))
+    except DeclinedError:
+        return ()
+
+
+def tile_tables(levels: tuple[CheckedLevel, ...], stored: StoredSlide) -> TileTables | None:
+    """Which tiles the levels of checked_levels() hold; None without any.
 
     An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
     though the file may show tissue there.
     """
-    try:
-        levels = _levels(path, stored, _table, lambda table: table)
-        return TileTables(levels, stored.sizes_px, of_finest=stored.format == "aperio")
-    except DeclinedError:
-        return None
-
-
-def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
-    """The levels in OpenSlide's order; none where tile_tables() has none. Raises OSError."""
-    try:
-        return _levels(path, stored, partial(_checked, path), lambda level: level.table)
-    except DeclinedError:
-        return ()
+    tables = [level.table for level in levels]
+    return TileTables(tables, stored.sizes_px, of_finest=stored.format == "aperio") if tables else None
 
 
 def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
@@ -105,23 +97,18 @@ def _has_unnamed_band(stream: BinaryIO, directory: Directory) -> bool:
     return further and directory.number(stream, Tag.EXTRA_SAMPLES, _UNNAMED) == _UNNAMED
 
 
-_Level = TypeVar("_Level", TileTable, TiledLevel, CheckedLevel)
+_Level = TypeVar("_Level", TiledLevel, CheckedLevel)
 
 
-def _levels(
-    path: Path,
-    stored: StoredSlide,
-    read: Callable[[BinaryIO, Directory], _Level],
-    table_of: Callable[[_Level], TileTable],
-) -> tuple[_Level, ...]:
+def _levels(path: Path, stored: StoredSlide, read: Callable[[BinaryIO, Directory], _Level]) -> tuple[_Level, ...]:
     """What is read of each level, in OpenSlide's order. Raises DeclinedError where they are others than OpenSlide's."""
     try:
         levels = tuple(read(*each) for each in _pyramid(path, stored))
     except CutOffTiffError as error:
         raise DeclinedError(str(error)) from error
     if stored.format == "generic-tiff":
-        levels = tuple(sorted(levels, key=lambda level: -table_of(level).width_px))
-    tables = tuple(map(table_of, levels))
+        levels = tuple(sorted(levels, key=lambda level: -level.table.width_px))
+    tables = [level.table for level in levels]
     if len(tables) != len(stored.sizes_px) or len({table.width_px for table in tables}) < len(tables):
         raise DeclinedError("other levels than OpenSlide's")
     for table, size_px in zip(tables, stored.sizes_px, strict=True):
@@ -170,8 +157,6 @@ def _table(stream: BinaryIO, directory: Directory) -> TileTable:
 
 def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel:
     table = _table(stream, directory)
-    if directory.number(stream, Tag.COMPRESSION, -1) not in _HELD:  # where its tiles lie needn't be read
-        return CheckedLevel.unchecked((table.width_px, table.height_px))
     offsets, sizes = (
         directory.numbers(stream, tag).reshape(-1, len(table.lengths)) for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS)
     )
@@ -179,7 +164,7 @@ def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
-    """What its tiles, of JPEG, Deflate or JPEG 2000, can be held against. offsets: of those of their first plane."""
+    """What its tiles can be held against, of JPEG, Deflate or JPEG 2000. offsets: of those of their first plane."""
     if directory.number(stream, Tag.FILL_ORDER, 1) != 1:
         return NOTHING_TOLD
     compression = directory.number(stream, Tag.COMPRESSION, -1)
@@ -187,6 +172,8 @@ def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets:
         return JPEG_2000
     if compression in _DEFLATE:
         return deflate_check(_tile_bytes(stream, directory, table))
+    if compression != _JPEG:
+        return NOTHING_TOLD
     try:
         tables = _tables(stream, directory)
     except DeclinedError:
@@ -207,11 +194,10 @@ def _tile_bytes(stream: BinaryIO, directory: Directory, table: TileTable) -> int
 def _level(stream: BinaryIO, directory: Directory) -> TiledLevel:
     ycbcr = _colour_space_is_ycbcr(stream, directory)
     table = _table(stream, directory)
-    for tag in (Tag.TILE_OFFSETS, Tag.TILE_LENGTHS):
-        if tag not in directory.entries or directory.entries[tag].whole_numbers != len(table.lengths):
-            raise DeclinedError("another number of tiles than its size needs")
     tables = _tables(stream, directory)
     offsets = directory.numbers(stream, Tag.TILE_OFFSETS)
+    if len(offsets) != len(table.lengths):
+        raise DeclinedError("tiles of several planes, though it says that there is one")
     start = _start_of_sample(stream, table, offsets)
     if start is None:
         raise DeclinedError("no tile with a JPEG's header")
@@ -252,15 +238,6 @@ def _colour_space_is_ycbcr(stream: BinaryIO, directory: Directory) -> bool:
 
 
 def _start_of_sample(stream: BinaryIO, table: TileTable, offsets: NDArray[np.uint64]) -> bytes | None:
-    """The first bytes of one JPEG tile, whose header tells of all. A damaged tile tells nothing: it is asked for later.
-
-    None where no tile of a sample has a header that can be read.
-    """
+    """As jpeg_tiles.start_of_first(), of some tiles."""
     end = stream.seek(0, 2)
-    for tile in table.sample():
-        stream.seek(min(int(offsets[tile]), end))
-        start = stream.read(min(int(table.lengths[tile]), _HEADER_BYTES))
-        with suppress(BadTileError):
-            header_of(start)
-            return start
-    return None
+    return start_of_first(stream, ((min(int(offsets[tile]), end), int(table.lengths[tile])) for tile in table.sample()))

@@ -10,11 +10,10 @@ from nodescan.errors import RegionUnreadableError
 from nodescan.slides.jpeg_tiles import BadTileError, decode_tile
 from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.openslide_reader import openslide_format, stored_slide
-from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_levels import FORMATS, TiledLevel, jpeg_levels
 from nodescan.slides.tile_cache import TileCache
 from nodescan.slides.tile_file import TileFile
-from nodescan.slides.tile_tables import TileTable, TileTables
+from nodescan.slides.tile_tables import TileTables
 
 SUFFIXES = frozenset({".btf", ".qptiff", ".svs", ".tf2", ".tf8", ".tif", ".tiff"})
 
@@ -27,32 +26,20 @@ _SHARED_BELOW = 1 / 8
 576 px for the released model. What is above it isn't asked for again once its row is read."""
 
 
-def stored_tiff(path: Path) -> StoredSlide | None:
-    """What OpenSlide reads from the file's head; None and errors as open_tiff()."""
-    described = _described(path)
-    return None if described is None else described[0]
-
-
 def open_tiff(path: Path, kept_bytes: int) -> OpenedFile | None:
     """None where the pixels wouldn't come out here as OpenSlide gives them: such a file is left to OpenSlide.
 
     Raises NotASlideError where OpenSlide declines the file, and OSError.
     """
-    described = _described(path)
-    if described is None:
-        return None
-    stored, tiled = described
-    levels = JpegLevels(path, tiled, stored.sizes_px, kept_bytes=kept_bytes)
-    return OpenedFile(stored, levels, tuple(level.coarseness for level in tiled))
-
-
-def _described(path: Path) -> tuple[StoredSlide, tuple[TiledLevel, ...]] | None:
-    """As open_tiff()."""
     if openslide_format(path) not in FORMATS:  # quicker told than to open one
         return None
     stored = stored_slide(path)
     tiled = jpeg_levels(path, stored)
-    return None if tiled is None else (stored, tiled)
+    if tiled is None:
+        return None
+    tables = TileTables([level.table for level in tiled], stored.sizes_px)
+    levels = JpegLevels(path, tiled, kept_bytes=kept_bytes)
+    return OpenedFile(stored, levels, tables, tuple(level.coarseness for level in tiled))
 
 
 class JpegLevels:
@@ -61,20 +48,15 @@ class JpegLevels:
     Each tile is decoded once where boxes are read row by row, as far as `kept_bytes` reach; see tile_cache.py.
     """
 
-    def __init__(
-        self, path: Path, levels: tuple[TiledLevel, ...], sizes_px: tuple[tuple[int, int], ...], *, kept_bytes: int
-    ) -> None:
-        """sizes_px: of each level as it is shown. Raises OSError where the file can't be opened."""
+    def __init__(self, path: Path, levels: tuple[TiledLevel, ...], *, kept_bytes: int) -> None:
+        """Raises OSError where the file can't be opened."""
         self._name = path.name
         self._levels = levels
-        self._tables = TileTables([level.table for level in levels], sizes_px)
         self._file = TileFile(path)
         self._cache = TileCache(kept_bytes)
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
         """uint8 (box.height, box.width, 3) RGB of a box inside the level. Raises RegionUnreadableError."""
-        if self._tables.has_lost(index, box):
-            raise RegionUnreadableError(self._name, f"a tile of level {index} is missing")
         table = self._levels[index].table
         pixels = np.empty((box.height, box.width, 3), dtype=np.uint8)
         wide, high = table.tile_width_px, table.tile_height_px
@@ -88,9 +70,6 @@ class JpegLevels:
             needed_below = tile.bottom > box.bottom - box.height * _SHARED_BELOW
             pixels[met.within(box)] = self._tile(index, number, lasts=needed_below)[met.within(tile)]
         return pixels
-
-    def finest_tiles(self) -> TileTable:
-        return self._levels[0].table
 
     def close(self) -> None:
         """Lets the file and the tiles go; reading afterwards raises ValueError."""

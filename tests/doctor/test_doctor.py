@@ -24,7 +24,7 @@ from nodescan.cli import main
 from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.errors import OutputError, no_thread
-from nodescan.inference import capabilities, device, openvino_lanes
+from nodescan.inference import device, openvino_lanes
 from nodescan.inference.card import find_model
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
 from nodescan.phantoms.outlines import Shape
@@ -209,7 +209,7 @@ def test_an_openvino_that_lacks_what_is_used_is_named(tmp_path: Path, monkeypatc
 
 def test_int8_is_not_promised_where_openvino_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """That it is installed is not enough: the device's line says what a scan will compute in."""
-    monkeypatch.setattr(capabilities, "int8_precision", lambda device: "int8")
+    monkeypatch.setattr(device, "int8_precision", lambda device: "int8")
     monkeypatch.setattr(openvino_lanes, "import_module", lambda name: SimpleNamespace())
     monkeypatch.setattr(openvino_lanes, "_core", lambda: None)
     assert "int8 where the model allows" in doctor.check_device("cpu").found
@@ -424,7 +424,7 @@ def test_a_gpu_that_torch_sees_and_cannot_use_was_not_chosen(
     def try_out(_: torch.device) -> None:
         raise error
 
-    monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities("CUDA 13.0", 1, "AVX2"))
+    monkeypatch.setattr(device, "built_for", lambda: "CUDA 13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
@@ -452,7 +452,8 @@ def test_a_gpu_that_is_there_and_that_torch_does_not_see_has_its_remedy(
     monkeypatch: pytest.MonkeyPatch, built_for: str, said: str | None, remedy: str
 ) -> None:
     """A job that was given no GPU needs no other driver."""
-    monkeypatch.setattr(capabilities, "capabilities", lambda: capabilities.Capabilities(built_for, 0, "AVX2"))
+    monkeypatch.setattr(device, "built_for", lambda: built_for)
+    monkeypatch.setattr(device, "gpu_count", lambda: 0)
     monkeypatch.setattr(device, "choose_device", lambda asked: CPU)
     monkeypatch.setattr(device, "_why_no_gpu", lambda: "")
     monkeypatch.setattr(doctor, "_gpu_is_there", lambda: True)

@@ -67,8 +67,8 @@ def test_a_group_convolution_keeps_the_order_of_poses() -> None:
 def test_folded_into_plain_convolutions_it_answers_the_same() -> None:
     """Fed with bytes, the plain network's probabilities are those of the network it was made of."""
     net, pixels = tiny(), torch.randint(0, 256, (2, 3, 112, 112)).double()
+    plain = Plain(net, mean=MEAN, std=STD, temperature=1.7).double()
     mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
-    plain = Plain(net, mean=mean, std=std, temperature=1.7).double()
     normalised = (pixels / 255 - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
     expected = torch.sigmoid(net(normalised) / 1.7)
     torch.testing.assert_close(plain(pixels).double(), expected, atol=1e-6, rtol=0)

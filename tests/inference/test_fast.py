@@ -12,14 +12,13 @@ from torch import nn
 
 from nodescan import machine
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from nodescan.inference import capabilities, device, fast, openvino_lanes
+from nodescan.inference import device, fast, openvino_lanes
 from nodescan.inference import predictor as predictor_module
-from nodescan.inference.capabilities import precision_words
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
-from nodescan.inference.device import Device, fast_dtype, int8_precision
+from nodescan.inference.device import Device, fast_dtype, int8_precision, precision_words
 from nodescan.inference.fast import cast, distrust
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
-from nodescan.inference.folding import plain_form
+from nodescan.inference.folding import Plain
 from nodescan.inference.lanes import Answer, Lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
@@ -78,7 +77,7 @@ def test_the_plain_form_answers_as_the_network(name: str) -> None:
     pixels = torch.from_numpy(made_tiles(1, 2 * net.margin_px + 64)).permute(0, 3, 1, 2)
     shown = (pixels / 255 - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     with torch.inference_mode():
-        plain = plain_form(net, mean=mean, std=std, temperature=2.0)(pixels)
+        plain = Plain(net, mean=mean, std=std, temperature=2.0)(pixels)
         torch.testing.assert_close(plain, torch.sigmoid(net(shown) / 2.0), atol=2e-5, rtol=0)
 
 
@@ -104,7 +103,7 @@ def test_a_random_model_is_the_same_again_and_low(tmp_path: Path) -> None:
 def test_an_answer_does_not_depend_on_its_batch() -> None:
     """A tile alone, or among others, is answered by the same bits: it has a lane's turn of its own."""
     torch.manual_seed(1)
-    net = plain_form(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
+    net = Plain(build("p4m-small").eval(), mean=(0.7,) * 3, std=(0.2,) * 3, temperature=1.0)
     lanes, tiles = CpuLanes(net, precision="float32"), made_tiles(3, 640)
     together = lanes.start(tiles)()
     for index in range(3):
@@ -184,7 +183,7 @@ NO_NUMBERS = (float("nan"), float("inf"), float("-inf"))
 def test_half_of_the_tolerance_is_near_enough(precision: str, off: float, enough: bool, folder: Path) -> None:
     """In the worst cell, which may be no number; the other half is left for the tiles of real slides."""
     reference = open_predictor(folder, device="cpu", precision="float32")
-    assert (distrust(Off(reference, off, precision), reference, tiles=None) == "") == enough
+    assert (distrust(Off(reference, off, precision), reference, made_tiles(4, 96)) == "") == enough
 
 
 @pytest.mark.parametrize(
@@ -225,7 +224,7 @@ def test_a_processor_that_nodescan_uses_in_float32_alone_is_said_to_lack_nothing
 ) -> None:
     """An ARM processor may well have instructions for bfloat16."""
     for what in ("int8_precision", "fast_dtype"):
-        monkeypatch.setattr(capabilities, what, lambda device: None)
+        monkeypatch.setattr(device, what, lambda device: None)
     said = precision_words(Device(torch.device("cpu"), ""))
     assert said == "float32, as nodescan uses no narrower type on this processor"
 
@@ -271,15 +270,15 @@ def test_a_gpu_that_fails_in_float32_too_is_an_error_at_once(folder: Path, monke
         open_predictor(folder, device="cuda", compiled=False)
 
 
-@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", None)])
+@pytest.mark.parametrize(("device", "side_px"), [("cuda", 192), ("cpu", 128)])
 def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int | None
+    folder: Path, monkeypatch: pytest.MonkeyPatch, device: str, side_px: int
 ) -> None:
     """It may compute small ones in another way; a CPU doesn't, and they are quicker there."""
-    tried: list[int | None] = []
+    tried: list[int] = []
 
-    def far(lanes: object, reference: object, *, tiles: NDArray[np.uint8] | None) -> str:
-        tried.append(None if tiles is None else tiles.shape[1])
+    def far(lanes: object, reference: object, tiles: NDArray[np.uint8]) -> str:
+        tried.append(tiles.shape[1])
         return "too far off"
 
     monkeypatch.setattr(nn.Module, "to", lambda net, *_, **__: net)
@@ -287,6 +286,7 @@ def test_a_gpu_is_tried_with_tiles_of_a_slides_size(
     for module in (predictor_module, fast):
         monkeypatch.setattr(module, "lanes_on", lambda net, device, **_: CpuLanes(net, precision="float32"))
     monkeypatch.setattr(fast, "fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr(fast, "_TRIED_CELLS", 4)
     monkeypatch.setattr(fast, "distrust", far)
     open_predictor(folder, device=device, compiled=False)
     assert tried == [side_px]
@@ -409,7 +409,7 @@ def test_findings_in_eight_bits_are_those_of_float32(large: Path) -> None:
     slide = PaintedSlide(spotted(2))
     as_tumour(large, slide)
     card = load_card(large)
-    net = plain_form(load_network(card, large), mean=card.mean, std=card.std, temperature=1.0).eval()
+    net = Plain(load_network(card, large), mean=card.mean, std=card.std, temperature=1.0).eval()
     card = card.model_copy(update={"int8_ranges": input_ranges(net, spotted(2)[None])})
     save_card(card, large)
     check_same_findings(slide, large, str(OWN))

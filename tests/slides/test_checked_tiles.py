@@ -18,12 +18,13 @@ from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide
 from nodescan.slides import open_slide
-from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedLevel, CheckedTiles, deflate_check
+from nodescan.slides.checked_tiles import NOTHING_TOLD, CheckedTiles, deflate_check
 from nodescan.slides.jpeg2000 import is_whole
 from nodescan.slides.openslide_reader import stored_slide
-from nodescan.slides.tiff_levels import checked_levels, tile_tables
+from nodescan.slides.tiff_levels import checked_levels
 from tests.slides.made_files import lose_bytes, noise, overwrite, times_open, write_tiff
 from tests.slides.made_jpegs import APERIO, set_tag, tile_place
+from tests.slides.openers import tables_of
 
 NATIVE = Spacing.square(0.25)
 
@@ -82,15 +83,16 @@ def test_tiles_that_nothing_is_told_of_have_no_damage(tmp_path: Path):
     (level,) = checked_levels(path, stored_slide(path))
     box = PixelBox(0, 0, 256, 256)
     assert CheckedTiles(()).damage(3, box) == ""
-    assert CheckedTiles((CheckedLevel.unchecked((256, 256)),)).damage(0, box) == ""
+    untold = replace(level, check=NOTHING_TOLD)
+    assert CheckedTiles((untold,)).damage(0, box) == ""
     for tile in range(4):
         lose_bytes(path, tile_place(path, level=0, tile=tile))
-    assert CheckedTiles((level, CheckedLevel.unchecked((256, 256)))).damage(1, box) == ""
+    assert CheckedTiles((level, untold)).damage(1, box) == ""
     assert CheckedTiles((level,)).damage(0, box) == ""
     other = write_tiff(tmp_path / "jpeg.tif", [noise(256, 256)], compression="jpeg")
     (jpeg,) = checked_levels(other, stored_slide(other))
     assert CheckedTiles((level, jpeg)).damage(0, box) == ""
-    assert CheckedTiles((jpeg, replace(level, check=NOTHING_TOLD))).damage(1, box) == ""
+    assert CheckedTiles((jpeg, untold)).damage(1, box) == ""
 
 
 def test_the_files_of_checked_tiles_are_let_go(tmp_path: Path):
@@ -280,7 +282,7 @@ def test_a_tile_that_one_of_three_planes_lacks_is_missing(tmp_path: Path, plane:
     lost = plane * 6 + 4  # of 3 x 2 tiles a plane, the middle one below
     for tag, value in ((325, 0), *(() if placed else ((324, 0),))):
         set_tag(path, tag, value, level=1, index=lost)
-    tables = tile_tables(path, stored_slide(path))
+    tables = tables_of(path, stored_slide(path))
     assert tables is not None
     table = tables.levels[1]
     assert table.missing(PixelBox(0, 0, 192, 128)) == [PixelBox(64, 64, 64, 64)]

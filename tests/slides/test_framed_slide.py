@@ -13,7 +13,7 @@ from nodescan.errors import RegionUnreadableError, UnmeasurableError
 from nodescan.slides.framed_slide import FramedSlide
 from nodescan.slides.opened_file import OpenedFile
 from nodescan.slides.stored import StoredSlide
-from nodescan.slides.tile_tables import TileTable
+from nodescan.slides.tile_tables import TileTable, TileTables
 from tests.slides.made_files import noise
 
 FINE, COARSE = noise(400, 300), noise(100, 75, seed=1)
@@ -33,8 +33,8 @@ def _file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 class Strict:
     """Levels of arrays that are asked for what they have alone; `torn`, of level 1, can't be decoded."""
 
-    def __init__(self, table: TileTable | None = None, torn: PixelBox | None = None) -> None:
-        self._table, self._torn = table, torn
+    def __init__(self, torn: PixelBox | None = None) -> None:
+        self._torn = torn
         self.closed = False
 
     def read_level(self, index: int, box: PixelBox) -> NDArray[np.uint8]:
@@ -47,17 +47,20 @@ class Strict:
             raise RegionUnreadableError("s.x", "spoilt")
         return pixels[box.within(whole)]
 
-    def finest_tiles(self) -> TileTable | None:
-        return self._table
-
     def close(self) -> None:
         self.closed = True
 
 
-def framed(levels: Strict, *, coarseness: tuple[float | None, ...] = (), mpp: str = "0.25") -> FramedSlide:
+def framed(
+    levels: Strict,
+    tables: TileTables | None = None,
+    *,
+    coarseness: tuple[float | None, ...] = (),
+    mpp: str = "0.25",
+) -> FramedSlide:
     said = {"openslide.vendor": "x", "openslide.mpp-x": mpp, "openslide.mpp-y": "0.26"}
     stored = StoredSlide(said, ((400, 300), (100, 75)), (1.0, 4.0))
-    return FramedSlide(SlideRef("s", Path("s.x")), OpenedFile(stored, levels, coarseness), reader="strict")
+    return FramedSlide(SlideRef("s", Path("s.x")), OpenedFile(stored, levels, tables, coarseness), reader="strict")
 
 
 @pytest.mark.parametrize(
@@ -99,10 +102,28 @@ def test_where_an_area_lies_that_can_not_be_decoded_is_said_in_um_of_the_slide()
     assert slide.read(PixelBox(51, 25, 20, 50), REDUCED).shape == (50, 20, 3)
 
 
+def test_a_lost_tile_is_not_asked_of_the_reader() -> None:
+    """It would come as white: the level lacks it, and the finer one has it."""
+    fine, coarse = (np.ones(4, np.uint64), np.array([1, 1, 1, 0], np.uint64))
+    tables = TileTables(
+        [
+            TileTable(400, 300, 200, 150, fine, np.zeros(4, np.bool_)),
+            TileTable(100, 75, 50, 38, coarse, np.zeros(4, np.bool_)),
+        ],
+        ((400, 300), (100, 75)),
+    )
+    slide = framed(Strict(), tables)
+    with pytest.raises(RegionUnreadableError, match=r"\(a tile of level 1 is missing\)"):
+        slide.read(PixelBox(40, 30, 20, 20), REDUCED)
+    assert np.array_equal(slide.read(PixelBox(0, 0, 50, 38), REDUCED), COARSE[:38, :50])
+    assert np.array_equal(slide.read(PixelBox(0, 0, 400, 300), NATIVE), FINE)
+
+
 def test_coded_bytes_are_the_finest_tiles_lengths_at_their_size_in_um() -> None:
     """3 x 2 tiles of 150 x 200 px are 37.5 x 52 um each."""
     lengths = np.arange(6, dtype=np.uint64)
-    coded = framed(Strict(TileTable(400, 300, 150, 200, lengths, np.zeros(6, np.bool_)))).coded_bytes()
+    table = TileTable(400, 300, 150, 200, lengths, np.zeros(6, np.bool_))
+    coded = framed(Strict(), TileTables([table], ((400, 300),))).coded_bytes()
     assert coded is not None
     assert coded.values.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert (coded.spacing.x, coded.spacing.y) == pytest.approx((37.5, 52.0))

@@ -9,11 +9,11 @@ from nodescan.slides.tiff_checks import (
     LARGEST_TILE_PX,
     MOST_DESCRIBED_BYTES,
     TiffFault,
-    is_big_endian_classic,
     missing_bytes,
     scanner_of,
     tiff_fault,
 )
+from nodescan.slides.tiff_directories import layout_in
 from tests.slides.made_files import Fields, write_directories
 
 WIDE, HIGH, OFFSETS, LENGTHS = 322, 323, 324, 325
@@ -140,6 +140,8 @@ def test_of_big_endian_files_the_classic_ones_alone_are_declined_for_that(
 ) -> None:
     """OpenSlide reads a BigTIFF in either byte order."""
     path = write_directories(tmp_path / "a.tif", TILED, order=order, big=big)
-    assert is_big_endian_classic(path) == (order == ">" and not big)
+    layout = layout_in(path)
+    assert layout is not None
+    assert layout.is_big_endian_classic == (order == ">" and not big)
     path.write_bytes(b"MM, no TIFF")
-    assert not is_big_endian_classic(path)
+    assert layout_in(path) is None

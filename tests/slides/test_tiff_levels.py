@@ -16,11 +16,11 @@ from nodescan.slides.tiff_levels import (
     checked_levels,
     has_unnamed_band,
     jpeg_levels,
-    tile_tables,
 )
 from nodescan.slides.tile_tables import TileTable
 from tests.slides.made_files import Fields, noise, overwrite, write_directories, write_tiff
 from tests.slides.made_jpegs import set_tag
+from tests.slides.openers import tables_of
 
 FINE, HALF, FOURTH = noise(512, 384), noise(256, 192), noise(128, 96)
 
@@ -32,11 +32,8 @@ def told(slide_format: str, *sizes_px: tuple[int, int]) -> StoredSlide:
 
 
 def widths(path: Path, stored: StoredSlide) -> list[int] | None:
-    """Of the levels whose tiles are known; both questions have the same answer."""
-    tables, checked = tile_tables(path, stored), checked_levels(path, stored)
-    assert ([level.width_px for level in tables.levels] if tables else []) == [
-        level.table.width_px for level in checked
-    ]
+    """Of the levels whose tiles are known."""
+    tables = tables_of(path, stored)
     return [level.width_px for level in tables.levels] if tables else None
 
 
@@ -46,7 +43,7 @@ def test_levels_of_a_generic_tiff_are_told_from_the_finest_on_in_whatever_order_
     set_tag(path, 324, 0, level=2, index=5)
     stored = told("generic-tiff", (512, 384), (256, 192), (128, 96))
     assert widths(path, stored) == [512, 256, 128]
-    tables = tile_tables(path, stored)
+    tables = tables_of(path, stored)
     assert tables is not None
     assert tables.levels[0].missing(PixelBox(0, 0, 512, 384)) == [PixelBox(128, 128, 128, 128)]
     assert widths(path, told("philips", (256, 192), (128, 96), (512, 384))) == [256, 128, 512]  # in the file's order
@@ -93,7 +90,7 @@ def test_aperio_alone_leaves_out_no_tile(tmp_path: Path) -> None:
     for tag in (325, 324):
         set_tag(path, tag, 0, index=0)
     for slide_format, lost in (("aperio", True), ("generic-tiff", False)):
-        tables = tile_tables(path, told(slide_format, (512, 384), (256, 192)))
+        tables = tables_of(path, told(slide_format, (512, 384), (256, 192)))
         assert tables is not None
         assert tables.has_lost(1, PixelBox(0, 0, 10, 10)) == lost
 

@@ -12,12 +12,12 @@ from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.errors import NotASlideError, RegionUnreadableError
 from nodescan.interfaces import Slide
-from nodescan.slides import open_slide
+from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.openslide_reader import stored_slide
-from nodescan.slides.tiff_levels import tile_tables
 from nodescan.slides.transparency import UnnamedBand
 from tests.slides.made_files import noise, spoil_tile, times_open, write_tiff
 from tests.slides.made_jpegs import set_tag
+from tests.slides.openers import tables_of
 
 PINK, SIDE_PX = (175, 98, 150), 768
 WHOLE = PixelBox(0, 0, SIDE_PX, SIDE_PX)
@@ -42,6 +42,8 @@ def test_a_band_that_is_not_opaque_is_refused_with_the_way_out(tmp_path: Path, l
         NotASlideError, match=r"^s\.tif: holds a fourth.*`vips extract_band s\.tif s-rgb\.tif.*,Q=90\] 0 --n 3`"
     ):
         opened(tmp_path / "s.tif", flat(level), "unspecified", planar)
+    with pytest.raises(NotASlideError, match="fourth band"):
+        slide_facts(SlideRef("s", tmp_path / "s.tif"))
     assert times_open(tmp_path / "s.tif") == 0
 
 
@@ -79,7 +81,7 @@ def test_an_opaque_band_and_named_transparency_are_read(tmp_path: Path) -> None:
 def band_of(path: Path) -> UnnamedBand:
     opened(path, flat(255), "unspecified").close()
     stored = stored_slide(path)
-    return UnnamedBand(path, stored, tile_tables(path, stored))
+    return UnnamedBand(path, stored, tables_of(path, stored))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_a_tile_that_was_never_scanned_is_clear_and_hides_nothing(tmp_path: Path
     for tag in (325, 324):
         set_tag(path, tag, 0, index=4)
     stored = stored_slide(path)
-    band = UnnamedBand(path, stored, tile_tables(path, stored))
+    band = UnnamedBand(path, stored, tables_of(path, stored))
     alpha = flat(255)
     alpha[256:512, 256:512] = 0
     box = PixelBox(200, 240, 400, 300)
@@ -137,7 +139,7 @@ def test_where_the_files_tiles_are_not_known_for_certain_nothing_clear_is_read(t
             file.write(
                 pixels, tile=(128, 128), photometric="rgb", extrasamples=["unspecified"], subfiletype=int(side < 512)
             )
-    assert tile_tables(path, stored_slide(path)) is None
+    assert tables_of(path, stored_slide(path)) is None
     slide = open_slide(SlideRef("s", path, mpp_um=0.95, override_mpp=True))
     with nullcontext() if level == 255 else pytest.raises(RegionUnreadableError, match="fourth band"):
         assert (slide.read(PixelBox(9, 9, 99, 99), Spacing.square(0.95)) == PINK).all()
@@ -150,7 +152,7 @@ def test_where_transparency_is_named_or_there_is_no_fourth_band_nothing_is_hidde
     opened(named, flat(255), "unassalpha").close()
     for path in (named, three):
         stored = stored_slide(path)
-        band = UnnamedBand(path, stored, tile_tables(path, stored))
+        band = UnnamedBand(path, stored, tables_of(path, stored))
         assert not band.hides(0, PixelBox(0, 0, 128, 128), np.zeros((128, 128), np.uint8))
     stored = stored_slide(named)
     assert not UnnamedBand(named, stored, None).hides(0, WHOLE, flat(0))

@@ -46,7 +46,7 @@ def _near_float32(card: ModelCard, folder: Path, tiles: Sequence[NDArray[np.uint
     reference, weights = open_predictor(folder, device="cpu", precision="float32"), checked_weights(card, folder)
     for precision in sorted({own, "int8-16"}):
         lanes = OpenVinoLanes(card, weights, threads=torch.get_num_threads(), precision=precision)
-        if any(distrust(lanes, reference, tiles=tile) for tile in tiles[::3]):
+        if any(distrust(lanes, reference, tile) for tile in tiles[::3]):
             return False
     return True
 

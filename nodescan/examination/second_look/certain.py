@@ -18,7 +18,7 @@ from nodescan.imaging.components import components
 from nodescan.imaging.cutting import as_cut_off
 from nodescan.imaging.doubts import find_waists, parts_of, pieces_step, unsure_um
 from nodescan.imaging.outlines import threshold_step
-from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits, foci_on
+from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_deposits
 from nodescan.imaging.sizing import to_shape
 
 _MOST_APART_CELLS = 2.0
@@ -104,12 +104,13 @@ def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh
     low_seed = rule.seed_threshold - tolerance
     if settings.joining_gap_um > 0 or low <= pieces_step(rule.threshold) or high > low_seed:
         return None
-    foci = foci_on(known.highest, probability, rule, settings)
+    foci = FoundFoci(known.highest, probability, rule=rule, settings=settings)
     highs = foci.deposits()
     if largest_class(highs) <= Metastasis.ITC:  # as on most slides: nothing more needs be traced
         return None
     faint = replace(rule, seed_threshold=rule.seed_threshold - 2 * tolerance)
-    low_foci = foci_on(known.lowest, probability, faint, replace(settings, smallest_area_um2=SquareMicrometers(0)))
+    any_size = replace(settings, smallest_area_um2=SquareMicrometers(0))
+    low_foci = FoundFoci(known.lowest, probability, rule=faint, settings=any_size)
     surely_foci = low_foci.of_seeds(rule.seed_threshold, smallest_area_um2=settings.smallest_area_um2)
     surely = surely_foci.deposits()
     if _patterns(foci, highs) != _patterns(surely_foci, surely):

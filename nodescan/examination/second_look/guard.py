@@ -1,7 +1,7 @@
 """Asks the reference, float32, again, puts its answers in place, and compares: steps 6 to 8."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -41,18 +41,18 @@ SCORE_SHARE, LEAST_FOR_SCORE = 0.005, 4
 answers are about the same everywhere would need them all, for a few thousandths."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """How the reference answers the slide: the cells that a mask, bool (H, W), names and some beside them, or all."""
+AnswersAbout = Callable[[NDArray[np.bool_]], TileAnswers]
+"""What the reference says of the cells that a mask, bool (H, W), names, and of some beside them."""
 
-    about: Callable[[NDArray[np.bool_]], TileAnswers]
-    everywhere: Callable[[], TileAnswers]
+
+class DistrustedError(Exception):
+    """The fast answers can't be used: the reference has to answer all of the slide. Its text says why."""
 
 
 def recheck(
     first: TileAnswers,
     survey: Survey,
-    reference: Reference,
+    about: AnswersAbout,
     *,
     predictor: ApproximatePredictor,
     settings: ScanSettings,
@@ -62,34 +62,33 @@ def recheck(
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
     smoothed_tolerance. All sizes but those of certain deposits are the reference's to the last digit. Confidences of
-    detections are within the tolerance.
+    detections are within the tolerance. Raises DistrustedError where answers are, or may all be, further off.
     """
-    mixed = _MixedAnswers(first, reference)
+    mixed = _MixedAnswers(first, about)
     known, certain = _with_certain(mixed, survey, predictor, settings)
     mixed.ask(_in_question(known, survey, predictor, settings, certain))
     while certain and mixed.ask(_at_ends(mixed.shown.probability, predictor.decision, settings, certain)):
         pass  # until the ends stay where they are
     shown, by_reference = mixed.shown, mixed.by_reference
-    name, true = predictor.precision, predictor.reference.precision
     if why := _distrust(first.probability, shown.probability, by_reference, predictor):
-        return reference.everywhere(), f"{true} ({why})"
+        raise DistrustedError(why)
     share = np.count_nonzero(by_reference) / max(1, np.count_nonzero(first.probability.examined))
-    return shown, f"{name}, {100 * share:.2f} % of the tissue in {true}"
+    return shown, f"{predictor.precision}, {100 * share:.2f} % of the tissue in {predictor.reference.precision}"
 
 
 class _MixedAnswers:
     """Fast answers, in `shown`, and among them the reference's, where by_reference, bool (H, W), says so."""
 
-    def __init__(self, first: TileAnswers, reference: Reference) -> None:
+    def __init__(self, first: TileAnswers, about: AnswersAbout) -> None:
         self.shown, self.by_reference = first, np.zeros_like(first.probability.examined)
-        self._reference = reference
+        self._about = about
 
     def ask(self, cells: NDArray[np.bool_]) -> bool:
         """Has the reference answer those of the cells, bool (H, W), that it hasn't yet; whether there were any."""
         new = cells & self.shown.probability.examined & ~self.by_reference
         if not new.any():
             return False
-        self.shown, answered = _replaced(self.shown, new, self._reference.about(new))
+        self.shown, answered = _replaced(self.shown, new, self._about(new))
         self.by_reference = (self.by_reference | answered) & self.shown.probability.examined
         return True
 

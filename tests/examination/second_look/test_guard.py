@@ -14,7 +14,7 @@ from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
-from nodescan.examination.second_look.guard import LEAST_FOR_SCORE, Reference, _distrust, recheck
+from nodescan.examination.second_look.guard import LEAST_FOR_SCORE, _distrust, recheck
 from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
 from nodescan.imaging.squares import SHARES
@@ -263,7 +263,7 @@ def asked_again(
         asked[cells] = True
         return replace(first, probability=replace(map_, examined=cells & map_.examined))
 
-    _, precision = recheck(first, survey, Reference(about, lambda: first), predictor=predictor, settings=settings)
+    _, precision = recheck(first, survey, about, predictor=predictor, settings=settings)
     assert re.fullmatch(r"fast, [\d.]+ % of the tissue in float32", precision)
     return asked
 
