@@ -10,12 +10,9 @@ from nodescan.domain.flags import NOT_JUDGED, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.versions import RESULT_VERSION
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
-
-RESULT_VERSION = 30
-"""Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
-again."""
 
 
 class Status(StrEnum):

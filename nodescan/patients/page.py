@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from nodescan import __version__
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.applied import Applied
 from nodescan.patients.detection_limit import DETECTION_LIMIT
 from nodescan.patients.sentences import answer, headline, look_first
@@ -264,7 +264,7 @@ def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
     at, review = staging.staged_at, staging.corrections_file
     facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
-    facts += [Fact("nodescan", __version__), Fact("Nodes and patients from", staging.source)]
+    facts += [Fact("nodescan", VERSION_WORDS), Fact("Nodes and patients from", staging.source)]
     if review is not None and result.corrections:
         facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
     facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))

@@ -16,6 +16,7 @@ from nodescan.domain.bounds import bound_holds
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.errors import UsageError
 from nodescan.reports.class_doubts import class_doubts, class_words
 from nodescan.reports.html_report import REPORT_HTML
@@ -139,7 +140,7 @@ def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]
     others = [f"{count} by {version or 'an unknown version'}" for version, count in versions.items()]
     by = "" if versions.keys() <= {__version__} else f" ({', '.join(others)})"
     return (
-        f"Run of {minute_words(run.started)} by nodescan {__version__}",
+        f"Run of {minute_words(run.started)} by nodescan {VERSION_WORDS}",
         *([f"{how_many(len(kept), 'report')} kept from earlier runs{by}"] if kept else []),
         f"Model {made_with(run.model, None).model_words}",
     )

@@ -124,7 +124,8 @@ def test_a_run_of_one_slide_tells_of_the_other_s_report(place: Place) -> None:
     page = (place.out / "summary.html").read_text()
     assert "Not listed here" not in page
     assert "<li>2 reports kept from earlier runs</li>" in page
-    assert f"<li>Run of {place.record()['started'][:16].replace('T', ' ')} UTC by nodescan {__version__}</li>" in page
+    started = place.record()["started"][:16].replace("T", " ")
+    assert f"<li>Run of {started} UTC by nodescan {__version__}, result version {RESULT_VERSION}</li>" in page
 
 
 def _touch(place: Place) -> None:

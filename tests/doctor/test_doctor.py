@@ -19,10 +19,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nodescan import doctor, machine
+from nodescan import __version__, doctor, machine
 from nodescan.cli import main
 from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.errors import OutputError, no_thread
 from nodescan.inference import capabilities, device, openvino_lanes
 from nodescan.inference.card import find_model
@@ -311,6 +312,7 @@ def test_json_holds_every_check_and_the_exit_code_agrees(
     assert main(["doctor", "--json", "--device", "cuda:99"]) == 1
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["trustworthy"] is False
+    assert (said["nodescan"], said["result_version"]) == (__version__, RESULT_VERSION)
     failed = [check for check in said["checks"] if check["state"] == "fail"]
     assert [check["name"] for check in failed] == ["device"]
     assert "--device auto or cpu" in failed[0]["found"]

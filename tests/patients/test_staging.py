@@ -21,6 +21,7 @@ from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.domain.units import Micrometers
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -702,7 +703,9 @@ def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: 
     reviewed, other = (read_aloud(page.read_text()).partition("Provenance</h2>")[2] for page in pages)
     for text in (reviewed, other):
         assert "2026-11-29T21:04:05+00:00" in text
-        assert __version__ in text
+        assert f"{__version__}, result version {RESULT_VERSION}" in text
+    made = json.loads((tmp_path / "out" / "patients.json").read_text())
+    assert (made["nodescan_version"], made["result_version"]) == (__version__, RESULT_VERSION)
     assert "review 2.csv<small>sha256 " + "5a" * 32 in reviewed
     assert "review 2.csv" not in other
     assert "T21:04" not in (write_staging(found, tmp_path / "out")[0]).read_text()
