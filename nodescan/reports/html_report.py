@@ -61,6 +61,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     template = environment().get_template("report.html")
     return template.render(
         slide_id=report.slide.slide_id,
+        running=page.running_words(report),
         status=report.status.value,
         started=page.started_words(report),
         tone=page.tone(report),

@@ -12,6 +12,7 @@ from nodescan.domain.report import Outcome, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
+from nodescan.reports import wording
 from nodescan.reports.class_doubts import tumour_without_class
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
@@ -19,6 +20,7 @@ from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     CUT_OFF,
     NOT_JUDGED_WORDS,
+    SHORT_HEX,
     badges,
     cell_words,
     found_words,
@@ -167,6 +169,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
         facts.append(Fact("Weights sha256", model.weights_sha256))
+        facts += [Fact("Card sha256", model.card_sha256)] if model.card_sha256 else []
     if report.tumour_probability is not None:
         scale = f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
         facts.append(Fact("Slide's score", f"{report.tumour_probability:.2f}", scale))
@@ -194,6 +197,15 @@ def started_words(report: SlideReport) -> str:
     except ValueError:
         return report.provenance.started
     return minute_words(started)
+
+
+def running_words(report: SlideReport) -> str:
+    """The slide, when it was scanned, and which file it was, for each printed sheet."""
+    started, made = started_words(report), report.provenance
+    file = "" if made is None else made.slide_fingerprint[:SHORT_HEX]
+    return wording.running_words(
+        report.slide.slide_id, f"scanned {started}" if started else "", f"file {file}" if file else ""
+    )
 
 
 def area_words(area_um2: float) -> str:
