@@ -253,9 +253,12 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     from nodescan.evaluation.evaluation_page import MODE_WORDS, against_facts, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
     from nodescan.evaluation.left_out import left_out
+    from nodescan.reports.wording import settings_words
 
     if comparison.made_with is not None:
         tell(f"{'Model:':<24} {comparison.made_with.model_words}")
+        if settings := settings_words(comparison.made_with.own_settings):
+            tell(f"{'Settings:':<24} {settings}")
     compared = () if found.against is None else against_facts(found.against)
     for fact in (*key_facts(found), *compared):
         tell(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())

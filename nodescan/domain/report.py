@@ -10,7 +10,7 @@ from nodescan.domain.flags import NOT_JUDGED, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
-from nodescan.domain.versions import RESULT_VERSION
+from nodescan.domain.versions import RESULT_VERSION, own_settings
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
 
@@ -119,6 +119,11 @@ class Provenance:
     seconds: float
     result_version: int = RESULT_VERSION
     asked: Asked | None = None
+
+    @property
+    def own_settings(self) -> str:
+        """The sha256 of the settings where they are not the released ones, else ""."""
+        return own_settings(self.config_sha256, self.result_version)
 
 
 @dataclass(frozen=True, slots=True)

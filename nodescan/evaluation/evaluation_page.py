@@ -20,6 +20,7 @@ from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import AUC_INTERVAL, SCORE_DEFINITION
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
+from nodescan.reports.page import settings_note
 from nodescan.reports.web_page import Fact, environment
 
 MODE_WORDS = {
@@ -160,7 +161,7 @@ def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
         Fact("Model", model.name, model.architecture),
         Fact("Weights sha256", model.weights_sha256),
         Fact("Card sha256", model.card_sha256 or "none"),
-        Fact("Configuration sha256", made.config_sha256 or "not stated"),
+        Fact("Configuration sha256", made.config_sha256 or "not stated", settings_note(made.own_settings)),
         Fact("Result version", str(made.result_version or "not stated")),
     )
 

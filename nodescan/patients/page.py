@@ -27,6 +27,7 @@ from nodescan.patients.synoptic import (
 )
 from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.page import settings_note
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_WORDS,
@@ -36,6 +37,7 @@ from nodescan.reports.wording import (
     flag_title,
     minute_words,
     running_words,
+    settings_words,
 )
 
 _TABLE_WORDS = {
@@ -91,6 +93,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         who=_who(staged),
         running=_running(staging, result),
         status="complete" if staged.complete else "incomplete",
+        own_settings=[words.capitalize() for words in map(settings_words, result.own_settings)],
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
         headline=headline(staged),
@@ -294,4 +297,5 @@ def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
         facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
     facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))
     facts += [Fact("Model", model) for model in result.models]
+    facts += [Fact("Configuration sha256", one, settings_note(one)) for one in result.own_settings]
     return tuple(facts)

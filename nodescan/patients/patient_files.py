@@ -129,6 +129,7 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_not_in_manifest": list(staging.not_listed),
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
+        "own_settings": list(staging.own_settings),
         "mixed_reports": staging.mixed or None,
         "corrections_of_no_patient": [asdict(correction) for correction in staging.unused],
     }

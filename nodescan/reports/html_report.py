@@ -64,6 +64,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         running=page.running_words(report),
         status=report.status.value,
         started=page.started_words(report),
+        own_settings=page.own_settings_words(report),
         tone=page.tone(report),
         colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
         headline=class_words(report),

@@ -178,7 +178,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if report.provenance is not None:
         made = report.provenance
         facts += [
-            Fact("Configuration sha256", made.config_sha256),
+            Fact("Configuration sha256", made.config_sha256, settings_note(made.own_settings)),
             *([Fact("Slide fingerprint", made.slide_fingerprint)] if made.slide_fingerprint else []),
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
@@ -197,6 +197,16 @@ def started_words(report: SlideReport) -> str:
     except ValueError:
         return report.provenance.started
     return minute_words(started)
+
+
+def settings_note(own_settings: str) -> str:
+    """What stands under the settings' sha256. own_settings: see versions.own_settings."""
+    return "not the released settings" if own_settings else ""
+
+
+def own_settings_words(report: SlideReport) -> str:
+    """That the slide was scanned with settings that are not the released ones; "" else."""
+    return "" if report.provenance is None else wording.settings_words(report.provenance.own_settings).capitalize()
 
 
 def running_words(report: SlideReport) -> str:

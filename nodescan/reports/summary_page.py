@@ -35,6 +35,7 @@ from nodescan.reports.wording import (
     causes_fixed,
     flag_title,
     minute_words,
+    settings_words,
     slide_size_words,
     without_paths,
 )
@@ -81,11 +82,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What made the page's reports. kept: slide_id of those that earlier runs made, by the same model."""
+    """What made the page's reports. kept: slide_id of those that earlier runs made, by the same model.
+
+    own_settings: see versions.own_settings.
+    """
 
     started: datetime
     model: ModelIdentity
     kept: frozenset[str] = frozenset()
+    own_settings: str = ""
 
 
 def write_summary_page(
@@ -134,7 +139,7 @@ def render(
 
 
 def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]:
-    """When the run began, by which version and model; how many reports it kept, and which of them others made."""
+    """When the run began, by which version, model and settings; how many reports it kept, which of them others made."""
     kept = [report.provenance for report in reports if report.slide.slide_id in run.kept]
     versions = Counter("" if made is None else made.versions.get("nodescan", "") for made in kept)
     others = [f"{count} by {version or 'an unknown version'}" for version, count in versions.items()]
@@ -143,6 +148,7 @@ def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]
         f"Run of {minute_words(run.started)} by nodescan {VERSION_WORDS}",
         *([f"{how_many(len(kept), 'report')} kept from earlier runs{by}"] if kept else []),
         f"Model {made_with(run.model, None).model_words}",
+        *([settings_words(run.own_settings).capitalize()] if run.own_settings else []),
     )
 
 

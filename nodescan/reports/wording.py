@@ -216,6 +216,11 @@ def minute_words(when: datetime) -> str:
     return when.strftime("%Y-%m-%d %H:%M") + (" UTC" if when.utcoffset() == timedelta(0) else "")
 
 
+def settings_words(own_settings: str) -> str:
+    """That settings are a user's own; "" where they are the released ones. own_settings: see versions.own_settings."""
+    return f"own settings ({own_settings[:SHORT_HEX]})" if own_settings else ""
+
+
 def running_words(name: str, *known: str) -> str:
     """What stands on each printed sheet: whose page it is, and what tells it from others of that name."""
     said = ", ".join(filter(None, known))

@@ -21,7 +21,7 @@ from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.domain.units import Micrometers
-from nodescan.domain.versions import RESULT_VERSION
+from nodescan.domain.versions import RELEASED_SETTINGS_SHA256, RESULT_VERSION
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -47,6 +47,7 @@ from tests.patients.made_reports import (
     write_run,
 )
 from tests.reports.factory import read_aloud
+from tests.schemas import PATIENTS, schema_of
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
 NODES = "slide_id,patient_id,node_id"
@@ -692,6 +693,22 @@ def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) 
     assert "larger than 0.2 mm, up to 2 mm, or more than 200 cells" in text
     first = text.partition("Look here first")[2].partition("</ol>")[0]
     assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis according to the reader, not by its size" in first
+
+
+def test_a_patient_s_page_says_that_settings_were_a_users_own(tmp_path: Path) -> None:
+    """Of the patient's own slides; patients.json names those of all."""
+    own = replace(scanned("f1"), config_sha256="c0ff" * 16)
+    released = replace(scanned("f2"), config_sha256=RELEASED_SETTINGS_SHA256)
+    reports = [replace(report("a1"), provenance=own), replace(report("b1"), provenance=released)]
+    found = staged_by(write_run(tmp_path / "run", reports), "slide_id,patient_id,node_id", "a1,A,1", "b1,B,1")
+    said, other = (page.read_text() for page in write_staging(found, tmp_path / "out"))
+    assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
+    assert f"{'c0ff' * 16}<small>not the released settings</small>" in said
+    assert "wn settings" not in other
+    assert "not the released" not in other
+    made = json.loads((tmp_path / "out" / "patients.json").read_text())
+    assert made["own_settings"] == ["c0ff" * 16]
+    assert schema_of(PATIENTS).is_valid(made)
 
 
 def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: Path) -> None:

@@ -139,6 +139,18 @@ def test_each_sheet_of_a_slides_page_names_scan_and_file() -> None:
     assert running_words(failed().report) == "patient-012-node-3"
 
 
+def test_a_slides_page_says_that_settings_are_a_users_own() -> None:
+    """Beside its status and under Provenance, and only where they aren't the released ones."""
+    made = result((MICRO,))
+    assert made.report.provenance is not None
+    own = replace(made.report, provenance=replace(made.report.provenance, config_sha256="c0ff" * 16))
+    said, released = render(replace(made, report=own)), render(made)
+    assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
+    assert f"{'c0ff' * 16}<small>not the released settings</small>" in said
+    assert "wn settings" not in released
+    assert "not the released" not in released
+
+
 def test_a_slides_page_names_the_models_card() -> None:
     """Thresholds stand on the card, so weights alone don't say by what a slide was judged."""
     report = result((MICRO,)).report

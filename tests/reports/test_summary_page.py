@@ -92,6 +92,7 @@ def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
     own, failed = made_by(__version__, "a"), report("failed", "c")
     assert head(RUN, own, failed) == [ran, model]
     assert head(replace(RUN, kept=frozenset("a")), own, failed) == [ran, "1 report kept from earlier runs", model]
+    assert head(replace(RUN, own_settings="c0ff" * 16), own, failed) == [ran, model, "Own settings (c0ffc0ff)"]
     kept = head(replace(RUN, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
     assert kept == [ran, f"2 reports kept from earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
 
