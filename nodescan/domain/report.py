@@ -163,6 +163,16 @@ class SlideReport:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
 
     @property
+    def fingerprint(self) -> str:
+        """Of the slide file; "" where none was read."""
+        return "" if self.provenance is None else self.provenance.slide_fingerprint
+
+    @property
+    def own_settings(self) -> str:
+        """The sha256 of the settings where they are not the released ones, else ""."""
+        return "" if self.provenance is None else self.provenance.own_settings
+
+    @property
     def read_whole(self) -> bool:
         """Whether a reader gave the class of the whole slide: it is complete then, whatever was not examined."""
         return False

@@ -206,13 +206,12 @@ def settings_note(own_settings: str) -> str:
 
 def own_settings_words(report: SlideReport) -> str:
     """That the slide was scanned with settings that are not the released ones; "" else."""
-    return "" if report.provenance is None else wording.settings_words(report.provenance.own_settings).capitalize()
+    return wording.settings_words(report.own_settings).capitalize()
 
 
 def running_words(report: SlideReport) -> str:
     """The slide, when it was scanned, and which file it was, for each printed sheet."""
-    started, made = started_words(report), report.provenance
-    file = "" if made is None else made.slide_fingerprint[:SHORT_HEX]
+    started, file = started_words(report), report.fingerprint[:SHORT_HEX]
     return wording.running_words(
         report.slide.slide_id, f"scanned {started}" if started else "", f"file {file}" if file else ""
     )

@@ -65,16 +65,6 @@ class StoredReport(SlideReport):
         return None if self.model is None else made_with(self.model, self.provenance)
 
     @property
-    def own_settings(self) -> str:
-        """The sha256 of the settings where they are not the released ones, else ""."""
-        return "" if self.provenance is None else self.provenance.own_settings
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the slide file; "" where none was read."""
-        return "" if self.provenance is None else self.provenance.slide_fingerprint
-
-    @property
     def found_from_um(self) -> float | None:
         """See ModelIdentity."""
         return None if self.model is None else self.model.found_from_um
