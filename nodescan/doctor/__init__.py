@@ -215,8 +215,8 @@ def check_settings() -> Check:
     except ConfigError as error:
         return Check("settings", State.FAIL, f"{path} was changed: {clipped(str(error))}", _OWN_SETTINGS)
     if own_settings(config.sha256):
-        found = f"{path} was changed: runs without --config may call a slide complete, or of a class, that it is not"
-        return Check("settings", State.WARN, f"{found} by the released settings", _OWN_SETTINGS)
+        found = f"{path} was changed: runs without --config may differ from the released ones in status and class"
+        return Check("settings", State.WARN, found, _OWN_SETTINGS)
     return Check("settings", State.OK, f"the packaged {path.name} has the released values, sha256 {config.sha256[:12]}")
 
 

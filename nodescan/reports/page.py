@@ -201,7 +201,7 @@ def started_words(report: SlideReport) -> str:
 
 def settings_note(own_settings: str) -> str:
     """What stands under the settings' sha256. own_settings: see versions.own_settings."""
-    return "not the released settings" if own_settings else ""
+    return "own settings, not the released ones" if own_settings else ""
 
 
 def own_settings_words(report: SlideReport) -> str:

@@ -101,7 +101,7 @@ def test_an_evaluation_says_that_settings_were_a_users_own(tmp_path: Path, capsy
         run = write_run(tmp_path / sha256[:4], [made("a", provenance=by)])
         assert main(["evaluate", str(run), "--reference", str(labels(tmp_path, "a"))]) == 0
         assert ("own settings (c0ffc0ff)" in capsys.readouterr().out) is told
-        assert ("not the released settings" in (run / "evaluation" / "evaluation.html").read_text()) is told
+        assert ("own settings, not the released ones" in (run / "evaluation" / "evaluation.html").read_text()) is told
 
 
 def test_challenge_files_name_no_model(tmp_path: Path) -> None:

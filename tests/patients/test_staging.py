@@ -703,7 +703,7 @@ def test_a_patient_s_page_says_that_settings_were_a_users_own(tmp_path: Path) ->
     found = staged_by(write_run(tmp_path / "run", reports), "slide_id,patient_id,node_id", "a1,A,1", "b1,B,1")
     said, other = (page.read_text() for page in write_staging(found, tmp_path / "out"))
     assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
-    assert f"{'c0ff' * 16}<small>not the released settings</small>" in said
+    assert f"{'c0ff' * 16}<small>own settings, not the released ones</small>" in said
     assert "wn settings" not in other
     assert "not the released" not in other
     made = json.loads((tmp_path / "out" / "patients.json").read_text())

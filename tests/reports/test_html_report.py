@@ -146,7 +146,7 @@ def test_a_slides_page_says_that_settings_are_a_users_own() -> None:
     own = replace(made.report, provenance=replace(made.report.provenance, config_sha256="c0ff" * 16))
     said, released = render(replace(made, report=own)), render(made)
     assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
-    assert f"{'c0ff' * 16}<small>not the released settings</small>" in said
+    assert f"{'c0ff' * 16}<small>own settings, not the released ones</small>" in said
     assert "wn settings" not in released
     assert "not the released" not in released
 
