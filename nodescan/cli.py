@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from nodescan import __version__
 from nodescan.commands.bench import bench
 from nodescan.commands.demo import demo
 from nodescan.commands.doctor import doctor
@@ -30,6 +29,7 @@ from nodescan.commands.options import (
 from nodescan.commands.phantom import phantom
 from nodescan.commands.run import run
 from nodescan.commands.stage import stage
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.errors import (
     AnnotationError,
     ClusterError,
@@ -125,7 +125,7 @@ for _command, _short in _COMMANDS:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"nodescan {__version__}")
+        typer.echo(f"nodescan {VERSION_WORDS}")
         raise typer.Exit
 
 

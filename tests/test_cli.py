@@ -24,6 +24,7 @@ from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.inference.card import find_model, load_card
 from nodescan.reports import FILES
 from tests.fakes import ColourPredictor, paint_slide, scan_with
@@ -505,10 +506,14 @@ def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys
     assert the_error(capsys).startswith("error: text.svs: ")
 
 
-def test_version_is_the_packages(capsys: Capture) -> None:
-    """One line, for a bug report."""
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"nodescan {__version__}\n"
+def test_version_is_the_packages_and_that_of_its_results() -> None:
+    """One line, for a bug report, also of an installation whose numpy can't be loaded."""
+    program = (
+        "import sys\nfor name in ('torch', 'openslide', 'numpy', 'scipy'): sys.modules[name] = None\n"
+        "from nodescan.cli import main\nmain(['--version'])"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert result.stdout == f"nodescan {__version__}, result version {RESULT_VERSION}\n", result.stderr
 
 
 def test_models_lists_the_released_model_with_its_decision(capsys: Capture) -> None:
@@ -593,6 +598,7 @@ def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: C
     found = json.loads(capsys.readouterr().out)
     assert found["efficiency"] == 0.8333
     assert found["versions"].keys() >= {"nodescan", "numpy", "torch"}
+    assert found["result_version"] == RESULT_VERSION
     assert main(["bench"]) == 0
     said = capsys.readouterr().out
     assert "network            50.0 Mpx/s" in said

@@ -9,6 +9,7 @@ import yaml
 
 from nodescan.config import check_fit, config_sha256, default_config_path, load_config
 from nodescan.domain.geometry import TileGeometry
+from nodescan.domain.versions import RELEASED_SETTINGS_SHA256, RESULT_VERSION, own_settings
 from nodescan.errors import ConfigError
 from nodescan.scan_settings import ScanSettings
 
@@ -173,6 +174,21 @@ def test_sha256_names_the_content_not_its_form(tmp_path: Path) -> None:
     assert same.sha256 == packed.sha256
     other = load_config(changed(tmp_path, "segmentation", "joining_gap_um", value=25.0))
     assert other.sha256 != packed.sha256
+
+
+def test_the_released_settings_are_known_by_their_sha256() -> None:
+    """Whoever changes a value in configs/scan.yaml says so here, and in the code counts up RESULT_VERSION."""
+    assert default_config_path().parent.name == "configs"
+    assert load_config().sha256 == RELEASED_SETTINGS_SHA256
+
+
+def test_settings_are_a_users_own_where_a_value_differs(tmp_path: Path) -> None:
+    """A comment isn't a value; of another result version's released settings nothing is known."""
+    same = load_config(write(tmp_path, "# mine\n" + PACKED))
+    assert own_settings(same.sha256) == ""
+    other = load_config(changed(tmp_path, "segmentation", "joining_gap_um", value=25.0))
+    assert own_settings(other.sha256) == other.sha256
+    assert own_settings(other.sha256, RESULT_VERSION - 1) == ""
 
 
 def test_whole_numbers_are_numbers(tmp_path: Path) -> None:

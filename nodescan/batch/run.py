@@ -22,9 +22,10 @@ from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_o
 from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
-from nodescan.config import check_fit, load_config
+from nodescan.config import Config, check_fit, load_config
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
+from nodescan.domain.versions import own_settings
 from nodescan.errors import NodescanError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.machine import untried_system
@@ -39,6 +40,7 @@ from nodescan.patients.staging import Staging
 from nodescan.reports import check_lengths, report_names
 from nodescan.reports.csv_report import SUMMARY_CSV
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
+from nodescan.reports.wording import settings_words
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.slide_ids import place_of
 from nodescan.whole_files import prepare_folder, remove_parts
@@ -134,7 +136,9 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             why = predictor.model.why_untuned
             untuned = f"; {why}: no slide will be complete" if why else ""
             wide = "" if predictor.model.uncertainty_measured else '; its "±" was not measured'
-            viewer.note(f"model {predictor.model.name} on {predictor.device}, {predictor.precision}{untuned}{wide}")
+            settings = _settings_words(request, config)
+            model_words = f"model {predictor.model.name} on {predictor.device}, {predictor.precision}"
+            viewer.note(f"{model_words}{untuned}{wide}{settings}")
             if untried := untried_system():
                 viewer.note(untried)
             earlier = (
@@ -248,6 +252,13 @@ def _wanted(request: BatchRequest) -> tuple[Manifest | None, tuple[SlideRef, ...
         return None, _placed(found)
     manifest = read_slide_rows(request.manifest)
     return manifest, _placed(manifest_slides(manifest, mpp_um=mpp_um, override_mpp=override))
+
+
+def _settings_words(request: BatchRequest, config: Config) -> str:
+    """What the first line says of settings that are not the released ones; "" of those that are."""
+    words = settings_words(own_settings(config.sha256))
+    edited = f": the packaged {config.name} was changed" if request.config is None else ""
+    return f"; {words}{edited}" if words else ""
 
 
 def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:

@@ -8,6 +8,7 @@ from nodescan.batch.record import RunRecord
 from nodescan.batch.slide_task import RunTools, write_or_tell
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
+from nodescan.domain.versions import own_settings
 from nodescan.patients.run_page import tell_patients
 from nodescan.reports.csv_report import SUMMARY_CSV, SummaryTable
 from nodescan.reports.other_reports import other_reports
@@ -33,7 +34,8 @@ class RunFiles:
         self._put = partial(put_or_tell, tools=tools, viewer=viewer)
         self._table = SummaryTable(tools.job.folder / SUMMARY_CSV, refs)
         self.others = other_reports(tools.job.folder, self._asked)
-        self._run = RunFacts(record.started, tools.predictor.model, frozenset(kept))
+        own = own_settings(record.config.sha256)
+        self._run = RunFacts(record.started, tools.predictor.model, frozenset(kept), own)
         self._why: dict[str, list[str]] = {"rows": [], "record": [], "page": []}
 
     @property

@@ -249,8 +249,9 @@ def _areas(words: str) -> tuple[float, ...]:
 def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bool) -> int:
     if as_json:
         from nodescan.batch.record import versions
+        from nodescan.domain.versions import RESULT_VERSION
 
-        print_json({**found, "versions": versions(found.get("device", ""))})
+        print_json({**found, "result_version": RESULT_VERSION, "versions": versions(found.get("device", ""))})
     else:
         for name, value in rows:
             print(f"{name:<18} {value}")

@@ -10,6 +10,7 @@ import typer
 from nodescan import __version__
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
 from nodescan.commands.tables import print_json, print_table
+from nodescan.domain.versions import RESULT_VERSION
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
@@ -34,7 +35,8 @@ def doctor(model: Model = None, device: Device = "auto", out: Out = Path(), as_j
     diagnosis = examine_installation(out, _print_line if live else _say_nothing, model=model, device=device)
     if as_json:
         checks = [asdict(check) for check in diagnosis.checks]
-        print_json({"nodescan": __version__, "trustworthy": diagnosis.trustworthy, "checks": checks})
+        made_with = {"nodescan": __version__, "result_version": RESULT_VERSION}
+        print_json({**made_with, "trustworthy": diagnosis.trustworthy, "checks": checks})
     else:
         if on_terminal:
             rows = [(check.state.value, check.name, check.found, check.remedy) for check in diagnosis.checks]

@@ -10,6 +10,7 @@ from nodescan.commands import grouped_help as groups
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option, number
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
+from nodescan.evaluation import EVALUATION
 from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
@@ -92,7 +93,7 @@ To = Annotated[
         "--to",
         metavar="DIR",
         help="Folder for the evaluation.",
-        show_default="OUT/evaluation",
+        show_default=f"OUT/{EVALUATION}",
         rich_help_panel=groups.RESULTS,
     ),
 ]
@@ -130,22 +131,20 @@ def evaluate(
     _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
     _check_more(out, other, prevalence)
     from nodescan.evaluation.compare import compare
-    from nodescan.evaluation.evaluation_files import (
-        check_evaluation_place,
-        evaluation_as_json,
-        write_evaluation,
-    )
+    from nodescan.evaluation.evaluation_files import check_evaluation_place, evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
+    from nodescan.evaluation.occasion import occasion_of
     from nodescan.evaluation.paired import against
     from nodescan.evaluation.reference import read_reference
     from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import refuse_link
 
     truth = read_reference(reference)
+    occasion = occasion_of(reference, truth)  # before the reports are read: whatever is scanned from now on is later
     subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(cast("Path", detections))
     read = (("--reference", reference), ("--detections", detections))
-    folder = to or (None if out is None else out / "evaluation")
+    folder = to or (None if out is None else out / EVALUATION)
     if folder is not None:
         if to is None:
             refuse_link(folder)
@@ -154,7 +153,7 @@ def evaluate(
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
     left_over = () if out is None else _left_over(comparison, out)
-    comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
+    comparison = replace(comparison, occasion=occasion, notes=(*comparison.notes, *left_over, *unwritten))
     found = figures(comparison, prevalence=prevalence)
     if other is not None:
         try:
@@ -253,9 +252,12 @@ def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) 
     from nodescan.evaluation.evaluation_page import MODE_WORDS, against_facts, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
     from nodescan.evaluation.left_out import left_out
+    from nodescan.reports.wording import settings_words
 
     if comparison.made_with is not None:
         tell(f"{'Model:':<24} {comparison.made_with.model_words}")
+        if settings := settings_words(comparison.made_with.own_settings):
+            tell(f"{'Settings:':<24} {settings}")
     compared = () if found.against is None else against_facts(found.against)
     for fact in (*key_facts(found), *compared):
         tell(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())

@@ -26,6 +26,7 @@ from nodescan.commands.options import (
 from nodescan.commands.stage import print_staging
 from nodescan.commands.tables import print_table
 from nodescan.errors import UsageError
+from nodescan.evaluation import EVALUATION
 from nodescan.interrupts import raise_if_ended
 from nodescan.streams import printing, tell
 
@@ -258,6 +259,8 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
             tell(words)
     for why in dict.fromkeys(result.unwritten):
         tell(f"Exit code 1: {why}")
+    if outlived := _outlived_words(result):
+        tell(outlived)
     failed = to_redo(result.reports)
     if failed and command:
         fixed, again = causes_fixed(result.reports), redo_command(command)
@@ -276,6 +279,15 @@ def _contradicted_words(result: "BatchResult") -> str:
         f"Exit code 1: --mpp contradicts the pixel size of {few(result.contradicted, 5)}, whose reports were kept. "
         f"The next run can leave out --mpp{given if result.manifest else ''}."
     )
+
+
+def _outlived_words(result: "BatchResult") -> str:
+    """That the run's folder holds an evaluation of older reports; "" where it doesn't."""
+    if not (result.folder / EVALUATION).is_dir():
+        return ""
+    from nodescan.evaluation.outlived import outlived_words
+
+    return outlived_words(result.folder, result.reports)
 
 
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:

@@ -21,7 +21,7 @@ from nodescan.doctor.machine_checks import (
     check_threads,
     check_torch_pair,
 )
-from nodescan.errors import DeviceError, ModelError, OutputError, SlideError, WorkerError
+from nodescan.errors import ConfigError, DeviceError, ModelError, OutputError, SlideError, WorkerError
 from nodescan.machine import FULL, SET_TMPDIR, temporary_folder
 
 if TYPE_CHECKING:  # whatever may be missing or broken is imported inside a check, which then says so
@@ -36,6 +36,8 @@ SIZE_TOLERANCE = 0.15
 
 SLOW_MPX_S = 2.0
 """Decoding slower than this, a slide of 2 cm2 of tissue at 0.5 um/px waits over six minutes for its pixels alone."""
+
+_OWN_SETTINGS = "install nodescan again; keep settings of your own in a copy, and give that with run --config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def examine_installation(
                 ("decoding", partial(check_decoding, phantom)),
                 ("device", partial(check_device, device)),
                 ("model", partial(check_model, model)),
+                ("settings", check_settings),
                 ("self-test", partial(check_scan, phantom, model=model, device=device)),
             ):
                 note(_not_tried(name, unsafe) if unsafe else _tried(name, check))
@@ -205,6 +208,22 @@ def check_model(asked: str | None) -> Check:
         remedy = "put the card back as it was, or run python -m training tune, or take another model"
         return Check("model", State.WARN, f"{said}; {card.untuned}: no slide will be complete", remedy)
     return Check("model", State.OK, said)
+
+
+def check_settings() -> Check:
+    """The packaged settings, which a run without --config takes, can be read and have the released values."""
+    from nodescan.config import default_config_path, load_config
+    from nodescan.domain.versions import own_settings
+
+    path = default_config_path()
+    try:
+        config = load_config()
+    except ConfigError as error:
+        return Check("settings", State.FAIL, f"{path} was changed: {clipped(str(error))}", _OWN_SETTINGS)
+    if own_settings(config.sha256):
+        found = f"{path} was changed: runs without --config may differ from the released ones in status and class"
+        return Check("settings", State.WARN, found, _OWN_SETTINGS)
+    return Check("settings", State.OK, f"the packaged {path.name} has the released values, sha256 {config.sha256[:12]}")
 
 
 def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "auto") -> Check:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from nodescan.domain.naming import how_many
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.errors import WorkerError, more_threads
 from nodescan.machine import (
     installed_version,
@@ -106,7 +107,8 @@ def check_packages() -> Check:
             problems.append(f"{needed.name} is {there}, needed is {needed.specifier}")
     if problems:
         return Check("packages", State.FAIL, "; ".join(problems), _INSTALL_AGAIN)
-    return Check("packages", State.OK, f"nodescan {installed_version('nodescan')} and the {count} packages it needs")
+    own = f"nodescan {installed_version('nodescan')}, result version {RESULT_VERSION}"
+    return Check("packages", State.OK, f"{own}, and the {count} packages it needs")
 
 
 def check_torch_pair() -> Check:

@@ -10,12 +10,9 @@ from nodescan.domain.flags import NOT_JUDGED, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.slide import SlideInfo, SlideRef
 from nodescan.domain.units import Micrometers, Spacing
+from nodescan.domain.versions import RESULT_VERSION, own_settings
 
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
-
-RESULT_VERSION = 30
-"""Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
-again."""
 
 FILE_SIGNS = 12
 """The first signs of a slide's fingerprint, by which a reader names its file: so many tell it from any other."""
@@ -126,6 +123,11 @@ class Provenance:
     result_version: int = RESULT_VERSION
     asked: Asked | None = None
 
+    @property
+    def own_settings(self) -> str:
+        """The sha256 of the settings where they are not the released ones, else ""."""
+        return own_settings(self.config_sha256, self.result_version)
+
 
 @dataclass(frozen=True, slots=True)
 class SlideReport:
@@ -162,6 +164,16 @@ class SlideReport:
             raise ValueError(f"{self.slide.slide_id}: no slide with {', '.join(sorted(stopped))} is complete")
         if self.status.without_result and self.metastasis is not None:
             raise ValueError(f"{self.slide.slide_id}: a slide that is {self.status} has no class")
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the slide file; "" where none was read."""
+        return "" if self.provenance is None else self.provenance.slide_fingerprint
+
+    @property
+    def own_settings(self) -> str:
+        """The sha256 of the settings where they are not the released ones, else ""."""
+        return "" if self.provenance is None else self.provenance.own_settings
 
     @property
     def read_whole(self) -> bool:

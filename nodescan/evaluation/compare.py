@@ -19,6 +19,7 @@ from nodescan.evaluation.lesions import (
     official_itc_um,
     official_lesions,
 )
+from nodescan.evaluation.occasion import Occasion
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
@@ -73,7 +74,7 @@ class Comparison:
     not_judged: known slides on which the network's answers mean nothing. unscored: tumour slides whose lesions the
     reference doesn't show. unpaired: slides that the size agreement leaves out. made_with: what all reports were made
     with, None where none says. notes: sentences the reader of the figures needs. without_detections: slides with a
-    result that the lesion task leaves out, for want of a detections.csv.
+    result that the lesion task leaves out, for want of a detections.csv. occasion: of whoever writes an evaluation.
     """
 
     mode: FrocMode
@@ -88,6 +89,7 @@ class Comparison:
     made_with: MadeWith | None
     notes: tuple[str, ...]
     without_detections: tuple[str, ...] = ()
+    occasion: Occasion | None = None
 
 
 def compare(

@@ -10,6 +10,7 @@ from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
+from nodescan.evaluation.occasion import occasion_as_json
 from nodescan.evaluation.operating_point import Calls, Predictive
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
@@ -81,6 +82,7 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
         "reference": reference,
+        **occasion_as_json(comparison.occasion),
         "mode": comparison.mode.value,
         **_made_with(comparison.made_with),
         "interval": {

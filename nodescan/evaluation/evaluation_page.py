@@ -11,6 +11,7 @@ from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.left_out import left_out
+from nodescan.evaluation.occasion import occasion_facts
 from nodescan.evaluation.operating_point import Calls
 from nodescan.evaluation.page_tables import DIFFERENCES, tables_of, um
 from nodescan.evaluation.paired import Against
@@ -20,7 +21,9 @@ from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
+from nodescan.reports.page import settings_note
 from nodescan.reports.web_page import Fact, environment
+from nodescan.reports.wording import minute_words, running_words
 
 MODE_WORDS = {
     FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
@@ -45,6 +48,7 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
     page = environment("nodescan.evaluation").get_template("evaluation.html")
     return page.render(
         reference=reference,
+        running=_running(comparison, reference),
         mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
         facts=key_facts(figures),
         plots=_plots(comparison, figures),
@@ -52,10 +56,18 @@ def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
         size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
         sensitivities=_sensitivities(figures),
         left_out=left_out(comparison, figures),
-        provenance=made_with_facts(comparison.made_with),
+        provenance=(*occasion_facts(comparison.occasion, reference), *made_with_facts(comparison.made_with)),
         resamples=RESAMPLES,
         unit="patients (slides of one patient are drawn together)" if figures.by_patient else "slides",
         auc_interval=auc_interval(by_patient=figures.by_patient),
+    )
+
+
+def _running(comparison: Comparison, reference: str) -> str:
+    """What the page is of, and when it was made, for each printed sheet."""
+    occasion = comparison.occasion
+    return running_words(
+        f"Evaluation against {reference}", "" if occasion is None else f"made {minute_words(occasion.at)}"
     )
 
 
@@ -160,8 +172,8 @@ def made_with_facts(made: MadeWith | None) -> tuple[Fact, ...]:
         Fact("Model", model.name, model.architecture),
         Fact("Weights sha256", model.weights_sha256),
         Fact("Card sha256", model.card_sha256 or "none"),
-        Fact("Configuration sha256", made.config_sha256 or "not stated"),
-        Fact("Result version", str(made.result_version or "not stated")),
+        Fact("Configuration sha256", made.config_sha256 or "not stated", settings_note(made.own_settings)),
+        Fact("Result version", str(made.result_version or "not stated"), "of the reports"),
     )
 
 

@@ -15,8 +15,16 @@ _ANY = Spacing.square(1.0)
 
 
 def scores_csv(comparison: Comparison) -> str:
-    rows = [(plain_cell(slide.reference.slide_id), score_of(slide)) for slide in comparison.slides]
-    return csv_text(("slide_id", "tumour_probability"), rows)
+    """Each slide's score, and the fingerprint of the file that it is of."""
+    rows = [
+        (
+            plain_cell(slide.reference.slide_id),
+            score_of(slide),
+            "" if slide.report is None else plain_cell(slide.report.fingerprint),
+        )
+        for slide in comparison.slides
+    ]
+    return csv_text(("slide_id", "tumour_probability", "slide_fingerprint"), rows)
 
 
 def submission_csv(comparison: Comparison) -> str:

@@ -4,14 +4,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from nodescan import __version__
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.applied import Applied
+from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.detection_limit import DETECTION_LIMIT
 from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.staging import PatientResult, Staging
@@ -27,8 +28,17 @@ from nodescan.patients.synoptic import (
 )
 from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.page import settings_note
 from nodescan.reports.web_page import Fact, environment
-from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, flag_title
+from nodescan.reports.wording import (
+    CLASS_WORDS,
+    SHORT_HEX,
+    TILE_RULES,
+    flag_title,
+    minute_words,
+    running_words,
+    settings_words,
+)
 
 _TABLE_WORDS = {
     AJCC8.name: "AJCC 8th edition, pN of the breast",
@@ -81,7 +91,9 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     page = environment("nodescan.patients").get_template("patient.html")
     return page.render(
         who=_who(staged),
+        running=_running(staging, result),
         status="complete" if staged.complete else "incomplete",
+        own_settings=[words.capitalize() for words in map(settings_words, result.own_settings)],
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
         headline=headline(staged),
@@ -187,6 +199,21 @@ def _who(staged: Staged) -> str:
     return ", ".join(filter(None, parts))
 
 
+def _running(staging: Staging, result: PatientResult) -> str:
+    """The patient, when the stage was made, and by which review, for each printed sheet."""
+    at, review = staging.staged_at, _review_of(staging, result)
+    return running_words(
+        _who(result.staged),
+        "" if at is None else f"staged {minute_words(at)}",
+        "" if review is None else f"corrections {review.sha256[:SHORT_HEX]}",
+    )
+
+
+def _review_of(staging: Staging, result: PatientResult) -> CorrectionsFile | None:
+    """The file of corrections, where it corrects a slide of this patient."""
+    return staging.corrections_file if result.corrections else None
+
+
 def _tone(staged: Staged) -> str:
     if staged.category is None or staged.lowest is None:
         return "none"
@@ -262,11 +289,12 @@ def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
 
 
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
-    at, review = staging.staged_at, staging.corrections_file
+    at, review = staging.staged_at, _review_of(staging, result)
     facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
-    facts += [Fact("nodescan", __version__), Fact("Nodes and patients from", staging.source)]
-    if review is not None and result.corrections:
+    facts += [Fact("nodescan", VERSION_WORDS), Fact("Nodes and patients from", staging.source)]
+    if review is not None:
         facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
     facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))
     facts += [Fact("Model", model) for model in result.models]
+    facts += [Fact("Configuration sha256", one, settings_note(one)) for one in result.own_settings]
     return tuple(facts)

@@ -11,6 +11,7 @@ from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, may_be_words
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.overwrite_checks import check_inputs, check_ours
 from nodescan.patients.earlier_stages import (
     PAGES,
@@ -125,6 +126,7 @@ def staging_as_json(staging: Staging) -> Json:
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
         "nodescan_version": __version__,
+        "result_version": RESULT_VERSION,
         "staged_at": None if staging.staged_at is None else staging.staged_at.isoformat(timespec="seconds"),
         "mode": staging.table.name,
         "source": staging.source,
@@ -135,6 +137,7 @@ def staging_as_json(staging: Staging) -> Json:
         "slides_not_in_manifest": list(staging.not_listed),
         "slides_of_other_stains": list(staging.left_out),
         "models": list(staging.models),
+        "own_settings": list(staging.own_settings),
         "mixed_reports": staging.mixed or None,
         "corrections_of_no_patient": [asdict(correction) for correction in staging.unused],
     }

@@ -42,7 +42,7 @@ class PatientResult:
     """One patient's specimen and side. software: the result before corrections, None where there were none.
 
     stated: the stage that the label table gives, None where it gives none. corrections: those of its slides. models: by
-    which these were judged.
+    which these were judged. own_settings: see versions.own_settings, of its reports.
     """
 
     staged: Staged
@@ -51,6 +51,7 @@ class PatientResult:
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
     models: tuple[str, ...] = ()
+    own_settings: tuple[str, ...] = ()
 
     @property
     def all_notes(self) -> tuple[Flag, ...]:
@@ -88,6 +89,11 @@ class Staging:
     def corrections(self) -> tuple[Applied, ...]:
         """All that were given, of whichever patient."""
         return (*(one for result in self.patients for one in result.corrections), *self.unused)
+
+    @property
+    def own_settings(self) -> tuple[str, ...]:
+        """Of all patients' reports, each once."""
+        return tuple(sorted({one for result in self.patients for one in result.own_settings}))
 
     @property
     def complete(self) -> bool:
@@ -221,6 +227,7 @@ def _result(
             *limit_notes(staged, known),
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
+        own_settings=tuple(sorted({sha256 for report in known if (sha256 := report.own_settings)})),
     )
 
 

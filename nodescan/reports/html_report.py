@@ -61,8 +61,10 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     template = environment().get_template("report.html")
     return template.render(
         slide_id=report.slide.slide_id,
+        running=page.running_words(report),
         status=report.status.value,
         started=page.started_words(report),
+        own_settings=page.own_settings_words(report),
         tone=page.tone(report),
         colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
         headline=class_words(report),

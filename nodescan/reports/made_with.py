@@ -6,6 +6,7 @@ from itertools import compress
 
 from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity, Provenance
+from nodescan.domain.versions import own_settings
 
 _MOST_NAMES = 3
 _HEX = 12
@@ -30,6 +31,11 @@ class MadeWith:
         model = self.model
         rest = f"card {model.card_sha256[:_HEX]}" if model.card_sha256 else f"threshold {model.threshold:g}"
         return f"{model.name} (weights {model.weights_sha256[:_HEX]}, {rest})"
+
+    @property
+    def own_settings(self) -> str:
+        """The sha256 of the settings where they are not the released ones, else ""."""
+        return own_settings(self.config_sha256, self.result_version)
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from nodescan.domain.report import FILE_SIGNS, Outcome, SlideReport, SlideResult
 from nodescan.domain.slide import SpacingSource
 from nodescan.domain.units import Spacing
 from nodescan.domain.verdict import deciding
+from nodescan.reports import wording
 from nodescan.reports.class_doubts import tumour_without_class
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.places import centre
@@ -167,6 +168,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
         facts.append(Fact("Weights sha256", model.weights_sha256))
+        facts += [Fact("Card sha256", model.card_sha256)] if model.card_sha256 else []
     if report.tumour_probability is not None:
         scale = f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
         facts.append(Fact("Slide's score", f"{report.tumour_probability:.2f}", scale))
@@ -175,7 +177,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     if report.provenance is not None:
         made = report.provenance
         facts += [
-            Fact("Configuration sha256", made.config_sha256),
+            Fact("Configuration sha256", made.config_sha256, settings_note(made.own_settings)),
             *_file_facts(made.slide_fingerprint),
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
@@ -201,6 +203,24 @@ def started_words(report: SlideReport) -> str:
     except ValueError:
         return report.provenance.started
     return minute_words(started)
+
+
+def settings_note(own_settings: str) -> str:
+    """What stands under the settings' sha256. own_settings: see versions.own_settings."""
+    return "own settings, not the released ones" if own_settings else ""
+
+
+def own_settings_words(report: SlideReport) -> str:
+    """That the slide was scanned with settings that are not the released ones; "" else."""
+    return wording.settings_words(report.own_settings).capitalize()
+
+
+def running_words(report: SlideReport) -> str:
+    """The slide, when it was scanned, and which file it was, for each printed sheet."""
+    started, file = started_words(report), report.fingerprint[:FILE_SIGNS]
+    return wording.running_words(
+        report.slide.slide_id, f"scanned {started}" if started else "", f"file {file}" if file else ""
+    )
 
 
 def area_words(area_um2: float) -> str:

@@ -65,11 +65,6 @@ class StoredReport(SlideReport):
         return None if self.model is None else made_with(self.model, self.provenance)
 
     @property
-    def fingerprint(self) -> str:
-        """Of the slide file; "" where none was read."""
-        return "" if self.provenance is None else self.provenance.slide_fingerprint
-
-    @property
     def found_from_um(self) -> float | None:
         """See ModelIdentity."""
         return None if self.model is None else self.model.found_from_um

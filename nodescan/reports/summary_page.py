@@ -16,6 +16,7 @@ from nodescan.domain.bounds import bound_holds
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.errors import UsageError
 from nodescan.reports.class_doubts import class_doubts, class_words
 from nodescan.reports.html_report import REPORT_HTML
@@ -34,6 +35,7 @@ from nodescan.reports.wording import (
     causes_fixed,
     flag_title,
     minute_words,
+    settings_words,
     slide_size_words,
     without_paths,
 )
@@ -80,11 +82,15 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What made the page's reports. kept: slide_id of those that earlier runs made, by the same model."""
+    """What made the page's reports. kept: slide_id of those that earlier runs made, by the same model.
+
+    own_settings: see versions.own_settings.
+    """
 
     started: datetime
     model: ModelIdentity
     kept: frozenset[str] = frozenset()
+    own_settings: str = ""
 
 
 def write_summary_page(
@@ -133,15 +139,16 @@ def render(
 
 
 def made_words(run: RunFacts, reports: Sequence[SlideReport]) -> tuple[str, ...]:
-    """When the run began, by which version and model; how many reports it kept, and which of them others made."""
+    """When the run began, by which version, model and settings; how many reports it kept, which of them others made."""
     kept = [report.provenance for report in reports if report.slide.slide_id in run.kept]
     versions = Counter("" if made is None else made.versions.get("nodescan", "") for made in kept)
     others = [f"{count} by {version or 'an unknown version'}" for version, count in versions.items()]
     by = "" if versions.keys() <= {__version__} else f" ({', '.join(others)})"
     return (
-        f"Run of {minute_words(run.started)} by nodescan {__version__}",
+        f"Run of {minute_words(run.started)} by nodescan {VERSION_WORDS}",
         *([f"{how_many(len(kept), 'report')} kept from earlier runs{by}"] if kept else []),
         f"Model {made_with(run.model, None).model_words}",
+        *([settings_words(run.own_settings).capitalize()] if run.own_settings else []),
     )
 
 

@@ -52,6 +52,9 @@ UNMEASURED = "should contain the true size for about 95 % of compact deposits, b
 
 _TOO_SMALL_WHERE = "a deposit merges with a false neighbour or breaks into pieces"
 
+SHORT_HEX = 8
+"""Characters of a sha256 that stand where a reader compares two pages; the whole one stands under Provenance."""
+
 NOT_COUNTED = "not assessed"
 
 NOT_NEEDED = "not needed"
@@ -211,6 +214,17 @@ def share_missed(share: float) -> str:
 def minute_words(when: datetime) -> str:
     """Day and minute."""
     return when.strftime("%Y-%m-%d %H:%M") + (" UTC" if when.utcoffset() == timedelta(0) else "")
+
+
+def settings_words(own_settings: str) -> str:
+    """That settings are a user's own; "" where they are the released ones. own_settings: see versions.own_settings."""
+    return f"own settings ({own_settings[:SHORT_HEX]})" if own_settings else ""
+
+
+def running_words(name: str, *known: str) -> str:
+    """What stands on each printed sheet: whose page it is, and what tells it from others of that name."""
+    said = ", ".join(filter(None, known))
+    return f"{name} \u00b7 {said}" if said else name
 
 
 def without_paths(text: str, report: SlideReport) -> str:

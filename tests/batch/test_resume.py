@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import __version__
+from nodescan import __version__, config
 from nodescan.batch import resume
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
@@ -98,6 +98,22 @@ def test_a_run_says_that_nobody_tried_its_system(place: Place, monkeypatch: pyte
     assert "nodescan was not tried on macOS" in place.heard.notes
 
 
+def test_a_run_says_that_its_settings_are_a_users_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its first line and on the run's page; a packaged file that was edited is called so."""
+    place.run()
+    assert "own settings" not in place.heard.notes[0]
+    assert "Own settings" not in (place.out / "summary.html").read_text()
+    text, mine = default_config_path().read_text(), place.folder / "mine.yaml"
+    mine.write_text(text.replace("smallest_diameter_um: 15.0", "smallest_diameter_um: 16.0"))
+    known = load_config(mine).sha256[:8]
+    place.run(config=mine)
+    assert place.heard.notes[0].endswith(f"; own settings ({known})")
+    assert f"<li>Own settings ({known})</li>" in (place.out / "summary.html").read_text()
+    monkeypatch.setattr(config, "default_config_path", lambda: mine)
+    place.run()
+    assert place.heard.notes[0].endswith(f"; own settings ({known}): the packaged mine.yaml was changed")
+
+
 def test_nothing_is_scanned_twice_and_every_row_stands(place: Place) -> None:
     """The second run opens no slide, and its rows and findings are those of the first."""
     before, files_before = place.rows(), {path: path.stat().st_mtime_ns for path in place.out.glob("*/*")}
@@ -124,7 +140,8 @@ def test_a_run_of_one_slide_tells_of_the_other_s_report(place: Place) -> None:
     page = (place.out / "summary.html").read_text()
     assert "Not listed here" not in page
     assert "<li>2 reports kept from earlier runs</li>" in page
-    assert f"<li>Run of {place.record()['started'][:16].replace('T', ' ')} UTC by nodescan {__version__}</li>" in page
+    started = place.record()["started"][:16].replace("T", " ")
+    assert f"<li>Run of {started} UTC by nodescan {__version__}, result version {RESULT_VERSION}</li>" in page
 
 
 def _touch(place: Place) -> None:

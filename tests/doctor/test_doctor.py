@@ -19,10 +19,19 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nodescan import doctor, machine
+from nodescan import __version__, config, doctor, machine
 from nodescan.cli import main
-from nodescan.doctor import Phantom, check_libraries, check_model, check_openslide, check_scan, machine_checks
+from nodescan.doctor import (
+    Phantom,
+    check_libraries,
+    check_model,
+    check_openslide,
+    check_scan,
+    check_settings,
+    machine_checks,
+)
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
+from nodescan.domain.versions import RESULT_VERSION
 from nodescan.errors import OutputError, no_thread
 from nodescan.inference import device, openvino_lanes
 from nodescan.inference.card import find_model
@@ -31,6 +40,8 @@ from nodescan.phantoms.outlines import Shape
 from tests.fakes import ColourPredictor, paint_slide, scan_with
 
 SIDE_UM = 400
+
+RELEASED = config.default_config_path()
 
 
 class PaintedPhantom(Phantom):
@@ -244,6 +255,25 @@ def test_a_model_whose_card_was_edited_is_told(tmp_path: Path) -> None:
     assert "put the card back" in found.remedy
 
 
+def test_a_packaged_settings_file_that_was_edited_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its values count in every run without --config: with another limit of blur a blurred slide is complete."""
+    assert check_settings().state is State.OK
+    edited = tmp_path / "scan.yaml"
+    monkeypatch.setattr(config, "default_config_path", lambda: edited)
+    text = RELEASED.read_text()
+    edited.write_text("# read by the lab\n" + text)
+    assert check_settings().state is State.OK
+    assert "min_light_share: 0.01 " in text
+    edited.write_text(text.replace("min_light_share: 0.01 ", "min_light_share: 0.0 "))
+    found = check_settings()
+    assert found.state is State.WARN
+    assert f"{edited} was changed" in found.found
+    assert "run --config" in found.remedy
+    edited.write_text(text.replace("min_light_share: 0.01 ", "min_light_share: many "))
+    assert check_settings().state is State.FAIL
+    assert "quality.faults.min_light_share" in check_settings().found
+
+
 def test_a_slide_read_with_another_spacing_is_found(tmp_path: Path) -> None:
     """The file says 0.95 um/px; a truth of 0.5 must not pass."""
 
@@ -296,8 +326,8 @@ def test_every_check_is_told_though_the_libraries_kill(tmp_path: Path, monkeypat
     told: list[Check] = []
     diagnosis = doctor.examine_installation(tmp_path, told.append)
     assert diagnosis.checks == tuple(told)
-    assert [check.name for check in told[-5:]] == ["openslide", "decoding", "device", "model", "self-test"]
-    assert all("not tried" in check.found for check in told[-5:])
+    assert [check.name for check in told[-6:]] == ["openslide", "decoding", "device", "model", "settings", "self-test"]
+    assert all("not tried" in check.found for check in told[-6:])
     assert not diagnosis.trustworthy
 
 
@@ -311,6 +341,7 @@ def test_json_holds_every_check_and_the_exit_code_agrees(
     assert main(["doctor", "--json", "--device", "cuda:99"]) == 1
     said: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert said["trustworthy"] is False
+    assert (said["nodescan"], said["result_version"]) == (__version__, RESULT_VERSION)
     failed = [check for check in said["checks"] if check["state"] == "fail"]
     assert [check["name"] for check in failed] == ["device"]
     assert "--device auto or cpu" in failed[0]["found"]
@@ -327,14 +358,15 @@ def test_without_openslide_the_doctor_still_answers() -> None:
         "print([c.name for c in found.checks if c.state == 'fail'])"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert result.stdout.strip() == "['openslide', 'decoding', 'device', 'model', 'self-test']", result.stderr
+    failed = "['openslide', 'decoding', 'device', 'model', 'settings', 'self-test']"
+    assert result.stdout.strip() == failed, result.stderr
 
 
 def test_this_installation_can_be_trusted(capsys: pytest.CaptureFixture[str]) -> None:
     """The whole command, with the released model on the CPU and a real phantom."""
     assert main(["doctor", "--device", "cpu"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 16
     assert lines[-1].startswith("This installation can be trusted")
     assert "planted: micro, 600 um, foci: 2; found: micro" in lines[-2]
 
@@ -382,7 +414,7 @@ def test_without_threads_nothing_is_tried_that_would_end_the_doctor(
     (line,) = [line for line in lines if line.startswith("fail  threads")]
     assert line.endswith("what to do: end other programs, or raise the limit of processes (ulimit -u)")
     later = [line.split()[1] for line in lines if "not tried, because a library would stop the program" in line]
-    assert later == ["libraries", "openslide", "decoding", "device", "model", "self-test"]
+    assert later == ["libraries", "openslide", "decoding", "device", "model", "settings", "self-test"]
     assert threading.active_count() <= 5
 
 

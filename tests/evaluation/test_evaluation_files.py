@@ -24,7 +24,7 @@ from nodescan.evaluation.size_figures import LargestTask, SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.evaluation.subjects import Subject
 from nodescan.reports.detections import DetectionList
-from tests.patients.made_reports import report
+from tests.patients.made_reports import report, scanned
 
 LINE = np.array([0.0, 1.0])
 WORDS = ("negative", "itc")
@@ -63,6 +63,7 @@ FIGURES = Figures(
 
 def compared() -> Comparison:
     part = replace(report("part", (900.0,), status=Status.INCOMPLETE), tumour_probability=0.625)
+    part = replace(part, provenance=scanned("51de51de"))
     slides = (
         SlideOutcome(ReferenceSlide("=part", True, Metastasis.MICRO), Subject("part", part, NOTHING), None, None),
         SlideOutcome(ReferenceSlide("gone", True, None), None, None, None),
@@ -147,13 +148,13 @@ def test_without_stages_kappa_is_of_slide_classes_and_without_these_of_nothing(t
 
 
 def test_each_slide_has_its_score_in_a_table(tmp_path: Path) -> None:
-    """Empty where there is none; a name that a spreadsheet would run gets an apostrophe."""
+    """And the file that it is of. Empty where there is none; a name that a spreadsheet would run gets an apostrophe."""
     write_evaluation(compared(), FIGURES, tmp_path, reference="r")
     with (tmp_path / "slide_scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows == [
-        {"slide_id": "'=part", "tumour_probability": "0.625"},
-        {"slide_id": "gone", "tumour_probability": ""},
+        {"slide_id": "'=part", "tumour_probability": "0.625", "slide_fingerprint": "51de51de"},
+        {"slide_id": "gone", "tumour_probability": "", "slide_fingerprint": ""},
     ]
 
 

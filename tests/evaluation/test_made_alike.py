@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.cli import main
 from nodescan.domain.report import Asked, ModelIdentity, Provenance, SlideReport
+from nodescan.domain.versions import RELEASED_SETTINGS_SHA256, RESULT_VERSION
 from nodescan.errors import UsageError
 from nodescan.evaluation.compare import compare
 from nodescan.evaluation.evaluation_files import evaluation_as_json
@@ -90,6 +92,16 @@ def test_the_files_name_what_was_scored(tmp_path: Path) -> None:
     page = render(found, figures(found), reference="r.csv")
     for said in ("pcam-p4m", "ab" * 32, "cd" * 32, "ef" * 32):
         assert said in page
+
+
+def test_an_evaluation_says_that_settings_were_a_users_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the page and on the terminal; not where they are the released ones."""
+    for sha256, told in (("c0ff" * 16, True), (RELEASED_SETTINGS_SHA256, False)):
+        by = replace(MADE, config_sha256=sha256, result_version=RESULT_VERSION)
+        run = write_run(tmp_path / sha256[:4], [made("a", provenance=by)])
+        assert main(["evaluate", str(run), "--reference", str(labels(tmp_path, "a"))]) == 0
+        assert ("own settings (c0ffc0ff)" in capsys.readouterr().out) is told
+        assert ("own settings, not the released ones" in (run / "evaluation" / "evaluation.html").read_text()) is told
 
 
 def test_challenge_files_name_no_model(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """A patient's page on paper."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan.patients.correction_rows import CorrectionsFile
 from nodescan.patients.patient_files import write_staging
+from nodescan.reports.web_page import css_string
 from tests.patients.made_reports import report, staged_by, write_findings
 from tests.reports.browser import needs_printing, sheets
 
@@ -53,3 +57,17 @@ def test_specimens_and_sides_of_one_patient_are_told_apart_on_every_sheet(tmp_pa
     for (words,), side in zip(named, ("left", "right"), strict=True):
         plain = re.sub(r"\\([0-9a-f]+) ", lambda sign: chr(int(sign[1], 16)), words).strip('"')
         assert plain.endswith(f"P-003, specimen S1, {side}")
+
+
+def test_each_sheet_of_a_patients_page_says_when_it_was_staged_and_by_which_review(tmp_path: Path) -> None:
+    """Two printed pages of one patient are told apart from the second sheet on; a review of others isn't named."""
+    run = write_findings(tmp_path / "run", [report("a", (900.0,)), report("b")])
+    staging = staged_by(run, "slide_id,patient_id,node_id", "a,A,1", "b,B,1", review=["a,1,,,reject,,Dr A,"])
+    at, review = datetime(2026, 11, 29, 21, 4, 5, tzinfo=UTC), CorrectionsFile("review.csv", "5a" * 32)
+    pages = write_staging(replace(staging, staged_at=at, corrections_file=review), tmp_path / "out")
+    for page, words in zip(
+        pages,
+        ("A \u00b7 staged 2026-11-29 21:04 UTC, corrections 5a5a5a5a", "B \u00b7 staged 2026-11-29 21:04 UTC"),
+        strict=True,
+    ):
+        assert f"@top-left {{ content: {css_string(words)}; }}" in page.read_text()

@@ -21,6 +21,7 @@ from nodescan.domain.section import Section
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange, StagingTable
 from nodescan.domain.units import Micrometers
+from nodescan.domain.versions import RELEASED_SETTINGS_SHA256, RESULT_VERSION
 from nodescan.errors import UsageError
 from nodescan.labels import read_labels
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -46,6 +47,7 @@ from tests.patients.made_reports import (
     write_run,
 )
 from tests.reports.factory import read_aloud
+from tests.schemas import PATIENTS, schema_of
 
 TRUNCATED = Flag("unreadable", "the file is truncated")
 NODES = "slide_id,patient_id,node_id"
@@ -701,6 +703,22 @@ def test_a_micrometastasis_by_a_readers_count_is_said_to_be_one(tmp_path: Path) 
     assert "Deposit 1 (0.150 ± 0.004 mm) is a micrometastasis according to the reader, not by its size" in first
 
 
+def test_a_patient_s_page_says_that_settings_were_a_users_own(tmp_path: Path) -> None:
+    """Of the patient's own slides; patients.json names those of all."""
+    own = replace(scanned("f1"), config_sha256="c0ff" * 16)
+    released = replace(scanned("f2"), config_sha256=RELEASED_SETTINGS_SHA256)
+    reports = [replace(report("a1"), provenance=own), replace(report("b1"), provenance=released)]
+    found = staged_by(write_run(tmp_path / "run", reports), "slide_id,patient_id,node_id", "a1,A,1", "b1,B,1")
+    said, other = (page.read_text() for page in write_staging(found, tmp_path / "out"))
+    assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
+    assert f"{'c0ff' * 16}<small>own settings, not the released ones</small>" in said
+    assert "wn settings" not in other
+    assert "not the released" not in other
+    made = json.loads((tmp_path / "out" / "patients.json").read_text())
+    assert made["own_settings"] == ["c0ff" * 16]
+    assert schema_of(PATIENTS).is_valid(made)
+
+
 def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: Path) -> None:
     """Two printed pages of one patient are told apart; a page that no correction changed names no file of them."""
     found = staged(tmp_path, "a1,A,1", "b1,B,1", review=["a1,1,,,reject,,Dr A"])
@@ -710,7 +728,9 @@ def test_a_page_says_when_and_by_which_version_and_review_it_was_made(tmp_path: 
     reviewed, other = (read_aloud(page.read_text()).partition("Provenance</h2>")[2] for page in pages)
     for text in (reviewed, other):
         assert "2026-11-29T21:04:05+00:00" in text
-        assert __version__ in text
+        assert f"{__version__}, result version {RESULT_VERSION}" in text
+    made = json.loads((tmp_path / "out" / "patients.json").read_text())
+    assert (made["nodescan_version"], made["result_version"]) == (__version__, RESULT_VERSION)
     assert "review 2.csv<small>sha256 " + "5a" * 32 in reviewed
     assert "review 2.csv" not in other
     assert "T21:04" not in (write_staging(found, tmp_path / "out")[0]).read_text()

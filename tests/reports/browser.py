@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import unicodedata
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -76,6 +77,13 @@ def _told(answers: BinaryIO) -> Any:
     return json.loads(answers.read(int(length)))
 
 
-def _texts(pdf: Path) -> list[str]:
-    text = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True).stdout
+def right_edges(page: Path) -> list[str]:
+    """What stands along the right edge of each sheet that `firefox_sheets` printed, read alone, without blanks."""
+    strip = ("-x", "545", "-y", "0", "-W", "50", "-H", "842")  # points of an A4 sheet
+    found = _texts(page.with_suffix(".firefox.pdf"), *strip)
+    return ["".join(unicodedata.normalize("NFKC", text).split()) for text in found]
+
+
+def _texts(pdf: Path, *options: str) -> list[str]:
+    text = subprocess.run(["pdftotext", "-layout", *options, pdf, "-"], capture_output=True, check=True).stdout
     return text.decode().split("\f")[:-1]

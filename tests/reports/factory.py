@@ -19,6 +19,7 @@ from nodescan.domain.maps import Picture, ProbabilityMap, TissueMask
 from nodescan.domain.report import ModelIdentity, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
 from nodescan.domain.units import Micrometers, MicronsPerPixel, Spacing, SquareMicrometers
+from nodescan.domain.versions import RELEASED_SETTINGS_SHA256
 from nodescan.reports.summary_page import RunFacts
 
 SPACING = Spacing(MicronsPerPixel(0.25), MicronsPerPixel(0.2525))
@@ -87,7 +88,7 @@ def result(deposits: Sequence[Deposit], *, slide_id: str = "patient-012-node-3",
         model=ModelIdentity("pcam-fcn", "resnet-narrow-stride8", "4be1" * 16, 0.42),
         provenance=Provenance(
             versions={"nodescan": "0.1.0", "numpy": "2.1.0", "torch": "2.8.0"},
-            config_sha256="c0ff" * 16,
+            config_sha256=RELEASED_SETTINGS_SHA256,
             slide_fingerprint="51de" * 16,
             device="cpu (2 threads)",
             precision="float32",

@@ -19,11 +19,11 @@ from nodescan.domain.units import Micrometers
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
 from nodescan.reports.legend import legend
-from nodescan.reports.page import quality_facts
-from nodescan.reports.web_page import css_string, unbroken
+from nodescan.reports.page import provenance_facts, quality_facts, running_words
+from nodescan.reports.web_page import Fact, css_string, unbroken
 from nodescan.reports.wording import CLASS_RULES
 from tests.reports.browser import needs_printing, sheets
-from tests.reports.factory import FOLDER, VARIANTS, read_aloud
+from tests.reports.factory import FOLDER, MICRO, VARIANTS, failed, read_aloud, result
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -123,9 +123,41 @@ def test_every_printed_page_names_the_slide_and_is_not_for_clinical_use(variant:
     assert len(pages) > 1
     for number, page in enumerate(pages, 1):
         first = page.lstrip("\n").partition("\n")[0]
-        assert first.split("  ")[0] == made.report.slide.slide_id
+        assert first.split("  ")[0] == running_words(made.report)
         assert first.endswith(f"{number} of {len(pages)}")
         assert page.rstrip().endswith(NOT_FOR_CLINICAL_USE)
+
+
+def test_each_sheet_of_a_slides_page_names_scan_and_file() -> None:
+    """Printed pages of two scans, or of two files of one name, are told apart from the second sheet on."""
+    report = result((MICRO,)).report
+    assert report.provenance is not None
+    said = str(css_string("patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC, file 51de51de"))
+    assert f"@top-left {{ content: {said}; }}" in render(result((MICRO,)))
+    unknown = replace(report, provenance=replace(report.provenance, slide_fingerprint=""))
+    assert running_words(unknown) == "patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC"
+    assert running_words(failed().report) == "patient-012-node-3"
+
+
+def test_a_slides_page_says_that_settings_are_a_users_own() -> None:
+    """Beside its status and under Provenance, and only where they aren't the released ones."""
+    made = result((MICRO,))
+    assert made.report.provenance is not None
+    own = replace(made.report, provenance=replace(made.report.provenance, config_sha256="c0ff" * 16))
+    said, released = render(replace(made, report=own)), render(made)
+    assert "<li>Own settings (c0ffc0ff)</li>" in said.partition("</header>")[0]
+    assert f"{'c0ff' * 16}<small>own settings, not the released ones</small>" in said
+    assert "wn settings" not in released
+    assert "not the released" not in released
+
+
+def test_a_slides_page_names_the_models_card() -> None:
+    """Thresholds stand on the card, so weights alone don't say by what a slide was judged."""
+    report = result((MICRO,)).report
+    assert report.model is not None
+    named = replace(report, model=replace(report.model, card_sha256="ca2d" * 16))
+    assert Fact("Card sha256", "ca2d" * 16) in provenance_facts(named)
+    assert not any(fact.label == "Card sha256" for fact in provenance_facts(report))
 
 
 @given(st.text())

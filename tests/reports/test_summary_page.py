@@ -17,6 +17,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport
 from nodescan.domain.units import Micrometers
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.html_report import render as html_page
 from nodescan.reports.json_report import report_as_json
@@ -86,11 +87,12 @@ def test_the_index_says_when_and_by_what_it_was_made(tmp_path: Path) -> None:
         text = render(reports, tmp_path, asked=len(reports), run=run)
         return re.findall(r"<li>(.*?)</li>", text[text.index('<ul class="meta">') : text.index("</header>")])[1:-1]
 
-    ran = f"Run of 2026-03-01 09:05 UTC by nodescan {__version__}"
+    ran = f"Run of 2026-03-01 09:05 UTC by nodescan {VERSION_WORDS}"
     model = f"Model pcam (weights {'ab' * 6}, card {'cd' * 6})"
     own, failed = made_by(__version__, "a"), report("failed", "c")
     assert head(RUN, own, failed) == [ran, model]
     assert head(replace(RUN, kept=frozenset("a")), own, failed) == [ran, "1 report kept from earlier runs", model]
+    assert head(replace(RUN, own_settings="c0ff" * 16), own, failed) == [ran, model, "Own settings (c0ffc0ff)"]
     kept = head(replace(RUN, kept=frozenset("ab")), own, made_by("0.0.9", "b"), failed)
     assert kept == [ran, f"2 reports kept from earlier runs (1 by {__version__}, 1 by 0.0.9)", model]
 
