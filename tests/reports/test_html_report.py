@@ -132,7 +132,7 @@ def test_each_sheet_of_a_slides_page_names_scan_and_file() -> None:
     """Printed pages of two scans, or of two files of one name, are told apart from the second sheet on."""
     report = result((MICRO,)).report
     assert report.provenance is not None
-    said = str(css_string("patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC, file 51de51de"))
+    said = str(css_string("patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC, file 51de51de51de"))
     assert f"@top-left {{ content: {said}; }}" in render(result((MICRO,)))
     unknown = replace(report, provenance=replace(report.provenance, slide_fingerprint=""))
     assert running_words(unknown) == "patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC"
