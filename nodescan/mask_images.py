@@ -63,14 +63,14 @@ _UM_PER_RESOLUTION_UNIT = {_INCH: 25_400.0, _CENTIMETRE: 10_000.0}
 class MaskImage:
     """A mask as its file holds it. values : numeric (H, W), one a pixel.
 
-    spacing: by OME-XML, else by TIFF resolution tags, None where neither is there and plausible; tags: by the latter,
-    likewise; print_dpi: what the latter say as a print setting. stand_in: OME-XML says 1 um, as programs do that don't
+    described: the spacing by OME-XML, tags: by TIFF resolution tags, each None where it isn't there or not plausible;
+    print_dpi: what the tags say as a print setting. stand_in: OME-XML says 1 um, as programs do that don't
     know it. described_px: the (width, height) that OME-XML gives the picture, None where it gives none. lossy: values
     may differ from those that were saved. notes: see Measurement.
     """
 
     values: NDArray[np.generic]
-    spacing: Spacing | None
+    described: Spacing | None
     tags: Spacing | None
     print_dpi: int | None
     stand_in: bool
@@ -105,7 +105,7 @@ def read_mask_image(path: Path) -> MaskImage:
     described = None if told.size_um is None else _if_plausible(*told.size_um)
     stand_in = told.size_um == (1.0, 1.0)
     values = one_channel(path, pixels)
-    return MaskImage(values, described or tags, tags, dpi, stand_in, told.sides_px, lossy, notes)
+    return MaskImage(values, described, tags, dpi, stand_in, told.sides_px, lossy, notes)
 
 
 def check_values(path: Path, image: MaskImage, *, picked: bool) -> NDArray[np.generic]:

@@ -64,7 +64,7 @@ CUT_NOT_STATED = "outlines don't say what lies beyond them: if tumour goes on th
 class Measurement:
     """What is measured in one file.
 
-    spacing: of its pixels; spacing_source: FILE (OME-XML or TIFF resolution tags) or USER (--mpp); metastasis: the
+    spacing: of its pixels; spacing_source: FILE (OME-XML), TIFF (resolution tags) or USER (--mpp); metastasis: the
     class of the largest deposit, by size alone, as cells are not counted; notes: sentences that the reader of the sizes
     must see. as_stated: the uncertainties hold what the file states of them, and aren't those of the outlines alone.
     flags: what size alone leaves open, as a slide's report has it. scale_doubted: the file contradicts the pixel size,
@@ -223,7 +223,8 @@ def _as_stated(drawn: Sequence[Deposit], outlines: Outlines, mpp: Spacing) -> tu
 
 def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_gap_um: Micrometers) -> Measurement:
     picture = read_mask_image(path)
-    spacing = mpp or picture.spacing
+    own = picture.described or picture.tags
+    spacing = mpp or own
     if spacing is None:
         why = "the file does not say how large a pixel is"
         if picture.print_dpi is not None:
@@ -234,14 +235,14 @@ def _measure_image(path: Path, mpp: Spacing | None, value: int | None, joining_g
     mask, notes = _mask_in(path, picture, value)
     doubted = mpp is None and picture.stand_in
     notes += (STAND_IN_NOTE,) if doubted else ()
-    if mpp is not None and picture.spacing is not None and _differ(mpp, picture.spacing):
-        own = picture.spacing
+    if mpp is not None and own is not None and _differ(mpp, own):
         notes += (f"the file says {own.x:.4g} x {own.y:.4g} um/px; measured with {mpp.x:.4g} x {mpp.y:.4g} as given",)
     whole, filled_px, pieces = fill_holes(mask)
     check_measurable(path.name, whole)
     measured = measure_filled(whole, spacing, joining_gap_um=joining_gap_um)
     deposits = tuple(replace(deposit, cut_off=_at_edge(deposit, mask, spacing)) for deposit in measured)
-    source = SpacingSource.FILE if mpp is None else SpacingSource.USER
+    of_file = SpacingSource.TIFF if picture.described is None else SpacingSource.FILE
+    source = of_file if mpp is None else SpacingSource.USER
     notes += _hole_notes(filled_px * spacing.x * spacing.y, pieces)
     return Measurement(path, spacing, source, deposits, largest_class(deposits), notes, scale_doubted=doubted)
 

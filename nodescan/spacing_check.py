@@ -25,7 +25,7 @@ _PIECE_PX, _PIECES, _FEWEST = 256, 12, 4
 _USUAL_UM, _SMALLEST_UM, _LARGEST_UM = 4.0, 2.7, 6.4
 """Of grains, by grain_diameter_um. Sharp H&E has 3.5 to 4.9 (five centres' regions, patches of four slides, CMU-1's
 skin, 40 composites), one slide's tumour 3.0, 30 tiles full of tumour 5.4; at half the spacing these have 1.8 to 2.8, at
-twice 5.4 to 11.2."""
+twice 5.4 to 11.2, regions and patches at four times 7.8 to 19."""
 
 
 def spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:

@@ -45,6 +45,21 @@ def unnumbered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "stat", without_number)
 
 
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of folders that nobody may list; root may list all others."""
+    names: set[str] = set()
+    listed = os.scandir
+
+    def refused(path: str) -> Any:
+        if Path(path).name in names:
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    return names
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data, where there is one; tests that need it skip without it."""

@@ -204,7 +204,7 @@ def test_spacing_comes_from_tiff_tags(tmp_path, unit, um_per_unit):
     """Pixels per centimetre and per inch give um/px, x and y apart."""
     path = tiff_with(tmp_path / "m.tif", bar(), unit, (um_per_unit / 2.0, um_per_unit / 2.1))
     result = measured(path, mpp=None)
-    assert result.spacing_source == "file"
+    assert result.spacing_source == "tiff"
     assert result.largest_deposit_um == pytest.approx(math.hypot(200, 21), rel=1e-5)
 
 
@@ -336,8 +336,8 @@ def test_spacing_comes_from_an_ome_tiff_as_programs_write_it(tmp_path):
     """With its unit in UTF-8."""
     sizes = {"PhysicalSizeX": 2.0, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 2.1, "PhysicalSizeYUnit": "µm"}
     tifffile.imwrite(tmp_path / "m.ome.tif", bar(), ome=True, metadata={"axes": "YX", **sizes})
-    spacing = measured(tmp_path / "m.ome.tif", mpp=None).spacing
-    assert (spacing.x, spacing.y) == (2.0, 2.1)
+    result = measured(tmp_path / "m.ome.tif", mpp=None)
+    assert (result.spacing, result.spacing_source) == (Spacing(2.0, 2.1), "file")
 
 
 def test_ome_xml_that_the_resolution_tags_contradict_is_refused(tmp_path):

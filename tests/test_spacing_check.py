@@ -76,6 +76,12 @@ def test_nuclei_half_and_twice_as_large_are_told_with_the_spacing_in_doubt() -> 
     assert "focus" not in small
 
 
+def test_a_pixel_size_four_times_too_large_is_told() -> None:
+    """As of a scan at 40x that was entered as one at 10x."""
+    (said,) = checked(SpottedSlide(4.0, finest_um=1.0))
+    assert said.startswith(("Cell nuclei look 3.9", "Cell nuclei look 4"))
+
+
 def test_what_cannot_be_told_is_not_told() -> None:
     speck = np.zeros((250, 250), dtype=np.bool_)
     speck[:40, :40] = True
@@ -138,7 +144,7 @@ def test_regions_of_five_centres_are_told_apart(shared: Path, tmp_path: Path) ->
         with Image.open(region) as picture:
             write_tiff(path, [np.asarray(picture.convert("RGB"))], mpp_um=None, tile_px=256)
         assert flags_of(path, 0.243) == ()
-        assert flags_of(path, 0.12) == flags_of(path, 0.486) == ("nuclei_out_of_scale",)
+        assert {flags_of(path, um) for um in (0.12, 0.486, 0.85, 0.972, 1.19)} == {("nuclei_out_of_scale",)}
 
 
 @pytest.mark.parametrize(("mpp_um", "told"), [(None, False), (0.2, True)])

@@ -96,6 +96,7 @@ class JsonLog(Viewer):
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         with self._state.lock:
             after_network_s = self._state.finish(report.slide.slide_id)
+            left_s = self._state.left_s()
             self._write(
                 "slide_finished",
                 slide_id=report.slide.slide_id,
@@ -106,6 +107,9 @@ class JsonLog(Viewer):
                 flags=[flag.code for flag in report.flags],
                 seconds=round(seconds, 3),
                 after_network_s=round(after_network_s, 3),
+                slides_done=self._state.finished,
+                slides=self._state.slides,
+                seconds_left=None if left_s is None else round(left_s),
             )
 
     def error(self, line: str) -> None:

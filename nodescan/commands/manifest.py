@@ -59,11 +59,16 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
 
 
 def _draft(folder: str, place: Path) -> list[dict[str, str]]:
-    """A row for each slide; patient and node only where the file's name says them as CAMELYON17's do."""
-    from nodescan.slides.discovery import find_slides
+    """A row for each slide; patient and node only where the file's name says them as CAMELYON17's do.
+
+    Raises UsageError for a folder that can't be listed: a table of slides lacks those in it.
+    """
+    from nodescan.slides.discovery import find_slides, unlisted_error
 
     rows: list[dict[str, str]] = []
     for ref in find_slides([folder], mpp_um=None, override_mpp=False):
+        if ref.path.is_dir():
+            raise unlisted_error(ref.path)
         row = {"path": _path_from(ref.path, place), "slide_id": ref.slide_id}
         named = _CAMELYON17.fullmatch(ref.path.stem)
         if named is not None:

@@ -64,9 +64,9 @@ class SpacingSource(StrEnum):
     """Where a spacing comes from, as reports name it."""
 
     FILE = "file"
-    """openslide.mpp-x/-y, OME-XML, or what a mask image states."""
+    """openslide.mpp-x/-y, which of a generic TIFF are its resolution tags, or OME-XML."""
     TIFF = "tiff"
-    """Resolution tags."""
+    """Resolution tags that OpenSlide doesn't pass on, and those of a mask image."""
     USER = "user"
     """--mpp or the manifest filled a gap."""
     OVERRIDE = "user-override"

@@ -51,11 +51,14 @@ def write_map(result: SlideResult, folder: Path) -> None:
 
 
 def _pyramid(probability: ProbabilityMap) -> list[NDArray[np.float32]]:
-    """Levels of float32 (2, H, W), probability and examined in [0, 1], each half the last, until one tile holds it."""
+    """Levels of float32 (2, H, W), probability and examined in [0, 1], each half the last, until one tile holds it.
+
+    At least two, for viewers that ask for a pyramid; a map of one cell has one.
+    """
     level = np.empty((2, *probability.values.shape), dtype=np.float32)  # np.stack would hold it twice
     level[0], level[1] = probability.values, probability.examined
     levels = [level]
-    while max(level.shape[1:]) > _TILE_PX:
+    while max(level.shape[1:]) > (_TILE_PX if len(levels) > 1 else 1):
         level = _halved(level)
         levels.append(level)
     return levels

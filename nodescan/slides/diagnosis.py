@@ -24,10 +24,11 @@ _LEAVE_OUT = "leave it out, or convert it to a slide format"
 def check_readable(path: Path) -> None:
     """Raises NotASlideError for what no reader could open: a folder, no bytes, a TIFF whose tiles or descriptions would
     take more than there is of memory, or whose tiles come out turned, a DICOM series of several scans. Raises
-    SlideError where nothing is there, or the disk refuses."""
+    SlideError where nothing is there, a folder can't be listed, or the disk refuses."""
     name = path.name
     with disk_errors(path):
         if path.is_dir():
+            _check_listed(path)
             raise NotASlideError(
                 name, "a folder without slides", "name a folder of slides, or a slide file (any one of a DICOM series)"
             )
@@ -44,6 +45,14 @@ def check_readable(path: Path) -> None:
             raise NotASlideError(
                 name, f"its DICOM series holds several scans ({said}), and one would stand for all", remedy
             )
+
+
+def _check_listed(folder: Path) -> None:
+    try:
+        os.scandir(folder).close()
+    except OSError as error:
+        reason = f"the folder can't be listed ({error.strerror})"
+        raise SlideError(folder.name, reason, "give it read permission or leave it out") from None
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 import glob
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import UsageError, nothing_there
@@ -33,8 +33,11 @@ _DICOM_DIRECTORY = "DICOMDIR"
 _OF_WINDOWS = frozenset({"system volume information", "$recycle.bin"})
 """Folders on every disk of Windows: the first lets nobody list it, the second holds what was deleted."""
 
-_EMPTY = "folder-without-slides"
-"""The id of such an input: by its own name, which may be a patient's, it might be taken for the slide beside it."""
+_LOST_AND_FOUND = "lost+found"
+"""A folder on every ext4 disk that only root may list."""
+
+_EMPTY, _UNLISTED = "folder-without-slides", "folder-not-listed"
+"""The ids of such folders: by its own name, which may be a patient's, one might be taken for the slide beside it."""
 
 OWN_RESULTS = frozenset({"probability.ome.tif"})
 """Written by nodescan itself: a result folder inside a slide folder is not analysed again."""
@@ -44,63 +47,81 @@ def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bo
     """The slides that the inputs name, in their order, those of a folder sorted by path.
 
     A file named, or met by a glob, is taken whatever it is, and fails later in its own row if it is no slide;
-    so does a folder without slides beside other inputs. Folders are searched to their bottom by suffix. A DICOM series
-    is one slide, and so is an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that
-    isn't there, a glob that meets nothing, and where there are folders without slides alone.
+    so do, beside other slides, a folder without slides and one that can't be listed, which could hold a patient's only
+    positive node. Folders are searched to their bottom by suffix. A DICOM series is one slide, and so is an .mrxs with
+    its data folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that meets nothing,
+    and where there are such folders alone.
     """
     if not inputs:
         raise UsageError("no slides given: name slide files, folders or globs")
-    found = [path for text in inputs for path in _expand(text)]
-    if all(path.is_dir() for path in found):
-        looked_for = f"looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
-        raise UsageError(f"{found[0]}: holds no slides; {looked_for}")
-    paths = _without_companions(_one_per_series(_once(found)))
-    ids = slide_ids([path / _EMPTY if path.is_dir() else path for path in paths])
+    found = [item for text in inputs for item in _expand(text)]
+    names = {item.path: item.path / item.fault if item.fault else item.path for item in found}
+    if all(item.fault for item in found):
+        raise _no_slides(found)
+    paths = _without_companions(_one_per_series(_once(names)))
+    ids = slide_ids([names[path] for path in paths])
     return tuple(
         SlideRef(slide_id=slide_id, path=path, mpp_um=mpp_um, override_mpp=override_mpp)
         for slide_id, path in zip(ids, paths, strict=True)
     )
 
 
-def _expand(text: str) -> list[Path]:
-    """The files that one input names."""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file, or a folder with a row of its own: `fault` is _EMPTY or _UNLISTED then."""
+
+    path: Path
+    fault: str = ""
+
+
+def _no_slides(found: Sequence[_Found]) -> UsageError:
+    unlisted = [item.path for item in found if item.fault == _UNLISTED]
+    if unlisted:
+        return unlisted_error(unlisted[0])
+    looked_for = f"looked for {', '.join(sorted(SUFFIXES))} in it and all folders below"
+    return UsageError(f"{found[0].path}: holds no slides; {looked_for}")
+
+
+def unlisted_error(folder: Path) -> UsageError:
+    return UsageError(f"{folder}: the folder can't be listed; give it read permission or leave it out")
+
+
+def _expand(text: str) -> list[_Found]:
+    """What one input names."""
     if not text:  # Path would take it for the current folder
         raise UsageError("an input is empty, perhaps because a variable isn't set; name slide files, folders or globs")
     path = Path(text)
     if os.path.lexists(path):
-        return (path.is_dir() and _slides_below(path)) or [path]
+        return (_slides_below(path) or [_Found(path, _EMPTY)]) if os.path.isdir(path) else [_Found(path)]
     if not glob.has_magic(text):
         raise nothing_there(text)
     matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
-    files = [file for match in matches for file in (_slides_below(match) if match.is_dir() else [match])]
-    if not files:
+    found = [item for match in matches for item in (_slides_below(match) if os.path.isdir(match) else [_Found(match)])]
+    if not found:
         raise UsageError(f"{text}: matches no slide; check the pattern, and put it in quotes")
-    return files
+    return found
 
 
-def _slides_below(folder: Path) -> list[Path]:
-    """Slides in the folder and below, sorted; the slide itself where the folder is an .mrxs's data."""
+def _slides_below(folder: Path) -> list[_Found]:
+    """Slides in the folder and below, and folders that can't be listed, sorted; the slide itself where the folder is an
+    .mrxs's data."""
     owner = folder.absolute().with_name(f"{folder.absolute().name}.mrxs")
-    if owner.is_file() and (folder / MRXS_INDEX).is_file():
-        return [folder.parent / owner.name if folder.name else owner]
-    files: list[Path] = []
+    if os.path.isfile(owner) and os.path.isfile(folder / MRXS_INDEX):
+        return [_Found(folder.parent / owner.name if folder.name else owner)]
+    found: list[_Found] = []
+    errors: list[OSError] = []
     seen: set[Path] = set()  # by path: some disks in the network number all folders alike, on Windows
-    for place, below, names in os.walk(folder, followlinks=True, onerror=_not_listed):
+    for place, below, names in os.walk(folder, followlinks=True, onerror=errors.append):
         real = real_path(Path(place))
         if real in seen:  # a link back up, or a second link to the same folder
             below.clear()
             continue
         seen.add(real)
         below[:] = sorted(name for name in below if not (name.startswith(".") or name.casefold() in _OF_WINDOWS))
-        files += [Path(place, name) for name in names if _looks_like_a_slide(Path(place, name))]
-    return sorted(files)
-
-
-def _not_listed(error: OSError) -> NoReturn:
-    """A folder passed over in silence could be a patient's only positive node."""
-    raise UsageError(
-        f"{error.filename}: the folder can't be listed ({error.strerror}); give it read permission or leave it out"
-    )
+        found += [_Found(Path(place, name)) for name in names if _looks_like_a_slide(Path(place, name))]
+    unlisted = (Path(error.filename) for error in errors)
+    found += [_Found(path, _UNLISTED) for path in unlisted if path == folder or path.name != _LOST_AND_FOUND]
+    return sorted(found, key=lambda item: item.path)
 
 
 def _looks_like_a_slide(path: Path) -> bool:

@@ -105,6 +105,21 @@ def test_log_is_one_json_object_a_line(tmp_path: Path) -> None:
     assert lines[4]["metastasis"] == "negative"
 
 
+def test_the_log_says_at_the_end_of_each_slide_how_far_the_batch_is(tmp_path: Path) -> None:
+    """As the lines on a terminal do."""
+    clock = Clock()
+    log = JsonLog(tmp_path / "log.jsonl", clock=clock)
+    log.batch_started(3)
+    for slide_id in ("a", "b", "c"):
+        clock.now += 60
+        log.slide_finished(complete(slide_id), 60.0)
+    log.close()
+    said = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    ends = [line for line in said if line["event"] == "slide_finished"]
+    told = [(line["slides_done"], line["slides"], line["seconds_left"]) for line in ends]
+    assert told == [(1, 3, 120), (2, 3, 60), (3, 3, 0)]
+
+
 def test_signs_of_life_do_not_fill_the_log(tmp_path: Path) -> None:
     """However many there are after the last tile, when float32 answers some again; what follows them is timed."""
     now = 100.0

@@ -64,3 +64,14 @@ def test_manifest_filled_in_by_hand_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="already exists"):
         manifest(str(tmp_path), to=tmp_path / "m.csv")
     assert (tmp_path / "m.csv").read_text() == "mine"
+
+
+def test_a_table_without_the_slides_of_a_folder_that_cannot_be_listed_is_not_drafted(
+    tmp_path: Path, closed: set[str]
+) -> None:
+    """What it lacks would never be scanned."""
+    empty_files(tmp_path / "in" / "shut" / "a.svs", tmp_path / "in" / "b.svs")
+    closed.add("shut")
+    with pytest.raises(UsageError, match="shut: the folder can't be listed"):
+        manifest(str(tmp_path / "in"), to=tmp_path / "m.csv")
+    assert not (tmp_path / "m.csv").exists()

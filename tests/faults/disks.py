@@ -150,11 +150,13 @@ def _unreadable_folder(room: Room) -> str:
     room.good()
     closed = room.good("closed/a.tif").parent
     closed.chmod(0)
+    row = "folder-not-listed"
     _for_everyone(room)
     with as_nobody():
-        ran = room.run(room.slides, expect=WRONG_USAGE)
-    check("closed" in ran.lines[0] and "ermission" in ran.lines[0], ran.lines[0])
-    return ran.lines[0].replace(str(room.folder), "")
+        ran = room.run(room.slides, expect=NOT_COMPLETE, asked=[row, "good"])
+    check(ran.status(row) == "failed" and "ermission" in ran.reason(row), f"{ran.status(row)}: {ran.reason(row)}")
+    check(ran.status("good") == "complete", ran.status("good"))
+    return f"{row} {ran.status(row)}: {ran.reason(row)}"
 
 
 def _unwritable_output(room: Room) -> str:
@@ -199,7 +201,7 @@ DISKS: tuple[Scene, ...] = (
     Scene("file vanishes while it is read", "failed with the reason", _vanishes_while_read),
     Scene("the slides' folder vanishes", "each fails in its own row", _folder_vanishes),
     Scene("slide of another user", "failed: no permission; the other complete", _unreadable_slide),
-    Scene("folder of another user", "exit 2: it can't be listed", _unreadable_folder),
+    Scene("folder of another user", "failed: it can't be listed; the other complete", _unreadable_folder),
     Scene("output folder of another user", "exit 2 with one line", _unwritable_output),
     Scene("slide's results of another user", "that slide failed; its old report is whole", _another_users_report),
 )

@@ -53,6 +53,20 @@ def test_one_strong_piece_does_not_speak_for_the_others() -> None:
     assert grain_diameter_um([fold, *(spotted(8, seed=seed) for seed in range(4))], HALF) == pytest.approx(4, rel=0.15)
 
 
+@pytest.mark.parametrize("across_px", [40, 60])
+def test_grains_are_measured_in_the_walls_between_fat_cells(across_px: int) -> None:
+    """Fat cells are larger than nuclei, and stand out more."""
+    pitch = 1.8 * across_px
+    y, x = np.mgrid[:256, :256] % pitch - pitch / 2
+    fat = np.hypot(x, y)[..., None] < across_px / 2
+    tissue = (0.6 * spotted(8)).astype(np.uint8)
+    assert grain_diameter_um([np.where(fat, np.uint8(240), tissue)], HALF) == pytest.approx(4, rel=0.15)
+
+
+def test_grains_far_larger_than_nuclei_measure_what_they_are() -> None:
+    assert grain_diameter_um([spotted(20, noise=12)], Spacing.square(1.0)) == pytest.approx(20, rel=0.15)
+
+
 def test_what_has_no_grains_has_no_diameter() -> None:
     blank = np.full((256, 256, 3), 200, np.uint8)
     noise = np.random.default_rng(0).integers(150, 250, (256, 256, 3)).astype(np.uint8)

@@ -60,6 +60,18 @@ def test_the_pyramid_halves_until_one_tile_holds_it(written: Path) -> None:
     assert shapes == [(2, 701, 1003), (2, 351, 502), (2, 176, 251)]
 
 
+@pytest.mark.parametrize(
+    ("shape", "levels"), [((256, 200), [(256, 200), (128, 100)]), ((1, 2), [(1, 2), (1, 1)]), ((1, 1), [(1, 1)])]
+)
+def test_a_small_map_is_a_pyramid_too(shape: tuple[int, int], levels: list[tuple[int, int]], tmp_path: Path) -> None:
+    """Though one tile holds it; a map of one cell cannot be halved."""
+    small = ProbabilityMap(np.full(shape, 0.5, np.float32), np.ones(shape, bool), SPACING)
+    write_map(SlideResult(VARIANTS["failed"]().report, small), tmp_path)
+    with tifffile.TiffFile(tmp_path / "probability.ome.tif") as tiff:
+        assert [level.shape[1:] for level in tiff.series[0].levels] == levels
+        assert np.array_equal(tiff.series[0].asarray()[0], small.values)
+
+
 def test_a_small_deposit_stays_visible_in_every_level(written: Path) -> None:
     """The highest probability is kept; not examined stays not examined."""
     with tifffile.TiffFile(written) as tiff:

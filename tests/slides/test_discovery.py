@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nodescan.errors import UsageError
-from nodescan.slides import discovery
+from nodescan.errors import SlideError, UsageError
+from nodescan.slides import discovery, open_slide
 from nodescan.slides.discovery import SUFFIXES, find_slides
 from tests.slides.made_dicom import Level, write_dicom, write_level
 from tests.slides.made_files import noise
@@ -203,6 +203,38 @@ def test_a_folder_without_slides_takes_no_slides_name(tmp_path: Path):
     inputs = [str(tmp_path / "a"), str(tmp_path / "a.svs")]
     ids = [ref.slide_id for ref in find_slides(inputs, mpp_um=None, override_mpp=False)]
     assert ids == ["folder-without-slides", "a"]
+
+
+def test_a_folder_that_cannot_be_listed_fails_in_its_own_row(tmp_path: Path, closed: set[str]):
+    """It could hold a patient's only positive node, and the slides beside it are scanned all the same."""
+    closed.add("Mueller")
+    touch(tmp_path / "Mueller" / "a.svs", tmp_path / "b.svs")
+    folder, slide = find_slides([str(tmp_path)], mpp_um=None, override_mpp=False)
+    assert (folder.path, folder.slide_id, slide.path) == (
+        tmp_path / "Mueller",
+        "folder-not-listed",
+        tmp_path / "b.svs",
+    )
+    with pytest.raises(SlideError, match=r"the folder can't be listed .* give it read permission"):
+        open_slide(folder)
+
+
+def test_folders_that_cannot_be_listed_alone_are_wrong_usage(tmp_path: Path, closed: set[str]):
+    """Beside a folder without slides, too, and lost+found where it is named."""
+    closed.update(("shut", "lost+found"))
+    for name in ("shut", "empty", "lost+found"):
+        (tmp_path / name).mkdir()
+    for inputs in ([tmp_path], [tmp_path / "empty", tmp_path / "shut"], [tmp_path / "lost+found"]):
+        with pytest.raises(UsageError, match="can't be listed"):
+            found(*inputs)
+
+
+def test_a_disks_lost_and_found_is_passed_over_where_it_cannot_be_listed(tmp_path: Path, closed: set[str]):
+    """Only root may list it. What root put there is found."""
+    touch(tmp_path / "a.svs", tmp_path / "lost+found" / "b.svs")
+    assert found(tmp_path) == [tmp_path / "a.svs", tmp_path / "lost+found" / "b.svs"]
+    closed.add("lost+found")
+    assert found(tmp_path) == [tmp_path / "a.svs"]
 
 
 def test_the_data_folder_of_a_mirax_slide_is_part_of_it(tmp_path: Path):
