@@ -30,11 +30,8 @@ from nodescan.patients.same_files import (
     same_file_told,
 )
 from nodescan.patients.slide_rows import check_counted, check_names
-from nodescan.reports.made_with import differences
+from nodescan.reports.made_with import MadeWith, differences, way_out
 from nodescan.reports.report_reader import StoredReport
-
-MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, which redoes those that differ."
-"""The way out where reports were made with different models, settings or result versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +60,9 @@ class Staging:
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
-    another result version than this program's, "" where they aren't. unused: corrections without effect, of slides in
-    no patient and of copies. reports: all that are there, but those of another file than the manifest's.
+    another result version than this program's, and what to do, "" where they aren't. unused: corrections without
+    effect, of slides in no patient and of copies. reports: all that are there, but those of another file than the
+    manifest's.
     copies: for the terminal, what copies_told() and same_file_told() say. staged_at, corrections_file: when the stages
     were made, and of which review; whoever writes them says so, so that the same stages are the same page.
     """
@@ -88,6 +86,11 @@ class Staging:
     def corrections(self) -> tuple[Applied, ...]:
         """All that were given, of whichever patient."""
         return (*(one for result in self.patients for one in result.corrections), *self.unused)
+
+    @property
+    def mixed_way_out(self) -> str:
+        """What to do where the reports are `mixed`."""
+        return way_out(_made(self.reports).values())
 
     @property
     def complete(self) -> bool:
@@ -249,24 +252,44 @@ def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, 
 
 def _mixed(reports: Sequence[StoredReport]) -> str:
     """How these reports differ in what they were made with; "" where they were made alike."""
-    return differences({report.slide_id: report.made_with for report in reports if report.made_with is not None})
+    return differences(_made(reports))
+
+
+def _made(reports: Sequence[StoredReport]) -> dict[str, MadeWith]:
+    """By slide_id, without those that no network judged."""
+    return {report.slide_id: report.made_with for report in reports if report.made_with is not None}
+
+
+def _versions(reports: Sequence[StoredReport]) -> list[int]:
+    """The result versions that made these reports, sorted."""
+    return sorted({report.provenance.result_version for report in reports if report.provenance is not None})
 
 
 def _older(reports: Sequence[StoredReport]) -> str:
     """That these reports, made alike, are of another result version than this program's, and what to do; "" else."""
-    versions = {report.provenance.result_version for report in reports if report.provenance is not None}
-    if versions <= {RESULT_VERSION} or _mixed(reports):
+    versions = _versions(reports)
+    if {*versions} <= {RESULT_VERSION} or _mixed(reports):
         return ""
-    made = ", ".join(map(str, sorted(versions)))
-    return f"from result version {made}, but nodescan now gives other results ({RESULT_VERSION}); run the slides again"
+    made = f"from result version {', '.join(map(str, versions))}"
+    if versions[-1] > RESULT_VERSION:
+        return (
+            f"{made}, of a newer nodescan than this one, which gives those of result version {RESULT_VERSION}; use the "
+            "newer one to stage them, and do not run the slides again with this one"
+        )
+    return f"{made}, but nodescan now gives other results ({RESULT_VERSION}); run the slides again"
 
 
 def _made_notes(reports: Sequence[StoredReport]) -> list[Flag]:
-    """Slides of one patient that were judged by different rules: the stage is of no one model. Or all by old ones."""
+    """Slides of one patient that were judged by different rules: the stage is of no one model. Or all by rules that
+    aren't this program's."""
     mixed, older = _mixed(reports), _older(reports)
-    text = f"This patient's reports were not made alike: {mixed}. {MADE_ALIKE}"
+    text = f"This patient's reports were not made alike: {mixed}; {way_out(_made(reports).values())}."
     notes = [Flag("mixed_reports", text)] if mixed else []
-    return [*notes, Flag("older_reports", f"This patient's reports are {older}.")] if older else notes
+    if not older:
+        return notes
+    newer = _versions(reports)[-1] > RESULT_VERSION
+    told = f"This patient's reports are {older}."
+    return [*notes, Flag("newer_reports", told) if newer else Flag("older_reports", told)]
 
 
 def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:

@@ -1,11 +1,11 @@
 """What a stored report was made with, as far as it bears on findings: reports of one recipe may be scored together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 
 from nodescan.domain.naming import few
-from nodescan.domain.report import ModelIdentity, Provenance
+from nodescan.domain.report import RESULT_VERSION, ModelIdentity, Provenance
 
 _MOST_NAMES = 3
 _HEX = 12
@@ -54,6 +54,13 @@ def made_with(model: ModelIdentity, provenance: Provenance | None) -> MadeWith:
         result_version=provenance.result_version,
         max_unread_percent=None if provenance.asked is None else provenance.asked.max_unread_percent,
     )
+
+
+def way_out(made: Iterable[MadeWith]) -> str:
+    """What to do where these differ: nobody is sent to replace results of a newer version by those of this one."""
+    if any(one.result_version > RESULT_VERSION for one in made):
+        return "some are of a newer nodescan: use that one, for this one would replace its results by older ones"
+    return "run the slides again with one --model, --config and --max-unread, which redoes those that differ"
 
 
 def differences(made: Mapping[str, MadeWith]) -> str:

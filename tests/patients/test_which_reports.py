@@ -1,5 +1,6 @@
 """Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
 
+import json
 import re
 from dataclasses import replace
 from itertools import permutations
@@ -89,6 +90,27 @@ def test_reports_of_two_versions_are_mixed_and_not_called_older(tmp_path: Path) 
     codes = {note.code for note in found.patients[0].all_notes}
     assert codes & {"mixed_reports", "older_reports"} == {"mixed_reports"}
     assert (bool(found.mixed), found.older) == (True, "")
+
+
+@pytest.mark.parametrize("others", [RESULT_VERSION, RESULT_VERSION + 1])
+def test_nobody_is_sent_to_replace_newer_results_by_older_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], others: int
+) -> None:
+    """Of a newer nodescan are all reports of the patient, or one: the page and the terminal say to use that one."""
+    versions = {"a": RESULT_VERSION + 1, "b": others}
+    reports = [replace(report(name), provenance=scanned(version=version)) for name, version in versions.items()]
+    folder = write_run(tmp_path / "run", reports)
+    assert main(["stage", str(folder), "--manifest", str(write_csv(tmp_path / "m.csv", NODES, "a,P,1", "b,P,2"))]) == 0
+    told = "".join(capsys.readouterr())
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8").partition("Look here first")[2]
+    for text in (told, page.partition("</section>")[0]):
+        assert f"result version {RESULT_VERSION + 1}" in text
+        assert "newer nodescan" in text
+        assert "run the slides again" not in text.replace("do not run the slides again", "")
+    (patient,) = json.loads((folder / "patients.json").read_text(encoding="utf-8"))["patients"]
+    codes = {note["code"] for note in patient["notes"]}
+    told_by = "newer_reports" if others > RESULT_VERSION else "mixed_reports"
+    assert codes & {"mixed_reports", "older_reports", "newer_reports"} == {told_by}
 
 
 def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Path) -> None:
