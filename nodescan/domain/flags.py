@@ -99,6 +99,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "older_reports": FlagKind("Older reports", note_first=True),
     "newer_reports": FlagKind("Newer reports", note_first=True),
     "slide_left_out": FlagKind("Slide left out", note_first=True),
+    "file_not_compared": FlagKind("File not compared", note_first=True),
     "same_file_unlisted": FlagKind("Same file unlisted", note_first=True),
     # of a slide, doubts about its class, the most important first
     "review_before_scan": FlagKind("Review before scan", doubt=Doubt.ANY_CLASS),

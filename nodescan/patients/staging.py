@@ -21,13 +21,14 @@ from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
 from nodescan.patients.same_files import (
     check_renamed,
+    compare_files,
     copies,
     copies_told,
     copy_reasons,
-    of_another_file,
     reported_twice,
     same_file_notes,
     same_file_told,
+    uncompared_notes,
 )
 from nodescan.patients.slide_rows import check_counted, check_names
 from nodescan.reports.made_with import MadeWith, differences, way_out
@@ -117,10 +118,11 @@ def stage_reports(
     by_slide = {report.slide_id: report for report in reports}
     rows = manifest.rows
     check_names(rows, by_slide)
-    another = of_another_file(rows, by_slide)
+    compared = compare_files(rows, by_slide)
+    another = compared.another
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = another | copy_reasons(copied, {one.slide_id for one in corrections})
+    apart = {**another} | copy_reasons(copied, {one.slide_id for one in corrections})
     check_renamed(corrections, twice)
     check_counted(corrections, rows, another, reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
@@ -135,7 +137,7 @@ def stage_reports(
         for result, before in zip(final, own, strict=True)
     ]
     facts = [row.facts for row in rows]
-    results = [_with_notes(result, facts, twice) for result in results]
+    results = [_with_notes(result, facts, twice, uncompared=compared.uncompared) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
@@ -227,9 +229,11 @@ def _result(
     )
 
 
-def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str]) -> PatientResult:
-    """With what other rows than the patient's own, and other reports, tell of it."""
-    told = (*same_file_notes(result.staged, twice), *_treatment_notes(result.staged, facts))
+def _with_notes(
+    result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str], *, uncompared: Container[str]
+) -> PatientResult:
+    """With what other rows than the patient's own, other reports, and the slides' files tell of it."""
+    told = (*uncompared_notes(result.staged, uncompared), *same_file_notes(result.staged, twice), *_treatment_notes(result.staged, facts))
     return replace(result, notes=(*told, *result.notes))
 
 

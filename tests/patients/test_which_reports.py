@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from nodescan.cli import main
-from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, Asked, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.same_files import ANOTHER_FILE
+from nodescan.patients.same_files import ANOTHER_FILE, ANOTHER_PLACE
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
+from nodescan.slides.files import fingerprint
+from nodescan.slides.slide_ids import place_of
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
 
 NODES = "slide_id,patient_id,node_id"
@@ -124,6 +127,53 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
         "1",
         "1 more was not read",
     )
+
+
+def two_sites(folder: Path, *, scanned_at: str) -> Path:
+    """A negative report of slide 1, whose file lay at `scanned_at`; siteA holds a file of that name, siteB is away."""
+    (folder / "siteA").mkdir()
+    (folder / "siteA" / "1.tif").write_bytes(b"a slide of site A")
+    asked = Asked("", place_of(folder / scanned_at), None, False, 5.0, ())
+    made = replace(scanned(fingerprint(folder / "siteA" / "1.tif")), asked=asked)
+    return write_run(folder / "run", [replace(report("1"), provenance=made), report("2")])
+
+
+PATHS = "path,slide_id,patient_id,node_id"
+
+
+@pytest.mark.parametrize("row", ["siteB/1.tif,1,P,1", "far/off/1.tif,1,P,1"])
+def test_a_file_that_is_away_is_not_staged_by_the_report_of_one_elsewhere(tmp_path: Path, row: str) -> None:
+    """Two sites have a slide 1. The report's file lies where it was, in a folder beside or by another row's word."""
+    folder = two_sites(tmp_path, scanned_at="siteA/1.tif")
+    rows = (row, "siteA/1.tif,2,Q,1") if row.startswith("far") else (row,)
+    patient = staged_by(folder, PATHS, *rows).patients[0].staged
+    assert patient.category is None
+    assert patient.specimen.sections[0].reason == ANOTHER_PLACE
+
+
+def test_a_file_that_is_away_and_was_scanned_elsewhere_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An archive that was moved whole and is unmounted still stages; page, table, JSON and terminal say what is not
+    known. Back again it is compared; one that was only unmounted needs no word."""
+    folder = two_sites(tmp_path, scanned_at="old/1.tif")
+    manifest = write_csv(tmp_path / "m.csv", PATHS, "new/1.tif,1,P,1")
+    assert main(["stage", str(folder), "--manifest", str(manifest)]) == 0
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8").partition("Look here first")[2]
+    files = [(folder / name).read_text(encoding="utf-8") for name in ("patients.csv", "patients.json")]
+    for text in (capsys.readouterr().out, page.partition("</section>")[0].replace("&#39;", "'"), *files):
+        assert "Any of this patient's slides may be of another file than the report of that name." in text
+
+    def noted(row: str) -> bool:
+        found = staged_by(folder, PATHS, row, ",2,P,2").patients[0]
+        return any("These slides: 1 may be" in one.message for one in found.all_notes if one.code == "file_not_compared")
+
+    assert noted("new/1.tif,1,P,1")
+    assert not noted("old/1.tif,1,P,1")
+    assert not noted(",1,P,1")
+    (tmp_path / "new").mkdir()
+    shutil.copy(tmp_path / "siteA" / "1.tif", tmp_path / "new")
+    assert not noted("new/1.tif,1,P,1")
 
 
 def of_file(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
