@@ -1,7 +1,7 @@
 """The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from nodescan import __version__
@@ -26,6 +26,9 @@ from nodescan.patients.synoptic import (
 )
 from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
+from nodescan.reports.made_with import HEX_SHOWN
+from nodescan.reports.page import started_words
+from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, bound_words, flag_title
 
@@ -46,7 +49,7 @@ class SlideLink:
 @dataclass(frozen=True, slots=True)
 class SectionRow:
     """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
-    where it was not."""
+    where it was not. made: which scan it is of, "" where that isn't known."""
 
     slide_id: str
     link: str
@@ -56,6 +59,7 @@ class SectionRow:
     size: str
     status: str
     reviewed: str
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +232,7 @@ def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
 
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
+    made = {report.slide_id: _made_words(report) for report in result.reports}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
@@ -237,7 +242,13 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         borderline=node.borderline,
         size="" if node.largest is None else section_size_words(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
-        sections=tuple(_section_row(one, staging, pages, reviewed=one.slide_id in reviewed) for one in node.sections),
+        sections=tuple(
+            replace(
+                _section_row(one, staging, pages, reviewed=one.slide_id in reviewed),
+                made=made.get(one.slide_id, ""),
+            )
+            for one in node.sections
+        ),
     )
 
 
@@ -256,17 +267,30 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     )
 
 
+def _made_words(report: StoredReport) -> str:
+    """When the slide was scanned, and of which file: its page may show a later scan one day."""
+    file = f", file {report.fingerprint[:HEX_SHOWN]}" if report.fingerprint else ""
+    return f"scanned {started_words(report)}{file}" if report.provenance is not None else ""
+
+
 def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
     """A node's or slide's class in one word; one that was not read whole is never negative."""
     return found.word if complete or found else None
 
 
+def _sha256_words(sha256: str) -> str:
+    return f"sha256 {sha256}" if sha256 else ""
+
+
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
     at, review = staging.staged_at, staging.corrections_file
     facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
-    facts += [Fact("nodescan", __version__), Fact("Nodes and patients from", staging.source)]
+    facts += [
+        Fact("nodescan", __version__),
+        Fact("Nodes and patients from", staging.source, _sha256_words(staging.source_sha256)),
+    ]
     if review is not None and result.corrections:
-        facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
+        facts.append(Fact("Corrections from", review.name, _sha256_words(review.sha256)))
     facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))
     facts += [Fact("Model", model) for model in result.models]
     return tuple(facts)

@@ -40,7 +40,7 @@ class PatientResult:
     """One patient's specimen and side. software: the result before corrections, None where there were none.
 
     stated: the stage that the label table gives, None where it gives none. corrections: those of its slides. models: by
-    which these were judged.
+    which these were judged. reports: of its slides, those that count, before corrections.
     """
 
     staged: Staged
@@ -49,6 +49,7 @@ class PatientResult:
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
     models: tuple[str, ...] = ()
+    reports: tuple[StoredReport, ...] = ()
 
     @property
     def all_notes(self) -> tuple[Flag, ...]:
@@ -57,7 +58,7 @@ class PatientResult:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """All patients. source: the table's file.
+    """All patients. source: the table's file, and source_sha256 of a manifest's bytes.
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
@@ -80,6 +81,7 @@ class Staging:
     unused: tuple[Applied, ...] = ()
     reports: tuple[StoredReport, ...] = ()
     copies: tuple[str, ...] = ()
+    source_sha256: str = ""
     staged_at: datetime | None = None
     corrections_file: CorrectionsFile | None = None
 
@@ -143,6 +145,7 @@ def stage_reports(
     return Staging(
         table=table,
         source=manifest.name,
+        source_sha256=manifest.sha256,
         patients=tuple(results),
         unused=tuple(correction for correction in applied if correction.slide_id not in used),
         not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in wanted - by_slide.keys())),
@@ -226,6 +229,7 @@ def _result(
             *limit_notes(staged, known),
         ),
         models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
+        reports=tuple(known),
     )
 
 
@@ -233,7 +237,11 @@ def _with_notes(
     result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str], *, uncompared: Container[str]
 ) -> PatientResult:
     """With what other rows than the patient's own, other reports, and the slides' files tell of it."""
-    told = (*uncompared_notes(result.staged, uncompared), *same_file_notes(result.staged, twice), *_treatment_notes(result.staged, facts))
+    told = (
+        *uncompared_notes(result.staged, uncompared),
+        *same_file_notes(result.staged, twice),
+        *_treatment_notes(result.staged, facts),
+    )
     return replace(result, notes=(*told, *result.notes))
 
 

@@ -8,7 +8,7 @@ from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION, ModelIdentity, Provenance
 
 _MOST_NAMES = 3
-_HEX = 12
+HEX_SHOWN = 12
 """Characters of a sha256 that tell it from others to a reader."""
 
 
@@ -28,8 +28,8 @@ class MadeWith:
     def model_words(self) -> str:
         """The model by its name, and by what tells it from others of that name."""
         model = self.model
-        rest = f"card {model.card_sha256[:_HEX]}" if model.card_sha256 else f"threshold {model.threshold:g}"
-        return f"{model.name} (weights {model.weights_sha256[:_HEX]}, {rest})"
+        rest = f"card {model.card_sha256[:HEX_SHOWN]}" if model.card_sha256 else f"threshold {model.threshold:g}"
+        return f"{model.name} (weights {model.weights_sha256[:HEX_SHOWN]}, {rest})"
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ class MadeWith:
         limit = self.max_unread_percent
         return (
             f"model {self.model_words}",
-            f"settings {self.config_sha256[:_HEX] or 'not stated'}",
+            f"settings {self.config_sha256[:HEX_SHOWN] or 'not stated'}",
             f"result version {self.result_version or 'not stated'}",
             f"--max-unread {'not stated' if limit is None else f'{limit:g}'}",
         )

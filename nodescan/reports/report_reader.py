@@ -1,9 +1,10 @@
 """Reads report.json back: what staging and evaluation need of a slide that was scanned before."""
 
+import hashlib
 import json
 import reprlib
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,14 @@ class StoredReport(SlideReport):
     slide: its id alone, unless the reader was told whose report it is. info: without warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing. before_review: the
     status of a slide that a review gave a class; None for any other. reading: of the whole slide by a reader, None
-    where nobody told of one.
+    where nobody told of one. file_sha256: of report.json as it was read; "" where the report wasn't read from there.
     """
 
     folder: Path
     unclassed_um: Micrometers | None = None
     before_review: Status | None = None
     reading: WholeReading | None = None
+    file_sha256: str = ""
 
     @property
     def read_whole(self) -> bool:
@@ -110,11 +112,12 @@ def read_report(path: Path) -> StoredReport:
     return ReportFile(path).stored()
 
 
-def _content(path: Path) -> Mapping[str, Any]:
-    """What stands in the file. Raises UsageError where it is no report of this schema version."""
+def _content(path: Path) -> tuple[Mapping[str, Any], str]:
+    """What stands in the file, and its sha256. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = strict_json(found_bytes(path))
+        data = found_bytes(path)
+        content = strict_json(data)
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:
@@ -125,7 +128,7 @@ def _content(path: Path) -> Mapping[str, Any]:
         newer = isinstance(version, int) and version > SCHEMA_VERSION
         remedy = "use the newer nodescan that made it" if newer else "run the slide again"
         raise UsageError(f"{name}: {found}; {remedy}")
-    return content
+    return content, hashlib.sha256(data).hexdigest()
 
 
 class ReportFile:
@@ -133,7 +136,8 @@ class ReportFile:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError where it is no report of this schema version."""
-        self._folder, self._name, self._content = path.parent, f"{path.parent.name}/{path.name}", _content(path)
+        self._folder, self._name = path.parent, f"{path.parent.name}/{path.name}"
+        self._content, self._sha256 = _content(path)
 
     @property
     def result_version(self) -> int:
@@ -145,7 +149,7 @@ class ReportFile:
     def stored(self, slide: SlideRef | None = None) -> StoredReport:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
-            report = _report(self._folder, self._content, slide)
+            report = replace(_report(self._folder, self._content, slide), file_sha256=self._sha256)
             if report.status is Status.COMPLETE:
                 _check_seen(report)
                 if self.result_version == RESULT_VERSION:

@@ -1,5 +1,6 @@
 """Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from nodescan.reports.report_reader import read_reports
 from nodescan.slides.files import fingerprint
 from nodescan.slides.slide_ids import place_of
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
+from tests.schemas import PATIENTS, schema_of
 
 NODES = "slide_id,patient_id,node_id"
 
@@ -166,7 +168,8 @@ def test_a_file_that_is_away_and_was_scanned_elsewhere_is_noted(
 
     def noted(row: str) -> bool:
         found = staged_by(folder, PATHS, row, ",2,P,2").patients[0]
-        return any("These slides: 1 may be" in one.message for one in found.all_notes if one.code == "file_not_compared")
+        notes = {one.code: one.message for one in found.all_notes}
+        return "These slides: 1 may be" in notes.get("file_not_compared", "")
 
     assert noted("new/1.tif,1,P,1")
     assert not noted("old/1.tif,1,P,1")
@@ -174,6 +177,34 @@ def test_a_file_that_is_away_and_was_scanned_elsewhere_is_noted(
     (tmp_path / "new").mkdir()
     shutil.copy(tmp_path / "siteA" / "1.tif", tmp_path / "new")
     assert not noted("new/1.tif,1,P,1")
+
+
+def test_a_stage_says_of_which_scans_and_of_which_manifest_it_is(tmp_path: Path) -> None:
+    """For programs all of it; on the page, where the link may lead to a later scan, the time and the file of the scan.
+
+    A slide that was not run has none of it."""
+    made = replace(scanned("ab" * 32, started="2026-11-30T18:49:51+00:00"), config_sha256="cd" * 32)
+    folder = write_run(tmp_path / "run", [replace(report("a", (900.0,)), provenance=made)])
+    manifest = write_csv(tmp_path / "m.csv", NODES, "a,P,1", "gone,P,2")
+    main(["stage", str(folder), "--manifest", str(manifest)])
+    content = json.loads((folder / "patients.json").read_text(encoding="utf-8"))
+    first, second = (node["slides"][0] for node in content["patients"][0]["nodes"])
+    keys = ("slide_fingerprint", "started", "config_sha256", "result_version", "report_sha256")
+    report_sha256 = hashlib.sha256((folder / "a" / "report.json").read_bytes()).hexdigest()
+    assert tuple(map(first.get, keys)) == (
+        made.slide_fingerprint,
+        made.started,
+        "cd" * 32,
+        RESULT_VERSION,
+        report_sha256,
+    )
+    assert {second[key] for key in keys} == {None}
+    assert content["source_sha256"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert [error.message for error in schema_of(PATIENTS).iter_errors(content)] == []
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8")
+    assert "<small>scanned 2026-11-30 18:49 UTC, file abababababab</small>" in page
+    assert page.count("<small>scanned ") == 1
+    assert content["source_sha256"] in page
 
 
 def of_file(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:
