@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import hashlib
 import io
 import math
 import re
@@ -156,6 +157,14 @@ def read_table(
     return rows
 
 
+def table_sha256(path: Path) -> str:
+    """Of the file's bytes. Raises UsageError where it can't be read."""
+    try:
+        return hashlib.sha256(given_bytes(path)).hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def read_lines(path: Path, *, option: str = "the table") -> tuple[CsvRow, ...]:
     """The lines of a CSV file that aren't blank, their columns named "0", "1", ... Raises UsageError without any.
 
@@ -201,13 +210,17 @@ def _text(path: Path, option: str) -> str:
                 raise UsageError(f"{path.name}: is {kind}, and {option} is a CSV; save its sheet as CSV in UTF-8")
         text = content.decode("utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
     except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
+        raise _unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path.name}: is not UTF-8 text; save it as CSV in UTF-8") from error
     kind = _OTHER_TEXTS.get(text.lstrip()[:1])
     if kind is not None:
         raise UsageError(f"{path.name}: is {kind}, and {option} is a CSV; name a CSV file")
     return text
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file")
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Collection[str], required: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nodescan.csv_rows import CsvRow, read_table
+from nodescan.csv_rows import CsvRow, read_table, table_sha256
 from nodescan.domain.naming import how_many
 from nodescan.domain.slide import COARSEST_UM, FINEST_UM
 from nodescan.stain_names import names_he
@@ -98,10 +98,11 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """name: of the file; rows: in its order."""
+    """name: of the file; rows: in its order; sha256: of the file's bytes."""
 
     name: str
     rows: tuple[ManifestRow, ...]
+    sha256: str = ""
 
     @property
     def names_patients(self) -> bool:
@@ -133,7 +134,7 @@ def read_manifest(path: Path) -> Manifest:
         if row.has_slide and row.facts.nodes_removed == 0:
             raise row.facts.where.error("a slide of a node, but nodes_removed is 0; correct one of them")
     check_numbers_of_nodes([row.facts for row in with_slide])
-    return Manifest(path.name, rows)
+    return Manifest(path.name, rows, table_sha256(path))
 
 
 def node_facts(row: CsvRow) -> NodeFacts:

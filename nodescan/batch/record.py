@@ -22,10 +22,12 @@ from nodescan.domain.report import NOT_FOR_CLINICAL_USE, RESULT_VERSION, SlideRe
 from nodescan.interfaces import PredictorFacts
 from nodescan.machine import installed_version
 from nodescan.reports.json_report import model_as_json
-from nodescan.whole_files import json_bytes, write_beside
+from nodescan.reports.made_with import HEX_SHOWN
+from nodescan.whole_files import json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
 RUN_JSON = "run.json"
 RUN_LOG = "run.log"
+SETTINGS = "settings"
 RECORD_VERSION = 1
 
 MADE_WITH = (__version__, RESULT_VERSION)
@@ -66,7 +68,7 @@ class RunRecord:
     def write(
         self, state: str, asked: Sequence[str], reports: Sequence[SlideReport], *, kept: Collection[str] = frozenset()
     ) -> None:
-        """Write run.json. state: "running", "finished" or "interrupted". Raises OutputError.
+        """Write run.json and the settings. state: "running", "finished" or "interrupted". Raises OutputError.
 
         asked: slide_id of all slides of the run; kept: slide_id of the reports that an earlier run made. "redo" names
         the slides that have no result: those that failed, and those that the run has not reached, or never will if it
@@ -93,7 +95,19 @@ class RunRecord:
             "config": {"name": self.config.name, "sha256": self.config.sha256, "text": self.config.text},
             "versions": {**versions(self.predictor.device), **_of_gpus(own)},
         }
+        self._keep_settings()
         write_beside(self.folder / RUN_JSON, json_bytes(content))
+
+    def _keep_settings(self) -> None:
+        """Write the settings' text under their sha256, where it isn't kept yet: run.json has those of the last run, and
+        reports of earlier runs name theirs by the sha256 alone. Raises OutputError."""
+        place = self.folder / SETTINGS
+        with output_errors(place):
+            refuse_link(place)
+            place.mkdir(exist_ok=True)
+        kept = place / f"{self.config.sha256[:HEX_SHOWN]}.yaml"
+        if not kept.exists():
+            write_beside(kept, text_bytes(self.config.text))
 
 
 def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:

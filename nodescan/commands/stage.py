@@ -86,7 +86,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
     from nodescan.patients.reviews_aside import with_reviews_aside
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
-    from nodescan.patients.staging import MADE_ALIKE, stage_reports
+    from nodescan.patients.staging import stage_reports
     from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
 
@@ -105,7 +105,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         pages = replace_stages(staging, out, _note)
         tell_patients(out)
     if staging.mixed:
-        _note(f"the reports were not made alike: {staging.mixed}. {MADE_ALIKE}")
+        _note(f"the reports were not made alike: {staging.mixed}; {staging.mixed_way_out}")
     if staging.older:
         _note(f"the reports are {staging.older}")
     if as_json:

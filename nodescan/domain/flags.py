@@ -97,7 +97,9 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "nodes_without_slides": FlagKind("Nodes without slides", note_first=True),
     "mixed_reports": FlagKind("Mixed reports", note_first=True),
     "older_reports": FlagKind("Older reports", note_first=True),
+    "newer_reports": FlagKind("Newer reports", note_first=True),
     "slide_left_out": FlagKind("Slide left out", note_first=True),
+    "file_not_compared": FlagKind("File not compared", note_first=True),
     "same_file_unlisted": FlagKind("Same file unlisted", note_first=True),
     # of a slide, doubts about its class, the most important first
     "review_of_other_file": FlagKind("Review of another file", doubt=Doubt.ANY_CLASS),

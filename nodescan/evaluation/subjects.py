@@ -11,7 +11,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.challenge_files import read_folder
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.detections import DETECTIONS_CSV, DetectionList, read_of_report
-from nodescan.reports.made_with import MadeWith, differences
+from nodescan.reports.made_with import MadeWith, differences, way_out
 from nodescan.reports.report_reader import StoredReport, read_reports
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import slide_key
@@ -156,8 +156,7 @@ def made_alike(subjects: Sequence[Subject]) -> MadeWith | None:
     mixed = differences(made)
     if mixed:
         raise UsageError(
-            f"the reports were not made alike, so one score of them all would mean nothing ({mixed}); run the slides "
-            "again with one --model, --config and --max-unread, which redoes those that differ, or list slides of one "
-            "kind alone in the reference CSV"
+            f"the reports were not made alike, so one score of them all would mean nothing ({mixed}); "
+            f"{way_out(made.values())}, or list slides of one kind alone in the reference CSV"
         )
     return next(iter(made.values()), None)

@@ -1,17 +1,14 @@
 """The table of a reader's corrections: each row says one thing of one deposit or of a whole slide, or is refused."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from nodescan.csv_rows import CsvRow, read_table
+from nodescan.csv_rows import CsvRow, read_table, table_sha256
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import FILE_SIGNS
 from nodescan.domain.units import Micrometers
-from nodescan.errors import UsageError
-from nodescan.given_files import given_bytes
 from nodescan.labels import CLASS_OF
 
 COLUMNS = ("slide_id", "deposit_id", "centre_x_um", "centre_y_um", "action", "value", "by", "comment", "date", "file")
@@ -66,11 +63,7 @@ class CorrectionsFile:
 
 def corrections_file(path: Path) -> CorrectionsFile:
     """The file at `path` as patients' pages name it. Raises UsageError where it can't be read."""
-    try:
-        content = given_bytes(path)
-    except OSError as error:
-        raise UsageError(f"{path}: can't be read ({error.strerror or error}); name a CSV file") from error
-    return CorrectionsFile(path.name, hashlib.sha256(content).hexdigest())
+    return CorrectionsFile(path.name, table_sha256(path))
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:

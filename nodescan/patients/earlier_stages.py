@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,6 +26,14 @@ PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
 _TABLES = (PATIENTS_CSV, SUBMISSION_CSV, PATIENTS_JSON)
 _ASIDE = "patients-before-"
+_ASIDE_WORDS = (
+    '<!--aside--><p role="note"><strong>Moved aside on {day}: later stages take the place of this one. The pages of '
+    "slides that it links to may show a later scan. Compare when they were scanned, and of which file.</strong></p>"
+    "<!--/aside-->"
+)
+_SAID_ASIDE = re.compile(rb"<!--aside-->.*?<!--/aside-->")
+"""All that a page says of others is escaped, so that nothing else there looks like it."""
+
 _OF_MACOS = ".DS_Store"
 """Put into every folder that is looked at there."""
 
@@ -85,7 +95,8 @@ def set_aside(folder: Path) -> Path | None:
     """Move the stages of earlier reports to a folder of their own, and return it; None where there are none.
 
     Of the folder of the pages, the pages alone: a user's slides may lie there, too. Links of the pages lead one folder
-    further up from there, to the same reports. Raises OutputError where the disk refuses.
+    further up from there, to the same reports, and the pages say since when they are there. Raises OutputError where
+    the disk refuses.
     """
     if not (folder / PATIENTS_JSON).is_file():
         return None
@@ -100,8 +111,10 @@ def set_aside(folder: Path) -> Path | None:
                 once_closed(partial((folder / name).rename, aside / name), folder / name)
         if pages.is_dir() and not pages.is_symlink() and not any(pages.iterdir()):
             pages.rmdir()
+        said = _ASIDE_WORDS.format(day=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC").encode()
         for page in (aside / PAGES).iterdir():
-            write_beside(page, found_bytes(page).replace(b'href="../', b'href="../../'))
+            page_aside = found_bytes(page).replace(b'href="../', b'href="../../')
+            write_beside(page, page_aside.replace(b"<main>", said + b"<main>", 1))
     return aside
 
 
@@ -138,7 +151,8 @@ def put_back(folder: Path, aside: Path) -> None:
         for name in tables:
             write_beside(folder / name, found_bytes(aside / name))
         for name in ours:
-            write_beside(pages / name, found_bytes(aside / PAGES / name).replace(b'href="../../', b'href="../'))
+            page = _SAID_ASIDE.sub(b"", found_bytes(aside / PAGES / name), count=1)
+            write_beside(pages / name, page.replace(b'href="../../', b'href="../'))
         for name in (*tables, *(f"{PAGES}/{page}" for page in ours)):
             remove_once_closed(aside / name)
         for place in (aside / PAGES, aside):

@@ -1,6 +1,8 @@
 """A run over a manifest: its rows as slides to scan, and its patients once the slides are done."""
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +11,13 @@ from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import TABLES
 from nodescan.errors import UsageError
+from nodescan.given_files import found_bytes
 from nodescan.manifest import Manifest, ManifestRow
 from nodescan.patients.reviews_aside import with_reviews_aside
 from nodescan.patients.staging import Staging, stage_reports
-from nodescan.reports.report_reader import as_stored
+from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.report_reader import StoredReport, as_stored
+from nodescan.reports.summary_page import stands
 from nodescan.slides.slide_ids import RESERVED, is_device, safe_name
 
 DEFAULT_TABLE = TABLES["ajcc8"]
@@ -59,9 +64,18 @@ def stage_run(reports: Sequence[SlideReport], manifest: Manifest, folder: Path, 
     at: the time that they are said to be staged at.
     A report that an earlier run left in the folder says nothing of this one.
     """
-    stored = [as_stored(report, folder / report.slide.slide_id) for report in reports]
+    stored = [_stored(report, folder / report.slide.slide_id) for report in reports]
     staging = replace(stage_reports(stored, manifest, DEFAULT_TABLE), staged_at=at)
     return with_reviews_aside(staging, folder)
+
+
+def _stored(report: SlideReport, place: Path) -> StoredReport:
+    """As it would be read from `place`, with the sha256 of the file if it was written there."""
+    path, stored = place / REPORT_JSON, as_stored(report, place)
+    data = b""
+    with suppress(OSError):
+        data = found_bytes(path) if stands(report, path) else b""
+    return replace(stored, file_sha256=hashlib.sha256(data).hexdigest() if data else "")
 
 
 def _check_names(rows: Sequence[ManifestRow]) -> None:

@@ -1,13 +1,14 @@
 """The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from nodescan.domain.classification import CLASS_OF, Metastasis
 from nodescan.domain.flags import TOLD_FIRST
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
+from nodescan.domain.report import FILE_SIGNS
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.domain.versions import VERSION_WORDS
@@ -28,7 +29,8 @@ from nodescan.patients.synoptic import (
 )
 from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
-from nodescan.reports.page import settings_note
+from nodescan.reports.page import settings_note, started_words
+from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_WORDS,
@@ -57,7 +59,7 @@ class SlideLink:
 @dataclass(frozen=True, slots=True)
 class SectionRow:
     """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
-    where it was not."""
+    where it was not. made: which scan it is of, "" where that isn't known."""
 
     slide_id: str
     link: str
@@ -67,6 +69,7 @@ class SectionRow:
     size: str
     status: str
     reviewed: str
+    made: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +258,7 @@ def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
 
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
     reviewed = {correction.slide_id for correction in result.corrections}
+    made = {report.slide_id: _made_words(report) for report in result.reports}
     sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
@@ -264,7 +268,13 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         borderline=node.borderline,
         size="" if node.largest is None else section_size_words(node.largest, at_least=node.size_at_least),
         sentinel=sentinel,
-        sections=tuple(_section_row(one, staging, pages, reviewed=one.slide_id in reviewed) for one in node.sections),
+        sections=tuple(
+            replace(
+                _section_row(one, staging, pages, reviewed=one.slide_id in reviewed),
+                made=made.get(one.slide_id, ""),
+            )
+            for one in node.sections
+        ),
     )
 
 
@@ -283,6 +293,12 @@ def _section_row(section: Section, staging: Staging, pages: Collection[str], *, 
     )
 
 
+def _made_words(report: StoredReport) -> str:
+    """When the slide was scanned, and of which file: its page may show a later scan one day."""
+    file = f", file {report.fingerprint[:FILE_SIGNS]}" if report.fingerprint else ""
+    return f"scanned {started_words(report)}{file}" if report.provenance is not None else ""
+
+
 def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
     """A node's or slide's class in one word; one that was not read whole is never negative."""
     return found.word if complete or found else None
@@ -291,7 +307,8 @@ def word_if_known(found: Metastasis, *, complete: bool) -> str | None:
 def _provenance(staging: Staging, result: PatientResult) -> tuple[Fact, ...]:
     at, review = staging.staged_at, _review_of(staging, result)
     facts = [] if at is None else [Fact("Staged", at.isoformat(timespec="seconds"))]
-    facts += [Fact("nodescan", VERSION_WORDS), Fact("Nodes and patients from", staging.source)]
+    of_source = f"sha256 {staging.source_sha256}" if staging.source_sha256 else ""
+    facts += [Fact("nodescan", VERSION_WORDS), Fact("Nodes and patients from", staging.source, of_source)]
     if review is not None:
         facts.append(Fact("Corrections from", review.name, f"sha256 {review.sha256}"))
     facts.append(Fact("Staged by", _TABLE_WORDS[staging.table.name]))

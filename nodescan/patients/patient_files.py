@@ -1,6 +1,6 @@
 """patients.csv, patients.json and a page for each patient, written into the folder of a run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submis
 from nodescan.patients.synoptic import n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
+from nodescan.reports.report_reader import StoredReport
 from nodescan.reports.summary_page import stands
 from nodescan.whole_files import (
     Json,
@@ -130,6 +131,7 @@ def staging_as_json(staging: Staging) -> Json:
         "staged_at": None if staging.staged_at is None else staging.staged_at.isoformat(timespec="seconds"),
         "mode": staging.table.name,
         "source": staging.source,
+        "source_sha256": staging.source_sha256 or None,
         "corrections_file": None if staging.corrections_file is None else asdict(staging.corrections_file),
         "complete": staging.complete,
         "patients": [_patient(result) for result in staging.patients],
@@ -191,6 +193,7 @@ def _lengths(section: Section | None) -> dict[str, float | None]:
 
 def _patient(result: PatientResult) -> Json:
     staged, counts = result.staged, result.staged.counts
+    reports = {report.slide_id: report for report in result.reports}
     return {
         "patient_id": staged.specimen.patient_id,
         "specimen_id": staged.specimen.specimen_id or None,
@@ -216,7 +219,7 @@ def _patient(result: PatientResult) -> Json:
         "n_nodes_itc": asdict(counts.itc),
         "n_nodes_positive": asdict(counts.positive),
         "n_nodes_borderline": n_borderline(staged),
-        "nodes": [_node(node) for node in staged.specimen.nodes],
+        "nodes": [_node(node, reports) for node in staged.specimen.nodes],
         "synoptic": [
             {"element": element.label, "value": element.value, "note": element.note} for element in synoptic(staged)
         ],
@@ -225,7 +228,7 @@ def _patient(result: PatientResult) -> Json:
     }
 
 
-def _node(node: Node) -> Json:
+def _node(node: Node, reports: Mapping[str, StoredReport]) -> Json:
     return {
         "node_id": node.node_id,
         "metastasis": word_if_known(node.largest_class, complete=node.complete),
@@ -236,11 +239,11 @@ def _node(node: Node) -> Json:
         "cut_off": node.cut_off,
         **_lengths(node.largest),
         "size_at_least": node.size_at_least,
-        "slides": [_section(section) for section in node.sections],
+        "slides": [_section(section, reports.get(section.slide_id)) for section in node.sections],
     }
 
 
-def _section(section: Section) -> Json:
+def _section(section: Section, report: StoredReport | None) -> Json:
     return {
         "slide_id": section.slide_id,
         "status": section.status.value,
@@ -251,4 +254,17 @@ def _section(section: Section) -> Json:
         "size_at_least": section.size_at_least,
         "read_by": None if section.reading is None else section.reading.by,
         "reason": section.reason,
+        **_made_from(report),
+    }
+
+
+def _made_from(report: StoredReport | None) -> dict[str, str | int | None]:
+    """Which scan a slide's part in the stage is of, in the names of report.json; null without a report that counts."""
+    made = None if report is None else report.provenance
+    return {
+        "slide_fingerprint": None if made is None else made.slide_fingerprint or None,
+        "started": None if made is None else made.started,
+        "config_sha256": None if made is None else made.config_sha256 or None,
+        "result_version": None if made is None else made.result_version,
+        "report_sha256": None if report is None else report.file_sha256 or None,
     }

@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import environment
+from nodescan.reports.wording import minute_words
 from nodescan.whole_files import output_errors, text_bytes, write_beside, write_current
 
 MOST_NAMED = 20
@@ -84,7 +86,7 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
     said = f"{len(lines) - open_} of {how_many(len(lines), 'patient')} determined{borderline_of_them(borderline)}"
     said += "; the others have a stage of “at least” or “as measured”, or none" if open_ else ""
     block = environment("nodescan.patients").get_template("run_patients.html")
-    filled = {"patients": block.render(lines=lines, left_out=_left_out(stages))} if lines else {}
+    filled = {"patients": block.render(lines=lines, made=_made(stages), left_out=_left_out(stages))} if lines else {}
     filled |= {"lead": Markup('<p class="lead">{}.</p>').format(said)} if lines else {}
     filled |= {f"review {slide_id}": said for slide_id, said in _reviews(stages).items()}
     toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
@@ -134,6 +136,25 @@ def _borderline(categories: object, stage: str, bound: object) -> str:
 
 def _with_doubt(stage: str, may_be: str) -> str:
     return ", ".join(filter(None, (stage, may_be)))
+
+
+def _made(stages: Mapping[str, Any]) -> list[str]:
+    """When the patients were staged, by which nodescan, from what: the rest of the page may be of another run."""
+    models = words(stages.get("models"))
+    by = f" by nodescan {stages['nodescan_version']}" if stages.get("nodescan_version") else ""
+    source = f", from {stages['source']}" if stages.get("source") else ""
+    said = [f"Staged{_minute(stages.get('staged_at'))}{by}{source}."]
+    said += [f"Their slides were judged by the model{'s' * (len(models) > 1)} {'; '.join(models)}."] if models else []
+    mixed = stages.get("mixed_reports")
+    return [*said, *([f"The slides' reports were not made alike: {mixed}."] if mixed else [])]
+
+
+def _minute(at: object) -> str:
+    """A time of a JSON file, to the minute; "" for what is none."""
+    try:
+        return f" on {minute_words(datetime.fromisoformat(str(at)))}"
+    except ValueError:
+        return ""
 
 
 def _left_out(stages: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,8 @@
 """Reports and the files that they are of: another file than the row's, one file in two nodes, or under two names."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
 
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import few
@@ -9,22 +11,73 @@ from nodescan.manifest import ManifestRow
 from nodescan.patients.correction_rows import Correction
 from nodescan.reports.report_reader import StoredReport
 from nodescan.slides.files import fingerprint_here
+from nodescan.slides.slide_ids import place_of
 
 ANOTHER_FILE = "the report of that name is of another file: scan this one"
+ANOTHER_PLACE = "the report of that name is of a file in another place, and this one is not there now: scan this one"
 
 _NAMED = 5
 """So many names stand in a note."""
 
 
-def of_another_file(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, str]:
-    """Slides whose file is there, and isn't the one that was reported, and why: names such as 1.svs recur."""
-    return {row.slide_id: ANOTHER_FILE for row in rows if _is_of_another_file(row, reports.get(row.slide_id))}
+@dataclass(frozen=True, slots=True)
+class ComparedFiles:
+    """What the files of a manifest's rows say of their reports. another: slide -> why its report is of another file.
+
+    uncompared: slides whose file isn't there now, and was scanned in another place: it may have been moved since.
+    """
+
+    another: Mapping[str, str]
+    uncompared: Set[str]
 
 
-def _is_of_another_file(row: ManifestRow, report: StoredReport | None) -> bool:
-    if row.path is None or report is None or not report.fingerprint:
+def compare_files(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> ComparedFiles:
+    """Whether each report is of its row's file: names such as 1.svs recur.
+
+    A file that is away is taken for the one that was reported where its place is the same. Where it isn't, an archive
+    may have been moved whole; but not the file of a report that still lies where it was, or that another row names.
+    """
+    another: dict[str, str] = {}
+    uncompared: set[str] = set()
+    places = {row.slide_id: place_of(row.path) for row in rows if row.path is not None}
+    known = {*places.values()}
+    for row in rows:
+        report = reports.get(row.slide_id)
+        if row.path is None or report is None or not report.fingerprint:
+            continue
+        found = fingerprint_here(row.path)
+        if found is not None:
+            another |= {row.slide_id: ANOTHER_FILE} if found != report.fingerprint else {}
+        elif report.place and report.place != places[row.slide_id]:
+            if report.place in known or _still_lies(report.place, row.path):
+                another[row.slide_id] = ANOTHER_PLACE
+            else:
+                uncompared.add(row.slide_id)
+    return ComparedFiles(another, uncompared)
+
+
+def _still_lies(place: str, path: Path) -> bool:
+    """Whether a file of this name is there in a folder beside that of `path`, and it has this place."""
+    try:
+        beside = sorted(path.parent.parent.iterdir())
+    except OSError:
         return False
-    return fingerprint_here(row.path) not in (None, report.fingerprint)
+    return any(place_of(folder / path.name) == place and (folder / path.name).exists() for folder in beside)
+
+
+def uncompared_notes(staged: Staged, uncompared: Container[str]) -> tuple[Flag, ...]:
+    """That slides of a patient could not be compared with their files. uncompared: of compare_files."""
+    slides = [section.slide_id for section in staged.specimen.sections]
+    lacking = [slide_id for slide_id in slides if slide_id in uncompared]
+    if not lacking:
+        return ()
+    which = "Any of this patient's slides" if len(lacking) == len(slides) else f"These slides: {few(lacking, _NAMED)}"
+    text = (
+        f"{which} may be of another file than the report of that name. The files are not there now, and they lay "
+        "elsewhere when they were scanned, so they could not be compared. Make the files of the manifest available and "
+        "stage again, or check the paths."
+    )
+    return (Flag("file_not_compared", text),)
 
 
 def copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> list[list[ManifestRow]]:

@@ -8,7 +8,6 @@ from datetime import datetime
 from nodescan.domain.flags import Flag
 from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
-from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
 from nodescan.errors import UsageError
@@ -19,30 +18,28 @@ from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
 from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
+from nodescan.patients.made_alike import made_notes, mixed_way_out, mixed_words, older_words
 from nodescan.patients.same_files import (
     check_renamed,
+    compare_files,
     copies,
     copies_told,
     copy_reasons,
-    of_another_file,
     reported_twice,
     same_file_notes,
     same_file_told,
+    uncompared_notes,
 )
 from nodescan.patients.slide_rows import check_counted, check_names
-from nodescan.reports.made_with import differences
 from nodescan.reports.report_reader import StoredReport
-
-MADE_ALIKE = "Run the slides again with one --model, --config and --max-unread, which redoes those that differ."
-"""The way out where reports were made with different models, settings or result versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatientResult:
     """One patient's specimen and side. software: the result before corrections, None where there were none.
 
-    stated: the stage that the label table gives, None where it gives none. corrections: those of its slides. models: by
-    which these were judged. own_settings: see versions.own_settings, of its reports.
+    stated: the stage that the label table gives, None where it gives none. corrections: those of its slides.
+    reports: of its slides, those that count, before corrections.
     """
 
     staged: Staged
@@ -50,8 +47,17 @@ class PatientResult:
     software: Staged | None = None
     stated: str | None = None
     corrections: tuple[Applied, ...] = ()
-    models: tuple[str, ...] = ()
-    own_settings: tuple[str, ...] = ()
+    reports: tuple[StoredReport, ...] = ()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """By which its slides were judged, each once."""
+        return tuple(sorted({report.made_with.model_words for report in self.reports if report.made_with is not None}))
+
+    @property
+    def own_settings(self) -> tuple[str, ...]:
+        """See versions.own_settings, of its reports, each once."""
+        return tuple(sorted({sha256 for report in self.reports if (sha256 := report.own_settings)}))
 
     @property
     def all_notes(self) -> tuple[Flag, ...]:
@@ -60,12 +66,13 @@ class PatientResult:
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """All patients. source: the table's file.
+    """All patients. source: the table's file, and source_sha256 of a manifest's bytes.
 
     not_run: slides of the manifest without a report; not_listed: the reverse; left_out: slides of another stain.
     mixed: how the staged reports differ in what they were made with, "" where they don't. older: how they are all of
-    another result version than this program's, "" where they aren't. unused: corrections without effect, of slides in
-    no patient and of copies. reports: all that are there, but those of another file than the manifest's.
+    another result version than this program's, and what to do, "" where they aren't. unused: corrections without
+    effect, of slides in no patient and of copies. reports: all that are there, but those of another file than the
+    manifest's.
     copies: for the terminal, what copies_told() and same_file_told() say. staged_at, corrections_file: when the stages
     were made, and of which review; whoever writes them says so, so that the same stages are the same page.
     """
@@ -76,12 +83,12 @@ class Staging:
     not_run: tuple[str, ...] = ()
     not_listed: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
     mixed: str = ""
     older: str = ""
     unused: tuple[Applied, ...] = ()
     reports: tuple[StoredReport, ...] = ()
     copies: tuple[str, ...] = ()
+    source_sha256: str = ""
     staged_at: datetime | None = None
     corrections_file: CorrectionsFile | None = None
 
@@ -91,9 +98,19 @@ class Staging:
         return (*(one for result in self.patients for one in result.corrections), *self.unused)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """Of all patients' reports, each once."""
+        return tuple(sorted({one for result in self.patients for one in result.models}))
+
+    @property
     def own_settings(self) -> tuple[str, ...]:
         """Of all patients' reports, each once."""
         return tuple(sorted({one for result in self.patients for one in result.own_settings}))
+
+    @property
+    def mixed_way_out(self) -> str:
+        """What to do where the reports are `mixed`."""
+        return mixed_way_out(self.reports)
 
     @property
     def complete(self) -> bool:
@@ -120,10 +137,11 @@ def stage_reports(
     by_slide = {report.slide_id: report for report in reports}
     rows = manifest.rows
     check_names(rows, by_slide)
-    another = of_another_file(rows, by_slide)
+    compared = compare_files(rows, by_slide)
+    another = compared.another
     by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
     copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = another | copy_reasons(copied, {one.slide_id for one in corrections})
+    apart = {**another} | copy_reasons(copied, {one.slide_id for one in corrections})
     check_renamed(corrections, twice)
     check_counted(corrections, rows, another, reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
@@ -138,20 +156,20 @@ def stage_reports(
         for result, before in zip(final, own, strict=True)
     ]
     facts = [row.facts for row in rows]
-    results = [_with_notes(result, facts, twice) for result in results]
+    results = [_with_notes(result, facts, twice, uncompared=compared.uncompared) for result in results]
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
         table=table,
         source=manifest.name,
+        source_sha256=manifest.sha256,
         patients=tuple(results),
         unused=tuple(correction for correction in applied if correction.slide_id not in used),
         not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in wanted - by_slide.keys())),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
         left_out=tuple(sorted(row.slide_id for row in rows if row.has_slide and not row.is_he)),
-        models=tuple(sorted({model for result in results for model in result.models})),
-        mixed=_mixed(staged),
-        older=_older(staged),
+        mixed=mixed_words(staged),
+        older=older_words(staged),
         reports=tuple(by_slide.values()),
         copies=(*copies_told(copied), *same_file_told(twice)),
     )
@@ -221,19 +239,24 @@ def _result(
         software=software if own else None,
         corrections=own,
         notes=(
-            *_made_notes(known),
+            *made_notes(known),
             *_left_out_notes(rows),
             *without_node_ids([row.facts for row in rows]),
             *limit_notes(staged, known),
         ),
-        models=tuple(sorted({report.made_with.model_words for report in known if report.made_with is not None})),
-        own_settings=tuple(sorted({sha256 for report in known if (sha256 := report.own_settings)})),
+        reports=tuple(known),
     )
 
 
-def _with_notes(result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str]) -> PatientResult:
-    """With what other rows than the patient's own, and other reports, tell of it."""
-    told = (*same_file_notes(result.staged, twice), *_treatment_notes(result.staged, facts))
+def _with_notes(
+    result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str], *, uncompared: Container[str]
+) -> PatientResult:
+    """With what other rows than the patient's own, other reports, and the slides' files tell of it."""
+    told = (
+        *uncompared_notes(result.staged, uncompared),
+        *same_file_notes(result.staged, twice),
+        *_treatment_notes(result.staged, facts),
+    )
     return replace(result, notes=(*told, *result.notes))
 
 
@@ -252,28 +275,6 @@ def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, 
         "this one it says nothing, so the stage has no y. Fill in neoadjuvant here, too."
     )
     return (Flag("neoadjuvant_not_stated", text),)
-
-
-def _mixed(reports: Sequence[StoredReport]) -> str:
-    """How these reports differ in what they were made with; "" where they were made alike."""
-    return differences({report.slide_id: report.made_with for report in reports if report.made_with is not None})
-
-
-def _older(reports: Sequence[StoredReport]) -> str:
-    """That these reports, made alike, are of another result version than this program's, and what to do; "" else."""
-    versions = {report.provenance.result_version for report in reports if report.provenance is not None}
-    if versions <= {RESULT_VERSION} or _mixed(reports):
-        return ""
-    made = ", ".join(map(str, sorted(versions)))
-    return f"from result version {made}, but nodescan now gives other results ({RESULT_VERSION}); run the slides again"
-
-
-def _made_notes(reports: Sequence[StoredReport]) -> list[Flag]:
-    """Slides of one patient that were judged by different rules: the stage is of no one model. Or all by old ones."""
-    mixed, older = _mixed(reports), _older(reports)
-    text = f"This patient's reports were not made alike: {mixed}. {MADE_ALIKE}"
-    notes = [Flag("mixed_reports", text)] if mixed else []
-    return [*notes, Flag("older_reports", f"This patient's reports are {older}.")] if older else notes
 
 
 def _left_out_notes(rows: Sequence[ManifestRow]) -> list[Flag]:

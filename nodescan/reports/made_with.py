@@ -1,15 +1,15 @@
 """What a stored report was made with, as far as it bears on findings: reports of one recipe may be scored together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import compress
 
 from nodescan.domain.naming import few
 from nodescan.domain.report import ModelIdentity, Provenance
-from nodescan.domain.versions import own_settings
+from nodescan.domain.versions import RESULT_VERSION, own_settings
 
 _MOST_NAMES = 3
-_HEX = 12
+HEX_SHOWN = 12
 """Characters of a sha256 that tell it from others to a reader."""
 
 
@@ -29,8 +29,8 @@ class MadeWith:
     def model_words(self) -> str:
         """The model by its name, and by what tells it from others of that name."""
         model = self.model
-        rest = f"card {model.card_sha256[:_HEX]}" if model.card_sha256 else f"threshold {model.threshold:g}"
-        return f"{model.name} (weights {model.weights_sha256[:_HEX]}, {rest})"
+        rest = f"card {model.card_sha256[:HEX_SHOWN]}" if model.card_sha256 else f"threshold {model.threshold:g}"
+        return f"{model.name} (weights {model.weights_sha256[:HEX_SHOWN]}, {rest})"
 
     @property
     def own_settings(self) -> str:
@@ -43,7 +43,7 @@ class MadeWith:
         limit = self.max_unread_percent
         return (
             f"model {self.model_words}",
-            f"settings {self.config_sha256[:_HEX] or 'not stated'}",
+            f"settings {self.config_sha256[:HEX_SHOWN] or 'not stated'}",
             f"result version {self.result_version or 'not stated'}",
             f"--max-unread {'not stated' if limit is None else f'{limit:g}'}",
         )
@@ -60,6 +60,13 @@ def made_with(model: ModelIdentity, provenance: Provenance | None) -> MadeWith:
         result_version=provenance.result_version,
         max_unread_percent=None if provenance.asked is None else provenance.asked.max_unread_percent,
     )
+
+
+def way_out(made: Iterable[MadeWith]) -> str:
+    """What to do where these differ: nobody is sent to replace results of a newer version by those of this one."""
+    if any(one.result_version > RESULT_VERSION for one in made):
+        return "some are of a newer nodescan: use that one, for this one would replace its results by older ones"
+    return "run the slides again with one --model, --config and --max-unread, which redoes those that differ"
 
 
 def differences(made: Mapping[str, MadeWith]) -> str:

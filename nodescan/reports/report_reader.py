@@ -1,20 +1,20 @@
 """Reads report.json back: what staging and evaluation need of a slide that was scanned before."""
 
+import hashlib
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nodescan.domain.classification import CLASS_OF, CellCount, Metastasis
-from nodescan.domain.deposits import Deposit
+from nodescan.domain.classification import CLASS_OF
 from nodescan.domain.flags import Flag
 from nodescan.domain.naming import SAFE_NAME
-from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
 from nodescan.domain.section import WholeReading
-from nodescan.domain.slide import BoundsUm, SlideInfo, SlideRef, SpacingSource
-from nodescan.domain.units import Micrometers, SquareMicrometers
+from nodescan.domain.slide import SlideRef
+from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found
 from nodescan.errors import UsageError
 from nodescan.given_files import found_bytes
@@ -22,16 +22,14 @@ from nodescan.reports.json_report import REPORT_JSON, SCHEMA_VERSION, report_as_
 from nodescan.reports.json_values import (
     DAMAGE,
     amount,
-    finite,
     fraction,
     known,
-    point,
     spacing,
     text,
     true_or_false,
-    whole,
 )
 from nodescan.reports.made_with import MadeWith, made_with
+from nodescan.reports.report_parts import read_deposit, read_info, read_model, read_provenance
 from nodescan.strict_json import strict_json
 from nodescan.whole_files import json_bytes
 
@@ -43,13 +41,14 @@ class StoredReport(SlideReport):
     slide: its id alone, unless the reader was told whose report it is. info: without warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing. before_review: the
     status of a slide that a review gave a class; None for any other. reading: of the whole slide by a reader, None
-    where nobody told of one.
+    where nobody told of one. file_sha256: of report.json as it was read; "" where the report wasn't read from there.
     """
 
     folder: Path
     unclassed_um: Micrometers | None = None
     before_review: Status | None = None
     reading: WholeReading | None = None
+    file_sha256: str = ""
 
     @property
     def read_whole(self) -> bool:
@@ -83,9 +82,10 @@ def check_folder(folder: Path) -> None:
 
 
 def read_reports(folder: Path) -> tuple[StoredReport, ...]:
-    """Every report of a run's folder, by slide_id. Raises UsageError where there is none, or one is damaged."""
+    """Every report of a run's folder, by slide_id. Raises UsageError where there is none, or one is not as written."""
     check_folder(folder)
-    found = [read_report(path) for path in sorted(folder.glob(f"*/{REPORT_JSON}")) if path.parent.name[0] != "."]
+    paths = [path for path in sorted(folder.glob(f"*/{REPORT_JSON}")) if path.parent.name[0] != "."]
+    found = [ReportFile(path).as_written() for path in paths]
     if not found:
         raise UsageError(f"{folder}: holds no reports (<slide_id>/{REPORT_JSON}); name the --out folder of a run")
     by_id: dict[str, StoredReport] = {}
@@ -107,11 +107,12 @@ def read_report(path: Path) -> StoredReport:
     return ReportFile(path).stored()
 
 
-def _content(path: Path) -> Mapping[str, Any]:
-    """What stands in the file. Raises UsageError where it is no report of this schema version."""
+def _content(path: Path) -> tuple[Mapping[str, Any], str]:
+    """What stands in the file, and its sha256. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = strict_json(found_bytes(path))
+        data = found_bytes(path)
+        content = strict_json(data)
     except OSError as error:
         raise UsageError(f"{name}: can't be read ({error.strerror or error}); check the disk") from error
     except (ValueError, RecursionError) as error:
@@ -119,8 +120,10 @@ def _content(path: Path) -> Mapping[str, Any]:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
-        raise UsageError(f"{name}: {found}; run the slide again")
-    return content
+        newer = isinstance(version, int) and version > SCHEMA_VERSION
+        remedy = "use the newer nodescan that made it" if newer else "run the slide again"
+        raise UsageError(f"{name}: {found}; {remedy}")
+    return content, hashlib.sha256(data).hexdigest()
 
 
 class ReportFile:
@@ -128,7 +131,8 @@ class ReportFile:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError where it is no report of this schema version."""
-        self._folder, self._name, self._content = path.parent, f"{path.parent.name}/{path.name}", _content(path)
+        self._folder, self._name = path.parent, f"{path.parent.name}/{path.name}"
+        self._content, self._sha256 = _content(path)
 
     @property
     def result_version(self) -> int:
@@ -140,7 +144,7 @@ class ReportFile:
     def stored(self, slide: SlideRef | None = None) -> StoredReport:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
         try:
-            report = _report(self._folder, self._content, slide)
+            report = replace(_report(self._folder, self._content, slide), file_sha256=self._sha256)
             if report.status is Status.COMPLETE:
                 _check_seen(report)
                 if self.result_version == RESULT_VERSION:
@@ -154,15 +158,30 @@ class ReportFile:
 
         Raises UsageError where it isn't whole: writing what was read must give the same file.
         """
-        report, content = self.stored(slide), self._content
+        report = self.stored(slide)
+        self._check_written(report, but={"files"})
+        return report
+
+    def as_written(self) -> StoredReport:
+        """The report of a slide whose file isn't known, as it was when it was written, if this result version wrote it.
+
+        Raises UsageError as report_of does. The messages of its flags are taken as they are: what is left out of them
+        when they are written depends on where the file lies.
+        """
+        report = self.stored()
+        if self.result_version == RESULT_VERSION:
+            self._check_written(report, but={"files", "flags"})
+        return report
+
+    def _check_written(self, report: StoredReport, *, but: Set[str]) -> None:
+        content = self._content
         try:
             same = report_as_json(report)
         except DAMAGE as error:
             raise self._damaged(error) from error
-        wrong = sorted(key for key in (content.keys() | same.keys()) - {"files"} if content.get(key) != same.get(key))
+        wrong = sorted(key for key in (content.keys() | same.keys()) - but if content.get(key) != same.get(key))
         if wrong:
             raise UsageError(f"{self._name}: {', '.join(wrong)}: not as this version writes it; run the slide again")
-        return report
 
     def files_beside(self) -> Mapping[str, int]:
         """Name -> bytes of what it says was written with it. Raises UsageError where it doesn't say."""
@@ -175,6 +194,8 @@ class ReportFile:
         what = f"is damaged ({type(error).__name__}: {error})"
         if self.result_version not in (0, RESULT_VERSION):
             what = f"was made by another version (result version {self.result_version}, now {RESULT_VERSION})"
+        if self.result_version > RESULT_VERSION:
+            return UsageError(f"{self._name}: {what}; use the newer nodescan that made it")
         return UsageError(f"{self._name}: {what}; run the slide again")
 
 
@@ -197,15 +218,15 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         status=Status(content["status"]),
         metastasis=known(content["metastasis"], CLASS_OF.__getitem__),
         at_least=true_or_false(content["at_least"]),
-        deposits=tuple(map(_deposit, content["deposits"])),
+        deposits=tuple(map(read_deposit, content["deposits"])),
         tumour_probability=known(content["tumour_probability"], fraction),
         tissue_area_mm2=known(content["tissue_area_mm2"], amount),
         examined_fraction=known(content["examined_fraction"], fraction),
         flags=flags,
-        info=None if content["size_px"] is None else _info(content),
+        info=None if content["size_px"] is None else read_info(content),
         analysis_spacing=known(content["analysis_spacing_um"], spacing),
-        model=known(content["model"], _model),
-        provenance=known(content["provenance"], _provenance),
+        model=known(content["model"], read_model),
+        provenance=known(content["provenance"], read_provenance),
         unread_fraction=known(content["unread_fraction"], fraction),
     )
 
@@ -227,83 +248,3 @@ def _check_concluded(report: StoredReport, content: Mapping[str, Any]) -> None:
     follow = [one.metastasis for one in found], report.metastasis, content["largest_deposit_um"], content["n_foci"]
     if follow != (by_size, class_found(found), report.largest_deposit_um, report.known_foci):
         raise ValueError("class, sizes and number of foci don't fit; what a reader says belongs into --corrections")
-
-
-def _info(content: Mapping[str, Any]) -> SlideInfo:
-    width_px, height_px = content["size_px"]
-    bounds = content["bounds_um"]
-    left, top, width, height = (Micrometers(finite(bounds[side])) for side in ("left", "top", "width", "height"))
-    return SlideInfo(
-        format=text(content["format"]),
-        reader=text(content["reader"]),
-        width_px=whole(width_px),
-        height_px=whole(height_px),
-        spacing=spacing(content["spacing_um"]),
-        spacing_source=SpacingSource(content["spacing_source"]),
-        bounds_um=BoundsUm(left, top, width, height),
-    )
-
-
-def _model(content: Mapping[str, Any]) -> ModelIdentity:
-    return ModelIdentity(
-        name=text(content["name"]),
-        architecture=text(content["architecture"]),
-        weights_sha256=text(content["weights_sha256"]),
-        threshold=fraction(content["threshold"]),
-        card_sha256=text(content["card_sha256"]),
-        found_from_um=known(content.get("found_from_um"), amount),
-        smoothing_um=known(content.get("smoothing_um"), amount),
-        seed_threshold=known(content.get("seed_threshold"), fraction),
-        uncertainty_measured=true_or_false(content.get("uncertainty_measured", True)),
-    )
-
-
-def _provenance(content: Mapping[str, Any]) -> Provenance:
-    return Provenance(
-        versions={name: text(version) for name, version in content["versions"].items()},
-        config_sha256=text(content["config_sha256"]),
-        slide_fingerprint=text(content["slide_fingerprint"]),
-        device=text(content["device"]),
-        precision=text(content["precision"]),
-        started=text(content["started"]),
-        seconds=finite(content["seconds"]),
-        result_version=whole(content["result_version"]),
-        asked=known(content["asked"], _asked),
-    )
-
-
-def _asked(content: Mapping[str, Any]) -> Asked:
-    return Asked(
-        slide_state=text(content["slide_state"]),
-        mpp_um=known(content["mpp_um"], finite),
-        override_mpp=true_or_false(content["override_mpp"]),
-        max_unread_percent=finite(content["max_unread_percent"]),
-        reports=tuple(text(name) for name in content["reports"]),
-        slide_place=text(content["slide_place"]),
-    )
-
-
-def _deposit(content: Mapping[str, Any]) -> Deposit:
-    """Where its slide was not judged it is written without a class, and has that of its size and its cells here."""
-    start, end = content["endpoints_um"]
-    found = known(content["class"], CLASS_OF.__getitem__)
-    deposit = Deposit(
-        id=whole(content["id"]),
-        diameter_um=Micrometers(amount(content["diameter_um"])),
-        diameter_uncertainty_um=Micrometers(amount(content["diameter_uncertainty_um"])),
-        endpoints_um=(point(start), point(end)),
-        area_um2=SquareMicrometers(amount(content["area_um2"])),
-        centre_um=point(content["centre_um"]),
-        metastasis=Metastasis.ITC if found is None else found,
-        outline=(),
-        probability_mean=known(content["probability_mean"], fraction),
-        probability_max=known(content["probability_max"], fraction),
-        cells=_cells(content),
-        cut_off=true_or_false(content["cut_off"]),
-    )
-    return deposit if found is not None else replace(deposit, metastasis=deposit.class_measured)
-
-
-def _cells(content: Mapping[str, Any]) -> CellCount | None:
-    number, uncertainty = known(content["cell_count"], whole), known(content["cell_count_uncertainty"], whole)
-    return None if number is None else CellCount(number, uncertainty)

@@ -20,6 +20,7 @@ RESERVED = frozenset(
         "patients.json",
         "run.json",
         "run.log",
+        "settings",
         "summary.csv",
         "summary.html",
     }

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,14 @@ def test_the_command_that_redoes_is_quoted_for_the_shell_of_windows(monkeypatch:
     """Which takes ' for a letter."""
     monkeypatch.setattr(sys, "platform", "win32")
     assert redo_command(("nodescan", "run", r"C:\P 1\a.svs")) == r'nodescan run "C:\P 1\a.svs"'
+
+
+def test_the_settings_of_every_run_of_a_folder_are_kept(tmp_path: Path) -> None:
+    """A report of an earlier run names its settings by their sha256 alone, and run.json has those of the last run."""
+    own = load_config()
+    other = replace(own, text="# of the lab\n", sha256="ab" * 32)
+    facts = Opened(ColourPredictor.model, "cpu", "float32", 32, 1)
+    for config in (own, other, replace(other, text="# the same values, another comment\n")):
+        RunRecord(tmp_path, ("nodescan",), config, facts, ("json",)).write("finished", [], [])
+    kept = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "settings").iterdir()}
+    assert kept == {f"{own.sha256[:12]}.yaml": own.text, "abababababab.yaml": "# of the lab\n"}

@@ -236,7 +236,7 @@ def test_a_failed_slide_has_its_report_where_there_is_room_for_that_alone(
     write = Path.write_bytes
 
     def refuse(path: Path, data: bytes) -> int:
-        if path.parent.parent == out and len(data) > room:
+        if path.parent.parent == out and path.parent.name != "settings" and len(data) > room:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         return write(path, data)
 

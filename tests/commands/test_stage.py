@@ -309,7 +309,7 @@ def test_reports_that_were_not_made_alike_are_told_on_stderr(
     stage(str(run), "--manifest", str(manifest), "--json")
     told = capsys.readouterr()
     assert "note: the reports were not made alike: model m (weights abababababab, threshold 0.5): a, c; " in told.err
-    assert "Run the slides again with one --model" in told.err
+    assert "run the slides again with one --model" in told.err
     assert json.loads(told.out)["mixed_reports"].endswith("model m (weights 121212121212, threshold 0.5): b")
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_stages_of_earlier_reports_are_set_aside_whole(tmp_path: Path) -> None:
         page = folder / f"patients-before-{number}" / "patients" / "A.html"
         (link,) = re.findall(r'href="([^"#]+)"', page.read_text(encoding="utf-8"))
         assert (page.parent / link).resolve() == folder / "a2" / "report.html"
+        assert f"Moved aside on {datetime.now(UTC):%Y-%m}" in page.read_text(encoding="utf-8").partition("<main>")[0]
     assert sorted(path.name for path in folder.iterdir()) == ["a2", "patients-before-1", "patients-before-2"]
 
 

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from nodescan import __version__
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.patients.patient_files import write_staging
@@ -65,6 +67,21 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     assert "cannot be determined (no slide has a result that counts) not determined" in " ".join(page.text.split())
     assert "1 slide with another stain than H&E, left to the pathologist: k." in page.text
     assert "1 slide in the manifest but not run, so their nodes count as unread: gone." in page.text
+
+
+def test_the_page_says_when_and_by_what_the_patients_were_staged(tmp_path: Path) -> None:
+    """The page's own model is that of the last run, which may have scanned a few of their slides, or none."""
+    other = replace(report("b").model, name="earlier")
+    run = a_run(tmp_path, [report("a", (900.0,)), replace(report("b"), model=other)])
+    found = staged_by(run, HEAD, "a,A,1,yes,2,", "b,A,2,yes,2,")
+    write_staging(replace(found, staged_at=datetime(2026, 11, 29, 21, 4, 5, tzinfo=UTC)), run)
+    tell_patients(run)
+    page = page_of(run).partition('aria-labelledby="patients"')[2].partition('<div class="scroll"')[0]
+    card = " ".join(Page(page).text.split())
+    assert f"Staged on 2026-11-29 21:04 UTC by nodescan {__version__}, from m.csv." in card
+    assert re.search(r"judged by the models earlier \(weights .*; m \(weights", card)
+    assert re.search("not made alike: model m .*; model earlier", card)
+    assert "not made alike" not in staged(run, "a,A,1,yes,1,")
 
 
 def test_the_first_card_is_as_bad_as_slides_and_patients(tmp_path: Path) -> None:

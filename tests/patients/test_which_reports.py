@@ -1,6 +1,9 @@
 """Which reports stage a patient: those that its slides' names mean, and what is said of these alone."""
 
+import hashlib
+import json
 import re
+import shutil
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -8,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from nodescan.cli import main
-from nodescan.domain.report import RESULT_VERSION, SlideReport, Status
+from nodescan.domain.report import RESULT_VERSION, Asked, SlideReport, Status
 from nodescan.errors import UsageError
 from nodescan.patients.patient_files import write_staging
-from nodescan.patients.same_files import ANOTHER_FILE
+from nodescan.patients.same_files import ANOTHER_FILE, ANOTHER_PLACE
 from nodescan.patients.synoptic import synoptic
 from nodescan.reports.report_reader import read_reports
+from nodescan.slides.files import fingerprint
+from nodescan.slides.slide_ids import place_of
 from tests.patients.made_reports import report, scanned, staged_by, write_csv, write_run
+from tests.schemas import PATIENTS, schema_of
 
 NODES = "slide_id,patient_id,node_id"
 
@@ -91,6 +97,27 @@ def test_reports_of_two_versions_are_mixed_and_not_called_older(tmp_path: Path) 
     assert (bool(found.mixed), found.older) == (True, "")
 
 
+@pytest.mark.parametrize("others", [RESULT_VERSION, RESULT_VERSION + 1])
+def test_nobody_is_sent_to_replace_newer_results_by_older_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], others: int
+) -> None:
+    """Of a newer nodescan are all reports of the patient, or one: the page and the terminal say to use that one."""
+    versions = {"a": RESULT_VERSION + 1, "b": others}
+    reports = [replace(report(name), provenance=scanned(version=version)) for name, version in versions.items()]
+    folder = write_run(tmp_path / "run", reports)
+    assert main(["stage", str(folder), "--manifest", str(write_csv(tmp_path / "m.csv", NODES, "a,P,1", "b,P,2"))]) == 0
+    told = "".join(capsys.readouterr())
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8").partition("Look here first")[2]
+    for text in (told, page.partition("</section>")[0]):
+        assert f"result version {RESULT_VERSION + 1}" in text
+        assert "newer nodescan" in text
+        assert "run the slides again" not in text.replace("do not run the slides again", "")
+    (patient,) = json.loads((folder / "patients.json").read_text(encoding="utf-8"))["patients"]
+    codes = {note["code"] for note in patient["notes"]}
+    told_by = "newer_reports" if others > RESULT_VERSION else "mixed_reports"
+    assert codes & {"mixed_reports", "older_reports", "newer_reports"} == {told_by}
+
+
 def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Path) -> None:
     """No tissue was found, or all of it is out of focus: the node was not seen."""
     bare = replace(report("n", status=Status.INCOMPLETE), examined_fraction=0.0)
@@ -102,6 +129,82 @@ def test_a_slide_of_which_nothing_was_examined_is_no_node_examined(tmp_path: Pat
         "1",
         "1 more was not read",
     )
+
+
+def two_sites(folder: Path, *, scanned_at: str) -> Path:
+    """A negative report of slide 1, whose file lay at `scanned_at`; siteA holds a file of that name, siteB is away."""
+    (folder / "siteA").mkdir()
+    (folder / "siteA" / "1.tif").write_bytes(b"a slide of site A")
+    asked = Asked("", place_of(folder / scanned_at), None, False, 5.0, ())
+    made = replace(scanned(fingerprint(folder / "siteA" / "1.tif")), asked=asked)
+    return write_run(folder / "run", [replace(report("1"), provenance=made), report("2")])
+
+
+PATHS = "path,slide_id,patient_id,node_id"
+
+
+@pytest.mark.parametrize("row", ["siteB/1.tif,1,P,1", "far/off/1.tif,1,P,1"])
+def test_a_file_that_is_away_is_not_staged_by_the_report_of_one_elsewhere(tmp_path: Path, row: str) -> None:
+    """Two sites have a slide 1. The report's file lies where it was, in a folder beside or by another row's word."""
+    folder = two_sites(tmp_path, scanned_at="siteA/1.tif")
+    rows = (row, "siteA/1.tif,2,Q,1") if row.startswith("far") else (row,)
+    patient = staged_by(folder, PATHS, *rows).patients[0].staged
+    assert patient.category is None
+    assert patient.specimen.sections[0].reason == ANOTHER_PLACE
+
+
+def test_a_file_that_is_away_and_was_scanned_elsewhere_is_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An archive that was moved whole and is unmounted still stages; page, table, JSON and terminal say what is not
+    known. Back again it is compared; one that was only unmounted needs no word."""
+    folder = two_sites(tmp_path, scanned_at="old/1.tif")
+    manifest = write_csv(tmp_path / "m.csv", PATHS, "new/1.tif,1,P,1")
+    assert main(["stage", str(folder), "--manifest", str(manifest)]) == 0
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8").partition("Look here first")[2]
+    files = [(folder / name).read_text(encoding="utf-8") for name in ("patients.csv", "patients.json")]
+    for text in (capsys.readouterr().out, page.partition("</section>")[0].replace("&#39;", "'"), *files):
+        assert "Any of this patient's slides may be of another file than the report of that name." in text
+
+    def noted(row: str) -> bool:
+        found = staged_by(folder, PATHS, row, ",2,P,2").patients[0]
+        notes = {one.code: one.message for one in found.all_notes}
+        return "These slides: 1 may be" in notes.get("file_not_compared", "")
+
+    assert noted("new/1.tif,1,P,1")
+    assert not noted("old/1.tif,1,P,1")
+    assert not noted(",1,P,1")
+    (tmp_path / "new").mkdir()
+    shutil.copy(tmp_path / "siteA" / "1.tif", tmp_path / "new")
+    assert not noted("new/1.tif,1,P,1")
+
+
+def test_a_stage_says_of_which_scans_and_of_which_manifest_it_is(tmp_path: Path) -> None:
+    """For programs all of it; on the page, where the link may lead to a later scan, the time and the file of the scan.
+
+    A slide that was not run has none of it."""
+    made = replace(scanned("ab" * 32, started="2026-11-30T18:49:51+00:00"), config_sha256="cd" * 32)
+    folder = write_run(tmp_path / "run", [replace(report("a", (900.0,)), provenance=made)])
+    manifest = write_csv(tmp_path / "m.csv", NODES, "a,P,1", "gone,P,2")
+    main(["stage", str(folder), "--manifest", str(manifest)])
+    content = json.loads((folder / "patients.json").read_text(encoding="utf-8"))
+    first, second = (node["slides"][0] for node in content["patients"][0]["nodes"])
+    keys = ("slide_fingerprint", "started", "config_sha256", "result_version", "report_sha256")
+    report_sha256 = hashlib.sha256((folder / "a" / "report.json").read_bytes()).hexdigest()
+    assert tuple(map(first.get, keys)) == (
+        made.slide_fingerprint,
+        made.started,
+        "cd" * 32,
+        RESULT_VERSION,
+        report_sha256,
+    )
+    assert {second[key] for key in keys} == {None}
+    assert content["source_sha256"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
+    assert [error.message for error in schema_of(PATIENTS).iter_errors(content)] == []
+    page = (folder / "patients" / "P.html").read_text(encoding="utf-8")
+    assert "<small>scanned 2026-11-30 18:49 UTC, file abababababab</small>" in page
+    assert page.count("<small>scanned ") == 1
+    assert content["source_sha256"] in page
 
 
 def of_file(slide_id: str, fingerprint: str, area_mm2: float = 40.0) -> SlideReport:

@@ -9,7 +9,7 @@ import pytest
 import shapely
 
 from nodescan.domain.classification import CellCount
-from nodescan.domain.report import SlideResult
+from nodescan.domain.report import RESULT_VERSION, SlideResult
 from nodescan.errors import UsageError
 from nodescan.reports.geojson_report import read_deposit_shapes, write_geojson
 from nodescan.reports.json_report import write_json
@@ -260,3 +260,34 @@ def test_a_count_whose_uncertainty_is_not_told_is_read_and_written_as_it_is(tmp_
         number, uncertainty = told["cell_count"], told["cell_count_uncertainty"]
         assert (number, uncertainty) == ((None, None) if cells is None else (cells.number, cells.uncertainty))
         assert [one.cells for one in read_report(path).deposits] == [cells]
+
+
+def test_a_run_with_a_report_that_is_not_as_it_was_written_is_not_read(tmp_path: Path) -> None:
+    """As where a size and its class are edited alike: no value contradicts another that a reader would look at."""
+    made = VARIANTS["macro"]()
+    path = tmp_path / made.report.slide.slide_id / "report.json"
+    path.parent.mkdir()
+    write_json(made, path.parent)
+    (found,) = read_reports(tmp_path)
+    content = json.loads(path.read_text())
+    one = next(one for one in content["deposits"] if not one["borderline"])
+    one["borderline"] = True
+    path.write_text(json.dumps(content))
+    with pytest.raises(
+        UsageError, match=r"/report\.json: deposits: not as this version writes it; run the slide again"
+    ):
+        read_reports(tmp_path)
+    content["provenance"]["result_version"] = RESULT_VERSION - 1
+    path.write_text(json.dumps(content))
+    assert read_reports(tmp_path)[0].deposits == found.deposits  # an older version may have written it so
+
+
+def test_a_report_of_a_newer_nodescan_that_this_one_cannot_read_is_not_to_be_made_again(tmp_path: Path) -> None:
+    """Who runs an older program by mistake would replace newer results."""
+    path = written(tmp_path, "macro")
+    content = json.loads(path.read_text())
+    for part, change in (("provenance", {"result_version": RESULT_VERSION + 1}), ("schema_version", 2)):
+        changed = content[part] | change if isinstance(change, dict) else change
+        path.write_text(json.dumps(content | {"status": "seen", part: changed}))
+        with pytest.raises(UsageError, match=r"s/report\.json: .*; use the newer nodescan that made it$"):
+            read_reports(tmp_path)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nodescan.batch.lock import LOCK_FILE
-from nodescan.batch.record import RUN_JSON, RUN_LOG
+from nodescan.batch.record import RUN_JSON, RUN_LOG, SETTINGS
 from nodescan.batch.resume import EARLIER_REPORTS
 from nodescan.batch.run import SUMMARY_CSV
 from nodescan.domain.naming import SAFE_NAME
@@ -63,7 +63,9 @@ def test_no_slide_gets_the_name_of_a_device_of_windows(stem: str, name: str):
 def test_what_a_run_writes_is_reserved():
     """The names stand in two rooms; they may not drift apart."""
     patients = {PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV}
-    assert patients | {SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, EARLIER_REPORTS, "evaluation"} == RESERVED
+    assert (
+        patients | {SUMMARY_CSV, SUMMARY_HTML, RUN_LOG, RUN_JSON, SETTINGS, EARLIER_REPORTS, "evaluation"} == RESERVED
+    )
     assert safe_name(LOCK_FILE)[0] != "."  # hidden files: no slide's folder is
 
 
