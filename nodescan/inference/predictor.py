@@ -16,6 +16,7 @@ from nodescan.inference.device import Device, choose_device
 from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import plain_form
+from nodescan.inference.forks import check_not_forked
 from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.models import build
@@ -69,6 +70,7 @@ def open_predictor(
     precision then says. "float32": where answers are used as they are. rough: the fast answers unguarded, for trying
     many settings. compiled: False for the network as torch computes it.
     """
+    check_not_forked()
     card = load_card(folder)
     plain = plain_network(card, folder)
     place = device if isinstance(device, Device) else choose_device(device)
