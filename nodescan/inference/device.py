@@ -186,7 +186,9 @@ def _compute_in_whole_float32() -> None:
 
     allow_tf32 is all that torch before 2.9 has. Since then it leaves an operation no precision of its own, and what is
     set for all holds. It is set beside "ieee" all the same: torch's compiler asks for it, and fails where they differ.
+    So is the precision of products of matrices, and first: it sets more, and later on torch couldn't tell it any more.
     """
+    torch.set_float32_matmul_precision("highest")
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     for operation in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None), matmul):

@@ -38,7 +38,8 @@ class Plain(nn.Module):
 
 def plain_form(net: nn.Module, *, mean: tuple[float, ...], std: tuple[float, ...], temperature: float) -> nn.Module:
     """What the network computes at inference, fed with bytes. mean, std: of the colours, in [0, 1]."""
-    return Plain(net, mean=torch.tensor(mean), std=torch.tensor(std), temperature=temperature)
+    colours_mean, colours_std = (torch.tensor(values, dtype=torch.float32) for values in (mean, std))
+    return Plain(net, mean=colours_mean, std=colours_std, temperature=temperature)
 
 
 def folded(conv: Lift | GroupConv, norm: GroupNorm8) -> nn.Conv2d:

@@ -69,6 +69,9 @@ def open_predictor(
     float32 throughout where the device has nothing faster or this model's fast answers are too far off, which its
     precision then says. "float32": where answers are used as they are. rough: the fast answers unguarded, for trying
     many settings. compiled: False for the network as torch computes it.
+
+    torch keeps some settings for the whole process. On a CPU, threads that start later compute with as many threads as
+    one lane has (CpuLanes). On a GPU, matrix products and convolutions in float32 are no longer rounded to TF32.
     """
     check_not_forked()
     card = load_card(folder)
@@ -94,7 +97,7 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     """The network with its weights in float32. Raises ModelError where they don't fit the architecture."""
     content = checked_weights(card, folder)
     try:
-        net = build(card.architecture, margin_px=card.margin_px)
+        net = build(card.architecture, margin_px=card.margin_px).float()  # whatever torch's default type is
     except ModelError as error:
         raise ModelError(f"{folder / CARD_FILE}: {error}") from error
     try:
