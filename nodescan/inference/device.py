@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ import torch
 from nodescan.errors import DeviceError, first_line
 from nodescan.inference.gpu_errors import is_out_of_memory, no_room
 from nodescan.machine import eight_bit_precision
+from nodescan.threads import own_warnings
 
 _VOLTA = (7, 0)
 """The compute capability from which NVIDIA's GPUs compute faster in float16 (CUDA C++ Programming Guide)."""
@@ -128,8 +128,7 @@ def _why_no_gpu() -> str:
 
     torch says it once in a process, to whoever asks first whether there is a GPU.
     """
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+    with own_warnings("always", record=True) as said:
         torch.cuda.is_available()
     for text in (str(warning.message) for warning in said):
         _, found, reason = text.partition("CUDA initialization: ")
