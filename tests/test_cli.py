@@ -138,6 +138,18 @@ def test_interrupt_before_the_first_slide_calls_no_earlier_rows_its_own(
     assert (tmp_path / "out" / "summary.csv").read_text().count("\n") == 2
 
 
+def test_a_run_started_by_another_program_records_its_own_words(
+    tmp_path: Path, scans: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Not those of the program that calls main(): run.json has them, and so has what tries failed slides again."""
+    scans()
+    monkeypatch.setattr(sys, "argv", ["server.py", "--port", "80"])
+    (tmp_path / "bad.svs").write_bytes(b"")
+    assert main(["run", "bad.svs", "--out", "out"]) == 1
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["command"][:2] == ["nodescan", "run"]
+    assert "scan only these slides with: nodescan run bad.svs --out out" in capsys.readouterr().out
+
+
 def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> None:
     """The log holds the slide's whole way, one object a line."""
     scans()
@@ -212,11 +224,11 @@ def test_streams_that_are_closed_or_full_change_no_result(redirected: str, tmp_p
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="pipefail is a word of bash")
-def test_a_reader_that_left_changes_no_exit_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["run", "a.tif", "--out", "out", "--slots", "0"], ["info", "a.tif"], ["models"]])
+def test_a_reader_that_left_changes_no_exit_code(tmp_path: Path, words: list[str]) -> None:
     """As of `| head -n 1`: the slides were scanned all the same. PYTHONUNBUFFERED is what containers often set."""
     paint_slide(tmp_path / "a.tif")
     command = 'set -o pipefail; "$@" | true; echo $?'
-    words = ["run", "a.tif", "--out", "out", "--slots", "0"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
     shell = ["bash", "-c", command, "bash", sys.executable, "-c", SCAN, *words]
     done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -9,6 +9,7 @@ import typer
 
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Mpp, OverrideMpp, check_spacing, check_there
 from nodescan.commands.tables import print_facts, spacing_words
+from nodescan.streams import reader_may_leave
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.domain.slide import SlideRef
@@ -30,7 +31,8 @@ def info(
     facts = slide_facts(ref)
     if facts.info is not None:
         facts = replace(facts, unmeasurable=_too_coarse(ref))
-    print_slide(facts, slide)
+    with reader_may_leave():
+        print_slide(facts, slide)
     return NOT_COMPLETE if facts.unmeasurable else COMPLETE
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from nodescan.commands.options import COMPLETE
 from nodescan.commands.tables import print_facts
-from nodescan.streams import tell
+from nodescan.streams import reader_may_leave, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.inference.card import ModelCard
@@ -15,7 +15,8 @@ def models() -> int:
     """List the installed models with their cards."""
     from nodescan.inference.card import list_models
 
-    print_models(list_models())
+    with reader_may_leave():
+        print_models(list_models())
     return COMPLETE
 
 
