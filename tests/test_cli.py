@@ -24,7 +24,7 @@ from nodescan.benchmarks import speed
 from nodescan.cli import main
 from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
-from nodescan.inference.card import find_model, load_card
+from nodescan.inference.card import find_model, list_models, load_card
 from nodescan.reports import FILES
 from tests.fakes import ColourPredictor, paint_slide, scan_with
 from tests.faults.accounting import rows as summary_rows
@@ -593,6 +593,19 @@ def test_a_list_of_slides_is_scanned_and_nobody_is_staged(
     assert not list((tmp_path / "out").glob("patients*"))
     assert main(["run", "a.tif", "--out", "out"]) == 0
     assert "No stages" not in capsys.readouterr().out
+
+
+def test_info_and_models_print_json(tmp_path: Path, capsys: Capture) -> None:
+    """With the head that other commands' JSON has, and what the table says."""
+    paint_slide(tmp_path / "a.tif")
+    assert main(["info", "a.tif", "--mpp", "0.5", "--override-mpp", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema_version"], told["slide_id"], told["can_be_measured"]) == (1, "a", True)
+    assert (told["spacing_um"], told["spacing_source"]) == ([0.5, 0.5], "user-override")
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["notice"] == told["notice"]
+    assert [model["name"] for model in listed["models"]] == [card.name for card in list_models()]
 
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
