@@ -24,6 +24,7 @@ from nodescan.commands.options import (
     check_current_folder,
     check_not_empty,
     failed_by_files,
+    keeping_words,
     usage_words,
 )
 from nodescan.commands.phantom import phantom
@@ -67,7 +68,8 @@ def _told(arguments: list[str]) -> int:
     try:
         check_current_folder()
         check_not_empty(arguments)
-        code = _done(arguments)
+        with keeping_words(arguments):
+            code = _done(arguments)
         sys.stdout.flush()
     except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
         return _fail(str(error) or STOPPED, INTERRUPTED)

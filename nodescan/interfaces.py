@@ -82,7 +82,10 @@ class PredictorFacts(Protocol):
 
 
 class TilePredictor(PredictorFacts, Protocol):
-    """A network that answers tiles."""
+    """A network that answers tiles.
+
+    One thread at a time may ask it, and no process that was forked after a model was opened.
+    """
 
     @property
     def geometry(self) -> TileGeometry: ...
@@ -101,7 +104,7 @@ class TilePredictor(PredictorFacts, Protocol):
         """Begins to answer tiles; what it returns waits for the answers.
 
         uint8 (N, input_px, input_px, 3) RGB -> float32 (N, cells, cells) probabilities in [0, 1]. Both raise ModelError
-        where a compiled network can't answer. What torch itself raises is passed on.
+        where a compiled network can't answer, and the first in a forked process. What torch itself raises is passed on.
         """
         ...
 

@@ -1,7 +1,6 @@
 """Reads the picture files that masks are saved as: pixel values, and how large a pixel is."""
 
 import math
-import warnings
 from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from nodescan.errors import AnnotationError
 from nodescan.given_files import file_to_seek
 from nodescan.ome_xml import pixels_of
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, tiff_tags, what_is_wrong
+from nodescan.threads import own_warnings
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
 """A mask's pixel size is believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px."""
@@ -82,14 +82,13 @@ class MaskImage:
 def read_mask_image(path: Path) -> MaskImage:
     """The first image of the file. Raises AnnotationError where its values can't be taken for a mask's."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a mask of a slide is large by nature; damage is an error, or nothing
-            with opened_picture(path, MASK_FORMATS) as image:
-                check_stored(path, image)
-                pages = getattr(image, "n_frames", 1)
-                load_whole(image)
-                pixels, lossy = np.asarray(image), _is_lossy(image)
-                told, tags, dpi = pixels_of(_description(image)), _tag_spacing(image), _print_dpi(image)
+        # A mask of a slide is large by nature; damage is an error, or nothing.
+        with own_warnings("ignore"), opened_picture(path, MASK_FORMATS) as image:
+            check_stored(path, image)
+            pages = getattr(image, "n_frames", 1)
+            load_whole(image)
+            pixels, lossy = np.asarray(image), _is_lossy(image)
+            told, tags, dpi = pixels_of(_description(image)), _tag_spacing(image), _print_dpi(image)
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(

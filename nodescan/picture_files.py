@@ -3,11 +3,12 @@
 import logging
 import os
 import struct
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -34,8 +35,8 @@ DAMAGED_IMAGE = (
 
 _DEFLATE = (8, 32946)  # TIFF, tag 259: by Adobe's number, and the older one
 _STDERR = 2
-_STDERR_TURN = Lock()
-_LONGEST_WORDS = 4096
+_STDERR_TURN = threading.Lock()
+_LONGEST_WORDS = 1 << 20  # a pipe holds less
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints its errors, which are raised anyway
 
@@ -111,19 +112,60 @@ def _bytes_of_one(tags: Mapping[int, Any], size_px: tuple[int, int]) -> int:
     return -(-width * tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) * bits // 8) * height
 
 
-def _load_by_libtiff(image: Image.Image) -> None:
+def _load_by_libtiff(image: TiffImagePlugin.TiffImageFile) -> None:
     """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead.
 
-    stderr is the whole process's: what another thread prints meanwhile counts as libtiff's. Pictures take turns.
+    stderr is the whole process's. Where other threads may have printed what was heard, a process of its own loads the
+    picture once more and tells libtiff's words; the others' then go to stderr. Pictures take turns.
     """
+    source = getattr(image, "filename", "") or image.fp  # which is closed once the picture is loaded
     with _STDERR_TURN:
         said, failure = _words_of_loading(image)
+        if said and source is not None and threading.active_count() > 1:
+            heard, said = said, _words_of_loading_alone(source, said)
+            own = set(said.splitlines())
+            others = "".join(f"{line}\n" for line in heard.splitlines() if line not in own)
+            os.write(_STDERR, others.encode(errors="replace"))
     if said or failure:
-        raise OSError(said or str(failure)) from failure
+        raise OSError(said.partition("\n")[0] or str(failure)) from failure
+
+
+_LOAD = """
+import io, sys
+from PIL import Image
+Image.MAX_IMAGE_PIXELS = None
+try:
+    Image.open(io.BytesIO(sys.stdin.buffer.read()), formats=["TIFF"]).load()
+except (OSError, ValueError, SyntaxError):
+    pass
+"""
+
+
+def _words_of_loading_alone(source: str | IO[bytes], heard: str) -> str:
+    """What libtiff says of a picture in a process where nobody else prints. source: its file, or the file's path.
+
+    heard: what was heard in this process; it is taken for libtiff's where no other process can load the picture.
+    """
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    try:
+        if isinstance(source, str):
+            content = Path(source).read_bytes()
+        else:
+            source.seek(0)
+            content = source.read()
+        command = [sys.executable, "-P", "-W", "ignore", "-c", _LOAD]
+        done = subprocess.run(command, input=content, capture_output=True, env=environment, check=True)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        return heard
+    return _stripped(done.stderr)
+
+
+def _stripped(words: bytes) -> str:
+    return "\n".join(line.strip() for line in words.decode(errors="replace").strip().splitlines())
 
 
 def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
-    """The first line that is printed on stderr meanwhile, "" for none, and the error that loading raised.
+    """What is printed on stderr meanwhile, "" for nothing, and the error that loading raised.
 
     A pipe takes the words: a file would need a disk with room, and words that it can't take would be no error.
     """
@@ -134,7 +176,7 @@ def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
         remedy = "raise the limit of open files (ulimit -n)"
         raise OutputError(f"no file can be opened to hear of damage ({error.strerror}); {remedy}") from error
     for end in (read, written) if hasattr(os, "set_blocking") else ():  # Windows has it from Python 3.12 on
-        os.set_blocking(end, False)  # a full pipe holds more than the first line; an empty one is not waited for
+        os.set_blocking(end, False)  # a full pipe holds more than enough; an empty one is not waited for
     failure = None
     try:
         os.dup2(written, _STDERR)
@@ -146,5 +188,5 @@ def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
         os.close(written)
         os.close(stderr)
         with open(read, "rb", buffering=0) as words:
-            said = (words.read(_LONGEST_WORDS) or b"").decode(errors="replace")
-    return said.partition("\n")[0].strip(), failure
+            said = _stripped(words.read(_LONGEST_WORDS) or b"")
+    return said, failure

@@ -69,6 +69,18 @@ def printing(instead: str) -> Iterator[None]:
             say(f"the results can't be printed ({why}); {instead}")
 
 
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Around output that is all a command gives: a reader that has seen enough of it, as `head`, changes no exit code.
+    Raises OSError where it can't be written for another reason."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        if lost(error) is None:
+            raise
+
+
 def say(message: str) -> None:
     """An error, on one line of stderr, as far as anybody listens; "error: " is put before it."""
     with suppress(OSError, ValueError):

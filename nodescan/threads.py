@@ -1,9 +1,11 @@
-"""Work in threads of its own, and what becomes of it where the system refuses them."""
+"""Work in threads of its own, what becomes of it where the system refuses them, and what threads must take turns at."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from threading import RLock
+from typing import Literal, TypeVar
 
 from nodescan.errors import no_thread
 
@@ -15,6 +17,21 @@ _REFUSED = "can't start new thread"
 
 _REFUSED_BELOW = "Resource temporarily unavailable"
 """The system's words, EAGAIN: OpenBLAS, OpenMP and C++ print them, and then end the process."""
+
+
+_WARNINGS_TURN = RLock()
+
+
+@contextmanager
+def own_warnings(
+    action: Literal["ignore", "always"], category: type[Warning] = Warning, *, record: bool = False
+) -> Iterator[list[warnings.WarningMessage]]:
+    """As warnings.catch_warnings, by one thread at a time; what was recorded, [] where nothing is to be.
+
+    Python's filters are the whole process's: two threads that each put back what they found would leave one's for good.
+    """
+    with _WARNINGS_TURN, warnings.catch_warnings(record=record, action=action, category=category) as said:
+        yield [] if said is None else said  # filled meanwhile
 
 
 def ran_out_of_threads(text: str) -> bool:

@@ -25,7 +25,7 @@ from nodescan.cli import main
 from nodescan.commands.models import print_models
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.domain.versions import RESULT_VERSION
-from nodescan.inference.card import find_model, load_card
+from nodescan.inference.card import find_model, list_models, load_card
 from nodescan.reports import FILES
 from tests.fakes import ColourPredictor, paint_slide, scan_with
 from tests.faults.accounting import rows as summary_rows
@@ -139,6 +139,18 @@ def test_interrupt_before_the_first_slide_calls_no_earlier_rows_its_own(
     assert (tmp_path / "out" / "summary.csv").read_text().count("\n") == 2
 
 
+def test_a_run_started_by_another_program_records_its_own_words(
+    tmp_path: Path, scans: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Not those of the program that calls main(): run.json has them, and so has what tries failed slides again."""
+    scans()
+    monkeypatch.setattr(sys, "argv", ["server.py", "--port", "80"])
+    (tmp_path / "bad.svs").write_bytes(b"")
+    assert main(["run", "bad.svs", "--out", "out"]) == 1
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["command"][:2] == ["nodescan", "run"]
+    assert "scan only these slides with: nodescan run bad.svs --out out" in capsys.readouterr().out
+
+
 def test_log_json_tells_the_run(tmp_path: Path, scans: Callable[..., None]) -> None:
     """The log holds the slide's whole way, one object a line."""
     scans()
@@ -213,11 +225,11 @@ def test_streams_that_are_closed_or_full_change_no_result(redirected: str, tmp_p
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="pipefail is a word of bash")
-def test_a_reader_that_left_changes_no_exit_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["run", "a.tif", "--out", "out", "--slots", "0"], ["info", "a.tif"], ["models"]])
+def test_a_reader_that_left_changes_no_exit_code(tmp_path: Path, words: list[str]) -> None:
     """As of `| head -n 1`: the slides were scanned all the same. PYTHONUNBUFFERED is what containers often set."""
     paint_slide(tmp_path / "a.tif")
     command = 'set -o pipefail; "$@" | true; echo $?'
-    words = ["run", "a.tif", "--out", "out", "--slots", "0"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
     shell = ["bash", "-c", command, "bash", sys.executable, "-c", SCAN, *words]
     done = subprocess.run(shell, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -586,6 +598,19 @@ def test_a_list_of_slides_is_scanned_and_nobody_is_staged(
     assert not list((tmp_path / "out").glob("patients*"))
     assert main(["run", "a.tif", "--out", "out"]) == 0
     assert "No stages" not in capsys.readouterr().out
+
+
+def test_info_and_models_print_json(tmp_path: Path, capsys: Capture) -> None:
+    """With the head that other commands' JSON has, and what the table says."""
+    paint_slide(tmp_path / "a.tif")
+    assert main(["info", "a.tif", "--mpp", "0.5", "--override-mpp", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema_version"], told["slide_id"], told["can_be_measured"]) == (1, "a", True)
+    assert (told["spacing_um"], told["spacing_source"]) == ([0.5, 0.5], "user-override")
+    assert main(["models", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["notice"] == told["notice"]
+    assert [model["name"] for model in listed["models"]] == [card.name for card in list_models()]
 
 
 def test_bench_prints_a_table_or_json(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

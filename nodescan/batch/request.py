@@ -57,7 +57,14 @@ class BatchRequest:
 
 
 def check_request(request: BatchRequest) -> None:
-    """Raises UsageError where options contradict each other: a cluster's and what only this machine can do, say."""
+    """Raises UsageError for a limit that is none, and where options contradict each other: a cluster's and what only
+    this machine can do, say."""
+    if not 0 < request.stall_minutes < float("inf"):
+        raise UsageError(f"--stall-minutes: must be a number of min above 0, not {request.stall_minutes:g}")
+    if not 0 <= request.max_unread_percent <= 100:
+        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {request.max_unread_percent:g}")
+    if request.slots is not None and request.slots < 0:
+        raise UsageError(f"--slots: must be 0 or more, not {request.slots}")
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
     if request.scheduler is None and request.tasks_at_once is not None:

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nodescan.commands.options import COMPLETE
-from nodescan.commands.tables import print_facts
-from nodescan.streams import tell
+from nodescan.commands.options import COMPLETE, AsJson
+from nodescan.commands.tables import print_facts, print_json
+from nodescan.streams import reader_may_leave, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.inference.card import ModelCard
 
 
-def models() -> int:
+def models(as_json: AsJson = False) -> int:
     """List the installed models with their cards."""
     from nodescan.inference.card import list_models
 
-    print_models(list_models())
+    with reader_may_leave():
+        if as_json:
+            print_json(_as_json(list_models()))
+        else:
+            print_models(list_models())
     return COMPLETE
 
 
@@ -39,6 +43,18 @@ def print_models(cards: "Sequence[ModelCard]") -> None:
             ("weights", f"sha256 {card.weights_sha256}"),
         )
         print_facts(rows)
+
+
+def _as_json(cards: "Sequence[ModelCard]") -> dict[str, object]:
+    """The cards as their files hold them."""
+    from nodescan.domain.report import NOT_FOR_CLINICAL_USE
+    from nodescan.reports.json_report import SCHEMA_VERSION
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "notice": NOT_FOR_CLINICAL_USE,
+        "models": [card.model_dump(mode="json") for card in cards],
+    }
 
 
 def _levels(card: "ModelCard") -> str:

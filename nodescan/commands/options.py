@@ -3,9 +3,9 @@
 import errno
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -149,9 +149,22 @@ def positive(value: float, option: str, unit: str = "um") -> float:
     return value
 
 
+_TYPED: ContextVar[tuple[str, ...]] = ContextVar("_TYPED", default=())
+
+
+@contextmanager
+def keeping_words(arguments: Sequence[str]) -> Iterator[None]:
+    """Around a command: words_typed() gives these arguments, which may be others than those of the program."""
+    before = _TYPED.set(tuple(arguments))
+    try:
+        yield
+    finally:
+        _TYPED.reset(before)
+
+
 def words_typed() -> tuple[str, ...]:
     """The whole command, for the run's record."""
-    return ("nodescan", *sys.argv[1:])
+    return ("nodescan", *_TYPED.get())
 
 
 @contextmanager

@@ -19,13 +19,11 @@ from nodescan.commands.options import (
     Quiet,
     check_spacing,
     number,
-    positive,
     stops_told,
     words_typed,
 )
 from nodescan.commands.stage import print_staging
 from nodescan.commands.tables import print_table
-from nodescan.errors import UsageError
 from nodescan.evaluation import EVALUATION
 from nodescan.interrupts import raise_if_ended
 from nodescan.streams import printing, tell
@@ -185,7 +183,6 @@ def run(
 ) -> int:
     """Scan slides and write a report for each, summary.csv and run.json; for patients of a manifest, patients.csv."""
     check_spacing(mpp, override_mpp)
-    _check_limits(stall_minutes, max_unread)
     from nodescan.batch.workers import started_ahead
 
     first = started_ahead(0 if scheduler else slots)  # it loads what it needs while this process does
@@ -295,10 +292,3 @@ def _show(result: "BatchResult", command: tuple[str, ...]) -> None:
         print_batch(result, command)
         if result.staging is not None:
             print_staging(result.staging)
-
-
-def _check_limits(stall_minutes: float, max_unread: float) -> None:
-    """Raises UsageError where --stall-minutes isn't above 0, or --max-unread is no percentage."""
-    positive(stall_minutes, "--stall-minutes", "min")
-    if not 0 <= max_unread <= 100:
-        raise UsageError(f"--max-unread: must be a percentage from 0 to 100, not {max_unread:g}")

@@ -2,7 +2,6 @@
 
 import math
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from nodescan.phantoms import TRUTH_ENDING
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
 from nodescan.strict_json import strict_json
+from nodescan.threads import own_warnings
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
@@ -203,17 +203,16 @@ def _check_on_slide(source: str, lesions: shapely.MultiPolygon, size_px: tuple[i
 def _read_mask(path: Path) -> NDArray[np.bool_]:
     """bool (H, W): 0 and 1, or 0 and 255, are both known; anything else is refused."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
-            with opened_picture(path, MASK_FORMATS) as image:
-                if image.width * image.height > MOST_MASK_PIXELS:
-                    raise AnnotationError(
-                        f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
-                        f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
-                    )
-                check_stored(path, image)
-                load_whole(image)
-                pixels = np.asarray(image)
+        bomb = Image.DecompressionBombWarning  # the limit below is stricter
+        with own_warnings("ignore", bomb), opened_picture(path, MASK_FORMATS) as image:
+            if image.width * image.height > MOST_MASK_PIXELS:
+                raise AnnotationError(
+                    f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
+                    f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
+                )
+            check_stored(path, image)
+            load_whole(image)
+            pixels = np.asarray(image)
     except (*DAMAGED_IMAGE, OSError) as error:
         raise AnnotationError(
             f"{path.name}: can't be read as a mask ({what_is_wrong(error)}); copy it again, or save it as PNG or TIFF"

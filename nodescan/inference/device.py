@@ -3,7 +3,6 @@
 import os
 import platform
 import re
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from nodescan.errors import DeviceError, first_line
 from nodescan.inference.gpu_errors import is_out_of_memory, no_room
 from nodescan.inference.openvino_lanes import importable
 from nodescan.machine import eight_bit_precision
+from nodescan.threads import own_warnings
 
 _VOLTA = (7, 0)
 """The compute capability from which NVIDIA's GPUs compute faster in float16 (CUDA C++ Programming Guide)."""
@@ -152,8 +152,7 @@ def _why_no_gpu() -> str:
 
     torch says it once in a process, to whoever asks first whether there is a GPU.
     """
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+    with own_warnings("always", record=True) as said:
         torch.cuda.is_available()
     for text in (str(warning.message) for warning in said):
         _, found, reason = text.partition("CUDA initialization: ")
@@ -210,7 +209,9 @@ def _compute_in_whole_float32() -> None:
 
     allow_tf32 is all that torch before 2.9 has. Since then it leaves an operation no precision of its own, and what is
     set for all holds. It is set beside "ieee" all the same: torch's compiler asks for it, and fails where they differ.
+    So is the precision of products of matrices, and first: it sets more, and later on torch couldn't tell it any more.
     """
+    torch.set_float32_matmul_precision("highest")
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     cudnn.allow_tf32 = matmul.allow_tf32 = False
     for operation in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None), matmul):

@@ -21,7 +21,8 @@ class Plain(nn.Module):
     def __init__(self, net: nn.Module, *, mean: Sequence[float], std: Sequence[float], temperature: float) -> None:
         """mean, std: of the colours, in [0, 1]."""
         super().__init__()
-        self.register_buffer("centre", (255 * torch.tensor(mean)).view(1, 3, 1, 1))
+        middle, spread = (255 * torch.tensor(one, dtype=torch.float32).view(1, 3, 1, 1) for one in (mean, std))
+        self.register_buffer("centre", middle)
         self.net = copy.deepcopy(net).eval()
         for part in list(self.net.modules()):
             for (conv_name, conv), (norm_name, norm) in pairwise(list(part.named_children())):
@@ -30,7 +31,7 @@ class Plain(nn.Module):
                     setattr(part, norm_name, nn.Identity())
         first, *_, answer = (layer for layer in self.net.modules() if isinstance(layer, nn.Conv2d))
         with torch.no_grad():  # the first takes 0..255 less the mean where it took (value / 255 - mean) / std
-            first.weight.data = first.weight / (255 * torch.tensor(std)).view(1, 3, 1, 1)
+            first.weight.data = first.weight / spread
             answer.weight.data, answer.bias.data = answer.weight / temperature, answer.bias / temperature
 
     def forward(self, image: Tensor) -> Tensor:

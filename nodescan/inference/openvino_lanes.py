@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError, first_line
 from nodescan.inference.card import ModelCard
+from nodescan.inference.forks import check_not_forked
 from nodescan.inference.lanes import Answer, lane_count
 from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
@@ -43,8 +45,7 @@ def importable() -> bool:
 class OpenVinoLanes:
     """A compiled network; as many streams of one thread as there are threads, twice as many tiles under way.
 
-    Whoever asks hands the tiles over, one thread at a time: two threads that feed OpenVINO their first arrays at once
-    wait for each other for ever.
+    Threads that ask take turns: two that feed OpenVINO their first arrays at once wait for each other for ever.
     """
 
     def __init__(
@@ -72,9 +73,12 @@ class OpenVinoLanes:
                 raise MemoryError("OpenVINO: the network can't be compiled") from error
             raise ModelError(f"OpenVINO: the network can't be compiled ({_said(error)})") from error
         self._under_way: deque[_Job] = deque()
+        self._turn = Lock()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        jobs = [self._started(tile[None]) for tile in tiles]
+        check_not_forked()
+        with self._turn:
+            jobs = [self._started(tile[None]) for tile in tiles]
         return lambda: np.concatenate([self._finished(job) for job in jobs])
 
     def _started(self, tile: NDArray[np.uint8]) -> "_Job":
@@ -90,8 +94,9 @@ class OpenVinoLanes:
         return job
 
     def _finished(self, job: "_Job") -> NDArray[np.float32]:
-        if job in self._under_way:
-            self._settle(job)
+        with self._turn:
+            if job in self._under_way:
+                self._settle(job)
         if job.answer is None:
             raise job.error or ModelError("OpenVINO: a tile has no answer")
         return job.answer
@@ -124,8 +129,9 @@ def _loaded() -> tuple[ModuleType, Any]:
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of
     it (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
     And a Ctrl-C that the first thread hears in the midst of the import is made an ImportError there. Raises ModelError
-    where what is installed can't be imported, or has no CPU plugin.
+    where what is installed can't be imported, or has no CPU plugin, and as check_not_forked does.
     """
+    check_not_forked()
 
     def load() -> tuple[ModuleType, Any]:
         sys.modules.update(_UNTOLD)

@@ -16,6 +16,7 @@ from nodescan.inference.device import Device, choose_device
 from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import Plain
+from nodescan.inference.forks import check_not_forked
 from nodescan.inference.gpu_errors import gpu_errors
 from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
 from nodescan.inference.models import build
@@ -68,7 +69,11 @@ def open_predictor(
     float32 throughout where the device has nothing faster or this model's fast answers are too far off, which its
     precision then says. "float32": where answers are used as they are. rough: the fast answers unguarded, for trying
     many settings. compiled: False for the network as torch computes it.
+
+    torch keeps some settings for the whole process. On a CPU, threads that start later compute with as many threads as
+    one lane has (CpuLanes). On a GPU, matrix products and convolutions in float32 are no longer rounded to TF32.
     """
+    check_not_forked()
     card = load_card(folder)
     plain = plain_network(card, folder)
     place = device if isinstance(device, Device) else choose_device(device)
@@ -92,7 +97,7 @@ def load_network(card: ModelCard, folder: Path) -> nn.Module:
     """The network with its weights in float32. Raises ModelError where they don't fit the architecture."""
     content = checked_weights(card, folder)
     try:
-        net = build(card.architecture, margin_px=card.margin_px)
+        net = build(card.architecture, margin_px=card.margin_px).float()  # whatever torch's default type is
     except ModelError as error:
         raise ModelError(f"{folder / CARD_FILE}: {error}") from error
     try:

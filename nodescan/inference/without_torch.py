@@ -17,6 +17,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
+from nodescan.inference.forks import check_not_forked
 from nodescan.inference.lanes import Answer, Lanes, lane_count
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, eight_bit_precision
@@ -32,8 +33,9 @@ def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
 
     A card has ranges for eight bits where these were tried (training/tuning/eight_bits.py), and answers are
     compared with the reference's on every slide (examination/second_look/). Raises ModelError for a bad card or
-    damaged weights.
+    damaged weights, and as check_not_forked does.
     """
+    check_not_forked()
     card = load_card(folder)
     precision = eight_bit_precision()
     if card.int8_ranges is None or precision is None or not _on_cpu(device) or not installed():
@@ -79,6 +81,7 @@ class LaterPredictor(CardFacts):
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """As TilePredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
+        check_not_forked()
         return self.begin().result().start(tiles)
 
 

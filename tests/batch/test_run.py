@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -305,6 +306,27 @@ def test_run_interrupted_in_its_first_slide_has_the_table_its_page_links_to(tmp_
         scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=stop), Listener(), kept={})
     assert "./summary.csv" in (out / "summary.html").read_text()
     assert rows(out) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"stall_minutes": 0.0}, "--stall-minutes: must be a number of min above 0, not 0"),
+        ({"stall_minutes": float("nan")}, "--stall-minutes: must be a number of min above 0, not nan"),
+        ({"max_unread_percent": 500.0}, "--max-unread: must be a percentage from 0 to 100, not 500"),
+        ({"max_unread_percent": float("nan")}, "--max-unread: must be a percentage from 0 to 100, not nan"),
+        ({"slots": -3}, "--slots: must be 0 or more, not -3"),
+    ],
+)
+def test_a_limit_that_is_none_is_refused_before_anything_is_written(
+    tmp_path: Path, out: Path, limit: dict[str, float], said: str
+) -> None:
+    """By whoever runs a batch, not by the command alone."""
+    paint_slide(tmp_path / "a.tif")
+    asked = replace(BatchRequest((str(tmp_path / "a.tif"),), out, slots=0), **limit)
+    with pytest.raises(UsageError, match=re.escape(said)):
+        run_batch(asked, Listener())
+    assert not list(out.glob("*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows keeps a folder that a process works in")

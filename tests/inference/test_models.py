@@ -13,8 +13,10 @@ from nodescan.errors import DeviceError, ModelError
 from nodescan.inference import device as device_module
 from nodescan.inference.card import Decision, find_model, list_models, load_card, packed_models, save_card
 from nodescan.inference.device import choose_device
+from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.predictor import open_predictor
+from nodescan.inference.random_model import random_model
 from nodescan.inference.seams import HALF_FIELD_PX
 from training.fitting.export import export
 
@@ -92,6 +94,25 @@ def test_an_exported_model_answers_as_its_checkpoint(checkpoint: Path, folder: P
     with torch.inference_mode():
         expected = torch.sigmoid(net.eval()((torch.from_numpy(tiles).permute(0, 3, 1, 2) / 255 - mean) / std))
     np.testing.assert_allclose(predictor.start(tiles)(), expected.numpy(), atol=0.01)
+
+
+@pytest.fixture
+def default_dtype() -> Iterator[None]:
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("default_dtype")
+@pytest.mark.parametrize("architecture", ["p4m-small", "resnet18"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_float32_is_float32_whatever_type_the_host_set(tmp_path: Path, architecture: str, dtype: torch.dtype) -> None:
+    """A program that calls nodescan may have another default type; the answers are those of a program without one."""
+    folder = random_model(tmp_path / "model", architecture, core_px=64)
+    true = open_predictor(folder, device="cpu", precision="float32")
+    tiles = made_tiles(2, true.geometry.input_px)
+    torch.set_default_dtype(dtype)
+    predictor = open_predictor(folder, device="cpu", precision="float32")
+    assert np.array_equal(predictor.start(tiles)(), true.start(tiles)())
 
 
 def test_one_changed_byte_in_the_weights_is_refused(folder: Path) -> None:
@@ -200,6 +221,13 @@ def test_a_gpu_that_does_not_compute_is_an_error_or_passed_over(
     assert ("no kernel image" in chosen.description) == (chosen.device.type == "cpu")
 
 
+def one_gpu_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
+    monkeypatch.setattr(device_module, "_try_out", lambda device: None)
+
+
 @pytest.fixture
 def restored() -> Iterator[None]:
     """torch's precisions are those of the whole process."""
@@ -207,6 +235,7 @@ def restored() -> Iterator[None]:
     places = (backends, backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
     before = [place.fp32_precision for place in places]
     yield
+    torch.set_float32_matmul_precision("highest")
     for place, precision in zip(places, before, strict=True):
         place.fp32_precision = precision
 
@@ -218,15 +247,24 @@ def test_a_gpu_computes_in_whole_float32_whatever_is_set_for_all(
 ) -> None:
     """TF32 for all operations rounds neither convolutions nor products; what torch's compiler asks for can be read."""
     torch.backends.fp32_precision = "tf32"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "gpu")
-    monkeypatch.setattr(device_module, "_try_out", lambda device: None)
+    one_gpu_that_computes(monkeypatch)
     for _ in range(2):
         assert choose_device("cuda").description == "cuda:0 (gpu)"
     assert torch.backends.cudnn.conv.fp32_precision == torch.backends.cuda.matmul.fp32_precision == "ieee"
     assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is False
     assert not recwarn.list
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="this torch has allow_tf32 alone")
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("before", ["high", "medium"])
+def test_torch_can_tell_its_precision_after_a_gpu_is_opened(monkeypatch: pytest.MonkeyPatch, before: str) -> None:
+    """A host that had products of matrices rounded, as training scripts do, can still read the setting."""
+    torch.set_float32_matmul_precision(before)
+    one_gpu_that_computes(monkeypatch)
+    choose_device("cuda")
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is False
 
 
 def test_an_older_torch_is_told_by_its_one_flag(monkeypatch: pytest.MonkeyPatch) -> None:

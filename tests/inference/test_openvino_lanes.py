@@ -1,6 +1,8 @@
 """Tiles under way in OpenVINO: one that fails costs its own answer, and no other's."""
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from types import ModuleType, SimpleNamespace
 
@@ -67,6 +69,25 @@ def test_answers_that_nobody_waited_for_are_in_nobodys_way(lanes: OpenVinoLanes)
     """A slide that failed leaves tiles under way."""
     lanes.start(TILES[:5])
     assert np.array_equal(lanes.start(TILES[5:])().ravel(), TILES[5:].ravel())
+
+
+def test_threads_that_ask_the_same_lanes_take_turns(lanes: OpenVinoLanes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its own answers, and after that the lanes still answer."""
+    wait = Request.wait
+
+    def wait_long(request: Request) -> None:
+        time.sleep(0.001)  # another thread comes in meanwhile, if it can
+        wait(request)
+
+    monkeypatch.setattr(Request, "wait", wait_long)
+
+    def ask(shift: int) -> bool:
+        tiles = TILES[4:] + np.uint8(10 * shift)
+        return all(np.array_equal(lanes.start(tiles)().ravel(), tiles.ravel()) for _ in range(10))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(ask, range(4)))
+    assert np.array_equal(lanes.start(TILES[4:])().ravel(), TILES[4:].ravel())
 
 
 @pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
