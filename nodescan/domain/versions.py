@@ -1,8 +1,8 @@
-"""By what this program and its settings are known; imports nothing, so that a broken installation can name them."""
+"""By what this program and its settings are known; imports no library, so that a broken installation can name them."""
 
 from nodescan import __version__
 
-RESULT_VERSION = 30
+RESULT_VERSION = 31
 """Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
 again."""
 
