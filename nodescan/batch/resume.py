@@ -1,14 +1,11 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
 from pathlib import Path
 
-from nodescan.batch.slide_folders import mark_of, restore_mark
+from nodescan.batch.slide_folders import EARLIER_REPORTS, mark_of
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
@@ -19,11 +16,6 @@ from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
-from nodescan.whole_files import once_closed, output_errors, refuse_link
-
-EARLIER_REPORTS = "earlier-reports"
-"""Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
-
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
@@ -63,6 +55,11 @@ class ResumeOutcome:
     given_before: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
+    @property
+    def replaced(self) -> tuple[tuple[str, str], ...]:
+        """(slide_id, why) of all whose report a new one replaces."""
+        return (*self.redone, *self.lost)
+
 
 class _Redo(Exception):
     """Its text says why."""
@@ -87,13 +84,13 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
             continue
         try:
             report, seen = _kept(ref, path, recipe)
-        except _Redo as why:
-            made = _whole_report(path)
+        except _Redo as redo:
+            made, why = _whole_report(path), str(redo)
             _check_same_slide(ref, path, made)
             if _would_be_lost(ref, path, made):
-                found.lost.append((ref.slide_id, str(why)))
+                found.lost.append((ref.slide_id, why))
                 continue
-            found.redone.append((ref.slide_id, str(why)))
+            found.redone.append((ref.slide_id, why))
             if _outlines_edited(path):
                 found.edited.append(ref.slide_id)
             continue
@@ -114,21 +111,10 @@ def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
     """Every slide is redone; the result of one that isn't there now would be lost."""
     made = [(ref, mark_of(folder / ref.slide_id)) for ref in refs]
     lost = [ref.slide_id for ref, path in made if _would_be_lost(ref, path, _whole_report(path))]
-    edited = [ref.slide_id for ref, path in made if ref.slide_id not in lost and _outlines_edited(path)]
-    return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
-
-
-def set_report_aside(folder: Path, slide_id: str) -> Path:
-    """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
-    kept = folder / EARLIER_REPORTS
-    restore_mark(folder / slide_id)
-    with output_errors(kept):
-        refuse_link(kept)
-        kept.mkdir(exist_ok=True)
-        numbered = (kept / (slide_id if number == 1 else f"{slide_id}-{number}") for number in count(1))
-        place = next(place for place in numbered if not os.path.lexists(place))
-        once_closed(partial((folder / slide_id).rename, place), folder / slide_id)
-    return place
+    others = [(ref.slide_id, path) for ref, path in made if ref.slide_id not in lost]
+    redone = [(slide_id, "--force") for slide_id, path in others if path.is_file()]
+    edited = [slide_id for slide_id, path in others if _outlines_edited(path)]
+    return ResumeOutcome(redone=redone, lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
 
 
 def finished_unheard(refs: Sequence[SlideRef], folder: Path) -> dict[str, SlideReport]:
@@ -156,8 +142,8 @@ def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> N
         return
     if fingerprint_here(ref.path) != made.fingerprint:
         raise UsageError(
-            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be lost; choose "
-            "another --out, or add --force to replace the report"
+            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be replaced; "
+            f"choose another --out, or add --force to replace the report, which is then kept in {EARLIER_REPORTS}"
         )
 
 

@@ -112,7 +112,7 @@ def read_report(path: Path) -> StoredReport:
     return ReportFile(path).stored()
 
 
-def _content(path: Path) -> Mapping[str, Any]:
+def content_of(path: Path) -> Mapping[str, Any]:
     """What stands in the file. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -133,7 +133,7 @@ class ReportFile:
 
     def __init__(self, path: Path) -> None:
         """Raises UsageError where it is no report of this schema version."""
-        self._folder, self._name, self._content = path.parent, f"{path.parent.name}/{path.name}", _content(path)
+        self._folder, self._name, self._content = path.parent, f"{path.parent.name}/{path.name}", content_of(path)
 
     @property
     def result_version(self) -> int:
