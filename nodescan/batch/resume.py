@@ -1,8 +1,9 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from nodescan.batch.slide_folders import EARLIER_REPORTS, mark_of
@@ -16,6 +17,12 @@ from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
+
+_ONLY_TIME = (
+    "its file has another time or name now, but the same size and samples of its bytes (if it was copied without its "
+    "time, copy that too, as with cp -p or rsync -t, and the report is kept)"
+)
+"""A file that was written anew in the same size looks so, too, if it differs between the samples."""
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
@@ -62,7 +69,11 @@ class ResumeOutcome:
 
 
 class _Redo(Exception):
-    """Its text says why."""
+    """Its text says why. found: the fingerprint of a slide that has other bytes now."""
+
+    def __init__(self, why: str, *, found: str = "") -> None:
+        super().__init__(why)
+        self.found = found
 
 
 def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
@@ -77,7 +88,7 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
     A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
     of the same name, whose result would be lost.
     """
-    found = ResumeOutcome()
+    found, had = ResumeOutcome(), cache(partial(_slides_by_bytes, folder))
     for ref in refs:
         path = mark_of(folder / ref.slide_id)
         if not path.parent.is_dir():
@@ -85,8 +96,8 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
         try:
             report, seen = _kept(ref, path, recipe)
         except _Redo as redo:
-            made, why = _whole_report(path), str(redo)
-            _check_same_slide(ref, path, made)
+            made, why = _whole_report(path), str(redo) + (_bytes_of(had().get(redo.found)) if redo.found else "")
+            _check_same_slide(ref, path, made, had)
             if _would_be_lost(ref, path, made):
                 found.lost.append((ref.slide_id, why))
                 continue
@@ -133,17 +144,38 @@ def _whole_report(path: Path) -> StoredReport | None:
     return None
 
 
-def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> None:
-    """Raises UsageError where the report at `path` has a result of another file than the slide.
+def _slides_by_bytes(folder: Path) -> Mapping[str, str]:
+    """Fingerprint -> slide_id, of all reports in `folder`."""
+    reports = filter(None, (_whole_report(mark_of(place)) for place in sorted(folder.iterdir())))
+    return {report.fingerprint: report.slide_id for report in reports if report.fingerprint}
 
-    The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew.
+
+def _bytes_of(slide_id: str | None) -> str:
+    """What to add of a file that has the bytes of another slide's report; "" of one that has not."""
+    return "" if slide_id is None else f"; the file now has the bytes that {slide_id} had"
+
+
+def _check_same_slide(
+    ref: SlideRef, path: Path, made: StoredReport | None, had: Callable[[], Mapping[str, str]]
+) -> None:
+    """Raises UsageError where the report at `path` has a result of another file than the slide, or may have.
+
+    The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew. Of a
+    file elsewhere that can't be read nobody can tell. had: see _slides_by_bytes.
     """
     if made is None or made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
         return
-    if fingerprint_here(ref.path) != made.fingerprint:
+    found = fingerprint_here(ref.path)
+    if found is None:
         raise UsageError(
-            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be replaced; "
-            f"choose another --out, or add --force to replace the report, which is then kept in {EARLIER_REPORTS}"
+            f"{ref.path}: not there now, or can't be read, so nobody can tell whether {path.parent}, the report of a "
+            "file in another folder, is of this slide; mount its disk, correct the path or choose another --out"
+        )
+    if found != made.fingerprint:
+        raise UsageError(
+            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be replaced"
+            f"{_bytes_of(had().get(found))}; choose another --out, or add --force to replace the report, which "
+            f"is then kept in {EARLIER_REPORTS}"
         )
 
 
@@ -201,8 +233,10 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
         raise _Redo("the settings changed since (--config)")
     found = fingerprint_here(ref.path) if now.slide_state else None
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
-    if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
-        raise _Redo("the slide file changed since")
+    if not away and found != made.slide_fingerprint:
+        raise _Redo("the slide file changed since", found=found or "")
+    if not away and now.slide_state != then.slide_state:
+        raise _Redo(_ONLY_TIME)
     if recipe.listed and _is_given_before(ref, report):
         raise _Redo("its pixel size is not given any more (the manifest's mpp)")
     if not _is_measured_alike(ref, report, then):

@@ -185,7 +185,7 @@ DAMAGED = "its report is not whole (a/report.json: is damaged"
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (_touch, "the slide file changed since"),
+        (_touch, "its file has another time or name now, but the same size and samples of its bytes (if it was copied"),
         (_rewrite_a_byte, "the slide file changed since"),
         (_delete_page, "report.html is missing"),
         (_cut_map, "probability.ome.tif is not whole"),
@@ -222,7 +222,7 @@ def test_what_is_redone_is_whole_again(place: Place) -> None:
     _delete_page(place)
     result = place.run()
     assert place.heard.scanned == ["a"]
-    assert place.redone() == ["a: redone: the slide file changed since"]
+    assert [line.partition(" now")[0] for line in place.redone()] == ["a: redone: its file has another time or name"]
     assert [row["largest_deposit_um"] for row in place.rows()] == [row["largest_deposit_um"] for row in before]
     assert (result.kept, result.complete) == (1, True)
     place.run()
@@ -857,8 +857,14 @@ def test_a_file_that_is_away_has_no_report_of_its_namesake_elsewhere(place: Plac
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.tif").symlink_to(tmp_path / "gone" / "a.tif")
-    with pytest.raises(UsageError, match="holds the report of another file with this name"):
+    before = {path: path.read_bytes() for path in place.out.glob("*/*")}
+    with pytest.raises(UsageError, match=r"a\.tif: not there now, or can't be read, .*/out/a, .*; mount its disk, "):
         place.run(inputs=(str(other / "a.tif"),))
+    assert {path: path.read_bytes() for path in place.out.glob("*/*")} == before
+    place.folder.joinpath("a.tif").rename(tmp_path / "away")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "away").rename(tmp_path / "gone" / "a.tif")
+    assert place.run(inputs=(str(other / "a.tif"),)).kept == 1
 
 
 def _kept_aside(place: Place) -> dict[str, bytes]:
@@ -936,6 +942,30 @@ def test_a_report_of_an_older_version_is_kept_where_a_new_one_replaces_it(place:
     place.run()
     assert place.heard.scanned == ["a"]
     assert _kept_aside(place) == {"a": older}
+
+
+def test_files_that_were_exchanged_are_told_as_such(place: Place) -> None:
+    """Two slides had each other's name; a third file that nobody scanned has the bytes of none."""
+    first, second = place.folder / "a.tif", place.folder / "b.tif"
+    first.rename(place.folder / "x")
+    second.rename(first)
+    (place.folder / "x").rename(second)
+    assert place.sorted().redone == [
+        ("a", "the slide file changed since; the file now has the bytes that b had"),
+        ("b", "the slide file changed since; the file now has the bytes that a had"),
+    ]
+    paint_slide(second, tumour_um=700)
+    assert place.sorted().redone[1] == ("b", "the slide file changed since")
+
+
+def test_paths_that_a_manifest_exchanges_are_told_as_such(place: Place) -> None:
+    """The names are given by the table, so that other files stand under them."""
+    table = place.folder / "slides.csv"
+    table.write_text("slide_id,path\na,a.tif\nb,b.tif\n")
+    place.run(inputs=(), manifest=table, force=True)
+    table.write_text("slide_id,path\na,b.tif\nb,a.tif\n")
+    with pytest.raises(UsageError, match=r"replaced; the file now has the bytes that b had; choose another"):
+        place.run(inputs=(), manifest=table)
 
 
 def test_a_link_where_replaced_reports_are_kept_is_told_before_a_slide_is_scanned(place: Place, tmp_path: Path) -> None:
