@@ -81,7 +81,9 @@ def test_complete_slides_exit_0_and_say_where_the_reports_are(
     assert "done 1/1 a: complete, micro" in said.err
     made = {path.name for path in (tmp_path / "out" / "a").iterdir()}
     assert made == FILES
-    assert {"summary.csv", "summary.html", "run.json", "settings", "a"} == {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"summary.csv", "summary.html", "run.json", "settings", "a"} == {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
 
 
 def test_one_bad_slide_exits_1_and_the_others_are_scanned(

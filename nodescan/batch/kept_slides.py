@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodescan.batch.progress import Viewer
-from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume, set_report_aside
-from nodescan.batch.slide_folders import restore_mark
+from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume
+from nodescan.batch.slide_folders import EARLIER_REPORTS, restore_mark, set_report_aside
 from nodescan.batch.slide_task import RunTools
 from nodescan.domain.naming import few
 from nodescan.domain.slide import SlideRef
 from nodescan.manifest import Manifest
 from nodescan.patients.slide_rows import check_spacings
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
+from nodescan.whole_files import refuse_link
 
 
 def report_kept_slides(
@@ -58,6 +59,8 @@ def put_in_place(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
 
     This comes once no stage stands that was made of them. Raises LockLostError and OutputError.
     """
+    if found.replaced:
+        refuse_link(tools.job.folder / EARLIER_REPORTS)  # now, and not after a night's scans, whose reports need it
     for slide_id in found.hidden:
         tools.job.may_write()
         restore_mark(tools.job.folder / slide_id)

@@ -55,13 +55,15 @@ _ALWAYS = frozenset({"python", "nodescan", *_PACKAGES})
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What holds for a whole run. command: as shown_command() gives it."""
+    """What holds for a whole run. command: as shown_command() gives it. redone: (slide_id, why) of each slide whose
+    report of an earlier run this one replaces."""
 
     folder: Path
     command: tuple[str, ...]
     config: Config
     predictor: PredictorFacts
     reports: tuple[str, ...]
+    redone: tuple[tuple[str, str], ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock_start: float = field(default_factory=time.monotonic)
 
@@ -72,9 +74,11 @@ class RunRecord:
 
         asked: slide_id of all slides of the run; kept: slide_id of the reports that an earlier run made. "redo" names
         the slides that have no result: those that failed, and those that the run has not reached, or never will if it
-        was stopped. "device" is what the run began on, "devices" all that its slides were scanned on.
+        was stopped. "redone" names all of `redone` from the beginning: one that "redo" names, too, has no new result.
+        "device" is what the run began on, "devices" all that its slides were scanned on.
         """
         reached, failed = {report.slide.slide_id for report in reports}, set(to_redo(reports))
+        why = dict(self.redone)
         own = [report for report in reports if report.slide.slide_id not in kept]
         content = {
             "record_version": RECORD_VERSION,
@@ -85,6 +89,7 @@ class RunRecord:
             "seconds": round(time.monotonic() - self.clock_start, 3),
             "slides": {"asked": len(asked), "kept": len(kept), **_counts(reports)},
             "redo": [slide_id for slide_id in asked if slide_id in failed or slide_id not in reached],
+            "redone": [{"slide_id": slide_id, "why": why[slide_id]} for slide_id in asked if slide_id in why],
             "reports": list(self.reports),
             "model": model_as_json(self.predictor.model),
             "result_version": RESULT_VERSION,

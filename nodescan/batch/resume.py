@@ -1,14 +1,12 @@
 """Which slides need no second scan: those whose report is whole and was made from the same files and settings."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import count
+from functools import cache, partial
 from pathlib import Path
 
-from nodescan.batch.slide_folders import mark_of, restore_mark
+from nodescan.batch.slide_folders import EARLIER_REPORTS, mark_of
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
@@ -19,11 +17,12 @@ from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
-from nodescan.whole_files import once_closed, output_errors, refuse_link
 
-EARLIER_REPORTS = "earlier-reports"
-"""Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
-
+_ONLY_TIME = (
+    "its file has another time or name now, but the same size and samples of its bytes (if it was copied without its "
+    "time, copy that too, as with cp -p or rsync -t, and the report is kept)"
+)
+"""A file that was written anew in the same size looks so, too, if it differs between the samples."""
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
@@ -63,9 +62,18 @@ class ResumeOutcome:
     given_before: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
+    @property
+    def replaced(self) -> tuple[tuple[str, str], ...]:
+        """(slide_id, why) of all whose report a new one replaces."""
+        return (*self.redone, *self.lost)
+
 
 class _Redo(Exception):
-    """Its text says why."""
+    """Its text says why. found: the fingerprint of a slide that has other bytes now."""
+
+    def __init__(self, why: str, *, found: str = "") -> None:
+        super().__init__(why)
+        self.found = found
 
 
 def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
@@ -80,20 +88,20 @@ def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> Resum
     A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
     of the same name, whose result would be lost.
     """
-    found = ResumeOutcome()
+    found, had = ResumeOutcome(), cache(partial(_slides_by_bytes, folder))
     for ref in refs:
         path = mark_of(folder / ref.slide_id)
         if not path.parent.is_dir():
             continue
         try:
             report, seen = _kept(ref, path, recipe)
-        except _Redo as why:
-            made = _whole_report(path)
-            _check_same_slide(ref, path, made)
+        except _Redo as redo:
+            made, why = _whole_report(path), str(redo) + (_bytes_of(had().get(redo.found)) if redo.found else "")
+            _check_same_slide(ref, path, made, had)
             if _would_be_lost(ref, path, made):
-                found.lost.append((ref.slide_id, str(why)))
+                found.lost.append((ref.slide_id, why))
                 continue
-            found.redone.append((ref.slide_id, str(why)))
+            found.redone.append((ref.slide_id, why))
             if _outlines_edited(path):
                 found.edited.append(ref.slide_id)
             continue
@@ -114,21 +122,10 @@ def plan_forced(refs: Sequence[SlideRef], folder: Path) -> ResumeOutcome:
     """Every slide is redone; the result of one that isn't there now would be lost."""
     made = [(ref, mark_of(folder / ref.slide_id)) for ref in refs]
     lost = [ref.slide_id for ref, path in made if _would_be_lost(ref, path, _whole_report(path))]
-    edited = [ref.slide_id for ref, path in made if ref.slide_id not in lost and _outlines_edited(path)]
-    return ResumeOutcome(lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
-
-
-def set_report_aside(folder: Path, slide_id: str) -> Path:
-    """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
-    kept = folder / EARLIER_REPORTS
-    restore_mark(folder / slide_id)
-    with output_errors(kept):
-        refuse_link(kept)
-        kept.mkdir(exist_ok=True)
-        numbered = (kept / (slide_id if number == 1 else f"{slide_id}-{number}") for number in count(1))
-        place = next(place for place in numbered if not os.path.lexists(place))
-        once_closed(partial((folder / slide_id).rename, place), folder / slide_id)
-    return place
+    others = [(ref.slide_id, path) for ref, path in made if ref.slide_id not in lost]
+    redone = [(slide_id, "--force") for slide_id, path in others if path.is_file()]
+    edited = [slide_id for slide_id, path in others if _outlines_edited(path)]
+    return ResumeOutcome(redone=redone, lost=[(slide_id, "--force") for slide_id in lost], edited=edited)
 
 
 def finished_unheard(refs: Sequence[SlideRef], folder: Path) -> dict[str, SlideReport]:
@@ -147,17 +144,38 @@ def _whole_report(path: Path) -> StoredReport | None:
     return None
 
 
-def _check_same_slide(ref: SlideRef, path: Path, made: StoredReport | None) -> None:
-    """Raises UsageError where the report at `path` has a result of another file than the slide.
+def _slides_by_bytes(folder: Path) -> Mapping[str, str]:
+    """Fingerprint -> slide_id, of all reports in `folder`."""
+    reports = filter(None, (_whole_report(mark_of(place)) for place in sorted(folder.iterdir())))
+    return {report.fingerprint: report.slide_id for report in reports if report.fingerprint}
 
-    The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew.
+
+def _bytes_of(slide_id: str | None) -> str:
+    """What to add of a file that has the bytes of another slide's report; "" of one that has not."""
+    return "" if slide_id is None else f"; the file now has the bytes that {slide_id} had"
+
+
+def _check_same_slide(
+    ref: SlideRef, path: Path, made: StoredReport | None, had: Callable[[], Mapping[str, str]]
+) -> None:
+    """Raises UsageError where the report at `path` has a result of another file than the slide, or may have.
+
+    The same bytes elsewhere are the same slide, moved; other bytes in the same place are that slide, written anew. Of a
+    file elsewhere that can't be read nobody can tell. had: see _slides_by_bytes.
     """
     if made is None or made.status.without_result or not (made.place and ref.place) or made.place == ref.place:
         return
-    if fingerprint_here(ref.path) != made.fingerprint:
+    found = fingerprint_here(ref.path)
+    if found is None:
         raise UsageError(
-            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be lost; choose "
-            "another --out, or add --force to replace the report"
+            f"{ref.path}: not there now, or can't be read, so nobody can tell whether {path.parent}, the report of a "
+            "file in another folder, is of this slide; mount its disk, correct the path or choose another --out"
+        )
+    if found != made.fingerprint:
+        raise UsageError(
+            f"{ref.path}: {path.parent} holds the report of another file with this name, which would be replaced"
+            f"{_bytes_of(had().get(found))}; choose another --out, or add --force to replace the report, which "
+            f"is then kept in {EARLIER_REPORTS}"
         )
 
 
@@ -215,8 +233,10 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
         raise _Redo("the settings changed since (--config)")
     found = fingerprint_here(ref.path) if now.slide_state else None
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
-    if not away and (now.slide_state != then.slide_state or found != made.slide_fingerprint):
-        raise _Redo("the slide file changed since")
+    if not away and found != made.slide_fingerprint:
+        raise _Redo("the slide file changed since", found=found or "")
+    if not away and now.slide_state != then.slide_state:
+        raise _Redo(_ONLY_TIME)
     if recipe.listed and _is_given_before(ref, report):
         raise _Redo("its pixel size is not given any more (the manifest's mpp)")
     if not _is_measured_alike(ref, report, then):

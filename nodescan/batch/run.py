@@ -165,7 +165,7 @@ def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, ea
     outdated = move_outdated(tools.job.folder, [*waiting, *earlier.hidden], viewer.note)
     put(partial(tell_patients, tools.job.folder))  # else summary.html has stages and links of pages that are gone
     put_in_place(earlier, tools, viewer)
-    result = scan_all(refs, tools, viewer, kept=earlier.kept)
+    result = scan_all(refs, tools, viewer, kept=earlier.kept, redone=earlier.replaced)
     if outdated is None:
         return result
     stuck = put(partial(move_back, tools.job.folder, outdated, viewer.note))
@@ -190,7 +190,7 @@ def scan_manifest(
         put(partial(remove_unreviewed, tools.job.folder))  # else a table of this run, pages of an earlier one
     put(partial(tell_patients, tools.job.folder))
     put_in_place(earlier, tools, viewer)
-    result = scan_all(refs, tools, viewer, kept=earlier.kept)
+    result = scan_all(refs, tools, viewer, kept=earlier.kept, redone=earlier.replaced)
     staging = stage_run(result.reports, manifest, tools.job.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
     unwritten = put(partial(replace_stages, staging, tools.job.folder, viewer.note))
@@ -199,16 +199,21 @@ def scan_manifest(
 
 
 def scan_all(
-    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, kept: Mapping[str, SlideReport]
+    refs: Sequence[SlideRef],
+    tools: RunTools,
+    viewer: Viewer,
+    *,
+    kept: Mapping[str, SlideReport],
+    redone: tuple[tuple[str, str], ...] = (),
 ) -> BatchResult:
     """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows.
 
-    kept: slide_id -> report of those that need no scan. Raises LockLostError, and writes nothing more, where the
-    folder is no longer this run's.
+    kept: slide_id -> report of those that need no scan; redone: see RunRecord. Raises LockLostError, and writes nothing
+    more, where the folder is no longer this run's.
     """
     tools.job.may_write()
     shown = shown_command(tools.request.command, tools.job.folder)
-    record = RunRecord(tools.job.folder, shown, tools.config, tools.predictor, tools.job.reports)
+    record = RunRecord(tools.job.folder, shown, tools.config, tools.predictor, tools.job.reports, redone)
     record.write("running", [ref.slide_id for ref in refs], in_order(refs, kept), kept=kept)
     files = RunFiles(refs, tools, viewer, record, kept)
     waiting = [ref for ref in refs if ref.slide_id not in kept]
@@ -267,8 +272,8 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
 
 
 def _unmark(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> list[str]:
-    """Put report.json of slides that are redone aside, with --force away: a run that is stopped leaves no older result
-    to be taken for its own. Where one can't be moved, why."""
+    """Put report.json of slides that are redone aside, with --force for good: a run that is stopped leaves no older
+    result to be taken for its own. Where one can't be moved, why."""
     take, folder = unmark if tools.request.force else hide_mark, tools.job.folder
     return [why for ref in refs for why in write_or_tell(partial(take, folder / ref.slide_id), viewer)]
 

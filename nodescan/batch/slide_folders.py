@@ -1,18 +1,28 @@
 """Folders that are called as a slide: a run replaces and removes what is in them only where nodescan wrote it."""
 
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
+from typing import Any
 
-from nodescan.errors import OutputError
+from nodescan.domain.report import SlideReport, Status
+from nodescan.errors import OutputError, UsageError
+from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import begins_with, check_ours, is_branded, not_ours
-from nodescan.reports import FILES, OLDER_JSON
+from nodescan.reports import FILES, OLDER_JSON, REPLACED_JSON
 from nodescan.reports.detections import DETECTIONS_COLUMNS, DETECTIONS_CSV
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
-from nodescan.reports.json_report import REPORT_JSON
-from nodescan.whole_files import once_closed, output_errors, remove_once_closed
+from nodescan.reports.json_report import REPORT_JSON, report_as_json
+from nodescan.reports.json_values import DAMAGE
+from nodescan.reports.report_reader import content_of
+from nodescan.whole_files import once_closed, output_errors, refuse_link, remove_once_closed, write_beside
+
+EARLIER_REPORTS = "earlier-reports"
+"""Where reports lie that are kept beside a run's own: one folder further down, where no table or stage looks."""
 
 _REPORT_HEAD = '{\n  "schema_version": '
 
@@ -61,19 +71,94 @@ def restore_mark(folder: Path) -> None:
 
 
 def unmark(folder: Path) -> None:
-    """Remove report.json, put aside or not: no run takes it back. Raises OutputError."""
-    for mark in (folder / REPORT_JSON, folder / OLDER_JSON):
-        with output_errors(mark):
-            remove_once_closed(mark)
+    """Put report.json, put aside before or not, where no run takes it back. Raises OutputError."""
+    for name in (OLDER_JSON, REPORT_JSON):
+        _rename(folder / name, folder / REPLACED_JSON)
 
 
 def remove_older(folder: Path) -> None:
     """Remove page and outlines of an earlier run, if the page is nodescan's: no new report says that they are old.
-    The report.json that was put aside goes with them, being no whole report's."""
+    No run takes the report.json that was put aside back then, being no whole report's."""
     if is_branded(folder / REPORT_HTML):
-        for name in (OLDER_JSON, REPORT_HTML, DEPOSITS_GEOJSON):
-            with suppress(OSError, OutputError):  # it is told already that nothing can be written there
+        with suppress(OutputError):  # it is told already that nothing can be written there
+            unmark(folder)
+        for name in (REPORT_HTML, DEPOSITS_GEOJSON):
+            with suppress(OSError, OutputError):
                 remove_once_closed(folder / name)
+
+
+def set_report_aside(folder: Path, slide_id: str) -> Path:
+    """Move a slide's folder to where reports are kept beside a run's own; its new place. Raises OutputError."""
+    kept = folder / EARLIER_REPORTS
+    with output_errors(kept):
+        place = next(place for place in _places_aside(kept, slide_id) if not os.path.lexists(place))
+        once_closed(partial((folder / slide_id).rename, place), folder / slide_id)
+    _rename(_last_mark(place), place / REPORT_JSON)
+    return place
+
+
+def keep_replaced(folder: Path, report: SlideReport) -> None:
+    """Copy the report.json that `report` is to replace to where reports are kept, if it has a finding that a new scan
+    as `report`'s may not give again, and isn't there yet. Raises OutputError.
+
+    folder: the run's. Of a report.json that is no report nothing is kept.
+    """
+    slide_id = report.slide.slide_id
+    mark, kept = _last_mark(folder / slide_id), folder / EARLIER_REPORTS
+    try:
+        content, _ = content_of(mark)
+        if not _found_otherwise(content, report):
+            return
+        data = found_bytes(mark)
+    except (UsageError, OSError):
+        return
+    with output_errors(kept):
+        for place in _places_aside(kept, slide_id):
+            with suppress(OSError):
+                if found_bytes(place / REPORT_JSON) == data:  # of a run that was stopped before it replaced it
+                    return
+            with suppress(FileExistsError):  # of an earlier scan, or of a slide that is called so
+                place.mkdir()
+                write_beside(place / REPORT_JSON, data)
+                return
+
+
+def _found_otherwise(content: Mapping[str, Any], report: SlideReport) -> bool:
+    """Whether a report.json holds a result, or deposits of a slide without one, and was made of other bytes of the
+    slide, by another model, with other settings or options, or by another result version, than `report`.
+
+    Of a report of another version that is all that is read. False where it can't be told.
+    """
+    now = _made_of(report_as_json(report))
+    with suppress(*DAMAGE):
+        found = bool(content["deposits"]) or not Status(content["status"]).without_result
+        return found and _made_of(content) != now
+    return False
+
+
+def _made_of(content: Mapping[str, Any]) -> list[object]:
+    """All that a finding follows from. Device and kinds of files bear on none, nor does where the slide lies."""
+    provenance = content["provenance"] or {}
+    parts = (
+        (content["model"] or {}, ("weights_sha256", "card_sha256", "threshold")),
+        (provenance, ("slide_fingerprint", "config_sha256", "result_version")),
+        (provenance.get("asked") or {}, ("mpp_um", "override_mpp", "max_unread_percent")),
+    )
+    return [part.get(name) for part, names in parts for name in names]
+
+
+def _places_aside(kept: Path, slide_id: str) -> Iterator[Path]:
+    """Where a report of the slide may lie in `kept`, which is made: without end, the first one first. Raises OSError
+    and OutputError."""
+    refuse_link(kept)
+    kept.mkdir(exist_ok=True)
+    return (kept / (slide_id if number == 1 else f"{slide_id}-{number}") for number in count(1))
+
+
+def _last_mark(folder: Path) -> Path:
+    """report.json of a slide's folder, put aside or not, for good or not; there may be none."""
+    mark = mark_of(folder)
+    return mark if mark.is_file() else folder / REPLACED_JSON
 
 
 def _rename(mark: Path, to: Path) -> None:

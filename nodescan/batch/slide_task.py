@@ -14,7 +14,7 @@ from nodescan.batch.executors import SlideExecutor
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
 from nodescan.batch.resume import asked_of
-from nodescan.batch.slide_folders import remove_older
+from nodescan.batch.slide_folders import keep_replaced, remove_older
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import Config
 from nodescan.domain.flags import Flag
@@ -188,9 +188,14 @@ def _with_id(ref: SlideRef, line: str) -> str:
 
 def _write(result: SlideResult, tools: ReportTools, names: tuple[str, ...]) -> None:
     """The slide's folder, while the run's folder is still this run's. Raises OutputError and LockLostError."""
-    tools.job.may_write()
-    folder = tools.job.folder / result.report.slide.slide_id
-    write_reports(result, folder, names, may_move=tools.job.may_write)
+    job, report = tools.job, result.report
+
+    def may_move() -> None:
+        job.may_write()
+        keep_replaced(job.folder, report)
+
+    job.may_write()
+    write_reports(result, job.folder / report.slide.slide_id, names, may_move=may_move)
 
 
 def _written_failure(

@@ -50,6 +50,9 @@ FILES = frozenset(name for report in REPORTS.values() for name in report.files)
 OLDER_JSON = f".older-{REPORT_JSON}"
 """report.json of a slide that is to be scanned again, put aside: by this name no command takes it for a result."""
 
+REPLACED_JSON = f".replaced-{REPORT_JSON}"
+"""The same, where no run takes it back either: it lies there until a new report replaces it."""
+
 ALWAYS = tuple(name for name, report in REPORTS.items() if report.always)
 
 _AT_A_TIME = 2
@@ -144,7 +147,7 @@ def _move_in(part: Path, folder: Path) -> None:
     old.mkdir()
     moves: list[tuple[Path, Path]] = []  # each from before it is made, for a signal may come just after
     try:
-        for name in (REPORT_JSON, OLDER_JSON, *(FILES - {REPORT_JSON})):
+        for name in (REPORT_JSON, OLDER_JSON, REPLACED_JSON, *(FILES - {REPORT_JSON})):
             place = folder / name
             if place.is_dir() and not place.is_symlink():  # a user's, which must not go with the old files
                 with output_errors(place):  # the line names it, not the slide's folder

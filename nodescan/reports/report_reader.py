@@ -107,7 +107,7 @@ def read_report(path: Path) -> StoredReport:
     return ReportFile(path).stored()
 
 
-def _content(path: Path) -> tuple[Mapping[str, Any], str]:
+def content_of(path: Path) -> tuple[Mapping[str, Any], str]:
     """What stands in the file, and its sha256. Raises UsageError where it is no report of this schema version."""
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -132,7 +132,7 @@ class ReportFile:
     def __init__(self, path: Path) -> None:
         """Raises UsageError where it is no report of this schema version."""
         self._folder, self._name = path.parent, f"{path.parent.name}/{path.name}"
-        self._content, self._sha256 = _content(path)
+        self._content, self._sha256 = content_of(path)
 
     @property
     def result_version(self) -> int:

@@ -202,7 +202,7 @@ DAMAGED = "its report is not whole (a/report.json: is damaged"
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (_touch, "the slide file changed since"),
+        (_touch, "its file has another time or name now, but the same size and samples of its bytes (if it was copied"),
         (_rewrite_a_byte, "the slide file changed since"),
         (_delete_page, "report.html is missing"),
         (_cut_map, "probability.ome.tif is not whole"),
@@ -239,7 +239,7 @@ def test_what_is_redone_is_whole_again(place: Place) -> None:
     _delete_page(place)
     result = place.run()
     assert place.heard.scanned == ["a"]
-    assert place.redone() == ["a: redone: the slide file changed since"]
+    assert [line.partition(" now")[0] for line in place.redone()] == ["a: redone: its file has another time or name"]
     assert [row["largest_deposit_um"] for row in place.rows()] == [row["largest_deposit_um"] for row in before]
     assert (result.kept, result.complete) == (1, True)
     place.run()
@@ -475,7 +475,7 @@ def test_outlines_of_the_same_size_are_edited_if_they_are_younger_than_all_else(
         (place.out / "b" / "report.json").unlink()
     place.run(max_unread_percent=4.0)
     kept = place.out / "earlier-reports"
-    assert [path.name for path in kept.iterdir()] == ["a"]
+    assert [path.parent.name for path in kept.glob("*/deposits.geojson")] == ["a"]
     assert (kept / "a" / "deposits.geojson").read_bytes() == before
 
 
@@ -526,7 +526,7 @@ def test_a_result_whose_slide_is_away_is_kept_aside_where_other_settings_are_ask
     assert (place.out / "earlier-reports" / "a-2" / "report.json").read_text() == "{"
     assert (kept / "report.json").read_bytes() == before
     place.run(max_unread_percent=3.0)
-    assert sorted(path.name for path in kept.parent.iterdir()) == ["a", "a-2"]
+    assert sorted(path.name for path in kept.parent.glob("a*")) == ["a", "a-2"]
 
 
 @pytest.mark.parametrize(
@@ -654,7 +654,7 @@ def test_an_older_result_is_kept_aside_where_its_slide_is_away_after_a_stopped_r
         here.rename(gone)
         place.run(max_unread_percent=3.0, force=force)
         gone.rename(here)
-    assert sorted(path.parent.name for path in place.out.glob("earlier-reports/*/report.json")) == ["a", "a-2"]
+    assert sorted(path.parent.name for path in place.out.glob("earlier-reports/a*/report.json")) == ["a", "a-2"]
 
 
 def test_stages_in_which_a_slide_was_not_run_do_not_stand_beside_its_older_result(place: Place) -> None:
@@ -755,15 +755,15 @@ def test_no_older_report_stands_for_a_slide_that_the_run_did_not_reach(place: Pl
 
 def test_an_older_report_that_cannot_be_removed_is_said(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The slide is scanned all the same, and the run is no success."""
-    unlink = Path.unlink
+    rename = os.replace
 
-    def refuse(path: Path, missing_ok: bool = False) -> None:
-        if path == place.out / "a" / "report.json":
+    def refuse(path: Path, to: Path) -> None:
+        if path == place.out / "a" / "report.json" and to.parent == path.parent:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        unlink(path, missing_ok)
+        rename(path, to)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(os, "replace", refuse)
         result = place.run(force=True)
     assert "a/report.json: can't be written (Permission denied)" in place.heard.errors[0]
     assert result.reports[1].status is Status.COMPLETE
@@ -836,7 +836,8 @@ def test_a_second_run_at_the_same_time_is_refused_and_harms_nothing(place: Place
 
 def test_a_disk_that_refuses_in_mid_run_damages_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """What names no class keeps its bytes, each slide is said to be not written, and resume works."""
-    changed = ("run.json", "report.json", "report.html", "deposits.geojson", "summary.csv", "summary.html")
+    texts = ("run.json", "report.html", "deposits.geojson", "summary.csv", "summary.html")
+    changed = ("report.json", ".replaced-report.json", *texts)
     before = {path: path.read_bytes() for path in place.out.rglob("*") if path.is_file()}
     write = Path.write_bytes
 
@@ -873,5 +874,122 @@ def test_a_file_that_is_away_has_no_report_of_its_namesake_elsewhere(place: Plac
     other = tmp_path / "other"
     other.mkdir()
     (other / "a.tif").symlink_to(tmp_path / "gone" / "a.tif")
-    with pytest.raises(UsageError, match="holds the report of another file with this name"):
+    before = {path: path.read_bytes() for path in place.out.glob("*/*")}
+    with pytest.raises(UsageError, match=r"a\.tif: not there now, or can't be read, .*/out/a, .*; mount its disk, "):
         place.run(inputs=(str(other / "a.tif"),))
+    assert {path: path.read_bytes() for path in place.out.glob("*/*")} == before
+    place.folder.joinpath("a.tif").rename(tmp_path / "away")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "away").rename(tmp_path / "gone" / "a.tif")
+    assert place.run(inputs=(str(other / "a.tif"),)).kept == 1
+
+
+def _kept_aside(place: Place) -> dict[str, bytes]:
+    """Folder in earlier-reports -> its report.json, which lies there alone."""
+    places = sorted((place.out / "earlier-reports").glob("*"))
+    assert all([path.name for path in folder.iterdir()] == ["report.json"] for folder in places)
+    return {folder.name: (folder / "report.json").read_bytes() for folder in places}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_report_of_other_bytes_or_options_is_kept_where_a_new_one_replaces_it(place: Place, force: bool) -> None:
+    """Each that was replaced, and no other slide's; run.json says which slides were redone, and why."""
+    place.run(force=True)
+    first = (place.out / "a" / "report.json").read_bytes()
+    paint_slide(place.folder / "a.tif", tumour_um=600)
+    place.run(force=force)
+    assert _kept_aside(place) == {"a": first}
+    why = {"a": "--force", "b": "--force"} if force else {"a": "the slide file changed since"}
+    assert place.record()["redone"] == [{"slide_id": name, "why": said} for name, said in why.items()]
+    second, other = ((place.out / name / "report.json").read_bytes() for name in "ab")
+    place.run(max_unread_percent=4.0, force=force)
+    assert _kept_aside(place) == {"a": first, "a-2": second, "b": other}
+    place.run(max_unread_percent=4.0)
+    assert place.record()["redone"] == []
+    assert len(_kept_aside(place)) == 3
+
+
+def test_a_result_is_kept_where_its_slide_fails_now(place: Place) -> None:
+    """The report of the failure has no finding, and is not kept when the slide is mended."""
+    place.run(force=True)
+    first, slide = (place.out / "a" / "report.json").read_bytes(), place.folder / "a.tif"
+    whole = slide.read_bytes()
+    slide.write_bytes(b"no slide")
+    assert not place.run().complete
+    assert _kept_aside(place) == {"a": first}
+    slide.write_bytes(whole)
+    assert place.run().complete
+    assert _kept_aside(place) == {"a": first}
+    assert place.record()["redone"] == [{"slide_id": "a", "why": "it was failed: tried again"}]
+
+
+def test_a_report_that_a_new_scan_gives_again_is_not_kept(place: Place) -> None:
+    """By --force, for a file without its time, or beside a page that was deleted; nor is what is no report."""
+    place.run(force=True)
+    _touch(place)
+    (place.out / "b" / "report.html").unlink()
+    place.run()
+    assert place.heard.scanned == ["a", "b"]
+    _cut_mark(place)
+    place.run(max_unread_percent=4.0, inputs=(str(place.folder / "a.tif"),))
+    assert _kept_aside(place) == {}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_report_that_a_stopped_run_put_aside_is_kept_once_a_new_one_replaces_it(place: Place, force: bool) -> None:
+    """Not before: no new report is there yet. Where it lay there already it is not kept twice."""
+    before = {name: (place.out / name / "report.json").read_bytes() for name in "ab"}
+    _stopped(place, max_unread_percent=4.0, force=force)
+    assert not (place.out / "earlier-reports").exists()
+    aside = place.out / "earlier-reports" / "a"
+    aside.mkdir(parents=True)
+    (aside / "report.json").write_bytes(before["a"])
+    place.run(max_unread_percent=4.0)
+    assert _kept_aside(place) == before
+    assert not list(place.out.glob("*/.*"))
+
+
+def test_a_report_of_an_older_version_is_kept_where_a_new_one_replaces_it(place: Place) -> None:
+    """Whatever this version makes of the rest of it."""
+    path = place.out / "a" / "report.json"
+    content = json.loads(path.read_text())
+    content["provenance"]["result_version"] = RESULT_VERSION - 1
+    path.write_text(json.dumps(content | {"flags": "as of then"}))
+    older = path.read_bytes()
+    place.run()
+    assert place.heard.scanned == ["a"]
+    assert _kept_aside(place) == {"a": older}
+
+
+def test_files_that_were_exchanged_are_told_as_such(place: Place) -> None:
+    """Two slides had each other's name; a third file that nobody scanned has the bytes of none."""
+    first, second = place.folder / "a.tif", place.folder / "b.tif"
+    first.rename(place.folder / "x")
+    second.rename(first)
+    (place.folder / "x").rename(second)
+    assert place.sorted().redone == [
+        ("a", "the slide file changed since; the file now has the bytes that b had"),
+        ("b", "the slide file changed since; the file now has the bytes that a had"),
+    ]
+    paint_slide(second, tumour_um=700)
+    assert place.sorted().redone[1] == ("b", "the slide file changed since")
+
+
+def test_paths_that_a_manifest_exchanges_are_told_as_such(place: Place) -> None:
+    """The names are given by the table, so that other files stand under them."""
+    table = place.folder / "slides.csv"
+    table.write_text("slide_id,path\na,a.tif\nb,b.tif\n")
+    place.run(inputs=(), manifest=table, force=True)
+    table.write_text("slide_id,path\na,b.tif\nb,a.tif\n")
+    with pytest.raises(UsageError, match=r"replaced; the file now has the bytes that b had; choose another"):
+        place.run(inputs=(), manifest=table)
+
+
+def test_a_link_where_replaced_reports_are_kept_is_told_before_a_slide_is_scanned(place: Place, tmp_path: Path) -> None:
+    """No report of this folder goes elsewhere, and none is lost; a run that replaces none doesn't mind."""
+    (place.out / "earlier-reports").symlink_to(tmp_path)
+    assert place.run().complete
+    with pytest.raises(OutputError, match="earlier-reports: is a link"):
+        place.run(max_unread_percent=4.0)
+    assert place.heard.scanned == []
+    assert place.run().kept == 2

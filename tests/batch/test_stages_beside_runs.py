@@ -10,8 +10,8 @@ import pytest
 from nodescan.batch import kept_slides
 from nodescan.batch import run as batch
 from nodescan.batch.request import BatchRequest
-from nodescan.batch.resume import set_report_aside
 from nodescan.batch.run import BatchResult, run_batch
+from nodescan.batch.slide_folders import set_report_aside
 from nodescan.domain.staging import AJCC8
 from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.patient_files import write_staging

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from nodescan.batch.lock import LOCK_FILE
 from nodescan.batch.record import RUN_JSON, RUN_LOG, SETTINGS
-from nodescan.batch.resume import EARLIER_REPORTS
 from nodescan.batch.run import SUMMARY_CSV
+from nodescan.batch.slide_folders import EARLIER_REPORTS
 from nodescan.domain.naming import SAFE_NAME
 from nodescan.patients.earlier_stages import PAGES, PATIENTS_CSV, PATIENTS_JSON
 from nodescan.patients.submission import SUBMISSION_CSV
