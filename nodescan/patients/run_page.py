@@ -26,6 +26,9 @@ from nodescan.whole_files import output_errors, text_bytes, write_beside, write_
 MOST_NAMED = 20
 """Slides named in one line; patients.json has them all."""
 
+_VERSIONS = ("nodescan_version", "result_version")
+"""Of patients.json."""
+
 _SLOT = re.compile(r"<!--slot ([^<>]*)-->(?:[^<]++|<(?!!--/?slot))*+<!--/slot-->")
 """A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one. What begins
 another place ends the search for an end, so that none is sought through the whole page."""
@@ -141,7 +144,8 @@ def _with_doubt(stage: str, may_be: str) -> str:
 def _made(stages: Mapping[str, Any]) -> list[str]:
     """When the patients were staged, by which nodescan, from what: the rest of the page may be of another run."""
     models = words(stages.get("models"))
-    by = f" by nodescan {stages['nodescan_version']}" if stages.get("nodescan_version") else ""
+    version = ", result version ".join(str(stages[key]) for key in _VERSIONS if stages.get(key))
+    by = f" by nodescan {version}" if version else ""
     source = f", from {stages['source']}" if stages.get("source") else ""
     said = [f"Staged{_minute(stages.get('staged_at'))}{by}{source}."]
     said += [f"Their slides were judged by the model{'s' * (len(models) > 1)} {'; '.join(models)}."] if models else []

@@ -813,7 +813,12 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
             tools = in_processes(executor, job)
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
                 scan_all(refs, tools, Listener(), kept={})
-    assert sorted(path.name for path in out.iterdir()) == [LOCK_FILE, "run.json", "settings", "summary.csv"]  # as it began
+    assert sorted(path.name for path in out.iterdir()) == [
+        LOCK_FILE,
+        "run.json",
+        "settings",
+        "summary.csv",
+    ]  # as it began
     assert json.loads((out / LOCK_FILE).read_text())["run_id"] == "other"
 
 

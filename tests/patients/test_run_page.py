@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nodescan import __version__
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
@@ -78,7 +78,7 @@ def test_the_page_says_when_and_by_what_the_patients_were_staged(tmp_path: Path)
     tell_patients(run)
     page = page_of(run).partition('aria-labelledby="patients"')[2].partition('<div class="scroll"')[0]
     card = " ".join(Page(page).text.split())
-    assert f"Staged on 2026-11-29 21:04 UTC by nodescan {__version__}, from m.csv." in card
+    assert f"Staged on 2026-11-29 21:04 UTC by nodescan {VERSION_WORDS}, from m.csv." in card
     assert re.search(r"judged by the models earlier \(weights .*; m \(weights", card)
     assert re.search("not made alike: model m .*; model earlier", card)
     assert "not made alike" not in staged(run, "a,A,1,yes,1,")
