@@ -53,7 +53,7 @@ def move_outdated(folder: Path, scanned: Iterable[str], tell: Callable[[str], No
         why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
         tell(f"earlier stages were moved to {aside.name}, because {why}")
         return Outdated(aside, None)
-    why = f"because reports of their patients' slides change: {few(again, 5)}"
+    why = f"because reports of their slides change: {few(again, 5)}"
     if all_corrections_in(stages):
         remedy = "repeat nodescan stage --corrections to review the new ones"
         tell(f"the reviewed stages were moved to {aside.name}, {why}; {remedy}")

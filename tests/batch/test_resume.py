@@ -406,7 +406,7 @@ def test_a_list_of_slides_keeps_reports_and_leaves_the_stages_that_rest_on_them(
     assert (result.complete, result.staging) == (True, None)
     assert not list(place.out.glob("patients.*"))
     assert (place.out / "patients-before-1" / "patients.json").read_bytes() == stages
-    why = "because reports of their patients' slides change: a, b; run nodescan stage to make new ones"
+    why = "because reports of their slides change: a, b; run nodescan stage to make new ones"
     assert place.heard.notes.count(f"stages of earlier reports were moved to patients-before-1, {why}") == 1
     assert place.run(inputs=(), manifest=patients).kept == 2
     assert (place.out / "patients.csv").is_file()

@@ -80,7 +80,7 @@ def test_a_slide_of_a_patient_that_is_scanned_again_moves_the_reviewed_stages(
         cohort.run(ColourPredictor(KeyboardInterrupt()))
     assert cohort.stages() == {}
     assert cohort.told() == [
-        "the reviewed stages were moved to patients-before-1, because reports of their patients' slides change: a, bad; "
+        "the reviewed stages were moved to patients-before-1, because reports of their slides change: a, bad; "
         "repeat nodescan stage --corrections to review the new ones"
     ]
     assert "Dr A" in (cohort.out / "patients-before-1" / "patients.json").read_text()
@@ -127,7 +127,7 @@ def test_stages_that_nobody_corrected_are_called_so(tmp_path: Path, monkeypatch:
     cohort.run(inputs=(), manifest=cohort.manifest)
     cohort.run(force=True)
     assert cohort.told() == [
-        "stages of earlier reports were moved to patients-before-2, because reports of their patients' slides change: "
+        "stages of earlier reports were moved to patients-before-2, because reports of their slides change: "
         "a, b, bad; run nodescan stage to make new ones"
     ]
 
