@@ -35,7 +35,7 @@ def trainer_on(device: str) -> Any:
     progress = SimpleNamespace(total=SimpleNamespace(completed=0))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
     strategy = SimpleNamespace(root_device=torch.device(device))
-    return SimpleNamespace(strategy=strategy, fit_loop=loop, global_rank=0, world_size=1)
+    return SimpleNamespace(strategy=strategy, fit_loop=loop, global_rank=0, world_size=1, ckpt_path=None)
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cuda:0", True), ("cpu", False)])
