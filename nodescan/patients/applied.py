@@ -104,8 +104,8 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
-    the software's deposit was another then. What was once found stays so until the row says something else: of which
-    file it is, too.
+    the software's deposit was another then. What was once found stays so until the row says something else; that it is
+    of this file is something else only where it met another one before.
     """
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
@@ -113,8 +113,13 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if scanned is not None and correction.made_by_s < scanned:
         return True
     known = earlier.get(applied.row, ())
-    same = [one for one in known if not applied.file or one.file == applied.file]
-    return any(one.before_scan or one.before != applied.before for one in same)
+    return any(one.before_scan or one.before != applied.before for one in known if _is_same_word(applied, one))
+
+
+def _is_same_word(applied: Applied, one: Applied) -> bool:
+    """Whether a row says no more of its file now than when it was `one`."""
+    this_file = one.slide_fingerprint == applied.slide_fingerprint and not one.other_file
+    return applied.file in ("", one.file) or this_file
 
 
 def is_of_other_file(applied: Applied, earlier: EarlierRows) -> bool:

@@ -113,6 +113,18 @@ def test_a_file_that_is_named_doesn_t_hide_that_its_scan_is_another(tmp_path: Pa
     assert len(told(stage(run, row), "review_before_scan")) == 1
 
 
+@pytest.mark.parametrize("flagged", [False, True])
+def test_naming_the_file_that_a_row_was_always_of_is_no_other_word(tmp_path: Path, flagged: bool) -> None:
+    """The same file was scanned again, by another model, say: its deposit 1 is one that the reader never saw."""
+    run = scan(tmp_path / "run", FIRST, 600.0)
+    stage(run, REJECTED)
+    scan(run, FIRST, 2600.0)
+    if flagged:
+        assert len(told(stage(run, REJECTED), "review_before_scan")) == 1
+    for _ in range(2):
+        assert len(told(stage(run, f"{REJECTED},,{FIRST[:12]}"), "review_before_scan")) == 1
+
+
 @pytest.mark.parametrize("row", [REJECTED, ADDED, READ])
 def test_a_correction_of_another_file_is_refused_in_a_new_folder_too(tmp_path: Path, row: str) -> None:
     """No stage there tells of the first file; the row does, by the first signs of its fingerprint or by all of them."""
