@@ -88,9 +88,13 @@ def applied_in(stored: Mapping[str, Any]) -> Applied:
 
 
 def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
-    """Those of `earlier` that `given` doesn't repeat. A date may have been added to a row, but none may be lost."""
-    repeated = {said for one in given for said in (one.said, (*one.said[:-1], ""))}
-    return [one for one in earlier if one.said not in repeated]
+    """Those of `earlier` that `given` doesn't repeat: of the same deposit, or in the same row wherever that lies.
+
+    A scan may number deposits otherwise, and a place stands for a number. A date may have been added to a row, but none
+    may be lost.
+    """
+    repeated = {(*words, date) for one in given for words in (one.said[:-1], one.row) for date in (one.date, "")}
+    return [one for one in earlier if repeated.isdisjoint((one.said, (*one.row, one.date)))]
 
 
 def by_row(earlier: Iterable[Applied]) -> EarlierRows:

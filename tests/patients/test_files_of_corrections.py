@@ -33,6 +33,14 @@ def scan(run: Path, fingerprint: str, *sizes_um: float) -> Path:
     return write_run(run, [replace(report("a", sizes_um), provenance=made)])
 
 
+def exchange_numbers(run: Path) -> None:
+    """The file of slide a was scanned anew, and its two deposits have each other's number."""
+    again = replace(report("a", [one.diameter_um for one in read_reports(run)[0].deposits]), provenance=scanned(FIRST))
+    first, second = again.deposits
+    shutil.rmtree(run / "a")
+    write_run(run, [replace(again, deposits=(replace(first, id=second.id), replace(second, id=first.id)))])
+
+
 def stage(run: Path, *rows: str) -> PatientResult:
     """Patient A of slide a after a review that was written in July; the stage stands in the run's folder."""
     manifest = read_slide_rows(write_csv(run.parent / "m.csv", "slide_id,patient_id,node_id", "a,A,1"))
@@ -89,6 +97,17 @@ def test_a_place_on_another_file_is_the_same_row_whatever_number_lies_there(tmp_
     write_run(run, [replace(again, deposits=(replace(again.deposits[0], id=2),))])
     (own,) = stage(run, row).corrections
     assert (own.deposit_id, own.other_file) == (2, True)
+
+
+def test_a_place_is_repeated_whatever_number_a_new_scan_gives_it(tmp_path: Path) -> None:
+    """No correction was changed, so no stage is moved aside for it; one by number now means another deposit."""
+    run = scan(tmp_path / "run", FIRST, 600.0, 400.0)
+    by_place = "a,,3000,3000,reject,,Dr A,artefact"
+    stage(run, by_place)
+    exchange_numbers(run)
+    for row, kept in ((by_place, 0), (f"{by_place},2026-06-15,", 0), (f"{REJECTED},2026-06-15,", 1)):
+        stage(run, row)
+        assert len(list(run.glob("patients-before-*"))) == kept
 
 
 @pytest.mark.parametrize("row", [REJECTED, ADDED, READ])
