@@ -157,7 +157,7 @@ def test_a_correction_of_another_file_is_refused_in_a_new_folder_too(tmp_path: P
 
 
 def test_a_slide_whose_file_is_not_known_takes_no_row_that_names_one(tmp_path: Path) -> None:
-    """It failed before it could be opened."""
+    """Its process ended, or nobody could read it."""
     failed = replace(report("a", status=Status.FAILED), provenance=scanned())
     run = write_run(tmp_path / "run", [failed])
     with pytest.raises(UsageError, match="file is 0a1b2c3d4e5f, but the report of slide 'a' has no fingerprint"):
