@@ -205,6 +205,18 @@ def test_a_day_may_be_added_to_a_correction_but_none_is_lost(tmp_path: Path) -> 
         assert len(list(run.glob("patients-before-*"))) == kept
 
 
+@pytest.mark.parametrize("first", ["2026-05-15", ""])
+def test_a_number_that_was_checked_on_the_new_scan_is_told_no_more(tmp_path: Path, first: str) -> None:
+    """What the note asks for ends it: another comment, and another day where the row has one."""
+    run = scan(tmp_path / "run", FIRST, 600.0)
+    stage(run, f"{REJECTED},{first},")
+    scan(run, FIRST, 2600.0)
+    (message,) = told(stage(run, f"{REJECTED},{first},"), "review_before_scan")
+    assert "say in the comment that you checked. If the row has a date, give the day of the check." in message
+    day = first and "2026-06-20"
+    assert told(stage(run, f"{REJECTED} and checked,{day},"), "review_before_scan") == []
+
+
 @pytest.mark.parametrize(("day", "codes"), [("2026-05-30", 1), ("2026-05-31", 0)])
 def test_a_number_that_was_given_before_the_scan_is_told_by_its_day(tmp_path: Path, day: str, codes: int) -> None:
     """However late the table was copied; not where the day may have gone on, somewhere, until the scan."""
