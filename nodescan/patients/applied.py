@@ -1,12 +1,13 @@
 """What a correction did, as patients.json keeps it, and whether it was made of an earlier scan or of another file."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from nodescan.patients.correction_rows import Correction, Place
-from nodescan.patients.deposit_places import may_mean_another
+from nodescan.patients.deposit_places import NEAR_UM, may_mean_another
 from nodescan.reports.report_reader import StoredReport
 
 
@@ -18,9 +19,10 @@ class Applied:
     deposit_id: None of a whole slide that a reader read: before and after are its class then. centre_um: of a deposit
     that was added, None of those that were there. before_scan: it was made of an earlier scan, and may mean another
     deposit of this one. date: when the reader made it, "" where the row doesn't say. row_centre_um: the centre that the
-    row gives, None where it gives a number or none. slide_fingerprint: of the file that it was applied to, "" where
-    the report has none. file: how the fingerprint begins according to the row, "" where it doesn't say. other_file: the
-    same row was first applied to another file of the slide's name.
+    row gives, None where it gives a number or none. slide_fingerprint: of the file that it was applied to, "" where the
+    report has none. found_centre_um: of the deposit as the software found it, None where it found none. file: how the
+    fingerprint begins according to the row, "" where it doesn't say. other_file: the same row was first applied to
+    another file of the slide's name.
     """
 
     slide_id: str
@@ -37,6 +39,7 @@ class Applied:
     slide_fingerprint: str = ""
     file: str = ""
     other_file: bool = False
+    found_centre_um: Place | None = None
 
     @property
     def said(self) -> tuple[object, ...]:
@@ -84,6 +87,7 @@ def applied_in(stored: Mapping[str, Any]) -> Applied:
         slide_fingerprint=text("slide_fingerprint"),
         file=text("file"),
         other_file=bool(stored.get("other_file")),
+        found_centre_um=_place(stored.get("found_centre_um")),
     )
 
 
@@ -117,7 +121,14 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if scanned is not None and correction.made_by_s < scanned:
         return True
     known = earlier.get(applied.row, ())
-    return any(one.before_scan or one.before != applied.before for one in known if _is_same_word(applied, one))
+    return any(one.before_scan or _is_of_another(applied, one) for one in known if _is_same_word(applied, one))
+
+
+def _is_of_another(applied: Applied, one: Applied) -> bool:
+    """Whether the software's deposit that a row means was another when the row was `one`: in words, or by its place."""
+    there, then = applied.found_centre_um, one.found_centre_um
+    moved = there is not None and then is not None and math.dist(there, then) > NEAR_UM
+    return moved or one.before != applied.before
 
 
 def _is_same_word(applied: Applied, one: Applied) -> bool:

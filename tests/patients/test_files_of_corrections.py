@@ -205,6 +205,17 @@ def test_a_day_may_be_added_to_a_correction_but_none_is_lost(tmp_path: Path) -> 
         assert len(list(run.glob("patients-before-*"))) == kept
 
 
+def test_a_number_that_passed_to_a_deposit_of_the_same_size_is_told(tmp_path: Path) -> None:
+    """Its words are the same; it lies elsewhere. A place goes on meaning its own deposit."""
+    for row, count in ((REJECTED, 1), ("a,,3000,3000,reject,,Dr A,artefact", 0)):
+        run = scan(tmp_path / f"run{count}", FIRST, 600.0, 600.0)
+        assert told(stage(run, row), "review_before_scan") == []
+        assert stored(run)["found_centre_um"] == [3000.0, 3000.0]
+        exchange_numbers(run)
+        for _ in range(2):
+            assert len(told(stage(run, row), "review_before_scan")) == count
+
+
 @pytest.mark.parametrize("first", ["2026-05-15", ""])
 def test_a_number_that_was_checked_on_the_new_scan_is_told_no_more(tmp_path: Path, first: str) -> None:
     """What the note asks for ends it: another comment, and another day where the row has one."""
