@@ -121,7 +121,15 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if scanned is not None and correction.made_by_s < scanned:
         return True
     known = earlier.get(applied.row, ())
+    known = [*known, *_of_earlier_build(applied, earlier)]
     return any(one.before_scan or _is_of_another(applied, one) for one in known if _is_same_word(applied, one))
+
+
+def _of_earlier_build(applied: Applied, earlier: EarlierRows) -> list[Applied]:
+    """Rows that may have given the same place: an earlier build kept the deposit's number alone, and no fingerprint."""
+    if applied.row_centre_um is None:
+        return []
+    return [one for one in earlier.get(applied.said[:-1], ()) if not one.slide_fingerprint]
 
 
 def _is_of_another(applied: Applied, one: Applied) -> bool:
