@@ -125,14 +125,16 @@ def keep_replaced(folder: Path, report: SlideReport) -> None:
 
 def _found_otherwise(content: Mapping[str, Any], report: SlideReport) -> bool:
     """Whether a report.json holds a result, or deposits of a slide without one, and was made of other bytes of the
-    slide, by another model, with other settings or options, or by another result version, than `report`.
+    slide, by another model, with other settings or options, or by another result version, than `report`; or whether
+    `report` is a failure that found nothing.
 
     Of a report of another version that is all that is read. False where it can't be told.
     """
     now = _made_of(report_as_json(report))
     with suppress(*DAMAGE):
         found = bool(content["deposits"]) or not Status(content["status"]).without_result
-        return found and _made_of(content) != now
+        found_nothing_now = report.status.without_result and not report.deposits
+        return found and (found_nothing_now or _made_of(content) != now)
     return False
 
 

@@ -39,7 +39,7 @@ from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.overview import picture_of_failed
 from nodescan.reports import write_reports
 from nodescan.scan import ScanTools, scan_slide
-from nodescan.slides.files import state_of
+from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.turns import Turn, alone
 
 if TYPE_CHECKING:  # not in a worker
@@ -114,7 +114,8 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
         failure = SlideResult(report, overview=_glimpse(ref, tools))
     took_s = _seconds(clock, turn)
     if failure is not None:
-        report = _written_failure(failure, tools, replace(provenance, seconds=took_s), viewer=viewer)
+        told = replace(provenance, slide_fingerprint=_fingerprint(ref, asked), seconds=took_s)
+        report = _written_failure(failure, tools, told, viewer=viewer)
     viewer.slide_finished(report, took_s)
     return report
 
@@ -228,6 +229,15 @@ def _glimpse(ref: SlideRef, tools: SlideTools) -> Picture | None:
     with suppress(Exception):
         return picture_of_failed(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
     return None
+
+
+def _fingerprint(ref: SlideRef, asked: Asked) -> str:
+    """Of a file that failed, so that a reader's word on it is told from one on another file of its name. "" where it
+    was changed since the scan began, or can't be read now, as where memory ran out: its report may not fail too."""
+    with suppress(MemoryError):
+        if state_of(ref.path) == asked.slide_state:
+            return fingerprint_here(ref.path) or ""
+    return ""
 
 
 def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:

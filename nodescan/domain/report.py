@@ -109,8 +109,8 @@ class Asked:
 class Provenance:
     """Where the result comes from. versions: package -> version, on a GPU of its libraries and driver too.
 
-    slide_fingerprint: sha256 over sizes, ends and some blocks of the slide's files. device and precision may not change
-    a finding, but are said. started: ISO 8601, UTC. asked: None where no run asked for it.
+    slide_fingerprint: sha256 over sizes, ends and some blocks of the slide's files, "" where they aren't known. device
+    and precision may not change a finding, but are said. started: ISO 8601, UTC. asked: None where no run asked for it.
     """
 
     versions: Mapping[str, str]

@@ -1,12 +1,13 @@
 """What a correction did, as patients.json keeps it, and whether it was made of an earlier scan or of another file."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from nodescan.patients.correction_rows import Correction, Place
-from nodescan.patients.deposit_places import may_mean_another
+from nodescan.patients.deposit_places import NEAR_UM, may_mean_another
 from nodescan.reports.report_reader import StoredReport
 
 
@@ -18,9 +19,10 @@ class Applied:
     deposit_id: None of a whole slide that a reader read: before and after are its class then. centre_um: of a deposit
     that was added, None of those that were there. before_scan: it was made of an earlier scan, and may mean another
     deposit of this one. date: when the reader made it, "" where the row doesn't say. row_centre_um: the centre that the
-    row gives, None where it gives a number or none. slide_fingerprint: of the file that it was applied to, "" where
-    the report has none. file: how the fingerprint begins according to the row, "" where it doesn't say. other_file: the
-    same row was first applied to another file of the slide's name.
+    row gives, None where it gives a number or none. slide_fingerprint: of the file that it was applied to, "" where the
+    report has none. found_centre_um: of the deposit as the software found it, None where it found none. file: how the
+    fingerprint begins according to the row, "" where it doesn't say. other_file: the same row was first applied to
+    another file of the slide's name.
     """
 
     slide_id: str
@@ -37,6 +39,7 @@ class Applied:
     slide_fingerprint: str = ""
     file: str = ""
     other_file: bool = False
+    found_centre_um: Place | None = None
 
     @property
     def said(self) -> tuple[object, ...]:
@@ -84,13 +87,18 @@ def applied_in(stored: Mapping[str, Any]) -> Applied:
         slide_fingerprint=text("slide_fingerprint"),
         file=text("file"),
         other_file=bool(stored.get("other_file")),
+        found_centre_um=_place(stored.get("found_centre_um")),
     )
 
 
 def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
-    """Those of `earlier` that `given` doesn't repeat. A date may have been added to a row, but none may be lost."""
-    repeated = {said for one in given for said in (one.said, (*one.said[:-1], ""))}
-    return [one for one in earlier if one.said not in repeated]
+    """Those of `earlier` that `given` doesn't repeat: of the same deposit, or in the same row wherever that lies.
+
+    A scan may number deposits otherwise, and a place stands for a number. A date may have been added to a row, but none
+    may be lost.
+    """
+    repeated = {(*words, date) for one in given for words in (one.said[:-1], one.row) for date in (one.date, "")}
+    return [one for one in earlier if repeated.isdisjoint((one.said, (*one.row, one.date)))]
 
 
 def by_row(earlier: Iterable[Applied]) -> EarlierRows:
@@ -104,8 +112,8 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
     It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
-    the software's deposit was another then. What was once found stays so until the row says something else: of which
-    file it is, too.
+    the software's deposit was another then. What was once found stays so until the row says something else; that it is
+    of this file is something else only where it met another one before.
     """
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
@@ -113,8 +121,28 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if scanned is not None and correction.made_by_s < scanned:
         return True
     known = earlier.get(applied.row, ())
-    same = [one for one in known if not applied.file or one.file == applied.file]
-    return any(one.before_scan or one.before != applied.before for one in same)
+    known = [*known, *_of_earlier_build(applied, earlier)]
+    return any(one.before_scan or _is_of_another(applied, one) for one in known if _is_same_word(applied, one))
+
+
+def _of_earlier_build(applied: Applied, earlier: EarlierRows) -> list[Applied]:
+    """Rows that may have given the same place: an earlier build kept the deposit's number alone, and no fingerprint."""
+    if applied.row_centre_um is None:
+        return []
+    return [one for one in earlier.get(applied.said[:-1], ()) if not one.slide_fingerprint]
+
+
+def _is_of_another(applied: Applied, one: Applied) -> bool:
+    """Whether the software's deposit that a row means was another when the row was `one`: in words, or by its place."""
+    there, then = applied.found_centre_um, one.found_centre_um
+    moved = there is not None and then is not None and math.dist(there, then) > NEAR_UM
+    return moved or one.before != applied.before
+
+
+def _is_same_word(applied: Applied, one: Applied) -> bool:
+    """Whether a row says no more of its file now than when it was `one`."""
+    this_file = one.slide_fingerprint == applied.slide_fingerprint and not one.other_file
+    return applied.file in ("", one.file) or this_file
 
 
 def is_of_other_file(applied: Applied, earlier: EarlierRows) -> bool:

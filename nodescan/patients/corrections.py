@@ -225,6 +225,7 @@ def _apply(
         correction.by,
         correction.comment,
         after.centre_um if after is not None and found is None else None,
+        found_centre_um=None if found is None else found.centre_um,
     )
     return replace(report, deposits=tuple(kept)), applied
 

@@ -17,7 +17,7 @@ def outdated(changed: StoredReport) -> StoredReport:
     text = (
         "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
         "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
-        "the comment that you checked."
+        "the comment that you checked. If the row has a date, give the day of the check."
     )
     return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
 

@@ -17,11 +17,13 @@ _NAMED = 5
 def with_reviews_aside(staging: Staging, folder: Path) -> Staging:
     """With a note at each patient of whose slides one was corrected earlier, as nobody says it in this staging.
 
-    It doesn't matter who corrected it: another reader, or the same one, who said something else. folder: of the run. A
-    review that stands there counts, too, for this staging will move it.
+    It doesn't matter who corrected it: another reader, or the same one, who said something else. A comment or a day
+    that was changed takes nothing out of the stage. folder: of the run. A review that stands there counts, too, for
+    this staging will move it.
     """
     places = [(place.name, place) for place in places_aside(folder)] + [(next_aside(folder).name, folder)]
-    aside = {name: lacking(stored_corrections(place), staging.corrections) for name, place in places}
+    given = [_without_remarks(one) for one in staging.corrections]
+    aside = {name: lacking(map(_without_remarks, stored_corrections(place)), given) for name, place in places}
     return replace(staging, patients=tuple(_noted(result, aside) for result in staging.patients))
 
 
@@ -41,6 +43,10 @@ def _noted(result: PatientResult, aside: Mapping[str, Sequence[Applied]]) -> Pat
         "Once none of the others is needed, move what lies there out of the results folder."
     )
     return replace(result, notes=(Flag("review_aside", text), *result.notes))
+
+
+def _without_remarks(one: Applied) -> Applied:
+    return replace(one, comment="", date="")
 
 
 def _words(one: Applied) -> str:

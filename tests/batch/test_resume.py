@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nodescan import __version__, config
-from nodescan.batch import resume
+from nodescan.batch import resume, slide_task
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.batch.lock import LOCK_FILE, held
@@ -926,6 +926,21 @@ def test_a_result_is_kept_where_its_slide_fails_now(place: Place) -> None:
     assert place.run().complete
     assert _kept_aside(place) == {"a": first}
     assert place.record()["redone"] == [{"slide_id": "a", "why": "it was failed: tried again"}]
+
+
+def test_a_result_is_kept_where_the_same_file_fails_now(place: Place) -> None:
+    """Its bytes are the same, by --force, but it fails, for want of memory, say; once, however often it is tried."""
+    place.run(force=True)
+    first = (place.out / "a" / "report.json").read_bytes()
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(slide_task, "scan_slide", _out_of_memory)
+            assert not place.run(force=True, inputs=(str(place.folder / "a.tif"),)).complete
+        assert _kept_aside(place) == {"a": first}
+
+
+def _out_of_memory(*_: object, **__: object) -> None:
+    raise MemoryError
 
 
 def test_a_report_that_a_new_scan_gives_again_is_not_kept(place: Place) -> None:

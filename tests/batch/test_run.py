@@ -41,6 +41,7 @@ from nodescan.reports import CHOICES, report_names
 from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
+from nodescan.slides.files import fingerprint
 from tests.batch.run_tools import in_this_process, slide_tools
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
@@ -131,10 +132,12 @@ def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path
     assert [row["metastasis"] for row in rows(out)] == ["", "", "negative"]
     assert not result.complete
     assert [line.split(":")[0] for line in viewer.errors] == ["broken.svs", "bare.tif"]
-    for slide_id in ("broken", "bare"):
+    for path in paths[:2]:
+        slide_id = path.stem
         report = json.loads((out / slide_id / "report.json").read_text())
         assert report["metastasis"] is None
         assert report["flags"][0]["message"]
+        assert report["provenance"]["slide_fingerprint"] == fingerprint(path)
         assert report["provenance"]["config_sha256"] == load_config().sha256
         assert (out / slide_id / "report.html").is_file()
 
@@ -479,6 +482,7 @@ def test_slide_replaced_while_it_is_read_fails(
     assert read_with == [reader]
     assert result.reports[0].status is Status.FAILED
     assert result.reports[0].flags[0].message == "the file was changed while it was read; run it again"
+    assert result.reports[0].fingerprint == ""
     assert stages(out)["A"].startswith("cannot be determined")
 
 

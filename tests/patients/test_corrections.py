@@ -49,7 +49,8 @@ def test_accept_changes_nothing(tmp_path: Path) -> None:
     """It is recorded, and the slide stays as it was."""
     slides, applied = reviewed(tmp_path, "a,1,,,accept,,Dr A")
     assert slides["a"].metastasis is Metastasis.MACRO
-    assert applied == (Applied("a", 1, "accept", "macro, 2.600 ± 0.004 mm", "macro, 2.600 ± 0.004 mm", "Dr A", ""),)
+    words = "macro, 2.600 ± 0.004 mm"
+    assert applied == (Applied("a", 1, "accept", words, words, "Dr A", "", found_centre_um=(3000.0, 3000.0)),)
 
 
 def test_reject_leaves_the_next_largest(tmp_path: Path) -> None:

@@ -33,6 +33,14 @@ def scan(run: Path, fingerprint: str, *sizes_um: float) -> Path:
     return write_run(run, [replace(report("a", sizes_um), provenance=made)])
 
 
+def exchange_numbers(run: Path) -> None:
+    """The file of slide a was scanned anew, and its two deposits have each other's number."""
+    again = replace(report("a", [one.diameter_um for one in read_reports(run)[0].deposits]), provenance=scanned(FIRST))
+    first, second = again.deposits
+    shutil.rmtree(run / "a")
+    write_run(run, [replace(again, deposits=(replace(first, id=second.id), replace(second, id=first.id)))])
+
+
 def stage(run: Path, *rows: str) -> PatientResult:
     """Patient A of slide a after a review that was written in July; the stage stands in the run's folder."""
     manifest = read_slide_rows(write_csv(run.parent / "m.csv", "slide_id,patient_id,node_id", "a,A,1"))
@@ -91,6 +99,17 @@ def test_a_place_on_another_file_is_the_same_row_whatever_number_lies_there(tmp_
     assert (own.deposit_id, own.other_file) == (2, True)
 
 
+def test_a_place_is_repeated_whatever_number_a_new_scan_gives_it(tmp_path: Path) -> None:
+    """No correction was changed, so no stage is moved aside for it; one by number now means another deposit."""
+    run = scan(tmp_path / "run", FIRST, 600.0, 400.0)
+    by_place = "a,,3000,3000,reject,,Dr A,artefact"
+    stage(run, by_place)
+    exchange_numbers(run)
+    for row, kept in ((by_place, 0), (f"{by_place},2026-06-15,", 0), (f"{REJECTED},2026-06-15,", 1)):
+        stage(run, row)
+        assert len(list(run.glob("patients-before-*"))) == kept
+
+
 @pytest.mark.parametrize("row", [REJECTED, ADDED, READ])
 def test_a_row_that_names_the_slide_s_file_is_of_that_file(tmp_path: Path, row: str) -> None:
     """Written once the reader looked at the new one: nothing is in doubt, and nothing was left out."""
@@ -113,6 +132,18 @@ def test_a_file_that_is_named_doesn_t_hide_that_its_scan_is_another(tmp_path: Pa
     assert len(told(stage(run, row), "review_before_scan")) == 1
 
 
+@pytest.mark.parametrize("flagged", [False, True])
+def test_naming_the_file_that_a_row_was_always_of_is_no_other_word(tmp_path: Path, flagged: bool) -> None:
+    """The same file was scanned again, by another model, say: its deposit 1 is one that the reader never saw."""
+    run = scan(tmp_path / "run", FIRST, 600.0)
+    stage(run, REJECTED)
+    scan(run, FIRST, 2600.0)
+    if flagged:
+        assert len(told(stage(run, REJECTED), "review_before_scan")) == 1
+    for _ in range(2):
+        assert len(told(stage(run, f"{REJECTED},,{FIRST[:12]}"), "review_before_scan")) == 1
+
+
 @pytest.mark.parametrize("row", [REJECTED, ADDED, READ])
 def test_a_correction_of_another_file_is_refused_in_a_new_folder_too(tmp_path: Path, row: str) -> None:
     """No stage there tells of the first file; the row does, by the first signs of its fingerprint or by all of them."""
@@ -126,7 +157,7 @@ def test_a_correction_of_another_file_is_refused_in_a_new_folder_too(tmp_path: P
 
 
 def test_a_slide_whose_file_is_not_known_takes_no_row_that_names_one(tmp_path: Path) -> None:
-    """It failed before it could be opened."""
+    """Its process ended, or nobody could read it."""
     failed = replace(report("a", status=Status.FAILED), provenance=scanned())
     run = write_run(tmp_path / "run", [failed])
     with pytest.raises(UsageError, match="file is 0a1b2c3d4e5f, but the report of slide 'a' has no fingerprint"):
@@ -172,6 +203,41 @@ def test_a_day_may_be_added_to_a_correction_but_none_is_lost(tmp_path: Path) -> 
     for row, kept in ((REJECTED, 0), (f"{REJECTED},2026-06-15,", 0), (f"{REJECTED},2026-06-16,", 1), (REJECTED, 2)):
         stage(run, row)
         assert len(list(run.glob("patients-before-*"))) == kept
+
+
+def test_a_number_that_passed_to_a_deposit_of_the_same_size_is_told(tmp_path: Path) -> None:
+    """Its words are the same; it lies elsewhere. A place goes on meaning its own deposit."""
+    for row, count in ((REJECTED, 1), ("a,,3000,3000,reject,,Dr A,artefact", 0)):
+        run = scan(tmp_path / f"run{count}", FIRST, 600.0, 600.0)
+        assert told(stage(run, row), "review_before_scan") == []
+        assert stored(run)["found_centre_um"] == [3000.0, 3000.0]
+        exchange_numbers(run)
+        for _ in range(2):
+            assert len(told(stage(run, row), "review_before_scan")) == count
+
+
+def test_a_place_beside_a_deposit_is_known_from_the_stages_of_an_earlier_build(tmp_path: Path) -> None:
+    """These keep the deposit's number alone, and neither the place that a row gave nor a fingerprint."""
+    run = scan(tmp_path / "run", FIRST, 600.0)
+    stage(run, BESIDE)
+    stages = json.loads((run / "patients.json").read_text())
+    for key in ("row_centre_um", "found_centre_um", "slide_fingerprint", "file", "other_file"):
+        del stages["patients"][0]["corrections"][0][key]
+    (run / "patients.json").write_text(json.dumps(stages))
+    scan(run, FIRST, 2600.0)
+    assert len(told(stage(run, BESIDE), "review_before_scan")) == 1
+
+
+@pytest.mark.parametrize("first", ["2026-05-15", ""])
+def test_a_number_that_was_checked_on_the_new_scan_is_told_no_more(tmp_path: Path, first: str) -> None:
+    """What the note asks for ends it: another comment, and another day where the row has one."""
+    run = scan(tmp_path / "run", FIRST, 600.0)
+    stage(run, f"{REJECTED},{first},")
+    scan(run, FIRST, 2600.0)
+    (message,) = told(stage(run, f"{REJECTED},{first},"), "review_before_scan")
+    assert "say in the comment that you checked. If the row has a date, give the day of the check." in message
+    day = first and "2026-06-20"
+    assert told(stage(run, f"{REJECTED} and checked,{day},"), "review_before_scan") == []
 
 
 @pytest.mark.parametrize(("day", "codes"), [("2026-05-30", 1), ("2026-05-31", 0)])

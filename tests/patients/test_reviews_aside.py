@@ -57,6 +57,15 @@ def test_a_reader_who_amends_her_own_table_is_told_of_what_she_said_before(run: 
     assert notes["B"] == []
 
 
+@pytest.mark.parametrize("remarks", ["by microscope at 20x", ",2026-01-16", ""])
+def test_another_comment_or_day_takes_no_correction_out_of_the_stage(run: Path, remarks: str) -> None:
+    """The stage with the former remark is kept, but all that was said has its part in this one."""
+    row = "a1,1,,,resize,2300,Dr Alice,"
+    stage(run, f"{row}by microscope,2026-01-15")
+    assert stage(run, f"{row}{remarks}")["A"] == []
+    assert [place.name for place in places_aside(run)] == ["patients-before-1"]
+
+
 def test_corrections_that_are_given_again_are_not_told_to_be_left_out(run: Path) -> None:
     """Beside another reader's of other deposits, and in another order."""
     stage(run, *ALICE)
