@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
+from nodescan.given_files import opened_found
 from nodescan.slides.dicom_series import series_files
 from nodescan.slides.readers import READERS
 
@@ -44,13 +45,14 @@ def fingerprint_here(path: Path) -> str | None:
 def fingerprint(path: Path) -> str:
     """sha256 over number, sizes and both ends of the slide's files and blocks in between, the same wherever they lie.
 
-    A slide is gigabytes: what changes neither a size nor an end nor a block goes unnoticed. Raises OSError.
+    A slide is gigabytes: what changes neither a size nor an end nor a block goes unnoticed. Raises OSError, for a pipe
+    or a device, too, which nobody should wait for.
     """
     files = files_of_slide(path)
     digest = hashlib.sha256(f"{len(files)} files".encode())
     sizes: list[int] = []
     for file in files:
-        with file.open("rb") as stream:
+        with opened_found(file) as stream:
             size = os.fstat(stream.fileno()).st_size  # of what was opened: a network disk may remember an older one
             digest.update(f" {size} ".encode())
             digest.update(stream.read(ENDS_BYTES))
@@ -58,7 +60,7 @@ def fingerprint(path: Path) -> str:
             digest.update(stream.read(ENDS_BYTES))
         sizes.append(size)
     for number, starts in _block_starts(sizes).items():
-        with files[number].open("rb") as stream:
+        with opened_found(files[number]) as stream:
             for start in starts:
                 stream.seek(start)
                 digest.update(stream.read(BLOCK_BYTES))

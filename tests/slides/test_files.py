@@ -10,7 +10,16 @@ import tifffile
 from nodescan.domain.slide import SlideRef
 from nodescan.slides import open_slide
 from nodescan.slides.dicom_series import series_uid
-from nodescan.slides.files import BLOCK_BYTES, BLOCKS, ENDS_BYTES, _block_starts, files_of_slide, fingerprint, state_of
+from nodescan.slides.files import (
+    BLOCK_BYTES,
+    BLOCKS,
+    ENDS_BYTES,
+    _block_starts,
+    files_of_slide,
+    fingerprint,
+    fingerprint_here,
+    state_of,
+)
 from tests.slides.made_dicom import element, open_sequence, write_dicom
 from tests.slides.made_files import noise, write_tiff
 
@@ -66,6 +75,13 @@ def test_blocks_keep_in_step_with_no_raster():
     row = 2**20
     (starts,) = _block_starts([2 * ENDS_BYTES + BLOCKS * row]).values()
     assert {(start - ENDS_BYTES) % row * 8 // row for start in starts} == set(range(8))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+@pytest.mark.timeout(20)
+def test_nobody_waits_for_the_fingerprint_of_a_pipe(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.svs")
+    assert fingerprint_here(tmp_path / "a.svs") is None
 
 
 def test_an_mrxs_fingerprint_follows_its_data_folder(tmp_path: Path):
