@@ -2,7 +2,6 @@
 
 import csv
 import difflib
-import hashlib
 import io
 import math
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import plain_number
 from nodescan.errors import UsageError
-from nodescan.given_files import given_bytes
+from nodescan.given_files import given_bytes, given_sha256
 from nodescan.streams import shown
 
 SMALLEST_SIZE_UM, LARGEST_SIZE_UM = 5.0, 50_000.0
@@ -160,7 +159,7 @@ def read_table(
 def table_sha256(path: Path) -> str:
     """Of the file's bytes. Raises UsageError where it can't be read."""
     try:
-        return hashlib.sha256(given_bytes(path)).hexdigest()
+        return given_sha256(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 

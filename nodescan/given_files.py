@@ -4,6 +4,7 @@ Those that a user names, and those that lie in a folder of results or of a model
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -40,6 +41,13 @@ def given_bytes(path: Path) -> bytes:
 def file_to_seek(path: Path) -> Path | BytesIO:
     """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see pipe_at."""
     return path if pipe_at(path) is None else BytesIO(given_bytes(path))
+
+
+def given_sha256(path: Path) -> str:
+    """Of what the file holds, which needs no room in memory. Raises OSError, see pipe_at."""
+    source = file_to_seek(path)
+    with source.open("rb") if isinstance(source, Path) else source as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pipe_at(path: Path) -> tuple[int, int] | None:

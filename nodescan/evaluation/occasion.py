@@ -9,7 +9,7 @@ from nodescan import __version__
 from nodescan.domain.versions import RESULT_VERSION, VERSION_WORDS
 from nodescan.errors import UsageError
 from nodescan.evaluation.reference import Reference
-from nodescan.given_files import file_to_seek
+from nodescan.given_files import given_sha256
 from nodescan.reports.web_page import Fact
 from nodescan.whole_files import Json
 
@@ -61,14 +61,7 @@ def occasion_facts(occasion: Occasion | None, reference: str) -> tuple[Fact, ...
 
 
 def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
     try:
-        source = file_to_seek(path)
-        if not isinstance(source, Path):
-            return hashlib.sha256(source.getvalue()).hexdigest()
-        with source.open("rb") as file:
-            while part := file.read(1 << 20):
-                found.update(part)
+        return given_sha256(path)
     except OSError as error:
         raise UsageError(f"{path.name}: can't be read ({error.strerror or error}); check the disk") from error
-    return found.hexdigest()
