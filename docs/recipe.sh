@@ -7,4 +7,5 @@ python -m training fit --config configs/train/pcam-third.yaml --model.init_from 
 python -m training average runs/pcam-second/lightning_logs/version_0/checkpoints/best.ckpt runs/pcam-third/lightning_logs/version_0/checkpoints/last.ckpt --to runs/mean.ckpt && \
 python -m training export runs/mean.ckpt --to models/pcam-p4m --training-data '29,350 PatchCamelyon training patches (19,171 of the official split, 10,179 of the Kaggle copy), tiles laid out of them, and procedural phantoms' && \
 python -m training tune --model models/pcam-p4m --patches DATA/valid.zip --seeds 1-40 --tool TOOL && \
-python -m training tune --model models/pcam-p4m --only uncertainty --patches DATA/valid.zip --seeds 1-100
+python -m training tune --model models/pcam-p4m --only uncertainty --patches DATA/valid.zip --seeds 1-100 && \
+python -m training know-tissue --model models/pcam-p4m --patches DATA/train-0.zip --patches DATA/train-1.zip --patches DATA/train-2.zip --patches DATA/train-3.zip --valid DATA/valid.zip

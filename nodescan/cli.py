@@ -37,6 +37,7 @@ from nodescan.errors import (
     DeviceLostError,
     LockLostError,
     NodescanError,
+    NoRoomLeftError,
     SlideError,
     StoppedError,
     WorkerError,
@@ -51,6 +52,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+_OF_THE_WORK = (
+    SlideError,
+    AnnotationError,
+    ClusterError,
+    DeviceLostError,
+    LockLostError,
+    NoRoomLeftError,
+    WorkerError,
+)
+"""What may end a command that was asked for rightly."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -73,7 +85,7 @@ def _told(arguments: list[str]) -> int:
         sys.stdout.flush()
     except (StoppedError, KeyboardInterrupt, typer.Abort) as error:
         return _fail(str(error) or STOPPED, INTERRUPTED)
-    except (SlideError, AnnotationError, ClusterError, DeviceLostError, LockLostError, WorkerError) as error:
+    except _OF_THE_WORK as error:
         return _fail(str(error), NOT_COMPLETE)
     except NodescanError as error:
         return _fail(str(error), WRONG_USAGE)

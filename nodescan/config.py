@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -16,6 +15,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ConfigError
 from nodescan.given_files import given_bytes
 from nodescan.imaging.quality import cuts_into
+from nodescan.packed_files import packed_file
 from nodescan.scan_settings import ScanSettings
 from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
@@ -61,9 +61,7 @@ def parse_config(text: str, name: str) -> Config:
 
 def default_config_path() -> Path:
     """scan.yaml inside the installed package, or beside it in a checkout."""
-    package = Path(str(files("nodescan")))
-    packed = package / "configs" / "scan.yaml"
-    return packed if packed.is_file() else package.parent / "configs" / "scan.yaml"
+    return packed_file("configs/scan.yaml")
 
 
 def config_sha256(settings: ScanSettings) -> str:

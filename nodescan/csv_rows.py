@@ -156,6 +156,11 @@ def read_table(
     return rows
 
 
+def tables_in(folder: Path) -> list[Path]:
+    """The CSV files of a folder, by name; hidden ones are other programs' own."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
+
+
 def table_sha256(path: Path) -> str:
     """Of the file's bytes. Raises UsageError where it can't be read."""
     try:

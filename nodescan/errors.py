@@ -22,6 +22,7 @@ NodescanError
 ├── StoppedError              the user ended the program (exit code 130)
 ├── LockLostError             a run's output folder is no longer its own
 └── OutputError               results can't be written (exit code 2 before the first slide; later it is told, and 1)
+    └── NoRoomLeftError       for several slides in a row: the run stopped (exit code 1)
 """
 
 from typing import ClassVar
@@ -51,16 +52,18 @@ class ConfigError(UsageError):
 class SlideError(NodescanError):
     """One slide can't be used.
 
-    slide: its file name or id. reason: what is wrong. remedy: what the user can do, "" where nothing helps.
+    slide: its file name or id. reason: what is wrong. remedy: what the user can do, "" where nothing helps. in_reports:
+    the reason without names that are nobody's business outside; "" where it has none.
     """
 
     code = "unreadable"
 
-    def __init__(self, slide: str, reason: str, remedy: str = "") -> None:
-        super().__init__(slide, reason, remedy)
+    def __init__(self, slide: str, reason: str, remedy: str = "", in_reports: str = "") -> None:
+        super().__init__(slide, reason, remedy, in_reports)
         self.slide = slide
         self.reason = reason
         self.remedy = remedy
+        self.in_reports = in_reports or reason
 
     def __str__(self) -> str:
         text = f"{self.slide}: {self.reason}"
@@ -181,6 +184,10 @@ class OutputError(NodescanError):
     """Results can't be written; the text names the path."""
 
     code = "not_written"
+
+
+class NoRoomLeftError(OutputError):
+    """No result of several slides in a row could be written, nor a file in the run's folder, so the run stopped."""
 
 
 def first_line(error: BaseException) -> str:

@@ -9,14 +9,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-_OF_A_SHELL = ("/dev/fd/", "/dev/stdin", "/proc/")
-"""Where <(...) and standard input stand."""
-
-_NO_FILE = "it is a named pipe or a device, not a file"
+_NO_FILE = "it is a pipe or a device, not a file"
 
 _MOST_FOUND_BYTES = 256_000_000
 """Of a file in a folder of results: the outlines of 10,000 deposits of 0.3 mm have some 70 MB."""
@@ -24,44 +20,27 @@ _MOST_FOUND_BYTES = 256_000_000
 _AT_ONCE_BYTES = 1_000_000
 """Memory is taken for what is there, not for all that might be."""
 
-_piped: dict[tuple[int, int], bytes] = {}
-"""What pipes held, by device and number: it can be read once, and several ask for it."""
-
 
 def given_bytes(path: Path) -> bytes:
-    """What the file holds. Raises OSError, see pipe_at."""
-    pipe = pipe_at(path)
-    if pipe is None:
-        return path.read_bytes()
-    if pipe not in _piped:
-        _piped[pipe] = path.read_bytes()
-    return _piped[pipe]
-
-
-def file_to_seek(path: Path) -> Path | BytesIO:
-    """The file itself, or what a pipe held, for a reader that goes back in it. Raises OSError, see pipe_at."""
-    return path if pipe_at(path) is None else BytesIO(given_bytes(path))
+    """What the file holds. Raises OSError, see check_is_file."""
+    check_is_file(path)
+    return path.read_bytes()
 
 
 def given_sha256(path: Path) -> str:
-    """Of what the file holds, which needs no room in memory. Raises OSError, see pipe_at."""
-    source = file_to_seek(path)
-    with source.open("rb") if isinstance(source, Path) else source as file:
+    """Of what the file holds, which needs no room in memory. Raises OSError, see check_is_file."""
+    check_is_file(path)
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pipe_at(path: Path) -> tuple[int, int] | None:
-    """Device and number of a pipe that a shell made, as of <(...); None for a file.
+def check_is_file(path: Path) -> None:
+    """Raises OSError for what is missing, and for a pipe, device or socket: a pipe may have no writer, a device no end.
 
-    Raises OSError for what is missing, and for what is neither: a pipe that was made by hand has perhaps no writer, and
-    a device no end.
+    A folder passes: reading it says what it is.
     """
-    if is_file_or_folder(path):
-        return None
-    state = path.stat()
-    if stat.S_ISFIFO(state.st_mode) and os.fspath(path).startswith(_OF_A_SHELL):
-        return state.st_dev, state.st_ino
-    raise OSError(errno.EINVAL, _NO_FILE, os.fspath(path))
+    if not is_file_or_folder(path):
+        raise OSError(errno.EINVAL, _NO_FILE, os.fspath(path))
 
 
 def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
@@ -80,10 +59,9 @@ def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
 
 @contextmanager
 def opened_found(path: Path) -> Iterator[BinaryIO]:
-    """A file in such a folder, or one that a link there leads to. Raises OSError for what can't be opened, and for a
-    named pipe or a device."""
-    if not is_file_or_folder(path):
-        raise OSError(errno.EINVAL, _NO_FILE, os.fspath(path))
+    """A file in such a folder, or one that a link there leads to. Raises OSError for what can't be opened, see also
+    check_is_file."""
+    check_is_file(path)
     with path.open("rb") as file:
         yield file
 
@@ -91,4 +69,4 @@ def opened_found(path: Path) -> Iterator[BinaryIO]:
 def is_file_or_folder(path: Path) -> bool:
     """Whether it, or what it is a link to, is neither a pipe nor a device. Raises OSError for what is missing."""
     mode = path.stat().st_mode
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)  # of a folder, reading itself says what it is
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)

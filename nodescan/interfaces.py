@@ -109,6 +109,17 @@ class TilePredictor(PredictorFacts, Protocol):
         ...
 
 
+class KnownTissue(Protocol):
+    """What tissue a network was trained on."""
+
+    def unlike(self, fields: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """bool (M,): of the M fields that are stained enough to tell, which look unlike that tissue.
+
+        fields : uint8 (N, 96, 96, 3) RGB, N >= M, at a spacing that the network accepts.
+        """
+        ...
+
+
 def predict(predictor: TilePredictor, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The answers to tiles, waited for; see TilePredictor.start."""
     return predictor.start(tiles)()

@@ -14,7 +14,6 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from nodescan.domain.naming import few
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import AnnotationError
-from nodescan.given_files import file_to_seek
 from nodescan.ome_xml import pixels_of
 from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, tiff_tags, what_is_wrong
 from nodescan.threads import own_warnings
@@ -38,8 +37,8 @@ MASK_FORMATS = ("PNG", "TIFF", "BMP", "GIF", "JPEG", "JPEG2000", "PPM", "WEBP")
 """What a mask may be saved as, by Pillow's names; it has decoders of many more, for games and icons."""
 
 _OTHERS = (
-    (0, b"PK\x03\x04", "is a zip file; unpack it, and measure what is in it"),
-    (0, b"\x1f\x8b", "is compressed by gzip; unpack it, and measure what is in it"),
+    (0, b"PK\x03\x04", "is a zip file; unpack it"),
+    (0, b"\x1f\x8b", "is compressed by gzip; unpack it"),
     (0, b"<", "is XML of a program whose outlines are not read; export them as GeoJSON, or as ASAP XML"),
     (128, b"DICM", "is DICOM, which is not read as a mask; export it as PNG or TIFF, or its outlines as GeoJSON"),
 )
@@ -92,7 +91,8 @@ def read_mask_image(path: Path) -> MaskImage:
     except (Image.DecompressionBombError, MemoryError) as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise AnnotationError(
-            f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce the mask to 1 um/px"
+            f"{path.name}: larger than {limit / 1e6:.0f} million pixels, or than memory; reduce it to 1 um/px or "
+            "coarser"
         ) from error
     except UnidentifiedImageError as error:
         raise AnnotationError(f"{path.name}: {_kind_of_other(path)}") from error
@@ -273,9 +273,8 @@ def one_channel(path: Path, pixels: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def _kind_of_other(path: Path) -> str:
     """What a file that is no picture is, by how it begins, and what to do with it."""
-    file = file_to_seek(path)
-    with file.open("rb") if isinstance(file, Path) else file as opened:
-        start = opened.read(_LONGEST_START).removeprefix(BOM_UTF8)
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_START).removeprefix(BOM_UTF8)
     known = (words for place, begin, words in _OTHERS if start[place:].startswith(begin))
     other = (
         "not a mask image that can be read (PNG, TIFF of at most 32 bits, ...), nor outlines (.xml of ASAP, .geojson "

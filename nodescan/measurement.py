@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nodescan.annotations import Outlines, read_outlines
 from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
-from nodescan.annotations.stated import spacing_of_sizes
+from nodescan.annotations.stated import StatedSize, spacing_of_sizes
 from nodescan.domain.bounds import lowest_by_size
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
@@ -29,7 +29,7 @@ from nodescan.imaging.doubts import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import STAND_IN_NOTE, MaskImage, check_values, read_mask_image
-from nodescan.stated_sizes import STATED_TOLERANCE, in_pixels, stated_notes
+from nodescan.stated_sizes import STATED_TOLERANCE, fits, in_pixels, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -182,8 +182,9 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
         )
     lesions = outlines.lesions()
     drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
-    deposits = _as_stated(drawn, outlines, mpp)
-    said = united([shapely.buffer(part, _SAME_PX) for part, _ in outlines.unsure])
+    own = tuple(size for size in outlines.stated if size.said.uncertainty_um is not None and fits(size, mpp))
+    deposits = _as_stated(drawn, outlines, own, mpp)
+    said = united([shapely.buffer(size.outline, _SAME_PX) for size in own])
     as_stated = bool(drawn) and lesions.within(said)
     notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
@@ -196,15 +197,20 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
     return Measurement(path, mpp, SpacingSource.USER, deposits, found, notes, as_stated, scale_doubted=doubted)
 
 
-def _as_stated(drawn: Sequence[Deposit], outlines: Outlines, mpp: Spacing) -> tuple[Deposit, ...]:
+def _as_stated(
+    drawn: Sequence[Deposit], outlines: Outlines, own: Sequence[StatedSize], mpp: Spacing
+) -> tuple[Deposit, ...]:
     """Each with the largest uncertainty that the file states of its outlines beside the drawing's own (root of
     squares), and cut off where the file states that of any of its outlines.
+
+    own: of what the file states, the uncertainties of these very outlines. A deposit stays cut off where its outline is
+    another now: the file doesn't say where it was, and a lower bound must not be lost.
     """
     tree = shapely.STRtree(in_pixels(drawn, mpp))
     stated_um = [0.0] * len(drawn)
-    for part, um in outlines.unsure:
-        for index in tree.query(part, predicate="intersects"):
-            stated_um[index] = max(stated_um[index], um)
+    for size in own:
+        for index in tree.query(size.outline, predicate="intersects"):
+            stated_um[index] = max(stated_um[index], size.said.uncertainty_um or 0.0)
     cut_off = {
         int(index)
         for size in outlines.stated

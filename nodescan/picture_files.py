@@ -3,7 +3,6 @@
 import logging
 import os
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import OutputError, first_line
-from nodescan.given_files import file_to_seek
+from nodescan.given_files import check_is_file
 
 DAMAGED_IMAGE = (
     UnidentifiedImageError,
@@ -48,7 +47,7 @@ def opened_picture(file: Path | IO[bytes], formats: tuple[str, ...]) -> Iterator
     Raises OSError or one of DAMAGED_IMAGE, also where a PNG's checksums are wrong, at which Pillow looks only if told.
     """
     if isinstance(file, Path):
-        file = file_to_seek(file)
+        check_is_file(file)
     with Image.open(file, formats=formats) as image:
         if image.format == "PNG":
             image.verify()
@@ -115,53 +114,12 @@ def _bytes_of_one(tags: Mapping[int, Any], size_px: tuple[int, int]) -> int:
 def _load_by_libtiff(image: TiffImagePlugin.TiffImageFile) -> None:
     """Its words are kept from stderr, where nobody would see what they speak of, and are the error's instead.
 
-    stderr is the whole process's. Where other threads may have printed what was heard, a process of its own loads the
-    picture once more and tells libtiff's words; the others' then go to stderr. Pictures take turns.
+    stderr is the whole process's: pictures take turns, and what other threads print meanwhile is taken for libtiff's.
     """
-    source = getattr(image, "filename", "") or image.fp  # which is closed once the picture is loaded
     with _STDERR_TURN:
         said, failure = _words_of_loading(image)
-        if said and source is not None and threading.active_count() > 1:
-            heard, said = said, _words_of_loading_alone(source, said)
-            own = set(said.splitlines())
-            others = "".join(f"{line}\n" for line in heard.splitlines() if line not in own)
-            os.write(_STDERR, others.encode(errors="replace"))
     if said or failure:
-        raise OSError(said.partition("\n")[0] or str(failure)) from failure
-
-
-_LOAD = """
-import io, sys
-from PIL import Image
-Image.MAX_IMAGE_PIXELS = None
-try:
-    Image.open(io.BytesIO(sys.stdin.buffer.read()), formats=["TIFF"]).load()
-except (OSError, ValueError, SyntaxError):
-    pass
-"""
-
-
-def _words_of_loading_alone(source: str | IO[bytes], heard: str) -> str:
-    """What libtiff says of a picture in a process where nobody else prints. source: its file, or the file's path.
-
-    heard: what was heard in this process; it is taken for libtiff's where no other process can load the picture.
-    """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    try:
-        if isinstance(source, str):
-            content = Path(source).read_bytes()
-        else:
-            source.seek(0)
-            content = source.read()
-        command = [sys.executable, "-P", "-W", "ignore", "-c", _LOAD]
-        done = subprocess.run(command, input=content, capture_output=True, env=environment, check=True)
-    except (OSError, ValueError, subprocess.CalledProcessError):
-        return heard
-    return _stripped(done.stderr)
-
-
-def _stripped(words: bytes) -> str:
-    return "\n".join(line.strip() for line in words.decode(errors="replace").strip().splitlines())
+        raise OSError(said.partition("\n")[0].strip() or str(failure)) from failure
 
 
 def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
@@ -188,5 +146,5 @@ def _words_of_loading(image: Image.Image) -> tuple[str, OSError | None]:
         os.close(written)
         os.close(stderr)
         with open(read, "rb", buffering=0) as words:
-            said = _stripped(words.read(_LONGEST_WORDS) or b"")
+            said = (words.read(_LONGEST_WORDS) or b"").decode(errors="replace").strip()
     return said, failure

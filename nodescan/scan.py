@@ -6,11 +6,13 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue,
    tile_batches.py reads them ahead of the network, tile_pass.py keeps what it says of them, and second_look/ has
    float32 answer again what could change a finding.
-3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured.
+3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured; imaging/pieces.py: in which
+   separate piece of tissue each lies.
 4. counting.py: tumour cells, where their number can change a class; close_ups.py: pictures of the largest deposits,
    or of the likeliest places.
 5. slide_flags.py: what a reader must know beside the finding; spacing_check.py: whether nuclei are as large as the
-   spacing says; level_check.py: whether its magnifications show the same; domain/verdict.py: status and class.
+   spacing says; level_check.py: whether its magnifications show the same; tissue_check.py: whether the scan has a
+   fault, and its tissue looks like what the network was trained on; domain/verdict.py: status and class.
 
 What is called `wait_for_...` was begun before, and runs in a thread beside step 2.
 
@@ -34,8 +36,9 @@ from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import read_first_tiles
 from nodescan.imaging.detections import find_detections, likeliest_places
+from nodescan.imaging.pieces import Pieces, find_pieces
 from nodescan.imaging.segmentation import find_foci
-from nodescan.interfaces import OpenSlideFile, Progress, Slide, TilePredictor
+from nodescan.interfaces import KnownTissue, OpenSlideFile, Progress, Slide, TilePredictor
 from nodescan.level_check import begin_level_check
 from nodescan.overview import overview_and_tissue, overview_bytes
 from nodescan.scan_settings import ScanSettings
@@ -49,6 +52,7 @@ from nodescan.slide_flags import (
 )
 from nodescan.spacing_check import spacing_flags
 from nodescan.threads import start_in_thread
+from nodescan.tissue_check import field_flags
 from nodescan.turns import Turn, alone
 
 
@@ -61,6 +65,7 @@ class Finding:
     deposits: tuple[Deposit, ...]
     detections: tuple[Detection, ...]
     flags: tuple[Flag, ...]
+    pieces: Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class ScanTools:
     open_slide: OpenSlideFile
     predictor: TilePredictor
     settings: ScanSettings
+    known_tissue: KnownTissue | None = None
 
 
 def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Turn | None = None) -> SlideResult:
@@ -85,6 +91,9 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
         survey = plan(slide, tissue, predictor)
+        wait_for_field_flags = start_in_thread(
+            "tissue-check", field_flags, slide, tissue, tools.known_tissue, predictor.spacing_range_um
+        )
         reader = read_first_tiles(slide, survey, predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality)
         with turn.network():
@@ -92,7 +101,8 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         foci = find_foci(examination.probability, predictor.decision, settings.segmentation)
         sized, cut = mark_cut_off(foci.deposits(), examination, tissue, rule=predictor.decision)
         wait_for_close_ups = begin_close_ups(slide, sized)
-        deposits = with_cell_counts(slide, sized, settings.nuclei)
+        pieces = find_pieces(tissue)
+        deposits = pieces.placed(with_cell_counts(slide, sized, settings.nuclei))
         detections = find_detections(examination.probability, settings.detections)
         wait_for_places = begin_place_close_ups(slide, () if deposits else likeliest_places(detections, ()))
         about_slide = (
@@ -105,8 +115,12 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         )
         about_finding: tuple[Flag, ...] = ()
         if _judged(about_slide):  # else nothing that the network marked is a finding
-            about_finding = (*wait_for_spacing_flags(), *finding_flags(deposits, cut, foci, examination, tissue))
-        finding = Finding(tissue, examination, deposits, detections, (*about_slide, *about_finding))
+            about_finding = (
+                *wait_for_spacing_flags(),
+                *wait_for_field_flags(),
+                *finding_flags(deposits, cut, foci, examination, tissue),
+            )
+        finding = Finding(tissue, examination, deposits, detections, (*about_slide, *about_finding), pieces)
         result = SlideResult(
             report=report_of(slide, finding, predictor),
             probability=examination.probability,
@@ -148,6 +162,7 @@ def report_of(slide: Slide, finding: Finding, predictor: TilePredictor) -> Slide
         tissue_area_mm2=finding.tissue.area_um2 / 1e6,
         examined_fraction=examined,
         unread_fraction=looked.share_of(NotExamined.UNREAD),
+        tissue_pieces=finding.pieces.count,
         flags=finding.flags,
         info=slide.info,
         analysis_spacing=looked.frame_spacing,

@@ -184,7 +184,7 @@ def model_flags(model: ModelIdentity) -> tuple[Flag, ...]:
     remedy = "Undo the edit or run" if why is Untuned.EDITED else "Run"
     text = (
         f"It is not known how small a deposit the model {model.name} finds ({why}), so tumour may be missed. {remedy} "
-        "python -m training tune and scan again, or use another model."
+        "python -m training tune from a checkout and scan again, or use another model."
     )
     return (Flag("model_not_tuned", text),)
 

@@ -11,7 +11,8 @@ from shapely import affinity
 from nodescan.annotations.stated import StatedSize
 from nodescan.domain.classification import classify
 from nodescan.domain.deposits import Deposit, largest_class
-from nodescan.domain.lengths import millimetres
+from nodescan.domain.geometry import max_feret
+from nodescan.domain.lengths import millimetres, told_apart
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import Spacing
 from nodescan.imaging.sizing import to_shape
@@ -27,8 +28,24 @@ _MOST_TOLD = 5
 """Of a file of hundreds of outlines, given with a wrong spacing, these are enough to see it."""
 
 
+def fits(size: StatedSize, spacing: Spacing) -> bool:
+    """Whether the outline has the diameter that is stated of it, or none is: else it was drawn anew, or the spacing is
+    another, and what else is stated of its size is of another outline.
+
+    A small edit, or a pixel size that is a little off, leaves the doubt about the size as large as it was.
+    """
+    stated_um = size.said.diameter_um
+    return not stated_um or abs(_drawn_um(size, spacing) - stated_um) <= STATED_TOLERANCE * stated_um + spacing.mean
+
+
+def _drawn_um(size: StatedSize, spacing: Spacing) -> float:
+    """The greatest diameter of all its polygons as one."""
+    return max_feret(shapely.get_coordinates(size.outline) * (spacing.x, spacing.y)).diameter_um
+
+
 def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spacing: Spacing) -> tuple[str, ...]:
-    """Sentences on each outline that is measured as several foci, or as of another class, than the file states.
+    """Sentences on each outline that is measured as several foci, or as of another class, than the file states, or of
+    which its statements don't hold.
 
     deposits: as measured in the same outlines, in um; spacing: um per px of these. The class that goes with the stated
     size is by size alone. So is the measured one that a name is held against: cells or a reader may have given another.
@@ -44,12 +61,13 @@ def stated_notes(sizes: Sequence[StatedSize], deposits: Sequence[Deposit], spaci
         found.append((size, [deposits[index] for index in own]))
         whole.append(shared.sum() >= (1 - _SAME_SHARE) * shapely.area(tree.geometries[own]).sum())
     told = _told(found, whole)
-    by_size, by_name = (
+    by_size, by_outline, by_name = (
         [f"{name}: {note}" for name, (size, own) in zip(told, found, strict=True) if (note := say(size, own))]
-        for say in (partial(_note, spacing=spacing), _name_note)
+        for say in (partial(_note, spacing=spacing), partial(_redrawn_note, spacing=spacing), _name_note)
     )
     return (
         *_first(by_size, "so are {}: as several foci, or of another class"),
+        *_first(by_outline, "so are {}: edited, or of another pixel size"),
         *_first(by_name, "so are {}: named after another class"),
     )
 
@@ -82,6 +100,20 @@ def _name_note(size: StatedSize, measured: Sequence[Deposit]) -> str:
     if size.said.metastasis in (None, found) or not measured:
         return ""
     return f"the file calls it {size.said.metastasis.word}; {found.word} by the size measured here"
+
+
+def _redrawn_note(size: StatedSize, measured: Sequence[Deposit], *, spacing: Spacing) -> str:
+    """What holds no more, and what does, of an outline that isn't the one of which the file states it."""
+    said = size.said
+    held = ["the ± that the file states is left out"] if said.uncertainty_um is not None else []
+    held += ["the deposit still counts as cut off"] if said.cut_off else []
+    if not (held and measured) or said.diameter_um is None or fits(size, spacing):
+        return ""
+    stated, drawn = told_apart(said.diameter_um, _drawn_um(size, spacing))
+    return (
+        f"the file states {stated} mm, and this outline is {drawn} mm long: it was edited, or the pixel size is "
+        f"another; {', and '.join(held)}"
+    )
 
 
 def _note(size: StatedSize, measured: Sequence[Deposit], *, spacing: Spacing) -> str:

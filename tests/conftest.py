@@ -13,6 +13,10 @@ from nodescan.phantoms import make_phantom, plan_phantom
 settings.register_profile("nodescan", deadline=None)  # how long one example takes says nothing on a busy machine
 settings.load_profile("nodescan")
 
+# Threads of torch that wait for each other turn in a loop, and keep the cores from the tests beside them; told
+# otherwise, they sleep. Whatever tests start is told, too. It must be said before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # A shell has what it starts in the background ignore Ctrl-C, and so would the programs that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

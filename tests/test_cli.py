@@ -497,6 +497,20 @@ def test_mask_that_is_no_image_exits_1(tmp_path: Path, capsys: Capture) -> None:
     assert the_error(capsys).startswith("error: mask.png: ")
 
 
+@pytest.mark.parametrize("command", ["info", "bench"])
+def test_a_folder_of_slides_is_called_a_folder(tmp_path: Path, capsys: Capture, command: str) -> None:
+    """It is not said to be without slides; the command that lists them is named, and does."""
+    paint_slide(tmp_path / "slides" / "a.tif")
+    assert main([command, str(tmp_path / "slides")]) == 2
+    said = capsys.readouterr().err
+    assert (
+        "slides: is a folder; name one slide file (of a DICOM series, any one file), or list the slides in it" in said
+    )
+    assert said.rstrip().endswith(f"with nodescan manifest {tmp_path / 'slides'}")
+    assert main(["manifest", str(tmp_path / "slides")]) == 0
+    assert "a.tif" in capsys.readouterr().out
+
+
 def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys: Capture) -> None:
     """With a spacing exit 0, without one exit 1 and what to do."""
     paint_slide(tmp_path / "a.tif")
@@ -518,6 +532,11 @@ def test_info_says_spacing_and_whether_it_can_be_measured(tmp_path: Path, capsys
     capsys.readouterr()
     assert main(["info", "text.svs"]) == 1
     assert the_error(capsys).startswith("error: text.svs: ")
+
+
+def test_the_packages_version_rises_with_that_of_its_results() -> None:
+    """Else pip would keep an older program over a newer wheel, which it took for the same one."""
+    assert __version__.rpartition(".dev")[2] == str(RESULT_VERSION)
 
 
 def test_version_is_the_packages_and_that_of_its_results() -> None:
@@ -674,7 +693,7 @@ def test_every_option_of_a_grouped_help_stands_in_one_group(capsys: pytest.Captu
     said = capsys.readouterr().out
     lines = said.splitlines()
     options = [line.split()[0] for line in lines if line.startswith("  --")]
-    assert len(options) == len(set(options)) == 19
+    assert len(options) == len(set(options)) == 18
     headings = [line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
     groups = ["What to scan", "Pixel size", "Model and settings", "Results", "Speed", "Large batches"]
     assert headings == [*groups, "Options"]

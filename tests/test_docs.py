@@ -1,6 +1,8 @@
 """What the documents list is what the program says."""
 
+import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import typer
 
 import nodescan.cli
 import training.commands.app
+from nodescan.domain.classification import CellCount
 from nodescan.domain.flags import DOUBTS, FLAGS, REASONS, STOPS_COMPLETE, TOLD_FIRST
 from nodescan.evaluation.evaluation_files import (
     EVALUATION_HTML,
@@ -23,7 +26,10 @@ from nodescan.manifest import COLUMNS
 from nodescan.patients.patient_files import CSV_COLUMNS
 from nodescan.reports import CHOICES, FILES
 from nodescan.reports.csv_report import SUMMARY_COLUMNS
+from nodescan.reports.geojson_report import write_geojson
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_evaluation_files import FIGURES, compared
+from tests.reports.factory import MACRO, result
 
 ROOT = Path(__file__).parents[1]
 SOURCE, DOCS = Path(nodescan.__file__).parent, ROOT / "docs"
@@ -53,7 +59,7 @@ def test_every_flag_is_explained() -> None:
 
 def test_every_list_of_names_in_an_evaluation_is_explained() -> None:
     """docs/tables.md names those of the lesion task, and says how all others begin."""
-    content = evaluation_as_json(compared(), FIGURES, reference="r").items()
+    content = evaluation_as_json(compared(), FIGURES, occasion=made_of("r")).items()
     lists = {key for key, value in content if isinstance(value, list) and all(isinstance(v, str | dict) for v in value)}
     text = (DOCS / "tables.md").read_text(encoding="utf-8")
     assert {name for name in lists if name.startswith("froc_")} == set(re.findall(r"`(froc_[a-z_]+)`", text))
@@ -105,6 +111,18 @@ def test_every_column_is_explained(heading: str, columns: tuple[str, ...]) -> No
     """docs/tables.md has, under the table's heading, a row of each of its columns, and of no other."""
     told = (DOCS / "tables.md").read_text(encoding="utf-8").partition(f"\n## {heading}")[2].partition("\n## ")[0]
     assert sorted(re.findall(r"`([a-z0-9_]+)`", " ".join(cells[0] for cells in _cells(told)))) == sorted(columns)
+
+
+def test_every_field_of_a_deposit_is_explained(tmp_path: Path) -> None:
+    """docs/tables.md has a row of each key in report.json, and of each measurement in deposits.geojson; of no other."""
+    told = (DOCS / "tables.md").read_text(encoding="utf-8").partition("\n## Deposits, and")[2].partition("\n## ")[0]
+    rows = list(_cells(told))
+    keys, measured = (re.findall(r"`([^`]+)`", " ".join(row[column] for row in rows)) for column in (0, 1))
+    schema = json.loads((SOURCE / "reports" / "report.schema.json").read_text(encoding="utf-8"))
+    assert sorted(keys) == sorted(schema["$defs"]["deposit"]["properties"])
+    write_geojson(result((replace(MACRO, cut_off=True, cells=CellCount(90, 9)),)), tmp_path)
+    (feature,) = json.loads((tmp_path / "deposits.geojson").read_text(encoding="utf-8"))["features"]
+    assert sorted(measured) == sorted(feature["properties"]["measurements"])
 
 
 def test_every_report_and_each_of_its_files_is_explained() -> None:

@@ -1,34 +1,28 @@
 """What others made is read once, and neither a pipe without a writer nor a device makes the program wait."""
 
-import io
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from nodescan.annotations import read_outlines
 from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.config import load_config
 from nodescan.csv_rows import read_lines
-from nodescan.domain.units import Micrometers, Spacing
-from nodescan.errors import AnnotationError, NodescanError
+from nodescan.errors import NodescanError
 from nodescan.evaluation.challenge_files import read_folder
 from nodescan.given_files import found_bytes, given_bytes
 from nodescan.inference.card import checked_weights, find_model, load_card
-from nodescan.labels import read_labels
 from nodescan.mask_images import read_mask_image
-from nodescan.measurement import measure_file
 from nodescan.overwrite_checks import begins_with, is_branded
-from nodescan.patients.correction_rows import corrections_file, read_corrections
+from nodescan.patients.correction_rows import corrections_file
 from nodescan.patients.earlier_stages import PATIENTS_JSON, stages_in
 from nodescan.reports.other_reports import other_reports
 from nodescan.reports.report_reader import read_report
-from tests.annotations.test_annotations import SQUARE, asap, closed, feature, geojson
 from training.configurations import configuration_text
 
 READERS: list[tuple[str, Callable[[Path], object]]] = [
@@ -40,9 +34,6 @@ READERS: list[tuple[str, Callable[[Path], object]]] = [
     ("a.xml", read_outlines),
     ("a.png", read_mask_image),
 ]
-
-TABLE = b"patient_id,node_id,label\nA,1,itc\n"
-CORRECTIONS = b"slide_id,deposit_id,action,by\ns,1,accept,Dr A\n"
 
 
 @pytest.fixture
@@ -70,75 +61,42 @@ def of_hand(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 @pytest.mark.parametrize(("name", "read"), READERS)
 def test_a_named_pipe_is_no_file(of_hand: Callable[[str], Path], name: str, read: Callable[[Path], object]) -> None:
     """Opening one waits until somebody writes, which may be never."""
-    with pytest.raises(NodescanError, match=rf"{name}: can't be read \(it is a named pipe or a device, not a file\)"):
+    with pytest.raises(NodescanError, match=rf"{name}: can't be read \(it is a pipe or a device, not a file\)"):
         read(of_hand(name))
 
 
 def test_a_device_is_no_file() -> None:
     """Of some there is no end."""
-    with pytest.raises(OSError, match="a named pipe or a device, not a file"):
+    with pytest.raises(OSError, match="a pipe or a device, not a file"):
         given_bytes(Path(os.devnull))
 
 
 @pytest.fixture
-def piped() -> Iterator[Callable[[bytes], Path]]:
-    """What a shell's <(...) is, holding these bytes."""
-    ends: list[int] = []
-
-    def path_of(content: bytes) -> Path:
-        read, write = os.pipe()
-        os.write(write, content)
-        os.close(write)
-        ends.append(read)
-        return Path(f"/dev/fd/{read}")
-
-    yield path_of
-    for end in ends:
-        os.close(end)
+def of_a_shell() -> Iterator[Path]:
+    """What a shell's <(...) is."""
+    read, write = os.pipe()
+    os.close(write)
+    yield Path(f"/dev/fd/{read}")
+    os.close(read)
 
 
-def test_what_a_shell_pipes_in_is_read_by_all_who_ask(piped: Callable[[bytes], Path]) -> None:
-    """A pipe gives its bytes once: the record named the sha256 of nothing, and labels were called empty."""
-    corrections = piped(CORRECTIONS)
-    said = corrections_file(corrections)
-    assert [row.by for row in read_corrections(corrections)] == ["Dr A"]
-    assert corrections_file(corrections) == said
-    assert given_bytes(corrections) == CORRECTIONS
-    assert [slide.label.word for slide in read_labels(piped(TABLE)).slides] == ["itc"]
+@pytest.mark.parametrize(("name", "read"), READERS)
+def test_what_a_shell_pipes_in_is_no_file(of_a_shell: Path, name: str, read: Callable[[Path], object]) -> None:
+    """A pipe gives its bytes once, and a table or a picture is gone through twice."""
+    link = (
+        "outlines are read from" if read is read_outlines else r"can't be read \(it is a pipe or a device, not a file\)"
+    )
+    with pytest.raises(NodescanError, match=link) as refused:
+        read(of_a_shell)
+    assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
-def test_a_mask_that_a_shell_pipes_in_is_read(piped: Callable[[bytes], Path], kind: str) -> None:
-    """A picture is gone through twice, which a pipe by itself can't be."""
-    mask = np.eye(40, dtype=np.uint8) * 255
-    file = io.BytesIO()
-    Image.fromarray(mask).save(file, kind)
-    assert (read_mask_image(piped(file.getvalue())).values == mask).all()
-
-
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_outlines_that_a_shell_pipes_in_are_measured(
-    tmp_path: Path, piped: Callable[[bytes], Path], mark: bytes
-) -> None:
-    """A pipe has no ending that tells its format: how it begins does, after a byte order mark, too."""
-    files = asap(tmp_path / "a.xml", ("Tumor", SQUARE)), geojson(tmp_path / "a.geojson", [feature([closed(SQUARE)])])
-    for file in files:
-        found, piped_in = (
-            measure_file(path, mpp=Spacing.square(0.5), value=None, joining_gap_um=Micrometers(0.0))
-            for path in (file, piped(mark + file.read_bytes()))
-        )
-        assert found.largest_deposit_um
-        assert piped_in.largest_deposit_um == found.largest_deposit_um
-
-
-def test_a_damaged_mask_that_a_shell_pipes_in_is_told_as_such(piped: Callable[[bytes], Path]) -> None:
-    """The reason is the damage, not the pipe."""
-    file = io.BytesIO()
-    Image.new("L", (40, 40)).save(file, "PNG")
-    content = bytearray(file.getvalue())
-    content[content.index(b"IDAT") + 5] ^= 0x81
-    with pytest.raises(AnnotationError, match=r"is damaged \(.*IDAT.*\); copy or export it again"):
-        read_mask_image(piped(bytes(content)))
+def test_a_socket_is_no_file(tmp_path: Path) -> None:
+    """It is refused as a pipe is."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        with pytest.raises(OSError, match="a pipe or a device, not a file"):
+            given_bytes(tmp_path / "s")
 
 
 def _lock(path: Path) -> None:

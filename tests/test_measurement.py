@@ -289,8 +289,8 @@ def test_ome_xml_of_exactly_1_um_is_measured_with_a_note(tmp_path, size, unit, t
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.geojson.gz", gzip.compress(b"{}", mtime=0), "is compressed by gzip; unpack it, and measure what is in it"),
-        ("a.zip", b"PK\x03\x04" + bytes(200), "is a zip file; unpack it, and measure what is in it"),
+        ("a.geojson.gz", gzip.compress(b"{}", mtime=0), "is compressed by gzip; unpack it"),
+        ("a.zip", b"PK\x03\x04" + bytes(200), "is a zip file; unpack it"),
         ("a.annotations", b"<Annotations/>", "is XML of a program whose outlines are not read; export them as GeoJSON"),
         ("a.annotations", b"\xef\xbb\xbf<Annotations/>", "is XML of a program whose outlines are not read"),
         ("a.dcm", bytes(128) + b"DICM", "is DICOM, which is not read as a mask; export it as PNG or TIFF, or its"),
@@ -570,13 +570,14 @@ def test_outlines_that_say_nothing_are_no_negative(tmp_path):
 
 
 def test_the_uncertainty_that_deposits_geojson_states_is_kept(tmp_path, capsys):
-    """The report's 1.99 +- 0.03 mm, borderline, isn't measured as certain; the outline's own pixel is added to it."""
+    """The report's 1.99 +- 0.03 mm, borderline, isn't measured as certain; the outline's own pixel is added to it, from
+    corner to corner."""
     near = ellipse(1, (5200.0, 4300.0), 1986.0, short_um=900.0)
     for deposits, borderline in (((near, MICRO), [True, False]), ((MICRO,), [False])):
         write_geojson(result(deposits), tmp_path)
         found = measured(tmp_path / "deposits.geojson", mpp=Spacing.square(0.25))
         for one, planted in zip(found.deposits, deposits, strict=True):
-            own = math.hypot(planted.diameter_uncertainty_um, 0.25)
+            own = math.hypot(planted.diameter_uncertainty_um, 0.25, 0.25)
             assert one.diameter_uncertainty_um == pytest.approx(own)
         assert [one.borderline for one in found.deposits] == borderline
         print_measurement(found, as_json=False)
@@ -610,10 +611,54 @@ def test_an_outline_is_called_by_its_row_in_every_note(tmp_path):
 
 
 def test_a_stated_uncertainty_goes_with_its_deposit_where_x_and_y_differ(tmp_path):
-    """The outlines that state it lie in pixels of unlike sides, the deposits in um."""
-    write_geojson(result((MICRO,)), tmp_path)
-    (one,) = measured(tmp_path / "deposits.geojson", mpp=Spacing(0.25, 0.5)).deposits
-    assert one.diameter_uncertainty_um == pytest.approx(math.hypot(MICRO.diameter_uncertainty_um, 0.5))
+    """The outlines that state it lie in pixels of unlike sides, the deposits in um; so does the stated diameter."""
+    tall = feature([closed([(0, 0), (100, 0), (100, 1000), (0, 1000)])], "Tumor")
+    for um, uncertainty_um in ((math.hypot(25, 500), 20.0), (math.hypot(25, 500) / 2, 0.0)):
+        tall["properties"]["measurements"] = {"Diameter um": um, "Diameter uncertainty um": 20.0}
+        (one,) = measured(geojson(tmp_path / "a.geojson", [tall]), mpp=Spacing(0.25, 0.5)).deposits
+        assert one.diameter_uncertainty_um == pytest.approx(math.hypot(uncertainty_um, 0.25, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("shift_px", "redrawn"),
+    [(0, False), (-20, False), (137, False), (-137, False), (-145, True), (145, True), (-600, True)],
+)
+def test_what_a_file_states_of_another_outline_is_left_out(tmp_path, capsys, shift_px, redrawn):
+    """A reader who moves a border keeps nodescan's measurements. Within 5 % and a pixel the doubt stays, for the pixel
+    size may be a little off."""
+    side, um_per_px = 2800, 0.5
+    one, untouched = (
+        feature([closed(square(0, side + shift_px))], "Tumor"),
+        feature([closed(square(4000, 400))], "Tumor"),
+    )
+    stated_um = side * math.sqrt(2) * um_per_px
+    one["properties"]["measurements"] = {"Diameter um": stated_um, "Diameter uncertainty um": 70.0}
+    kept_um = 400 * math.sqrt(2) * um_per_px
+    untouched["properties"]["measurements"] = {"Diameter um": kept_um, "Diameter uncertainty um": 50.0}
+    found = measured(geojson(tmp_path / "a.geojson", [one, untouched]), mpp=Spacing.square(um_per_px))
+    unsure_um = [deposit.diameter_uncertainty_um for deposit in found.deposits]
+    own_um = math.hypot(um_per_px, um_per_px)
+    assert unsure_um == pytest.approx([own_um if redrawn else math.hypot(70, own_um), math.hypot(50, own_um)])
+    told = [note for note in found.notes if "it was edited, or" in note]
+    assert len(told) == redrawn
+    print_measurement(found, as_json=False)
+    assert ("± covers only how the outline is drawn" in capsys.readouterr().out) is redrawn
+    drawn = f"{found.deposits[0].diameter_um / 1000:.2f}"
+    assert not redrawn or told[0] == (
+        f"deposit 1: the file states {stated_um / 1000:.2f} mm, and this outline is {drawn} mm long: it was edited, or "
+        "the pixel size is another; the ± that the file states is left out"
+    )
+
+
+@pytest.mark.parametrize("stated_um", [None, 141.4, 300.0])
+def test_a_lower_bound_outlives_another_outline(tmp_path, stated_um):
+    """The file doesn't say where the deposit was cut off, so whether a new border reaches there isn't known."""
+    one = feature([closed(square(0, 50))], "Tumor")
+    one["properties"]["measurements"] = {"Cut off": 1} | ({} if stated_um is None else {"Diameter um": stated_um})
+    found = measured(geojson(tmp_path / "a.geojson", [one]))
+    assert found.at_least
+    told = [note for note in found.notes if "it was edited, or" in note]
+    assert [note.rpartition("; ")[2] for note in told] == ["the deposit still counts as cut off"] * (stated_um == 300.0)
 
 
 def test_what_is_excluded_is_cut_out_before_it_is_measured(tmp_path):
@@ -770,11 +815,12 @@ def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no
     x, y = stated["geometry"]["coordinates"][0][0]
     beside = feature([closed([(x - 2000, y), (x + 2000, y), (x + 2000, y + 2000)])], "Tumor")
     apart = feature([closed(SQUARE)], "Tumor")
-    whole = math.hypot(MICRO.diameter_uncertainty_um, 0.25)
+    pixel = math.hypot(0.25, 0.25)
+    whole = math.hypot(MICRO.diameter_uncertainty_um, pixel)
     for name, features, own in (
         ("beside", [stated, beside], whole),
-        ("apart", [stated, apart], 0.25),
-        ("none", [apart], 0.25),
+        ("apart", [stated, apart], pixel),
+        ("none", [apart], pixel),
     ):
         found = measured(geojson(tmp_path / f"{name}.geojson", features), mpp=Spacing.square(0.25))
         assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(own)

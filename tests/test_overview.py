@@ -18,7 +18,6 @@ from nodescan.interfaces import Slide
 from nodescan.overview import _with_unseen, overview_and_tissue, picture_of_failed, view_whole
 from tests.fakes import PINK
 from tests.painted import PaintedSlide, painted
-from tests.slides.made_files import reduced
 
 SIZE_PX = 9600, 1200
 
@@ -217,11 +216,14 @@ def test_a_failed_slide_is_shown_from_whatever_can_be_read(torn: PixelBox | None
 
 
 class Pyramid(PaintedSlide):
-    """Levels of 0.95, 1.9, 3.8 and 7.6 um/px, kept by how many times each is reduced; `lost` of 7.6 can't be read."""
+    """Levels of 0.95, 1.9, 3.8 and 7.6 um/px, kept by how many times each is reduced; `lost` of 7.6 can't be read.
+
+    pixels: alike in blocks of 8 x 8, so that every level shows the same.
+    """
 
     def __init__(self, pixels: NDArray[np.uint8], lost: PixelBox) -> None:
         super().__init__(pixels)
-        self.levels = {times: reduced(pixels, times) for times in (1, 2, 4, 8)}
+        self.levels = {times: pixels[::times, ::times].copy() for times in (1, 2, 4, 8)}
         self.lost = {8: lost}
         self.finer_px = 0
 
@@ -249,7 +251,7 @@ MODEL_UM = 0.9, 1.0
 
 
 def random_pixels(side_px: int = 4096) -> NDArray[np.uint8]:
-    """Of 16 x 16 px each, so that every level shows the same."""
+    """Of 16 x 16 px each."""
     small = np.random.default_rng(0).integers(1, 255, (side_px // 16, side_px // 16, 3), dtype=np.uint8)
     return small.repeat(16, axis=0).repeat(16, axis=1)
 
@@ -330,7 +332,6 @@ def test_white_glass_does_not_use_up_what_lost_parts_need(monkeypatch: pytest.Mo
     glass = np.full((512, 512, 3), 255, np.uint8)
     slide = Pyramid(glass.repeat(8, axis=0).repeat(8, axis=1), PixelBox(0, 0, 0, 0))
     for level, pixels in slide.levels.items():
-        pixels.setflags(write=True)
         pixels[: 512 * 8 // level // 4] = 200
     slide.lost[8] = PixelBox(0, 0, 512, 20)
     monkeypatch.setattr(overview_module, "_MOST_FINER_PX", 512 * 128 * 2**2)

@@ -10,10 +10,8 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -24,10 +22,9 @@ from PIL import Image, TiffImagePlugin
 from nodescan import mask_images
 from nodescan.deflate import ends_with_its_sum
 from nodescan.errors import AnnotationError, OutputError, UsageError
-from nodescan.evaluation import lesion_files
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.mask_images import read_mask_image
-from nodescan.picture_files import load_whole, opened_picture
+from nodescan.picture_files import load_whole
 from training.patches.pictures import colours_of
 
 ROWS, COLUMNS = np.mgrid[:200, :300]
@@ -187,66 +184,8 @@ def test_what_libtiff_says_of_one_picture_is_no_other_threads(capfd: pytest.Capt
     assert (said, capfd.readouterr().err) == (["second"], "later\n")
 
 
-@contextmanager
-def another_thread_that_prints(monkeypatch: pytest.MonkeyPatch, words: bytes) -> Iterator[None]:
-    """While each TIFF is loaded a thread of the host prints these words on stderr."""
-    load = TiffImagePlugin.TiffImageFile.load
-    done = threading.Event()
-
-    def load_meanwhile(image: TiffImagePlugin.TiffImageFile) -> object:
-        if image.tile:  # not loaded yet
-            printing = threading.Thread(target=os.write, args=(2, words))
-            printing.start()
-            printing.join()
-        return load(image)
-
-    waiting = threading.Thread(target=done.wait)
-    waiting.start()
-    with monkeypatch.context() as patch:
-        patch.setattr(TiffImagePlugin.TiffImageFile, "load", load_meanwhile)
-        yield
-    done.set()
-    waiting.join()
-
-
-@pytest.mark.parametrize("from_a_pipe", [False, True])
-def test_what_other_threads_print_is_no_damage_and_is_still_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], from_a_pipe: bool
-) -> None:
-    """Of a sound mask, by its path or as bytes; of a damaged one libtiff's words are the error, and no others."""
-    MODES["true and false"].save(tmp_path / "m.tif", compression="group4")
-    sound, damaged = (tmp_path / "m.tif").read_bytes(), with_spoilt_strip(tmp_path / "m.tif")
-    with another_thread_that_prints(monkeypatch, "GET /health \u00e4\nGET /health\n".encode()):
-        (tmp_path / "m.tif").write_bytes(sound)
-        with opened_picture(io.BytesIO(sound) if from_a_pipe else tmp_path / "m.tif", ("TIFF",)) as image:
-            load_whole(image)
-            assert np.asarray(image).sum() == DISC.sum()
-        assert capfd.readouterr().err == "GET /health \u00e4\nGET /health\n"
-        (tmp_path / "m.tif").write_bytes(damaged)
-        with (
-            opened_picture(io.BytesIO(damaged) if from_a_pipe else tmp_path / "m.tif", ("TIFF",)) as image,
-            pytest.raises(OSError, match=r"^Fax4Decode"),
-        ):
-            load_whole(image)
-        assert capfd.readouterr().err == "GET /health \u00e4\nGET /health\n"
-
-
-def test_what_is_heard_counts_where_no_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Damage is told rather than passed over."""
-    MODES["true and false"].save(tmp_path / "m.tif", compression="group4")
-    (tmp_path / "m.tif").write_bytes(with_spoilt_strip(tmp_path / "m.tif"))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
-    with (
-        another_thread_that_prints(monkeypatch, b""),
-        opened_picture(tmp_path / "m.tif", ("TIFF",)) as image,
-        pytest.raises(OSError, match=r"^Fax4Decode"),
-    ):
-        load_whole(image)
-
-
-@pytest.mark.parametrize("module", [mask_images, lesion_files])
 def test_masks_read_at_once_leave_the_hosts_warnings_as_they_were(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Python's filters are the whole process's: of two that overlap, the second would put back the first one's."""
     MODES["grey"].save(tmp_path / "m.png")
@@ -260,11 +199,10 @@ def test_masks_read_at_once_leave_the_hosts_warnings_as_they_were(
             second.start()
             second_in.wait(0.5)  # it mustn't
 
-    read = {mask_images: mask_images.read_mask_image, lesion_files: lesion_files._read_mask}[module]
-    monkeypatch.setattr(module, "check_stored", overlap)
-    second = threading.Thread(target=read, args=(tmp_path / "m.png",))
+    monkeypatch.setattr(mask_images, "check_stored", overlap)
+    second = threading.Thread(target=read_mask_image, args=(tmp_path / "m.png",))
     before = list(warnings.filters)
-    read(tmp_path / "m.png")
+    read_mask_image(tmp_path / "m.png")
     first_over.set()
     second.join()
     assert warnings.filters == before
@@ -283,7 +221,7 @@ def test_a_damaged_mask_is_no_reference(tmp_path: Path) -> None:
     path.write_bytes(with_other_pixels(MODES["grey"]))
     reference = lesion_file(path)
     assert reference is not None
-    with pytest.raises(AnnotationError, match=r"^s_mask\.png: can't be read as a mask \(.*IDAT.*copy it again"):
+    with pytest.raises(AnnotationError, match=r"^s_mask\.png: is damaged \(.*IDAT.*copy or export it again"):
         reference.mask(None)
 
 

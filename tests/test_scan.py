@@ -20,6 +20,7 @@ from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
 from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.imaging.pieces import find_pieces
 from nodescan.reports.first_look import look_first
 from nodescan.reports.places import marked_places
 from nodescan.reports.sentences import answer, how_sure
@@ -163,7 +164,8 @@ def concluded(missing: int, flags: tuple[Flag, ...] = ()) -> SlideReport:
     map_ = ProbabilityMap(np.zeros(wanted.shape, np.float32), ~unread, cell)
     stain = np.zeros((*wanted.shape, 2), dtype=np.float16)
     looked = Examination(map_, SPACING, wanted, unread * np.uint8(NotExamined.UNREAD), stain, "float32")
-    finding = Finding(TissueMask(wanted, cell), looked, (), (), flags)
+    tissue = TissueMask(wanted, cell)
+    finding = Finding(tissue, looked, (), (), flags, find_pieces(tissue))
     return report_of(PaintedSlide(painted(glass_only=True)), finding, ColourPredictor())
 
 
@@ -478,3 +480,16 @@ def test_deposits_that_are_cut_off_are_all_counted() -> None:
         "Deposits 1, 2, 3, 4, 5, 6, 7, 8 and 2 more border on tissue that was not examined and may be larger",
         "Deposit 3 lies at the edge of what was scanned and may be larger",
     ]
+
+
+def test_deposits_of_two_sections_on_a_slide_lie_in_two_pieces() -> None:
+    """Two sections of 0.9 mm, 0.4 mm apart, with a deposit each."""
+    section = np.random.default_rng(0).integers(-14, 15, (940, 940, 1)) + np.array(PINK)
+    section[400:560, 400:560] = PURPLE
+    pixels = np.full((1100, 2500, 3), 245, np.uint8)
+    for left in (80, 1440):
+        pixels[80:1020, left : left + 940] = np.clip(section, 0, 255)
+    report = scan(PaintedSlide(pixels)).report
+    assert report.tissue_pieces == 2
+    assert sorted(deposit.piece or 0 for deposit in report.deposits) == [1, 2]
+    assert len({(deposit.piece, deposit.centre_um[0] > 1200) for deposit in report.deposits}) == 2

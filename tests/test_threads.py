@@ -9,7 +9,6 @@ import pytest
 
 from nodescan.batch.lock import held
 from nodescan.batch.progress import PlainViewer
-from nodescan.batch.run import scan_all
 from nodescan.batch.viewers import JsonLog
 from nodescan.batch.workers import Worker
 from nodescan.cli import main
@@ -18,7 +17,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import WorkerError, more_memory, more_threads
 from nodescan.machine import check_address_space
 from nodescan.threads import thread_errors
-from tests.batch.run_tools import in_this_process, slide_tools
+from tests.batch.run_tools import in_this_process, scan_slides, slide_tools
 from tests.batch.test_workers import job, scanned
 from tests.fakes import paint_slide
 
@@ -110,7 +109,7 @@ def test_a_slide_without_threads_fails_and_says_why(name: str, refuse: Refuse, t
     tools = slide_tools(tmp_path / "out")
     refs = [SlideRef(slide, paint_slide(tmp_path / f"{slide}.tif", tumour_um=400)) for slide in "ab"]
     refuse(name)
-    result = scan_all(refs, in_this_process(tools), PlainViewer(), kept={})
+    result = scan_slides(refs, in_this_process(tools), PlainViewer())
     assert [report.status for report in result.reports] == [Status.FAILED] * 2
     assert {report.flags[0].message for report in result.reports} == {SAID}
     assert not (tmp_path / "out" / "run.log").exists()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,12 +14,18 @@ MODEL_CARDS = sorted((REPOSITORY / "nodescan" / "weights").glob("*/card.yaml"))
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the sdist, and with the wheel that is built from it."""
     folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(REPOSITORY)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
-    return next(folder.glob("nodescan-*.whl"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> Path:
+    return next(dist.glob("nodescan-*.whl"))
 
 
 @pytest.fixture(scope="module")
@@ -50,23 +57,41 @@ def nodescan(installed: Path, *arguments: str, folder: Path) -> subprocess.Compl
 
 
 def test_wheel_holds_the_product_alone(wheel: Path) -> None:
-    """Program, settings, templates, schema and weights; no tests, no training."""
+    """Program, settings, templates, schema, weights, and what its limits are; no tests, no training."""
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nodescan"}
     for path in ("configs/scan.yaml", "reports/report.schema.json", "patients/patients.schema.json", "cli.py"):
         assert f"nodescan/{path}" in names
+    docs = {name for name in names if "/docs/" in name}
+    assert docs == {f"nodescan/docs/{name}" for name in ("MODEL_CARD.md", "flags.md", "limits.md")}
     assert [name for name in names if "/configs/" in name] == ["nodescan/configs/scan.yaml"]  # none of training
     for card in MODEL_CARDS:
         assert f"nodescan/weights/{card.parent.name}/card.yaml" in names
 
 
+def test_sdist_can_be_tested_and_trained_from(dist: Path) -> None:
+    """It has all of these folders and documents, in at most 5 MB."""
+    (sdist,) = dist.glob("nodescan-*.tar.gz")
+    assert sdist.stat().st_size < 5_000_000
+    folder = sdist.name.removesuffix(".tar.gz")
+    with tarfile.open(sdist) as archive:
+        there = {Path(name).relative_to(folder).as_posix() for name in archive.getnames()}
+    documents = [REPOSITORY / name for name in ("LICENSE", "Makefile", "pyproject.toml")]
+    rooms = ("configs", "data_manifests", "docs", "nodescan", "tests", "training")
+    inside = [path for room in rooms for path in (REPOSITORY / room).rglob("*.*") if path.is_file()]
+    wanted = [path for path in (*documents, *REPOSITORY.glob("*.md"), *inside) if "__pycache__" not in path.parts]
+    assert {path.relative_to(REPOSITORY).as_posix() for path in wanted} <= there
+
+
 def test_installed_program_is_the_wheels(installed: Path, tmp_path: Path) -> None:
-    """It finds its own settings, not those of the repository."""
-    (tmp_path / "where.py").write_text("import nodescan.config as c; print(c.default_config_path())")
+    """It finds its own settings and documents, not those of the repository."""
+    where = "import nodescan.packed_files as p; print(*map(p.packed_file, ('configs/scan.yaml', 'docs/limits.md')))"
+    (tmp_path / "where.py").write_text(where)
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     command = [sys.executable, "where.py"]
     said = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
-    assert Path(said.strip()) == installed / "nodescan" / "configs" / "scan.yaml"
+    found = [installed / "nodescan" / name for name in ("configs/scan.yaml", "docs/limits.md")]
+    assert said.split() == list(map(str, found))
 
 
 @pytest.mark.skipif(not MODEL_CARDS, reason="no released model in nodescan/weights yet")

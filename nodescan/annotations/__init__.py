@@ -17,12 +17,11 @@ from defusedxml.ElementTree import fromstring
 from numpy.typing import NDArray
 
 from nodescan.annotations.exclusions import cross_too_often, cut_out_whole, repaired, united, without
-from nodescan.annotations.features import check_all, class_of, refuse_children
+from nodescan.annotations.features import ROLES, Role, check_all, class_of, known_names, refuse_children
 from nodescan.annotations.formats import ASAP_XML, GEOJSON, outline_format
-from nodescan.annotations.groups import ROLES, Role, known_names
 from nodescan.annotations.stated import NOTHING, Stated, StatedSize, by_feature, stated_of
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.units import Micrometers, plain_number
+from nodescan.domain.units import plain_number
 from nodescan.errors import AnnotationError
 from nodescan.given_files import given_bytes
 from nodescan.strict_json import strict_json
@@ -33,8 +32,8 @@ class Outlines:
     """tumour and excluded: valid polygons in level-0 px, x first, each united; notes: what the reader must know.
 
     ignored: what outlines enclose that say nothing, being in no group or to be ignored. shown_part: pixels count from
-    what QuPath shows of the slide; see on_canvas(). unsure: tumour of which the file states how uncertain its diameter
-    is, in um, as in deposits.geojson. stated: of which it states the diameter or the class.
+    what QuPath shows of the slide; see on_canvas(). stated: what the file says of each outline of tumour of which it
+    says anything, as deposits.geojson does.
     """
 
     source: str
@@ -43,7 +42,6 @@ class Outlines:
     notes: tuple[str, ...] = ()
     shown_part: bool = False
     ignored: shapely.MultiPolygon = shapely.MultiPolygon()  # noqa: RUF009  shapes can't be changed
-    unsure: tuple[tuple[shapely.Geometry, Micrometers], ...] = ()
     stated: tuple[StatedSize, ...] = ()
 
     def lesions(self) -> shapely.MultiPolygon:
@@ -65,14 +63,13 @@ class Outlines:
             tumour=moved(self.tumour),
             excluded=moved(self.excluded),
             ignored=moved(self.ignored),
-            unsure=tuple((moved(part), um) for part, um in self.unsure),
             stated=tuple(replace(size, outline=moved(size.outline)) for size in self.stated),
             shown_part=False,
         )
 
 
 def read_outlines(path: Path) -> Outlines:
-    """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file, or of a pipe that holds one.
+    """The outlines of an ASAP XML (.xml) or a GeoJSON (.geojson, .json) file.
 
     Raises AnnotationError, naming file and outline, for whatever can't be read or understood in full, and where all
     outlines of a file say nothing.
@@ -219,7 +216,6 @@ def _closed_ring(path: Path, name: str, ring: object) -> NDArray[np.float64]:
 def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     found: dict[Role, list[shapely.Geometry]] = {role: [] for role in Role}
     remarks: dict[str, list[str]] = {remark: [] for remark in (*_REMARKS, _LEFT_OUT)}
-    unsure: list[tuple[shapely.Geometry, Micrometers]] = []
     drawn: list[tuple[str, shapely.Geometry]] = []
     stated: list[StatedSize] = []
     for piece in pieces:
@@ -238,9 +234,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
         found[role].append(polygon)
         if role is Role.TUMOUR:
             drawn.append((piece.name, polygon))
-        if role is Role.TUMOUR and piece.said.uncertainty_um is not None:
-            unsure.append((polygon, piece.said.uncertainty_um))
-        if role is Role.TUMOUR and piece.said.says_what:
+        if role is Role.TUMOUR and piece.said != NOTHING:
             stated.append(StatedSize(piece.name, polygon, piece.said))
         for remark, holds in zip(_REMARKS, (crosses, piece.group is None, piece.curved), strict=True):
             if holds:
@@ -257,9 +251,7 @@ def _collected(path: Path, pieces: Iterable[_Piece]) -> Outlines:
     ]
     if not found[Role.TUMOUR]:
         notes.append(NO_TUMOUR)
-    return Outlines(
-        path.name, tumour, excluded, tuple(notes), ignored=ignored, unsure=tuple(unsure), stated=by_feature(stated)
-    )
+    return Outlines(path.name, tumour, excluded, tuple(notes), ignored=ignored, stated=by_feature(stated))
 
 
 def _polygon(path: Path, piece: _Piece) -> tuple[shapely.Polygon | shapely.MultiPolygon, bool]:

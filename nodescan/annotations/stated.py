@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from nodescan.annotations.groups import CLASSES
+from nodescan.annotations.features import CLASSES
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.units import Micrometers
@@ -33,11 +33,6 @@ class Stated:
     uncertainty_um: Micrometers | None = None
     cut_off: bool = False
     metastasis: Metastasis | None = None
-
-    @property
-    def says_what(self) -> bool:
-        """Whether it says more than how uncertain a size is."""
-        return bool(self.diameter_um) or self.metastasis is not None
 
 
 NOTHING = Stated()

@@ -3,57 +3,62 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nodescan.batch.progress import Viewer
-from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume
+from nodescan.batch.record import RUN_JSON
+from nodescan.batch.resume import ResumeOutcome, plan_resume
 from nodescan.batch.slide_folders import EARLIER_REPORTS, restore_mark, set_report_aside
 from nodescan.batch.slide_task import RunTools
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, how_many
 from nodescan.domain.slide import SlideRef
 from nodescan.manifest import Manifest
 from nodescan.patients.slide_rows import check_spacings
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.whole_files import refuse_link
 
+_MOST_NAMED, _MOST_REASONS = 5, 20
+"""What stays readable on a terminal; run.json has them all."""
 
-def report_kept_slides(
-    manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
-) -> ResumeOutcome:
-    """The slides that an earlier run did as this one would, and those that are redone; why is told of each, but for
-    those that are lost, see put_in_place. Nothing is moved or written.
+
+def report_kept_slides(manifest: Manifest | None, refs: Sequence[SlideRef], tools: RunTools) -> ResumeOutcome:
+    """The slides that an earlier run did as this one would, and those that are redone; why is told, but for those
+    that are lost, see put_in_place. Nothing is moved or written.
 
     Raises UsageError where a manifest's row contradicts one that would be kept: its size isn't the row's.
     """
-    job = tools.job
-    recipe = Recipe(
-        tools.predictor.model,
-        tools.config.sha256,
-        job.reports,
-        job.max_unread_percent,
-        reference=job.precision == "float32",
-        listed=manifest is not None,
-    )
-    found = plan_resume(refs, job.folder, recipe)
+    found, viewer = plan_resume(refs, tools), tools.viewer
     if manifest is not None:
         check_spacings({slide_id: report.info for slide_id, report in found.kept.items()}, manifest)
-    for slide_id, why in found.redone:
-        viewer.note(f"{slide_id}: redone: {why}")
+    for words in _redone_words(found.redone):
+        viewer.note(words)
     same = len(found.kept) - len(found.contradicted) - len(found.given_before)
     if same:
         count = f"{same} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
     if found.unseen:
-        viewer.note(f"kept, although their files can't be read now: {few(found.unseen, 5)}")
+        viewer.note(f"kept, although their files can't be read now: {few(found.unseen, _MOST_NAMED)}")
     if found.contradicted:
         said = "kept as measured with the pixel size of their files, which --mpp contradicts"
         remedy = "leave out --mpp for these, or add --override-mpp if the files are wrong"
-        viewer.error(f"{said}: {few(found.contradicted, 5)}; {remedy}")
+        viewer.error(f"{said}: {few(found.contradicted, _MOST_NAMED)}; {remedy}")
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
-        viewer.note(f"{said}: {few(found.given_before, 5)}")
+        viewer.note(f"{said}: {few(found.given_before, _MOST_NAMED)}")
     return found
 
 
-def put_in_place(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
+def _redone_words(redone: Sequence[tuple[str, str]]) -> list[str]:
+    """Each reason once, the most frequent first, with a few of the slides; where there are many reasons, a few."""
+    by_reason: dict[str, list[str]] = {}
+    for slide_id, why in redone:
+        by_reason.setdefault(why, []).append(slide_id)
+    reasons = sorted(by_reason.items(), key=lambda one: -len(one[1]))
+    told = [f"{few(slides, _MOST_NAMED)}: redone: {why}" for why, slides in reasons[:_MOST_REASONS]]
+    more = sum(len(slides) for _, slides in reasons[_MOST_REASONS:])
+    if more:
+        told.append(f"{how_many(more, 'more slide')} redone for other reasons: see redone in {RUN_JSON}")
+    return told
+
+
+def put_in_place(found: ResumeOutcome, tools: RunTools) -> None:
     """Take back each report that a stopped run put aside. Keep each report, and all outlines that somebody edited,
     that this run would lose; tell in which folder.
 
@@ -66,14 +71,14 @@ def put_in_place(found: ResumeOutcome, tools: RunTools, viewer: Viewer) -> None:
         restore_mark(tools.job.folder / slide_id)
     for slide_id, why in found.lost:
         place = _set_aside(slide_id, tools)
-        viewer.note(
+        tools.viewer.note(
             f"{slide_id}: its file can't be read now, so its report is kept in {place}, although it is not as asked "
             f"for ({why})"
         )
     for slide_id in found.edited:
         place = _set_aside(slide_id, tools)
         why = f"{DEPOSITS_GEOJSON} was changed since the scan"
-        viewer.note(f"{slide_id}: {why}, so the earlier report is kept in {place}")
+        tools.viewer.note(f"{slide_id}: {why}, so the earlier report is kept in {place}")
 
 
 def _set_aside(slide_id: str, tools: RunTools) -> Path:

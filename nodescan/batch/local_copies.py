@@ -40,28 +40,28 @@ class _Copy:
     unwanted: Event = field(default_factory=Event)
 
 
-@dataclass(slots=True)
 class LocalCopies:
     """Copies of slides in a folder of this run's own. Safe to call from several threads.
 
-    waiting: the slides whose copies were not begun, by id, in the order in which they will be asked for. tell: hears,
-    on one line, of a slide that is read where it lies, because there is too little room or the copy went wrong.
-    stall_s: nobody waits longer than this for a copy that gets no further, because a disk that hangs may block the
-    copying for ever.
+    own: that folder. tell: hears, on one line, of a slide that is read where it lies, because there is too little room
+    or the copy went wrong. stall_s: nobody waits longer than this for a copy that gets no further, because a disk that
+    hangs may block the copying for ever.
     """
 
-    waiting: dict[str, SlideRef]
-    own: Path
-    lock_fd: int
-    tell: Tell
-    stall_s: float
-    _copies: dict[str, _Copy] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
-    _stop: Event = field(default_factory=Event)
-    _begun: "queue.SimpleQueue[_Copy | None]" = field(default_factory=queue.SimpleQueue)
-    _copier: Thread | None = None
-    _steps: int = 0
-    _stuck_at: int = -1
+    def __init__(self, refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> None:
+        """The own folder is made inside `folder`, and what dead runs left in there is removed; `refs`: in the order in
+        which they will be asked for. Raises OutputError where nothing can be written."""
+        with copy_folder_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder)
+            self.own, self._lock_fd = own_folder(folder)
+        self._waiting = {ref.slide_id: ref for ref in refs}  # those whose copies were not begun
+        self._tell, self._stall_s = tell, stall_s
+        self._copies: dict[str, _Copy] = {}
+        self._lock, self._stop = Lock(), Event()
+        self._begun: queue.SimpleQueue[_Copy | None] = queue.SimpleQueue()
+        self._copier: Thread | None = None
+        self._steps, self._stuck_at = 0, -1
 
     def __enter__(self) -> "LocalCopies":
         # Not of a pool: Python waits for those when it ends, and this one may hang in a read.
@@ -75,7 +75,7 @@ class LocalCopies:
         self._begun.put(None)
         if self._copier is not None:
             self._copier.join(0 if self._stuck_at == self._steps else _LEAVING_S)
-        os.close(self.lock_fd)  # first: Windows removes no open file
+        os.close(self._lock_fd)  # first: Windows removes no open file
         shutil.rmtree(self.own, ignore_errors=True)  # another run may have begun to
 
     def scan(self, ref: SlideRef, scan: Scan) -> SlideReport:
@@ -89,7 +89,7 @@ class LocalCopies:
             try:
                 path = self._awaited(copy)
             except _NotCopiedError as why:
-                self.tell(f"{ref.path.name}: read where it lies, not copied: {why}")
+                self._tell(f"{ref.path.name}: read where it lies, not copied: {why}")
                 return scan(ref)
             return replace(scan(replace(ref, path=path)), slide=ref)
         finally:
@@ -103,10 +103,10 @@ class LocalCopies:
     def _taken(self, ref: SlideRef) -> _Copy:
         """The slide's copy, begun now if it wasn't ahead of time; that of the next slide is begun behind it."""
         with self._lock:
-            self.waiting.pop(ref.slide_id, None)
+            self._waiting.pop(ref.slide_id, None)
             copy = self._copies.pop(ref.slide_id, None) or self._begin(ref)
-            if self.waiting and not self._copies:
-                following = self.waiting.pop(next(iter(self.waiting)))
+            if self._waiting and not self._copies:
+                following = self._waiting.pop(next(iter(self._waiting)))
                 self._copies[following.slide_id] = self._begin(following)
         return copy
 
@@ -120,15 +120,15 @@ class LocalCopies:
         steps, silent_s = self._steps, 0.0
         while copy.made.done() or self._stuck_at != self._steps:
             try:
-                return copy.made.result(timeout=min(_POLL_S, self.stall_s))
+                return copy.made.result(timeout=min(_POLL_S, self._stall_s))
             except NotYet:
                 if self._stop.is_set():
                     raise CancelledError from None
             silent_s = silent_s + _POLL_S if steps == self._steps else 0.0
             steps = self._steps
-            if silent_s >= self.stall_s:
+            if silent_s >= self._stall_s:
                 self._stuck_at = steps
-        raise _NotCopiedError(f"copying got no further for {self.stall_s / 60:g} min")
+        raise _NotCopiedError(f"copying got no further for {self._stall_s / 60:g} min")
 
     def _copy_on(self) -> None:
         """Make what was begun, one after another; runs in a thread of its own."""
@@ -197,15 +197,3 @@ def _take_times(source: Path, target: Path) -> None:
     """The times alone: permissions that are others', or a mark that the file is locked, would be in the copy's way."""
     state = source.stat()
     os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
-
-
-def local_copies(refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> LocalCopies:
-    """Where to scan copies of `refs`, in a new folder inside `folder`; what dead runs left in there is removed.
-
-    Raises OutputError where nothing can be written.
-    """
-    with copy_folder_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        own, lock_fd = own_folder(folder)
-    return LocalCopies({ref.slide_id: ref for ref in refs}, own, lock_fd, tell, stall_s)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TextIO
+from typing import Any, TextIO
 
 from nodescan.domain.bounds import class_word
 from nodescan.domain.report import SlideReport
@@ -28,7 +28,8 @@ GONE = suppress(OSError, ValueError)
 class Viewer:
     """Told how a batch advances; this one shows nothing but errors. May be told from several threads.
 
-    It is an interfaces.Progress for the scan, with the events of the whole batch beside.
+    It is an interfaces.Progress for the scan, with the events of the whole batch beside. Each is `heard` under its
+    name, so that one that passes events on has them all in one place.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -36,28 +37,40 @@ class Viewer:
 
     def note(self, text: str) -> None:
         """What goes on outside of slides, on one line."""
+        self.hear("note", text=text)
 
     def batch_started(self, slides: int) -> None:
         """`slides` is how many are to be scanned: those asked for but for the kept ones."""
+        self.hear("batch_started", slides=slides)
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
         """The slide is open and has this many tiles to examine."""
+        self.hear("slide_started", slide_id=slide_id, tiles=tiles)
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
         """This many more tiles, of so many megapixels, are examined."""
+        self.hear("tiles_done", slide_id=slide_id, tiles=tiles, megapixels=megapixels)
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         """The slide's result is known, whatever its status."""
+        self.hear("slide_finished", report=report, seconds=seconds)
 
     def error(self, line: str) -> None:
         """Something to tell the user at once, on one line; never silenced."""
-        self._line(f"error: {line}")
+        self.hear("error", line=line)
 
     def run_failed(self, line: str) -> None:
         """Why the whole run ends, on one line, for a log; whoever started the run shows it."""
+        self.hear("run_failed", line=line)
 
     def close(self, state: str = "finished") -> None:
         """Nothing more will come. state: of the run, "finished", "interrupted" or "failed"."""
+        self.hear("close", state=state)
+
+    def hear(self, event: str, **facts: Any) -> None:
+        """event: the method that was called; facts: what it was given."""
+        if event == "error":
+            self._line(f"error: {facts['line']}")
 
     def _line(self, text: str) -> None:
         with GONE:

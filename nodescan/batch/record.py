@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from nodescan.interfaces import PredictorFacts
 from nodescan.machine import installed_version
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import HEX_SHOWN
+from nodescan.slides.openslide_handles import library_versions
 from nodescan.whole_files import json_bytes, output_errors, refuse_link, text_bytes, write_beside
 
 RUN_JSON = "run.json"
@@ -36,7 +37,11 @@ MADE_WITH = (__version__, RESULT_VERSION)
 SOME_FOLDER = "<folder>"
 """Stands in the command for a folder outside the run's."""
 
+SOME_ADDRESS = "<address>"
+"""Stands in the command for that of a Dask scheduler."""
+
 _PACKAGES = (
+    "imagecodecs",
     "numpy",
     "openslide-bin",
     "openslide-python",
@@ -50,36 +55,37 @@ _PACKAGES = (
 )
 """What a finding can depend on; one that is a system package of another name, or none, is not said."""
 
-_ALWAYS = frozenset({"python", "nodescan", *_PACKAGES})
+_ALWAYS = frozenset({"python", "nodescan", "openslide", *_PACKAGES})
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What holds for a whole run. command: as shown_command() gives it. redone: (slide_id, why) of each slide whose
-    report of an earlier run this one replaces."""
+    """What holds for a whole run. command: as shown_command() gives it. asked: slide_id of all slides of the run; kept:
+    of those whose report an earlier run made. redone: (slide_id, why) of each whose report of an earlier run this one
+    replaces."""
 
     folder: Path
     command: tuple[str, ...]
     config: Config
     predictor: PredictorFacts
     reports: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
     redone: tuple[tuple[str, str], ...] = ()
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock_start: float = field(default_factory=time.monotonic)
 
-    def write(
-        self, state: str, asked: Sequence[str], reports: Sequence[SlideReport], *, kept: Collection[str] = frozenset()
-    ) -> None:
+    def write(self, state: str, reports: Sequence[SlideReport]) -> None:
         """Write run.json and the settings. state: "running", "finished" or "interrupted". Raises OutputError.
 
-        asked: slide_id of all slides of the run; kept: slide_id of the reports that an earlier run made. "redo" names
-        the slides that have no result: those that failed, and those that the run has not reached, or never will if it
-        was stopped. "redone" names all of `redone` from the beginning: one that "redo" names, too, has no new result.
+        "redo" names the slides that have no result: those that failed, and those that the run has not reached, or never
+        will if it was stopped. "redone" names all of `redone` from the beginning: one that "redo" names, too, has no
+        new result.
         "device" is what the run began on, "devices" all that its slides were scanned on.
         """
         reached, failed = {report.slide.slide_id for report in reports}, set(to_redo(reports))
         why = dict(self.redone)
-        own = [report for report in reports if report.slide.slide_id not in kept]
+        own = [report for report in reports if report.slide.slide_id not in self.kept]
         content = {
             "record_version": RECORD_VERSION,
             "notice": NOT_FOR_CLINICAL_USE,
@@ -87,9 +93,9 @@ class RunRecord:
             "command": list(self.command),
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - self.clock_start, 3),
-            "slides": {"asked": len(asked), "kept": len(kept), **_counts(reports)},
-            "redo": [slide_id for slide_id in asked if slide_id in failed or slide_id not in reached],
-            "redone": [{"slide_id": slide_id, "why": why[slide_id]} for slide_id in asked if slide_id in why],
+            "slides": {"asked": len(self.asked), "kept": len(self.kept), **_counts(reports)},
+            "redo": [slide_id for slide_id in self.asked if slide_id in failed or slide_id not in reached],
+            "redone": [{"slide_id": slide_id, "why": why[slide_id]} for slide_id in self.asked if slide_id in why],
             "reports": list(self.reports),
             "model": model_as_json(self.predictor.model),
             "result_version": RESULT_VERSION,
@@ -131,7 +137,7 @@ def shell_line(words: Sequence[str]) -> str:
 
 
 def versions(device: str = "") -> dict[str, str]:
-    """Package -> version, of Python, nodescan and what a finding can depend on.
+    """Package -> version, of Python, nodescan, the OpenSlide library and what else a finding can depend on.
 
     device: as a predictor describes it. Of a GPU the libraries and the driver are named, too, in a process that has
     torch: one that only hears of it from others has no need to load it.
@@ -143,7 +149,8 @@ def versions(device: str = "") -> dict[str, str]:
         gpu = gpu_versions()
     found = {package: installed_version(package) for package in _PACKAGES}
     said = {package: version for package, version in found.items() if version is not None}
-    return {"python": python_version(), "nodescan": __version__, **said, **gpu}
+    library, _ = library_versions()  # which may be the system's
+    return {"python": python_version(), "nodescan": __version__, "openslide": library, **said, **gpu}
 
 
 def _of_gpus(reports: Sequence[SlideReport]) -> dict[str, str]:
@@ -189,10 +196,13 @@ def shown_command(command: Sequence[str], folder: Path) -> tuple[str, ...]:
 
 def without_folders(word: str, folder: Path) -> str:
     """One word of the command line without its folders, since they may name a patient; those inside `folder` stay.
+    Nor does it tell the address of a machine.
 
     A pattern that matches folders, as `Muell*`, is left out too: it tells how their names begin.
     """
     option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    if "://" in value:
+        return f"{option}{equals}{SOME_ADDRESS}"
     place, root = Path(os.path.realpath(value)), Path(os.path.realpath(folder))
     is_folder = bool(value) and (place.is_dir() or value.endswith(("/", "\\")) or _meets_folders(value))
     if "/" not in value and "\\" not in value and not is_folder:

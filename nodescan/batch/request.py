@@ -33,7 +33,7 @@ class BatchRequest:
     precision: "auto", or "float32" for the reference throughout; findings are the same.
     force: scan also what has a whole report. max_unread_percent: of the tissue; a slide with more unread is failed.
     copy_to: a local folder that slides are copied to ahead of use. scheduler: the address of a Dask scheduler, whose
-    workers scan. tasks_at_once: slides handed to it at a time, None for as many as it is good for.
+    workers scan.
     """
 
     inputs: tuple[str, ...]
@@ -53,7 +53,12 @@ class BatchRequest:
     max_unread_percent: float = MAX_UNREAD_PERCENT
     copy_to: Path | None = None
     scheduler: str | None = None
-    tasks_at_once: int | None = None
+
+    @property
+    def go_on(self) -> str:
+        """What to do where the run was stopped."""
+        without = " without --force" if self.force else ""
+        return f"the same command{without} goes on from there, and finished slides are kept"
 
 
 def check_request(request: BatchRequest) -> None:
@@ -67,8 +72,6 @@ def check_request(request: BatchRequest) -> None:
         raise UsageError(f"--slots: must be 0 or more, not {request.slots}")
     if request.precision not in PRECISIONS:
         raise UsageError(f"--precision: must be {' or '.join(PRECISIONS)}, not {request.precision!r}")
-    if request.scheduler is None and request.tasks_at_once is not None:
-        raise UsageError("--tasks-at-once: applies to a cluster; add --scheduler, or use --slots for this machine")
     if request.scheduler is not None and request.slots is not None:
         raise UsageError("--slots: applies to this machine; on a cluster, use the --nthreads of its workers")
     if request.scheduler is not None and request.copy_to is not None:

@@ -7,13 +7,14 @@ from functools import cache, partial
 from pathlib import Path
 
 from nodescan.batch.slide_folders import EARLIER_REPORTS, mark_of
+from nodescan.batch.slide_task import RunTools, asked_of
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
 from nodescan.reports import ALWAYS, FILES, OLDER_JSON
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.json_report import REPORT_JSON
-from nodescan.reports.report_reader import ReportFile, StoredReport, read_report
+from nodescan.reports.report_reader import NewerReportError, ReportFile, StoredReport, read_report
 from nodescan.slides.files import fingerprint_here, state_of
 from nodescan.slides.spacing import choose_spacing
 from nodescan.slides.stated_spacing import FileSpacing
@@ -26,22 +27,6 @@ _ONLY_TIME = (
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What a report of this run would be made with. reports: the kinds of files asked for.
-
-    reference: whether float32 throughout is asked for; otherwise a report of any precision will do. listed: whether a
-    manifest names the slides: a pixel size that it doesn't give any more was taken back on purpose.
-    """
-
-    model: ModelIdentity
-    config_sha256: str
-    reports: tuple[str, ...]
-    max_unread_percent: float
-    reference: bool = False
-    listed: bool = False
 
 
 @dataclass(slots=True)
@@ -76,25 +61,21 @@ class _Redo(Exception):
         self.found = found
 
 
-def asked_of(ref: SlideRef, reports: Sequence[str], max_unread_percent: float) -> Asked:
-    """What is asked of the slide, whose files are looked at now."""
-    return Asked(state_of(ref.path), ref.place, ref.mpp_um, ref.override_mpp, max_unread_percent, tuple(reports))
-
-
-def plan_resume(refs: Sequence[SlideRef], folder: Path, recipe: Recipe) -> ResumeOutcome:
-    """Which slides have a report in `folder` that this run would make again the same, and why the others are redone.
+def plan_resume(refs: Sequence[SlideRef], tools: RunTools) -> ResumeOutcome:
+    """Which slides have a report that this run would make again the same, and why the others are redone.
 
     Complete and incomplete reports are kept, those of files that aren't there now, too: they would be lost for nothing.
     A slide that failed or could not be measured is tried again. Raises UsageError where one of them is of another file
-    of the same name, whose result would be lost.
+    of the same name, whose result would be lost, or was made by a newer nodescan.
     """
-    found, had = ResumeOutcome(), cache(partial(_slides_by_bytes, folder))
+    folder, found = tools.job.folder, ResumeOutcome()
+    had = cache(partial(_slides_by_bytes, folder))
     for ref in refs:
         path = mark_of(folder / ref.slide_id)
         if not path.parent.is_dir():
             continue
         try:
-            report, seen = _kept(ref, path, recipe)
+            report, seen = _kept(ref, path, tools)
         except _Redo as redo:
             made, why = _whole_report(path), str(redo) + (_bytes_of(had().get(redo.found)) if redo.found else "")
             _check_same_slide(ref, path, made, had)
@@ -201,16 +182,21 @@ def _outlines_edited(path: Path) -> bool:
     return False
 
 
-def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]:
-    """The slide's report, and whether its files are there. Raises _Redo where it can't stand for a new scan."""
+def _kept(ref: SlideRef, path: Path, tools: RunTools) -> tuple[SlideReport, bool]:
+    """The slide's report, and whether its files are there. Raises _Redo where it can't stand for a new scan, and
+    UsageError where that would replace a newer nodescan's."""
     if not path.is_file():
         raise _Redo("its report was not finished, or report.json was deleted")
     try:
         file = ReportFile(path)
+        file.check_not_newer()
         version = file.result_version
         if version != RESULT_VERSION:
             raise _Redo(f"nodescan gives other results now (result version {version}, now {RESULT_VERSION})")
         report, beside = file.report_of(ref), file.files_beside()
+    except NewerReportError as error:
+        force = f"add --force to replace it (what it found is then kept in {EARLIER_REPORTS})"
+        raise UsageError(f"{error}, choose another --out, or {force}") from None
     except UsageError as error:
         raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
     if report.status.without_result:
@@ -218,18 +204,18 @@ def _kept(ref: SlideRef, path: Path, recipe: Recipe) -> tuple[SlideReport, bool]
     made = report.provenance
     if made is None or made.asked is None:
         raise _Redo("its report does not say what it was made from")
-    seen = _compare_inputs(ref, report, made, recipe)
-    if report.model != recipe.model:
-        raise _Redo(_model_change(report.model, recipe.model))
+    seen = _compare_inputs(ref, report, made, tools)
+    if report.model != tools.predictor.model:
+        raise _Redo(_model_change(report.model, tools.predictor.model))
     _compare_files(path.parent, beside)
     return report, seen
 
 
-def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe: Recipe) -> bool:
+def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, tools: RunTools) -> bool:
     """Whether the slide's files can be looked at. Raises _Redo where they, or what is asked for, differ from then."""
     assert made.asked is not None
-    then, now = made.asked, asked_of(ref, recipe.reports, recipe.max_unread_percent)
-    if made.config_sha256 != recipe.config_sha256:
+    then, now = made.asked, asked_of(ref, tools.job)
+    if made.config_sha256 != tools.config.sha256:
         raise _Redo("the settings changed since (--config)")
     found = fingerprint_here(ref.path) if now.slide_state else None
     away = found is None and now.slide_state in ("", then.slide_state) and now.slide_place == then.slide_place
@@ -237,13 +223,15 @@ def _compare_inputs(ref: SlideRef, report: SlideReport, made: Provenance, recipe
         raise _Redo("the slide file changed since", found=found or "")
     if not away and now.slide_state != then.slide_state:
         raise _Redo(_ONLY_TIME)
-    if recipe.listed and _is_given_before(ref, report):
+    if tools.request.manifest is not None and _is_given_before(ref, report):  # it was taken back on purpose
         raise _Redo("its pixel size is not given any more (the manifest's mpp)")
     if not _is_measured_alike(ref, report, then):
         raise _Redo("another pixel size is given (--mpp)")
     if now.max_unread_percent != then.max_unread_percent:
         raise _Redo(f"--max-unread was {then.max_unread_percent:g}, is {now.max_unread_percent:g}")
-    if recipe.reference and not made.precision.startswith("float32"):  # "float32 (why)" is float32 throughout, too
+    if tools.job.precision == "float32" and not made.precision.startswith(
+        "float32"
+    ):  # "float32 (why)" is float32 throughout, too
         raise _Redo(f"it was made in {made.precision}, and --precision is float32")
     missing = [name for name in now.reports if name not in (*then.reports, *ALWAYS)]
     if missing:

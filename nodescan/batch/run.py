@@ -1,6 +1,6 @@
 """Many slides: checks what was asked for, runs each slide, and keeps a row for every one, whatever happens."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,25 +8,26 @@ from functools import partial
 from pathlib import Path
 
 from nodescan.batch.copy_folder import prepare_copy_folder
-from nodescan.batch.executors import SlideExecutor, finished
+from nodescan.batch.executors import finished
 from nodescan.batch.kept_slides import put_in_place, report_kept_slides
-from nodescan.batch.local_copies import local_copies
+from nodescan.batch.local_copies import LocalCopies
 from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
 from nodescan.batch.resume import ResumeOutcome, finished_unheard, plan_forced
-from nodescan.batch.run_files import RunFiles, in_order, put_or_tell
+from nodescan.batch.run_files import RunFiles, in_order
 from nodescan.batch.slide_folders import hide_mark, unmark
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
 from nodescan.batch.tools import open_run_tools
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.batch.workers import Worker
 from nodescan.config import Config, check_fit, load_config
+from nodescan.domain.naming import few
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.versions import own_settings
-from nodescan.errors import NodescanError, UsageError
+from nodescan.errors import NodescanError, NoRoomLeftError, UsageError
 from nodescan.inference.card import find_model, load_card
 from nodescan.machine import untried_system
 from nodescan.manifest import Manifest
@@ -141,95 +142,94 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             viewer.note(f"{model_words}{untuned}{wide}{settings}")
             if untried := untried_system():
                 viewer.note(untried)
-            earlier = (
-                plan_forced(refs, request.folder)
-                if request.force
-                else report_kept_slides(manifest, refs, tools, viewer)
-            )
+            forced = request.force
+            earlier = plan_forced(refs, request.folder) if forced else report_kept_slides(manifest, refs, tools)
             left = () if manifest is None else other_stains(manifest)
             if left:
-                viewer.note(f"not H&E, so not scanned: {', '.join(left)}")
+                viewer.note(f"not H&E, so not scanned: {few(left, 5)}")
             if staged is None:
-                result = scan_inputs(refs, tools, viewer, earlier=earlier)
+                result = scan_inputs(refs, tools, earlier)
             else:
-                result = scan_manifest(staged, refs, tools, viewer=viewer, earlier=earlier)
+                result = scan_manifest(staged, refs, tools, earlier)
             name = "" if manifest is None else manifest.name
             return replace(result, contradicted=tuple(earlier.contradicted), manifest=name)
 
 
-def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer, *, earlier: ResumeOutcome) -> BatchResult:
+def scan_inputs(refs: Sequence[SlideRef], tools: RunTools, earlier: ResumeOutcome) -> BatchResult:
     """Scan `refs`, whose patients aren't known: earlier stages stay where none of their slides is scanned."""
     tools.job.may_write()
     waiting = [ref.slide_id for ref in refs if ref.slide_id not in earlier.kept]
-    put = partial(put_or_tell, tools=tools, viewer=viewer)
-    outdated = move_outdated(tools.job.folder, [*waiting, *earlier.hidden], viewer.note)
-    put(partial(tell_patients, tools.job.folder))  # else summary.html has stages and links of pages that are gone
-    put_in_place(earlier, tools, viewer)
-    result = scan_all(refs, tools, viewer, kept=earlier.kept, redone=earlier.replaced)
+    outdated = move_outdated(tools.job.folder, [*waiting, *earlier.hidden], tools.viewer.note)
+    tools.put(partial(tell_patients, tools.job.folder))  # else summary.html has stages and links of pages that are gone
+    put_in_place(earlier, tools)
+    result = scan_all(refs, tools, earlier)
     if outdated is None:
         return result
-    stuck = put(partial(move_back, tools.job.folder, outdated, viewer.note))
+    stuck = tools.put(partial(move_back, tools.job.folder, outdated, tools.viewer.note))
     return replace(result, unwritten=(*result.unwritten, *stuck))
 
 
-def scan_manifest(
-    manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, *, viewer: Viewer, earlier: ResumeOutcome
-) -> BatchResult:
+def scan_manifest(manifest: Manifest, refs: Sequence[SlideRef], tools: RunTools, earlier: ResumeOutcome) -> BatchResult:
     """Scan `refs`, the slides of `manifest`, and stage its patients, whom it names.
 
     The patients' files are there from the start, with every slide unread that isn't kept: a run that is killed
-    leaves no stage of an earlier run behind.
+    leaves no stage of an earlier run behind. Where all slides are kept, these are the files of the end, too.
     """
     unread = stage_run(in_order(refs, earlier.kept), manifest, tools.job.folder, at=datetime.now(UTC))
     tools.job.may_write()
     moved = set_aside_before(unread, tools.job.folder)
     if moved:
-        viewer.note(moved)
-    put = partial(put_or_tell, tools=tools, viewer=viewer)
-    if put(partial(replace_stages, unread, tools.job.folder, viewer.note)):
-        put(partial(remove_unreviewed, tools.job.folder))  # else a table of this run, pages of an earlier one
-    put(partial(tell_patients, tools.job.folder))
-    put_in_place(earlier, tools, viewer)
-    result = scan_all(refs, tools, viewer, kept=earlier.kept, redone=earlier.replaced)
+        tools.viewer.note(moved)
+    stuck = tools.put(partial(replace_stages, unread, tools.job.folder, tools.viewer.note))
+    if stuck:
+        tools.put(partial(remove_unreviewed, tools.job.folder))  # else a table of this run, pages of an earlier one
+    tools.put(partial(tell_patients, tools.job.folder))
+    put_in_place(earlier, tools)
+    try:
+        result = scan_all(refs, tools, earlier)
+    except NoRoomLeftError as error:
+        raise NoRoomLeftError(f"{error}; it makes the patients' stages at its end") from error
+    if not stuck and not earlier.hidden and len(earlier.kept) == len(refs):
+        return replace(result, staging=unread)  # they are whole already, and the index was filled with them
     staging = stage_run(result.reports, manifest, tools.job.folder, at=datetime.now(UTC))
     # Stages that a user made in the meantime are moved; where they can't be, they stay.
-    unwritten = put(partial(replace_stages, staging, tools.job.folder, viewer.note))
-    unwritten += put(partial(tell_patients, tools.job.folder))
+    unwritten = tools.put(partial(replace_stages, staging, tools.job.folder, tools.viewer.note))
+    unwritten += tools.put(partial(tell_patients, tools.job.folder))
     return replace(result, staging=staging, unwritten=(*result.unwritten, *unwritten))
 
 
-def scan_all(
-    refs: Sequence[SlideRef],
-    tools: RunTools,
-    viewer: Viewer,
-    *,
-    kept: Mapping[str, SlideReport],
-    redone: tuple[tuple[str, str], ...] = (),
-) -> BatchResult:
+def scan_all(refs: Sequence[SlideRef], tools: RunTools, earlier: ResumeOutcome) -> BatchResult:
     """Scan `refs`; summary.csv is rewritten after every slide, so that a run that is killed keeps its rows.
 
-    kept: slide_id -> report of those that need no scan; redone: see RunRecord. Raises LockLostError, and writes nothing
-    more, where the folder is no longer this run's.
+    Raises LockLostError, and writes nothing more, where the folder is no longer this run's.
     """
     tools.job.may_write()
-    shown = shown_command(tools.request.command, tools.job.folder)
-    record = RunRecord(tools.job.folder, shown, tools.config, tools.predictor, tools.job.reports, redone)
-    record.write("running", [ref.slide_id for ref in refs], in_order(refs, kept), kept=kept)
-    files = RunFiles(refs, tools, viewer, record, kept)
+    kept = earlier.kept
+    record = RunRecord(
+        tools.job.folder,
+        shown_command(tools.request.command, tools.job.folder),
+        tools.config,
+        tools.predictor,
+        tools.job.reports,
+        asked=tuple(ref.slide_id for ref in refs),
+        kept=frozenset(kept),
+        redone=earlier.replaced,
+    )
+    record.write("running", in_order(refs, kept))
+    files = RunFiles(refs, tools, record, kept)
     waiting = [ref for ref in refs if ref.slide_id not in kept]
     state = "interrupted"
-    earlier = kept or (tools.job.folder / SUMMARY_CSV).is_file()
+    some_before = kept or (tools.job.folder / SUMMARY_CSV).is_file()
     files.put_rows()  # those of an earlier run are none of this one
-    if earlier and waiting:
+    if some_before and waiting:
         files.put_page()
-    stale = _unmark(waiting, tools, viewer)
-    viewer.batch_started(len(waiting))
+    stale = _unmark(waiting, tools)
+    tools.viewer.batch_started(len(waiting))
     try:
-        lost = partial(lost_slide, tools=tools, viewer=viewer)
-        with _scanning(waiting, tools, viewer) as (executor, scan):
-            for report in finished(executor, scan, waiting, lost=lost, pending=executor.pending):
-                files.done[report.slide.slide_id] = report
-                files.put_rows()
+        lost = partial(lost_slide, tools=tools, viewer=tools.viewer)
+        with _scanning(waiting, tools) as scan:
+            for report in finished(tools.executor, scan, waiting, lost=lost, pending=tools.executor.pending):
+                files.add(report)
         state = "finished"
     except (NodescanError, KeyboardInterrupt) as error:
         left = [ref for ref in waiting if ref.slide_id not in files.done]
@@ -271,26 +271,24 @@ def _placed(refs: Sequence[SlideRef]) -> tuple[SlideRef, ...]:
     return tuple(replace(ref, path=ref.path.absolute(), place=place_of(ref.path)) for ref in refs)
 
 
-def _unmark(refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer) -> list[str]:
+def _unmark(refs: Sequence[SlideRef], tools: RunTools) -> list[str]:
     """Put report.json of slides that are redone aside, with --force for good: a run that is stopped leaves no older
     result to be taken for its own. Where one can't be moved, why."""
     take, folder = unmark if tools.request.force else hide_mark, tools.job.folder
-    return [why for ref in refs for why in write_or_tell(partial(take, folder / ref.slide_id), viewer)]
+    return [why for ref in refs for why in write_or_tell(partial(take, folder / ref.slide_id), tools.viewer)]
 
 
 @contextmanager
-def _scanning(
-    refs: Sequence[SlideRef], tools: RunTools, viewer: Viewer
-) -> Iterator[tuple[SlideExecutor, Callable[[SlideRef], SlideReport]]]:
-    """The run's executor, and what it is to call for a slide: with --stage the scan of a local copy."""
-    scan = partial(tools.executor.scan, viewer=viewer)
+def _scanning(refs: Sequence[SlideRef], tools: RunTools) -> Iterator[Callable[[SlideRef], SlideReport]]:
+    """What the run's executor is to call for a slide: with --stage the scan of a local copy."""
+    scan = partial(tools.executor.scan, viewer=tools.viewer)
     if tools.request.copy_to is None:
-        with tools.executor as executor:
-            yield executor, scan
+        with tools.executor:
+            yield scan
         return
-    copies = local_copies(refs, tools.request.copy_to, viewer.note, stall_s=tools.request.stall_minutes * 60)
-    with copies, tools.executor as executor:
+    copies = LocalCopies(refs, tools.request.copy_to, tools.viewer.note, stall_s=tools.request.stall_minutes * 60)
+    with copies, tools.executor:
         try:
-            yield executor, partial(copies.scan, scan=scan)
+            yield partial(copies.scan, scan=scan)
         finally:
             copies.stop()  # before the executor waits for scans that are still ending

@@ -18,7 +18,7 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON, report_as_json
 from nodescan.reports.json_values import DAMAGE
-from nodescan.reports.report_reader import content_of
+from nodescan.reports.report_reader import NewerReportError, content_of
 from nodescan.whole_files import once_closed, output_errors, refuse_link, remove_once_closed, write_beside
 
 EARLIER_REPORTS = "earlier-reports"
@@ -106,8 +106,7 @@ def keep_replaced(folder: Path, report: SlideReport) -> None:
     slide_id = report.slide.slide_id
     mark, kept = _last_mark(folder / slide_id), folder / EARLIER_REPORTS
     try:
-        content, _ = content_of(mark)
-        if not _found_otherwise(content, report):
+        if not _may_differ(mark, report):
             return
         data = found_bytes(mark)
     except (UsageError, OSError):
@@ -121,6 +120,14 @@ def keep_replaced(folder: Path, report: SlideReport) -> None:
                 place.mkdir()
                 write_beside(place / REPORT_JSON, data)
                 return
+
+
+def _may_differ(mark: Path, report: SlideReport) -> bool:
+    """As _found_otherwise; a report that a newer nodescan wrote in another way may. Raises UsageError and OSError."""
+    try:
+        return _found_otherwise(content_of(mark)[0], report)
+    except NewerReportError:
+        return True
 
 
 def _found_otherwise(content: Mapping[str, Any], report: SlideReport) -> bool:

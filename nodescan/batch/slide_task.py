@@ -3,7 +3,7 @@
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from nodescan.batch.executors import SlideExecutor
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import RUN_LOG, keep_in_log, versions
-from nodescan.batch.resume import asked_of
 from nodescan.batch.slide_folders import keep_replaced, remove_older
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import Config
@@ -35,7 +34,7 @@ from nodescan.errors import (
     WorkerError,
     more_memory,
 )
-from nodescan.interfaces import OpenSlideFile, PredictorFacts, TilePredictor
+from nodescan.interfaces import KnownTissue, OpenSlideFile, PredictorFacts, TilePredictor
 from nodescan.overview import picture_of_failed
 from nodescan.reports import write_reports
 from nodescan.scan import ScanTools, scan_slide
@@ -68,14 +67,21 @@ class SlideTools(ReportTools):
 
     predictor: TilePredictor
     open_slide: OpenSlideFile
+    known_tissue: KnownTissue | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RunTools(ReportTools):
-    """What holds for every slide of a run, in whichever process it is scanned."""
+    """What holds for every slide of a run, in whichever process it is scanned. viewer: who is told of the run."""
 
     request: "BatchRequest"
     executor: SlideExecutor
+    viewer: Viewer
+
+    def put(self, write: Callable[[], object], *, told: Sequence[str] = ()) -> list[str]:
+        """`write_or_tell`, of a file of the whole run. Raises LockLostError where its folder is no longer its own."""
+        self.job.may_write()
+        return write_or_tell(write, self.viewer, told=told)
 
 
 def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | None = None) -> SlideReport:
@@ -87,12 +93,12 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
     """
     turn, clock = turn or alone(), time.monotonic()
     job = tools.job
-    asked = asked_of(ref, job.reports, job.max_unread_percent)
+    asked = asked_of(ref, job)
     provenance = _provenance(tools, asked)
     failure: SlideResult | None = None
     try:
         with _crowding(ref, turn):
-            given = ScanTools(tools.open_slide, tools.predictor, tools.config.settings)
+            given = ScanTools(tools.open_slide, tools.predictor, tools.config.settings, tools.known_tissue)
             result = scan_slide(ref, given, progress=viewer, turn=turn)
             if state_of(ref.path) != asked.slide_state:  # the pixels may be of one file, the fingerprint of another
                 raise SlideError(ref.path.name, "the file was changed while it was read", "run it again")
@@ -120,6 +126,11 @@ def scan_one(ref: SlideRef, viewer: Viewer, *, tools: SlideTools, turn: Turn | N
     return report
 
 
+def asked_of(ref: SlideRef, job: ScanJob) -> Asked:
+    """What is asked of the slide, whose files are looked at now."""
+    return Asked(state_of(ref.path), ref.place, ref.mpp_um, ref.override_mpp, job.max_unread_percent, job.reports)
+
+
 def _seconds(clock: float, turn: Turn) -> float:
     """Since then, by time.monotonic(), without what the slide waited for others."""
     return time.monotonic() - clock - turn.waited_s
@@ -145,19 +156,23 @@ def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: 
 def not_scanned(refs: Iterable[SlideRef], error: NodescanError, folder: Path) -> dict[str, SlideReport]:
     """slide_id -> what the table says of a slide that the run's end, by `error`, left without a result.
 
-    No report is written of it: nothing was found out about the slide.
+    No report is written of it: nothing was found out about the slide. So its flag isn't that of the error.
     """
-    why = _flag(error, folder)
-    flag = replace(why, message=f"the run ended before its result was there: {why.message}")
+    why = _flag(error, folder).message
+    flag = Flag(NodescanError.code, f"the run ended before its result was there: {why}")
     return {ref.slide_id: _failure(ref, Status.FAILED, flag) for ref in refs}
 
 
-def write_or_tell(write: Callable[[], object], viewer: Viewer) -> list[str]:
-    """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing."""
+def write_or_tell(write: Callable[[], object], viewer: Viewer, *, told: Sequence[str] = ()) -> list[str]:
+    """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing.
+
+    told: what was told before, and is not told again.
+    """
     try:
         write()
     except (OutputError, WorkerError) as error:
-        viewer.error(str(error))
+        if str(error) not in told:
+            viewer.error(str(error))
         return [str(error)]
     return []
 
@@ -203,24 +218,26 @@ def _written_failure(
     failure: SlideResult, tools: ReportTools, provenance: Provenance, *, viewer: Viewer
 ) -> SlideReport:
     """The failure's report, written as far as that can be done: where a writer breaks, or there is no room for a page
-    and pictures, report.json alone. Only where that can't be written either is it told why."""
+    and pictures, report.json alone. Only where that can't be written either is it told why, unless that is what failed.
+    """
     report = replace(failure.report, model=tools.predictor.model, provenance=provenance)
     tries = ((replace(failure, report=report), FAILURE_REPORTS), (SlideResult(report), ("json",)))
-    refused = ""
+    refused: NodescanError | None = None
     for result, names in tries:
         try:
             _write(result, tools, names)
         except LockLostError:
             raise
         except (OutputError, WorkerError) as error:
-            refused = str(error)
+            refused = error
         except Exception as error:  # a defect in a writer: the slide keeps its row, and the batch goes on
             _told_defect(report.slide, error, tools.job.folder, viewer)
         else:
             return report
-    if refused:
+    if refused is not None:
         remove_older(tools.job.folder / report.slide.slide_id)
-        viewer.error(refused)
+        if _flag(refused, tools.job.folder) not in report.flags:
+            viewer.error(str(refused))
     return report
 
 
@@ -247,7 +264,7 @@ def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
 def _flag(error: NodescanError, folder: Path) -> Flag:
     """In a report, files are named from the run's folder on: where that lies is nobody else's business."""
     if isinstance(error, SlideError):
-        message = f"{error.reason}; {error.remedy}" if error.remedy else error.reason
+        message = f"{error.in_reports}; {error.remedy}" if error.remedy else error.in_reports
     else:
         message = str(error).replace(f"{folder}{os.sep}", "")
     return Flag(error.code, message)

@@ -17,7 +17,9 @@ from nodescan.config import Config
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceLostError, LockLostError, OutputError, UsageError, WorkerError
+from nodescan.inference.known_tissue import known_tissue
 from nodescan.slides import open_slide
+from nodescan.slides.openslide_handles import tile_cache
 from nodescan.whole_files import remove_parts
 
 Result = TypeVar("Result")
@@ -58,7 +60,7 @@ def open_run_tools(
 ) -> Iterator[RunTools]:
     """What the run scans with, its model open: here, on a cluster, or in worker processes that end with the block."""
     with _executor(request, job, config, first=first, viewer=viewer) as executor:
-        yield RunTools(job, executor.opened, config, request, executor)
+        yield RunTools(job, executor.opened, config, request, executor, viewer)
 
 
 @contextmanager
@@ -66,9 +68,10 @@ def _executor(
     request: BatchRequest, job: ScanJob, config: Config, *, first: Worker | None, viewer: Viewer
 ) -> Iterator[SlideExecutor]:
     """What scans: this process, worker processes of this machine, or those of a cluster."""
+    tile_cache(0)  # else every slide would fail
     if request.slots == 0:
         predictor, _ = job.open_model(0)
-        yield ThisProcess(SlideTools(job, predictor, config, open_slide))
+        yield ThisProcess(SlideTools(job, predictor, config, open_slide, known_tissue(job.model)))
         return
     stall_s = request.stall_minutes * 60
     if request.scheduler is None:
@@ -80,7 +83,8 @@ def _executor(
     except ImportError as error:
         remedy = "install it with: pip install '.[cluster]' in the checkout, or 'FILE.whl[cluster]' of a wheel"
         raise UsageError(f"--scheduler: Dask is not installed ({error}); {remedy}") from None
-    with on_cluster(job, Cluster(request.scheduler, request.tasks_at_once, stall_s), viewer) as executor:
+    cluster = Cluster(request.scheduler, stall_s, job.device)
+    with on_cluster(job, cluster, viewer) as executor:
         yield executor
 
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Lock, Thread
+from typing import Any
 
 from nodescan.batch.bars import BarViewer
 from nodescan.batch.lock import LOCK_FILE
@@ -159,33 +160,9 @@ class Viewers(Viewer):
         super().__init__()
         self._viewers = tuple(viewers)
 
-    def note(self, text: str) -> None:
+    def hear(self, event: str, **facts: Any) -> None:
         for viewer in self._viewers:
-            viewer.note(text)
-
-    def batch_started(self, slides: int) -> None:
-        for viewer in self._viewers:
-            viewer.batch_started(slides)
-
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        for viewer in self._viewers:
-            viewer.slide_started(slide_id, tiles)
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        for viewer in self._viewers:
-            viewer.tiles_done(slide_id, tiles, megapixels)
-
-    def slide_finished(self, report: SlideReport, seconds: float) -> None:
-        for viewer in self._viewers:
-            viewer.slide_finished(report, seconds)
-
-    def error(self, line: str) -> None:
-        for viewer in self._viewers:
-            viewer.error(line)
-
-    def run_failed(self, line: str) -> None:
-        for viewer in self._viewers:
-            viewer.run_failed(line)
+            getattr(viewer, event)(**facts)
 
     def close(self, state: str = "finished") -> None:
         with ExitStack() as all_:

@@ -82,16 +82,8 @@ def slide_line(ref: SlideRef, number: int) -> bytes:
 
 
 def show_news(message: Message, viewer: "Viewer") -> None:
-    """Tell the viewer what a worker tells of a slide under way."""
-    match message["event"]:
-        case "slide_started":
-            viewer.slide_started(message["slide_id"], message["tiles"])
-        case "tiles_done":
-            viewer.tiles_done(message["slide_id"], message["tiles"], message["megapixels"])
-        case "note":
-            viewer.note(message["text"])
-        case "error":
-            viewer.error(message["text"])
+    """Tell the viewer what another one, of a worker, heard of a slide under way."""
+    getattr(viewer, message["event"])(**message["facts"])
 
 
 def packed(value: object) -> str:

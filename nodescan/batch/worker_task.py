@@ -9,25 +9,19 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import IO
+from typing import IO, Any
 
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH
 from nodescan.batch.slide_task import SlideTools, scan_one, spoils_its_process
-from nodescan.batch.worker_messages import (
-    SLIDES_AT_ONCE,
-    Message,
-    ScanJob,
-    line_of,
-    packed,
-    unpacked,
-)
+from nodescan.batch.worker_messages import SLIDES_AT_ONCE, Message, ScanJob, line_of, packed, unpacked
 from nodescan.batch.workers import Opened
 from nodescan.config import parse_config
 from nodescan.domain.report import SlideReport
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import CrowdedError, DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
+from nodescan.inference.known_tissue import known_tissue
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
 from nodescan.turns import Turn, Turns
@@ -52,24 +46,15 @@ class Telling(Viewer):
         super().__init__()
         self._out, self._number = out, number
 
-    def tell(self, event: str, **facts: object) -> None:
-        self._out.tell(event, number=self._number, **facts)
-
-    def note(self, text: str) -> None:
-        self.tell("note", text=text)
-
-    def slide_started(self, slide_id: str, tiles: int) -> None:
-        self.tell("slide_started", slide_id=slide_id, tiles=tiles)
-
-    def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
-        self.tell("tiles_done", slide_id=slide_id, tiles=tiles, megapixels=megapixels)
+    def hear(self, event: str, **facts: Any) -> None:
+        self.tell(event, facts=facts)
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         spoilt = spoils_its_process(report)
         self.tell("slide_finished", report=packed(report), seconds=seconds, spoilt=spoilt)
 
-    def error(self, line: str) -> None:
-        self.tell("error", text=line)
+    def tell(self, event: str, **said: object) -> None:
+        self._out.tell(event, number=self._number, **said)
 
 
 def work(heard: "queue.SimpleQueue[bytes | Future[bool]]", stdout: IO[bytes]) -> None:
@@ -147,4 +132,4 @@ def _open(job: ScanJob, slot: int) -> tuple[SlideTools, int]:
     if job.card_sha256 and load_card(job.model).sha256() != job.card_sha256:
         raise ModelError(f"{job.model}: the model was changed during the run; run again, or restore the model")
     config = parse_config(job.config_text, job.config_name)
-    return SlideTools(job, predictor, config, open_slide), parallel
+    return SlideTools(job, predictor, config, open_slide, known_tissue(job.model)), parallel

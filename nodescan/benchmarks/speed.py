@@ -113,12 +113,13 @@ def efficiency(mpx_s: float, *, decode: float, network: float, useful_share: flo
 
 
 def measure_speed(slide: SlideRef | None, *, model: str | None, device: str, progress: Viewer) -> Speed:
-    """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError or DeviceError."""
+    """The speed on a slide, or on a phantom made for the purpose. Raises SlideError, ModelError, DeviceError and
+    OutputError."""
     folder = find_model(model)
-    predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
-    needed, reckoned = gflop_per_megapixel(folder), reckoned_from(predictor.precision)
-    product = partial(matrix_gflop_s, device, predictor.precision)
-    with temporary_folder("nodescan-bench-") as folder_for_it:
+    with temporary_folder("nodescan-bench-") as folder_for_it:  # first: torch, too, breaks without a place for one
+        predictor, _ = open_in_slot(folder, device=device, slot=0)  # as a scan opens it
+        needed, reckoned = gflop_per_megapixel(folder), reckoned_from(predictor.precision)
+        product = partial(matrix_gflop_s, device, predictor.precision)
         measured = slide or _phantom(folder_for_it, progress)
         speed, best = measure_stages(measured, predictor, progress, product)
         command = _command(measured, model, device, progress)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nodescan.commands.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_spacing, check_there
+from nodescan.commands.options import COMPLETE, AsJson, Device, Model, Mpp, OverrideMpp, check_one_slide, check_spacing
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
+from nodescan.streams import tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.benchmarks.growth import GrowthPoint, LinearFit
@@ -106,7 +107,7 @@ def _ref(slide: Path | None, mpp: float | None, override_mpp: bool) -> "SlideRef
         if mpp is not None:
             raise UsageError("--mpp: needs a slide, and none is named; name one, or leave --mpp out")
         return None
-    check_there(slide)
+    check_one_slide(slide)
     return SlideRef(slide.stem, slide, mpp_um=mpp, override_mpp=override_mpp)
 
 
@@ -254,5 +255,5 @@ def _show(found: dict[str, Any], rows: Sequence[tuple[str, str]], *, as_json: bo
         print_json({**found, "result_version": RESULT_VERSION, "versions": versions(found.get("device", ""))})
     else:
         for name, value in rows:
-            print(f"{name:<18} {value}")
+            tell(f"{name:<18} {value}")
     return COMPLETE

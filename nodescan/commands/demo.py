@@ -9,12 +9,13 @@ import typer
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, Device, Model, stops_told, words_typed
 from nodescan.commands.tables import print_table
 from nodescan.domain.lengths import millimetres
+from nodescan.packed_files import packed_file
 from nodescan.streams import printing, tell
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.demo import DemoSlide, Pair
 
-NOT_FOUND = "not found: missed, or measured as one with a focus only 30 um away (docs/limits.md)"
+NOT_FOUND = f"not found: missed, or measured as one with a focus only 30 um away ({packed_file('docs/limits.md')})"
 """Said under a table in which a deposit has no size."""
 
 

@@ -11,6 +11,7 @@ from nodescan import __version__
 from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Device, Model
 from nodescan.commands.tables import print_json, print_table
 from nodescan.domain.versions import RESULT_VERSION
+from nodescan.packed_files import packed_file
 
 if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --help costs nothing
     from nodescan.doctor import Diagnosis
@@ -61,4 +62,5 @@ def _conclusion(diagnosis: "Diagnosis") -> str:
     if failed:
         return f"This installation can't be trusted. Wrong: {', '.join(failed)}."
     known = f" Worth knowing: {', '.join(warned)}." if warned else ""
-    return f"This installation can be trusted for research; it is not for clinical use.{known}"
+    limits = f"What it misses: {packed_file('docs/limits.md')}."
+    return f"This installation can be trusted for research; it is not for clinical use.{known} {limits}"

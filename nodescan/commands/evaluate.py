@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from nodescan.commands import grouped_help as groups
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option, number
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, check_mpp, mpp_option
 from nodescan.commands.tables import print_json
 from nodescan.errors import UsageError
 from nodescan.evaluation import EVALUATION
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 
     from nodescan.evaluation.compare import Comparison
     from nodescan.evaluation.figures import Figures
+    from nodescan.evaluation.occasion import Occasion
     from nodescan.evaluation.subjects import Subject
 
 Out = Annotated[
@@ -67,16 +68,6 @@ AsSubmitted = Annotated[
         rich_help_panel=groups.SCORING,
     ),
 ]
-Prevalence = Annotated[
-    float | None,
-    typer.Option(
-        "--prevalence",
-        metavar="P",
-        parser=number("--prevalence"),
-        help="Also give predictive values at this share of positive slides or patients (0 to 1).",
-        rich_help_panel=groups.SCORING,
-    ),
-]
 AgainstOption = Annotated[
     Path | None,
     typer.Option(
@@ -119,7 +110,6 @@ def evaluate(
     as_submitted: AsSubmitted = False,
     camelyon_csv: CamelyonCsv = None,
     mpp: Mpp = None,
-    prevalence: Prevalence = None,
     other: AgainstOption = None,
     to: To = None,
     as_json: AsJson = False,
@@ -129,7 +119,7 @@ def evaluate(
     Figures have 95 % intervals.
     """
     _check_options(out, detections, mpp, official=official, as_submitted=as_submitted)
-    _check_more(out, other, prevalence)
+    _check_other(out, other)
     from nodescan.evaluation.compare import compare
     from nodescan.evaluation.evaluation_files import check_evaluation_place, evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
@@ -141,8 +131,11 @@ def evaluate(
     from nodescan.whole_files import refuse_link
 
     truth = read_reference(reference)
-    occasion = occasion_of(reference, truth)  # before the reports are read: whatever is scanned from now on is later
-    subjects = subjects_of_run(out) if out is not None else subjects_of_challenge(cast("Path", detections))
+    scored = cast("Path", detections) if out is None else out
+    occasion = occasion_of(
+        reference, truth, scored=scored, as_submitted=as_submitted, mpp_um=mpp
+    )  # before the reports are read: whatever is scanned from now on is later
+    subjects = subjects_of_challenge(scored) if out is None else subjects_of_run(out)
     read = (("--reference", reference), ("--detections", detections))
     folder = to or (None if out is None else out / EVALUATION)
     if folder is not None:
@@ -153,8 +146,8 @@ def evaluate(
     mode = FrocMode.OFFICIAL if official else FrocMode.EVERY_SLIDE
     comparison = compare(subjects, truth, mode, as_submitted=as_submitted, mpp_um=mpp)
     left_over = () if out is None else _left_over(comparison, out)
-    comparison = replace(comparison, occasion=occasion, notes=(*comparison.notes, *left_over, *unwritten))
-    found = figures(comparison, prevalence=prevalence)
+    comparison = replace(comparison, notes=(*comparison.notes, *left_over, *unwritten))
+    found = figures(comparison)
     if other is not None:
         try:
             second = compare(subjects_of_run(other), truth, mode, as_submitted=as_submitted, mpp_um=mpp)
@@ -162,12 +155,12 @@ def evaluate(
             raise UsageError(f"--against {other}: {error}") from error
         name = other.resolve().name
         found = replace(found, against=against(comparison, second, name=name))
-        comparison = replace(comparison, notes=(*comparison.notes, *_lacking(comparison, second, name)))
-    paths = () if folder is None else write_evaluation(comparison, found, folder, reference=truth.name)
+        comparison = replace(comparison, notes=(*comparison.notes, *_of_other(comparison, second, other)))
+    paths = () if folder is None else write_evaluation(comparison, found, folder, occasion=occasion)
     if as_json:
-        print_json(evaluation_as_json(comparison, found, reference=truth.name))
+        print_json(evaluation_as_json(comparison, found, occasion=occasion))
     else:
-        _print(comparison, found, paths)
+        _print(comparison, found, occasion, paths)
     return NOT_COMPLETE if comparison.missing or comparison.without_detections else COMPLETE
 
 
@@ -187,23 +180,26 @@ def _check_options(
         check_mpp(mpp)
 
 
-def _check_more(out: Path | None, other: Path | None, prevalence: float | None) -> None:
-    """Raises UsageError for a prevalence that is no share, and for two runs that are one or none."""
+def _check_other(out: Path | None, other: Path | None) -> None:
+    """Raises UsageError for two runs that are one or none."""
     if other is not None and out is None:
         raise UsageError("--against: compares two runs; name the folder of the first instead of --detections")
     if other is not None and out is not None and other.resolve() == out.resolve():
         raise UsageError(f"--against: {other} is the run itself; name another run of the same slides")
-    if prevalence is not None and not 0 <= prevalence <= 1:
-        raise UsageError(f"--prevalence: is a share, from 0 to 1, not {prevalence:g}; write 20 percent as 0.2")
 
 
-def _lacking(first: "Comparison", second: "Comparison", name: str) -> tuple[str, ...]:
-    """Which slides the second run alone has no result of: on hard ones that it lacks it would look as good."""
+def _of_other(first: "Comparison", second: "Comparison", other: Path) -> tuple[str, ...]:
+    """Which slides the second run alone has no result of: on hard ones that it lacks it would look as good.
+
+    other: its folder.
+    """
     from nodescan.evaluation.subjects import few_ids
 
     lacking = {*second.missing, *second.not_judged} - {*first.missing, *first.not_judged}
-    said = f"without a result in {name} alone, so left out of the differences"
-    return (f"{said}: {few_ids(sorted(lacking))}",) if lacking else ()
+    said = (
+        f"without a result in {other.resolve().name} alone, so left out of the differences: {few_ids(sorted(lacking))}"
+    )
+    return (said,) if lacking else ()
 
 
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
@@ -246,27 +242,32 @@ def _write_challenge(
     return tuple(f"--camelyon-csv wrote no file for {few_ids(ids)}, {why}" for ids, why in causes if ids)
 
 
-def _print(comparison: "Comparison", found: "Figures", paths: tuple[Path, ...]) -> None:
+def _print(comparison: "Comparison", found: "Figures", occasion: "Occasion", paths: tuple[Path, ...]) -> None:
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.evaluation.bootstrap import number_words
-    from nodescan.evaluation.evaluation_page import MODE_WORDS, against_facts, key_facts
+    from nodescan.evaluation.evaluation_page import SOFTWARE_ALONE, against_facts, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
     from nodescan.evaluation.left_out import left_out
+    from nodescan.evaluation.occasion import mode_words
     from nodescan.reports.wording import settings_words
 
+    facts = (*key_facts(found), *(() if found.against is None else against_facts(found.against)))
+    width = max([23, *(len(fact.label) for fact in facts)]) + 1
     if comparison.made_with is not None:
-        tell(f"{'Model:':<24} {comparison.made_with.model_words}")
+        tell(f"{'Model:':<{width}} {comparison.made_with.model_words}")
         if settings := settings_words(comparison.made_with.own_settings):
-            tell(f"{'Settings:':<24} {settings}")
-    compared = () if found.against is None else against_facts(found.against)
-    for fact in (*key_facts(found), *compared):
-        tell(f"{fact.label + ':':<24} {fact.value:<30} {fact.note}".rstrip())
+            tell(f"{'Settings:':<{width}} {settings}")
+    for fact in facts:
+        tell(f"{fact.label + ':':<{width}} {fact.value:<30} {fact.note}".rstrip())
+    if found.against is not None and found.against.made_words:
+        tell(f"{found.against.name}: {found.against.made_words}")
     if found.lesion_task is not None:
-        tell(f"lesion task, {MODE_WORDS[comparison.mode]}")
+        tell(f"lesion task, {mode_words(comparison, occasion)}")
         for at, value in zip(FALSE_POSITIVES, found.lesion_task.sensitivities, strict=True):
             tell(f"  at {at:>4g} false positives per slide: {number_words(value)}")
     for fact in left_out(comparison, found):
         tell(f"{fact.label}: {fact.value}{': ' + fact.note if fact.note else ''}")
+    tell(SOFTWARE_ALONE)
     for path in paths:
         tell(f"written: {path}")
     if not paths:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Mpp, OverrideMpp, check_spacing, check_there
+from nodescan.commands.options import COMPLETE, NOT_COMPLETE, AsJson, Mpp, OverrideMpp, check_one_slide, check_spacing
 from nodescan.commands.tables import print_facts, print_json, spacing_words
 from nodescan.streams import reader_may_leave
 
@@ -20,8 +20,8 @@ def info(
     as_json: AsJson = False,
 ) -> int:
     """Show a slide's format, its size, its pixel size and the source of that, and whether it can be measured."""
-    check_there(slide)
     check_spacing(mpp, override_mpp)
+    check_one_slide(slide)
     from nodescan.domain.slide import SlideRef
     from nodescan.inference.card import find_model, load_card
     from nodescan.slides import slide_facts

@@ -9,6 +9,7 @@ import typer
 
 from nodescan.commands.options import COMPLETE
 from nodescan.errors import UsageError
+from nodescan.streams import shown
 
 EXAMPLE = {
     "path": "slides/a.svs",
@@ -44,7 +45,7 @@ def manifest(folder: Folder = None, template: Template = False, to: To = None) -
     rows = [EXAMPLE] if folder is None else _draft(folder, Path() if to is None else to.parent)
     text = _csv_text(rows)
     if to is None:
-        print(text, end="")
+        print(shown(text) if sys.stdout.isatty() else text, end="")  # else another program reads names as they are
     else:
         from nodescan.whole_files import text_bytes, write_beside
 

@@ -128,6 +128,14 @@ def check_there(path: Path) -> None:
         raise nothing_there(path)
 
 
+def check_one_slide(path: Path) -> None:
+    """Raises UsageError for a path that names nothing, or a folder: many slides may lie there."""
+    check_there(path)
+    if path.is_dir():
+        named = "name one slide file (of a DICOM series, any one file)"
+        raise UsageError(f"{path}: is a folder; {named}, or list the slides in it with nodescan manifest {path}")
+
+
 def check_spacing(mpp: float | None, override: bool) -> None:
     """Raises UsageError for a pixel size that no slide is measured with, and where there is none to override with."""
     if mpp is not None:

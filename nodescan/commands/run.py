@@ -24,7 +24,6 @@ from nodescan.commands.options import (
 )
 from nodescan.commands.stage import print_staging
 from nodescan.commands.tables import print_table
-from nodescan.evaluation import EVALUATION
 from nodescan.interrupts import raise_if_ended
 from nodescan.streams import printing, tell
 
@@ -144,17 +143,6 @@ Scheduler = Annotated[
         rich_help_panel=groups.LARGE,
     ),
 ]
-TasksAtOnce = Annotated[
-    int | None,
-    typer.Option(
-        "--tasks-at-once",
-        metavar="N",
-        min=1,
-        help="With --scheduler: how many slides to hand to it at a time.",
-        show_default="256",
-        rich_help_panel=groups.LARGE,
-    ),
-]
 LogJson = Annotated[
     Path | None, typer.Option("--log-json", metavar="FILE", help="Also write the progress to FILE, as JSON lines.")
 ]
@@ -177,7 +165,6 @@ def run(
     max_unread: MaxUnread = MAX_UNREAD_PERCENT,
     stage: CopyTo = None,
     scheduler: Scheduler = None,
-    tasks_at_once: TasksAtOnce = None,
     quiet: Quiet = False,
     log_json: LogJson = None,
 ) -> int:
@@ -210,11 +197,8 @@ def run(
         max_unread_percent=max_unread,
         copy_to=stage,
         scheduler=scheduler,
-        tasks_at_once=tasks_at_once,
     )
-    without = " without --force" if force else ""
-    go_on = f"the same command{without} goes on from there, and finished slides are kept"
-    with stops_told(out, go_on=go_on), first or nullcontext():
+    with stops_told(out, go_on=request.go_on), first or nullcontext():
         result = run_batch(request, open_viewer(quiet=quiet, folder=out, log_json=log_json), first=first)
     if not quiet:
         _show(result, request.command)
@@ -256,8 +240,6 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
             tell(words)
     for why in dict.fromkeys(result.unwritten):
         tell(f"Exit code 1: {why}")
-    if outlived := _outlived_words(result):
-        tell(outlived)
     failed = to_redo(result.reports)
     if failed and command:
         fixed, again = causes_fixed(result.reports), redo_command(command)
@@ -276,15 +258,6 @@ def _contradicted_words(result: "BatchResult") -> str:
         f"Exit code 1: --mpp contradicts the pixel size of {few(result.contradicted, 5)}, whose reports were kept. "
         f"The next run can leave out --mpp{given if result.manifest else ''}."
     )
-
-
-def _outlived_words(result: "BatchResult") -> str:
-    """That the run's folder holds an evaluation of older reports; "" where it doesn't."""
-    if not (result.folder / EVALUATION).is_dir():
-        return ""
-    from nodescan.evaluation.outlived import outlived_words
-
-    return outlived_words(result.folder, result.reports)
 
 
 def _show(result: "BatchResult", command: tuple[str, ...]) -> None:

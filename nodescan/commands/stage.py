@@ -55,6 +55,9 @@ AsJson = Annotated[
     typer.Option("--json", help="Print patients.json. The files of a run are still written."),
 ]
 
+MOST_NAMED = 5
+"""Slides and patients in one line on the terminal; the files have all."""
+
 
 def stage(
     out: Out = None,
@@ -78,16 +81,15 @@ def stage(
 
 def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | None, *, as_json: bool) -> int:
     from nodescan.batch.lock import held
-    from nodescan.domain.naming import how_many
+    from nodescan.domain.naming import few, how_many
     from nodescan.domain.staging import CAMELYON17
     from nodescan.patients.correction_rows import corrections_file, read_corrections
-    from nodescan.patients.earlier_stages import earlier_corrections
+    from nodescan.patients.earlier_stages import SUBMISSION_CSV, earlier_corrections
     from nodescan.patients.patient_files import check_stages_place, replace_stages, staging_as_json
     from nodescan.patients.reviews_aside import with_reviews_aside
     from nodescan.patients.run_page import tell_patients
     from nodescan.patients.slide_rows import check_spacings, read_slide_rows
     from nodescan.patients.staging import stage_reports
-    from nodescan.patients.submission import SUBMISSION_CSV
     from nodescan.reports.report_reader import check_folder, read_reports
 
     table = _table(mode, default="ajcc8")
@@ -117,7 +119,7 @@ def _stage_run(out: Path, manifest: Path, mode: str | None, corrections: Path | 
         tell(f"Written: {out / 'patients.csv'}, {out / 'patients.json'}, {pages_in}")
         if table is CAMELYON17:
             lacking = [_name(result) for result in staging.patients if not result.staged.determined]
-            without = f", without {', '.join(lacking)}, whose stage is not determined" if lacking else ""
+            without = f", without {few(lacking, MOST_NAMED)}, whose stage is not determined" if lacking else ""
             tell(f"Written: {out / SUBMISSION_CSV}{without}")
     return COMPLETE if staging.complete else NOT_COMPLETE
 
@@ -159,7 +161,7 @@ def _table(mode: str | None, *, default: str) -> "StagingTable":
 
 def print_staging(staging: "Staging") -> None:
     """One line a patient, then what makes a stage uncertain, then what was left out."""
-    from nodescan.domain.naming import how_many
+    from nodescan.domain.naming import few, how_many
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE
     from nodescan.patients.synoptic import borderline_of_them
 
@@ -175,7 +177,7 @@ def print_staging(staging: "Staging") -> None:
         ("with another stain than H&E, left to the pathologist", staging.left_out),
     ):
         if slides:
-            tell(f"{how_many(len(slides), 'slide')} {what}: {', '.join(slides)}")
+            tell(f"{how_many(len(slides), 'slide')} {what}: {few(slides, MOST_NAMED)}")
     _tell_unused(staging)
     determined = [result.staged for result in staging.patients if result.staged.determined]
     borderline = borderline_of_them(sum(staged.borderline for staged in determined))
@@ -185,14 +187,14 @@ def print_staging(staging: "Staging") -> None:
 
 
 def _tell_unused(staging: "Staging") -> None:
-    from nodescan.domain.naming import how_many
+    from nodescan.domain.naming import few, how_many
 
     unlisted = set(staging.not_listed)
     for listed, why in ((False, "the slides belong to no patient"), (True, "copies of one file count for no patient")):
         slides = [one.slide_id for one in staging.unused if (one.slide_id not in unlisted) == listed]
         if slides:
             count = how_many(len(slides), "correction")
-            tell(f"{count} without effect, because {why}: {', '.join(sorted({*slides}))}")
+            tell(f"{count} without effect, because {why}: {few(sorted({*slides}), MOST_NAMED)}")
 
 
 def _tell_copies(staging: "Staging") -> None:
@@ -207,12 +209,39 @@ def _note(text: str) -> None:
 
 
 def _notes(staging: "Staging") -> dict[str, list[str]]:
-    """Each note once, with whom it is about."""
+    """Each note once, with whom it is about; what is said alike of more than a few slides, once for all of them.
+
+    Without the slides of another stain, which are counted by themselves.
+    """
+    from nodescan.domain.naming import few, how_many
+
+    said = [
+        (_name(result), *_slide_and_rest(note.message, result), note.message)
+        for result in staging.patients
+        for note in result.all_notes
+        if note.code != "slide_left_out"
+    ]
+    slides: dict[str, list[str]] = {}
+    for _, slide_id, rest, _ in said:
+        slides.setdefault(rest, []).extend(filter(None, (slide_id,)))
     notes: dict[str, list[str]] = {}
-    for result in staging.patients:
-        for note in result.all_notes:
-            notes.setdefault(note.message, []).append(_name(result))
-    return notes
+    for name, slide_id, rest, message in said:
+        alike = slides[rest] if slide_id else []
+        together = f"{how_many(len(alike), 'slide')} ({few(alike, MOST_NAMED)}): {rest}"
+        notes.setdefault(together if len(alike) > MOST_NAMED else message, []).append(name)
+    return {message: list(dict.fromkeys(names)) for message, names in notes.items()}
+
+
+def _slide_and_rest(message: str, result: "PatientResult") -> tuple[str, str]:
+    """The slide that a note is about and what it says of it; "" and the whole note where it names none first."""
+    from nodescan.domain.naming import slide_of_node
+
+    for node in result.staged.specimen.nodes:
+        for section in node.sections:
+            begin = f"{slide_of_node(node.node_id, section.slide_id)}: "
+            if message.startswith(begin):
+                return section.slide_id, message.removeprefix(begin)
+    return "", message
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:

@@ -1,5 +1,6 @@
 """Whether an installation can be trusted: each part tried by itself, then a slide of known truth scanned whole."""
 
+import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -122,12 +123,18 @@ def examine_installation(
 
 
 def check_openslide(phantom: Phantom) -> Check:
-    """The library loads, says its version, and opens a slide with the spacing that was written."""
+    """The library loads, is new enough, and opens a slide with the spacing that was written.
+
+    It may be openslide-bin's or the system's.
+    """
     from nodescan.slides import slide_facts
-    from nodescan.slides.openslide_reader import library_versions
+    from nodescan.slides.openslide_handles import INSTALL_LIBRARY, OLDEST_LIBRARY, library_versions
 
     library, package = library_versions()
     found = f"OpenSlide {library}, openslide-python {package}"
+    if tuple(map(int, re.findall(r"\d+", library)[:3])) < OLDEST_LIBRARY:
+        wanted = ".".join(map(str, OLDEST_LIBRARY))
+        return Check("openslide", State.FAIL, f"{found}; needed is OpenSlide {wanted} or newer", INSTALL_LIBRARY)
     truth, facts = phantom.truth, slide_facts(phantom.ref)
     if facts.sizes_px[0] != (truth.width_px, truth.height_px) or facts.info is None:
         return Check(
@@ -197,15 +204,17 @@ def check_device(asked: str) -> Check:
 
 
 def check_model(asked: str | None) -> Check:
-    """The card can be read, is as tuning left it, and the weights are those it was written for."""
+    """The card can be read, is as tuning left it, and the files beside it are those it was written for."""
     from nodescan.inference.card import checked_weights, find_model, load_card
+    from nodescan.inference.known_tissue import known_tissue
 
     folder = find_model(asked)
     card = load_card(folder)
     checked_weights(card, folder)
+    known_tissue(folder)
     said = f"{card.name}, weights sha256 {card.weights_sha256[:12]} as on the card"
     if card.untuned is not None:
-        remedy = "put the card back as it was, or run python -m training tune, or take another model"
+        remedy = "put the card back as it was, or run python -m training tune from a checkout, or take another model"
         return Check("model", State.WARN, f"{said}; {card.untuned}: no slide will be complete", remedy)
     return Check("model", State.OK, said)
 
@@ -233,6 +242,7 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     from nodescan.domain.bounds import class_word
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
+    from nodescan.inference.known_tissue import known_tissue
     from nodescan.inference.slots import open_in_slot
     from nodescan.scan import ScanTools, scan_slide
     from nodescan.slides import open_slide
@@ -240,7 +250,9 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     predictor, _ = open_in_slot(find_model(model), device=device, slot=0)  # as `run` opens it
     settings = load_config().settings
     started = time.perf_counter()
-    report = scan_slide(phantom.ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
+    report = scan_slide(
+        phantom.ref, ScanTools(open_slide, predictor, settings, known_tissue(find_model(model))), progress=Viewer()
+    ).report
     seconds = time.perf_counter() - started
     truth = phantom.truth
     planted, measured = truth.largest_deposit_um or 0.0, report.largest_deposit_um

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 
-from nodescan.doctor.machine_checks import Check, State
+from nodescan.doctor.machine_checks import REPAIR_TORCHVISION, Check, State
 from nodescan.errors import more_threads
 from nodescan.machine import killer
 from nodescan.threads import ran_out_of_threads
@@ -20,10 +20,11 @@ COMPILED: Mapping[str, str] = {
     "openslide": "openslide-python and openslide-bin",
     "safetensors": "safetensors",
     "torch": "torch",
-    "torchvision": "torchvision",
     "openvino.opset13": "openvino",
+    "torchvision": "torchvision",
 }
-"""Module -> what to install: code that is compiled, so that it may be built for another machine."""
+"""Module -> what to install: code that is compiled, so that it may be built for another machine. No scan imports the
+last one: whatever it does, all others were tried before."""
 
 OPTIONAL = ("torchvision", "openvino.opset13")
 
@@ -59,15 +60,17 @@ def check_libraries() -> tuple[Check, bool]:
         return Check("libraries", State.OK, f"all {len(there)} load"), True
     begun = result.stdout.split()
     package = COMPILED.get(begun[-1], begun[-1]) if begun else "python"
+    said = [line for line in result.stderr.splitlines() if line.strip()]
+    broken = f"{package} doesn't load: {clipped(said[-1] if said else '')}"
+    if package == "torchvision":
+        return Check("libraries", State.WARN, f"all that a scan needs load; {broken}", REPAIR_TORCHVISION), True
     if what := killer(result.returncode):
         found = f"loading {package} stops the program ({what})"
         remedy = f"{package} is built for another processor or damaged: {INSTALL}"
         if ran_out_of_threads(result.stderr):
             remedy = more_threads()
         return Check("libraries", State.FAIL, found, remedy), False
-    said = [line for line in result.stderr.splitlines() if line.strip()]
-    found = f"{package} doesn't load: {clipped(said[-1] if said else '')}"
-    return Check("libraries", State.FAIL, found, INSTALL), True
+    return Check("libraries", State.FAIL, broken, INSTALL), True
 
 
 def clipped(text: str) -> str:

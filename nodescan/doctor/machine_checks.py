@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 from nodescan.domain.naming import how_many
-from nodescan.domain.versions import RESULT_VERSION
+from nodescan.domain.versions import VERSION_WORDS
 from nodescan.errors import WorkerError, more_threads
 from nodescan.machine import (
     installed_version,
@@ -37,6 +37,12 @@ LITTLE_MEMORY_BYTES = 4_000_000_000
 
 _WITH_WHAT = "with its wheel, or '.' in a checkout"
 _INSTALL_AGAIN = f"install nodescan again into a fresh environment: pip install --force-reinstall {_WITH_WHAT}"
+
+REPAIR_TORCHVISION = (
+    "scans don't use torchvision: remove it (pip uninstall torchvision), or install it in one step with torch, both "
+    "from one index (pip install --force-reinstall torch torchvision; for the CPU alone with --index-url "
+    "https://download.pytorch.org/whl/cpu)"
+)
 
 _BF16_FLAGS = ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16")
 """Instructions on bfloat16 numbers, as Linux names them: the first three of x86, the last of ARM."""
@@ -80,12 +86,12 @@ def check_system() -> Check:
 
 
 _WITHOUT = ("openslide-bin", "torchvision")
-"""Scans do without: the system's own OpenSlide does as well (its check says whether it is there), and torchvision is
-for who works on networks."""
+"""Scans do without, and each has a check of its own: the system's OpenSlide does as well, and torchvision is for who
+works on networks."""
 
 
 def check_packages() -> Check:
-    """Every package that nodescan asks for is there, in a version that it accepts."""
+    """Every package that a scan needs is there, in a version that nodescan accepts."""
     try:
         asked = requires("nodescan") or []
     except PackageNotFoundError:
@@ -96,19 +102,18 @@ def check_packages() -> Check:
     problems: list[str] = []
     count = 0
     for needed in map(Requirement, asked):
-        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+        without = needed.marker is not None and not needed.marker.evaluate({"extra": ""})
+        if without or needed.name in _WITHOUT:
             continue
         count += 1
         there = installed_version(needed.name)
         if there is None:
-            if needed.name not in _WITHOUT:
-                problems.append(f"{needed.name} is missing")
+            problems.append(f"{needed.name} is missing")
         elif not needed.specifier.contains(there, prereleases=True):
             problems.append(f"{needed.name} is {there}, needed is {needed.specifier}")
     if problems:
         return Check("packages", State.FAIL, "; ".join(problems), _INSTALL_AGAIN)
-    own = f"nodescan {installed_version('nodescan')}, result version {RESULT_VERSION}"
-    return Check("packages", State.OK, f"{own}, and the {count} packages it needs")
+    return Check("packages", State.OK, f"nodescan {VERSION_WORDS}, and the {count} packages that a scan needs")
 
 
 def check_torch_pair() -> Check:
@@ -135,7 +140,7 @@ def check_torch_pair() -> Check:
         return Check("torch", State.OK, found)
     else:
         why = f"{found}: not of the same release (torch 2.N goes with torchvision 0.(N + 15))"
-    return Check("torch", State.FAIL, why, "install both in one step: pip install --upgrade torch torchvision")
+    return Check("torch", State.WARN, why, REPAIR_TORCHVISION)
 
 
 def check_processor() -> Check:

@@ -1,7 +1,8 @@
 """What a slide's class hangs on: what of it is a lower bound that holds, and which deposits may change it."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from enum import StrEnum
+from typing import Final
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
@@ -17,6 +18,16 @@ class LowerBy(StrEnum):
     JOINING = "one deposit or several"
     CELLS = "number of cells"
     SCALE = "pixel size in doubt"
+    FAULT = "a fault of the scan"
+    UNLIKE = "tissue unlike the training tissue"
+
+
+OF_WHOLE_SLIDE: Final[Mapping[str, LowerBy]] = {
+    "nuclei_out_of_scale": LowerBy.SCALE,
+    "scan_fault": LowerBy.FAULT,
+    "unlike_training": LowerBy.UNLIKE,
+}
+"""Flags of a slide that put all that was found on it in doubt, the most important first, and that doubt in words."""
 
 
 def lower_by(report: SlideReport) -> tuple[LowerBy, ...]:
@@ -44,12 +55,10 @@ def _lowest_by_size(deposit: Deposit) -> Metastasis:
 
 
 def sizes_doubted(codes: Set[str]) -> tuple[LowerBy, ...]:
-    """Why deposits may be shorter, or no more than parts of what was measured, by what no "±" tells. codes: of flags"""
-    doubts = (
-        (LowerBy.JOINING, "may_be_two_foci" in codes or {"joining_gap", "foci_joined"} <= codes),
-        (LowerBy.SCALE, "nuclei_out_of_scale" in codes),
-    )
-    return tuple(reason for reason, holds in doubts if holds)
+    """Why deposits may be shorter, parts of what was measured, or none, by what no "±" tells. codes: of flags."""
+    parts = "may_be_two_foci" in codes or {"joining_gap", "foci_joined"} <= codes
+    whole = (reason for code, reason in OF_WHOLE_SLIDE.items() if code in codes)
+    return (*([LowerBy.JOINING] if parts else ()), *whole)
 
 
 def bound_holds(report: SlideReport) -> bool:

@@ -1,6 +1,6 @@
 """A tumour deposit: where it is, how large, how sure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,8 @@ class Deposit:
     model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
     that span it. probability_* is None for a deposit that was measured from a mask. cells: None where they were not
     counted. class_given: a reader gave the class, which then hangs on no size.
-    cut_off: it ends where nobody looked, so it may be larger.
+    cut_off: it ends where nobody looked, so it may be larger. piece: of tissue, by its number, that it lies in; None
+    where that isn't known, so that it may lie in any.
     """
 
     id: int
@@ -42,6 +43,7 @@ class Deposit:
     cells: CellCount | None = None
     class_given: bool = False
     cut_off: bool = False
+    piece: int | None = None
 
     @property
     def class_measured(self) -> Metastasis:
@@ -87,6 +89,21 @@ class Deposit:
 def largest_class(deposits: Iterable[Deposit]) -> Metastasis:
     """The largest class of any deposit, NONE where there are none."""
     return max((deposit.metastasis for deposit in deposits), default=Metastasis.NONE)
+
+
+def pieces_with(deposits: Iterable[Deposit]) -> tuple[int, ...]:
+    """The pieces of tissue that deposits are known to lie in, each once."""
+    return tuple(sorted({deposit.piece for deposit in deposits if deposit.piece is not None}))
+
+
+def by_piece(deposits: Sequence[Deposit]) -> tuple[tuple[Deposit, ...], ...]:
+    """The deposits that may lie in one section: those of each piece of tissue, and with them those of no known piece.
+
+    Where no piece is known, all of them.
+    """
+    pieces = pieces_with(deposits)
+    groups = [tuple(one for one in deposits if one.piece in (piece, None)) for piece in pieces]
+    return tuple(groups) if groups else (tuple(deposits),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, CellCount, Metastasis, classify, total
-from nodescan.domain.deposits import Deposit, largest_class
+from nodescan.domain.deposits import Deposit, by_piece, largest_class, pieces_with
 from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import max_feret
 from nodescan.domain.lengths import millimetres
@@ -20,6 +20,9 @@ DISPERSED_EXTENT = 5.0
 
 JOINING_GAPS_UM = (Micrometers(0.0), Micrometers(25.0), Micrometers(50.0), Micrometers(75.0))
 """The gaps whose effect on the class is shown (clinical-rules 2); only the first ever decides."""
+
+APART = "Cells are not added over pieces, because they may be sections of one node."
+"""Said of foci in several pieces of tissue (clinical-rules 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +73,68 @@ def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
 def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
     """A flag where many foci of at most 0.2 mm lie over an extent much larger than any of them (lobular pattern).
 
-    Not where a macrometastasis was found: then nothing could raise the class. It never lowers one.
+    Whichever pieces of tissue they lie in: these may be parts of one section. Not where a macrometastasis was found:
+    then nothing could raise the class. It never lowers one.
     """
-    small = dispersed_foci(deposits)
-    if not small:
+    together = _pattern(deposits)
+    if not together:
         return ()
-    extent_um = _extent_um(small)
-    largest_um = max(deposit.diameter_um for deposit in small)
+    of_one = dispersed_foci(deposits)
+    small = of_one or together
+    where = of_pieces(together, one=bool(of_one))
+    remedy = f"{APART} Count those of each section" if where else "Count the cells"
     text = (
-        f"Dispersed pattern: {len(small)} small foci over {extent_um / 1000:.1f} mm, the largest of them "
-        f"{millimetres(largest_um)} mm. The size rule does not apply to dispersed cells; more than {ITC_CELL_LIMIT} in "
-        "a section are a micrometastasis. Count the cells under the microscope."
+        f"Dispersed pattern: {len(small)} small foci over {_extent_um(small) / 1000:.1f} mm{where}, the largest of "
+        f"them {millimetres(max(deposit.diameter_um for deposit in small))} mm. The size rule does not apply to "
+        f"dispersed cells; more than {ITC_CELL_LIMIT} in a section are a micrometastasis. {remedy} under the "
+        "microscope."
     )
     return (Flag("dispersed_pattern", text),)
 
 
-def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-    """The small foci of a dispersed pattern, as `dispersed_flags` has it; none where there is no such pattern.
+def of_pieces(foci: Sequence[Deposit], *, one: bool) -> str:
+    """In which pieces of tissue foci lie, in words; "" where they may lie in one. one: only those of one are meant."""
+    pieces = len(pieces_with(foci))
+    if pieces < 2:
+        return ""
+    which = f"{pieces} separate pieces of tissue"
+    return f" in one of {which} with small foci" if one else f" in {which}"
 
-    The pattern is the longest run of foci, from the smallest up, that is dispersed by itself: one larger focus among
-    many tiny ones doesn't make them any less dispersed, and so doesn't lower a class that follows from their cells.
+
+def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
+    """The small foci of a dispersed pattern in one piece of tissue; none where no piece holds such a pattern.
+
+    Cells are not added over sections, and each section of a node is a piece (clinical-rules 3, 4). Of several patterns
+    it is the one whose cells say the most: clearly more than 200, else maybe so many, else the most.
+    """
+    if largest_class(deposits) is Metastasis.MACRO:
+        return ()
+    return max((_pattern(group) for group in by_piece(deposits)), key=_weight)
+
+
+def dispersed_count(deposits: Sequence[Deposit]) -> CellCount | None:
+    """Tumour cells of a dispersed pattern in one piece of tissue, and their uncertainty (clinical-rules 1, 3, 4).
+
+    None where there is no such pattern or none of it was counted. Foci that were not counted count as none, so the
+    sum is then a lower bound.
+    """
+    return _counted(dispersed_foci(deposits))
+
+
+def dispersed_count_over_pieces(deposits: Sequence[Deposit]) -> CellCount:
+    """Tumour cells of a dispersed pattern over all pieces of tissue, which several nodes on a slide may share.
+
+    Which piece is a section of which node isn't known. No cells where there is no such pattern; foci that were not
+    counted count as none.
+    """
+    return _counted(_pattern(deposits)) or CellCount(0)
+
+
+def _pattern(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
+    """The longest run of foci, from the smallest up, that is dispersed by itself, as `dispersed_flags` has it.
+
+    One larger focus among many tiny ones doesn't make them any less dispersed, and so doesn't lower a class that
+    follows from their cells.
     """
     if largest_class(deposits) is Metastasis.MACRO:
         return ()
@@ -102,14 +147,15 @@ def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
     return ()
 
 
-def dispersed_count(deposits: Sequence[Deposit]) -> CellCount | None:
-    """Tumour cells of a dispersed pattern's whole profile and their uncertainty (clinical-rules 1, 3).
-
-    None where there is no such pattern or none of it was counted. Foci that were not counted count as none, so the
-    sum is then a lower bound.
-    """
-    known = [deposit.cells for deposit in dispersed_foci(deposits) if deposit.cells is not None]
+def _counted(foci: Sequence[Deposit]) -> CellCount | None:
+    known = [deposit.cells for deposit in foci if deposit.cells is not None]
     return total(known) if known else None
+
+
+def _weight(foci: Sequence[Deposit]) -> tuple[bool, bool, int, int]:
+    """The order of patterns by what their cells say of the class."""
+    cells = _counted(foci) or CellCount(0)
+    return cells.above_limit, cells.near_limit, cells.number, len(foci)
 
 
 def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:

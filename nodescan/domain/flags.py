@@ -93,6 +93,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     # of a patient, to act on
     "review_aside": FlagKind("Review aside", note_first=True),
     "node_unread": FlagKind("Node unread", note_first=True),
+    "fewer_pieces_than_nodes": FlagKind("Fewer pieces than nodes", note_first=True),
     "nodes_share_slides": FlagKind("Nodes share slides", note_first=True),
     "nodes_without_slides": FlagKind("Nodes without slides", note_first=True),
     "mixed_reports": FlagKind("Mixed reports", note_first=True),
@@ -105,6 +106,8 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "review_of_other_file": FlagKind("Review of another file", doubt=Doubt.ANY_CLASS),
     "review_before_scan": FlagKind("Review before scan", doubt=Doubt.ANY_CLASS),
     "nuclei_out_of_scale": FlagKind("Nuclei out of scale", doubt=Doubt.ANY_CLASS),
+    "scan_fault": FlagKind("Scan fault", doubt=Doubt.ANY_CLASS),
+    "unlike_training": FlagKind("Unlike the training tissue", doubt=Doubt.ANY_CLASS),
     "borderline": FlagKind("Borderline", doubt=Doubt.NEXT_CLASS, review=Review.RESTATED),
     "joining_gap": FlagKind("Joining gap", doubt=Doubt.ANY_CLASS, review=Review.AS_FOUND),
     "may_be_one_deposit": FlagKind("May be one deposit", doubt=Doubt.ANY_CLASS, review=Review.AS_FOUND),
@@ -134,6 +137,7 @@ FLAGS: Final[Mapping[str, FlagKind]] = {
     "not_complete_response": FlagKind("Not complete response", note_first=True),
     # of a patient, for information
     "read_by_reader": FlagKind("Read by a reader"),
+    "size_by_reader": FlagKind("Size by reader"),
     "no_node_id": FlagKind("No node_id"),
     "sentinel_modifier": FlagKind("Sentinel modifier"),
     "detection_limit": FlagKind("Detection limit"),
@@ -150,6 +154,9 @@ LEAPING_DOUBTS = frozenset(code for code, kind in FLAGS.items() if kind.doubt is
 
 DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 """Flags of a slide that could change its class, the most important first."""
+
+ANSWERS_IN_DOUBT = frozenset({"scan_fault", "unlike_training"})
+"""Flags that say that the network may be wrong anywhere on the slide: what it found may be no tumour."""
 
 OF_OTHER_NODES = frozenset(
     {

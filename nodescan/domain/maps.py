@@ -12,6 +12,9 @@ from nodescan.domain.units import Spacing, SquareMicrometers
 Glass = tuple[float, float, float] | None
 """Grey levels of R, G and B where a slide is empty; None where no glass was seen."""
 
+SMALLEST_PIECE_MM2 = 0.5
+"""Of tissue, a disc of 0.8 mm: the section of a very small node (inferred). Smaller fragments count as no piece."""
+
 
 @dataclass(frozen=True, slots=True)
 class TissueMask:

@@ -1,7 +1,7 @@
 """Slides, nodes and one patient's specimen of one side, and its pN: the largest decides, nothing is added up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
@@ -22,31 +22,50 @@ class Node(Evidence):
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
     nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
+    counts: by the sizes as measured, whether or not nodes share its slides. most_counts: with each size anywhere within
+    its uncertainty. Both follow from the others, once: pages and tables ask for them time and again.
     """
 
     node_id: str
     sections: tuple[Section, ...]
     sentinel: bool | None = None
     nodes_stated: int = 1
+    counts: NodeCounts = field(init=False, repr=False, compare=False)
+    most_counts: NodeCounts = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        foci = self.foci
+        measured = self._counts(self.largest_class, None if foci is None else foci.as_measured)
+        object.__setattr__(self, "counts", measured)
+        object.__setattr__(self, "most_counts", self._counts(self.classes[-1], foci))
 
     @property
     def n_nodes(self) -> int:
-        return max(self.nodes_stated, self.n_shown)
+        return max(self.nodes_stated, self.n_listed)
 
     @property
-    def n_shown(self) -> int:
-        """How many its sections show."""
+    def n_listed(self) -> int:
+        """How many its sections are said to show."""
         return max((section.nodes_on_slide for section in self.sections), default=0)
+
+    @property
+    def n_lacking(self) -> int:
+        """The most nodes that any of its sections lacks of those that it is said to show."""
+        return max((section.nodes_on_slide - section.n_shown for section in self.sections), default=0)
 
     @property
     def n_examined(self) -> int:
         """Of how many something was read, if only in part; each slide shows the same ones first (inferred)."""
-        return max((section.nodes_on_slide for section in self.sections if section.readable), default=0)
+        return max((section.n_shown for section in self.sections if section.readable), default=0)
 
     @property
     def n_unread(self) -> int:
-        """How many were not read whole; of sections that were, those that none of them shows."""
-        return self.n_nodes - (self.n_shown if all(section.complete for section in self.sections) else 0)
+        """How many were not read whole; of sections that were, those that one of them lacks.
+
+        Each section lacks the same ones first (inferred).
+        """
+        read = self.n_listed - self.n_lacking
+        return self.n_nodes - (read if all(section.complete for section in self.sections) else 0)
 
     @property
     def foci(self) -> FociCounts | None:
@@ -82,7 +101,7 @@ class Node(Evidence):
 
     @property
     def complete(self) -> bool:
-        """Whether every section was read whole, and they show all the nodes; without sections nothing was read."""
+        """Whether every section was read whole and lacks no node; without sections nothing was read."""
         return self.n_unread == 0
 
     @property
@@ -100,22 +119,13 @@ class Node(Evidence):
         return None if self.largest is None else self.largest.largest_um
 
     @property
-    def counts(self) -> NodeCounts:
-        """By the sizes as measured, whether or not nodes share its slides."""
-        return self._counts(self.largest_class, None if self.foci is None else self.foci.as_measured)
-
-    @property
     def most_positive(self) -> int:
         """No more of its nodes are positive, with each size anywhere within its uncertainty."""
-        return self._most_counts.positive.highest
+        return self.most_counts.positive.highest
 
     def more_by_size(self, found: Metastasis | None) -> int:
         """How many more of its nodes may be of this class (None: positive) by uncertain sizes than `counts` has."""
-        return max(self._most_counts.of(found).highest - self.counts.of(found).highest, 0)
-
-    @property
-    def _most_counts(self) -> NodeCounts:
-        return self._counts(self.classes[-1], self.foci)
+        return max(self.most_counts.of(found).highest - self.counts.of(found).highest, 0)
 
     def _counts(self, largest: Metastasis, foci: FociCounts | None) -> NodeCounts:
         whole = self.complete and not any(section.may_rise for section in self.sections)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import LEAPING_DOUBTS, RAISING_DOUBTS, SETTLED_BY_MACRO, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.maps import SMALLEST_PIECE_MM2
 from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Specimen, Staged
 from nodescan.domain.section import Section
@@ -96,6 +97,7 @@ def _notes(staged: Staged, measured: StageRule | None) -> tuple[Flag, ...]:
     specimen = staged.specimen
     notes = [
         *_unread_notes(specimen),
+        *_piece_notes(specimen),
         *_read_notes(specimen),
         *_split_notes(staged, measured),
         *_doubt_notes(specimen),
@@ -111,17 +113,17 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
     for node in specimen.unread:
         if not node.sections:
             notes.append(Flag("node_unread", f"Node {node.node_id}: none of its slides was read."))
-        elif node.n_shown < node.n_nodes:
+        elif node.n_listed < node.n_nodes:
             text = (
                 f"Node {node.node_id}: a slide that was left out shows {node.n_nodes} nodes, but the slides that count "
-                f"show only {node.n_shown}."
+                f"show only {node.n_listed}."
             )
             notes.append(Flag("node_unread", text))
         for section in node.sections:
             if not section.complete:
                 why = section.reason.rstrip(".") or "no reason was recorded"
                 text = f"{slide_of_node(node.node_id, section.slide_id)}: "
-                text += section.missed or f"{section.status.value} ({why})."
+                text += section.missed or (f"{why}." if section.left_out else f"{section.status.value} ({why}).")
                 if section.unclassed_um is not None and section.metastasis is None:
                     size = size_in_mm(section.unclassed_um, section.uncertainty_um)
                     text += f" Tumour was found on it; the largest deposit measures {size}. Review the slide."
@@ -130,6 +132,24 @@ def _unread_notes(specimen: Specimen) -> list[Flag]:
                     text += f" The review left deposits on it undecided, the largest {size}. Accept or reject them."
                 notes.append(Flag("node_unread", text))
     return notes
+
+
+def _piece_notes(specimen: Specimen) -> list[Flag]:
+    """Which slides show fewer pieces of tissue than nodes: a node may lie on the glass outside the scan."""
+    return [
+        Flag(
+            "fewer_pieces_than_nodes",
+            f"{slide_of_node(node.node_id, section.slide_id)}: the table says that the slide shows "
+            f"{section.nodes_on_slide} nodes, but it shows {how_many(section.pieces or 0, 'separate piece')} of tissue "
+            f"of at least {SMALLEST_PIECE_MM2:g} mm2. A node may lie outside the scanned area. Look at the glass. If a "
+            "node is missing from the scan, scan the slide again. If all are in it (nodes that touch are one piece), "
+            "read the whole slide and record its class with the action read. If the number is wrong, correct "
+            "nodes_on_slide.",
+        )
+        for node in specimen.nodes
+        for section in node.sections
+        if section.n_shown < section.nodes_on_slide
+    ]
 
 
 def _read_notes(specimen: Specimen) -> list[Flag]:

@@ -137,7 +137,8 @@ class SlideReport:
     at_least: some tissue was not read, or a deposit is cut off, so the class is a lower bound. examined_fraction: of
     the tissue area, and unread_fraction: what of it the file would not give. tumour_probability: the slide's score in
     [0, 1]. analysis_spacing: of the frame the network saw. A slide that failed because too much of it was unread keeps
-    the deposits that were found, but has no class.
+    the deposits that were found, but has no class. tissue_pieces: separate pieces of tissue that are large enough for a
+    node's section; None where not known.
     """
 
     slide: SlideRef
@@ -155,6 +156,7 @@ class SlideReport:
     model: ModelIdentity | None = None
     provenance: Provenance | None = None
     unread_fraction: float | None = None
+    tissue_pieces: int | None = None
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and self.status is not Status.COMPLETE:

@@ -41,13 +41,16 @@ class Section:
     cells, leaves a lower class open.
     missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
+    may_be_none: what was found may be no tumour, since the model was trained on other tissue, or the scan has a fault;
+    no reader measured it or gave its class.
     size_may_be_less: a doubt that no uncertainty tells, of the pixel size or of foci that run together, leaves a
     shorter largest deposit open.
     judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
     the deposit that gives it its class, in words, with its place; "" where not known. certain: the class that one of
     the nodes on it has, whichever of them its foci lie in; None: metastasis. left_out: its file was not read for the
     stage, as one that was not run, so its status doesn't tell of it. reading: that of a reader, None where the class is
-    the software's or that of deposits.
+    the software's or that of deposits. pieces: of tissue, each large enough for a node's section; None where not known,
+    and where a reader read the slide whole.
     """
 
     slide_id: str
@@ -64,6 +67,7 @@ class Section:
     cut_off: bool = False
     cut_off_macro: bool = False
     may_be_less: bool = False
+    may_be_none: bool = False
     size_may_be_less: bool = False
     class_by_reader: bool = False
     missed: str = ""
@@ -72,6 +76,7 @@ class Section:
     certain: Metastasis | None = None
     left_out: bool = False
     reading: WholeReading | None = None
+    pieces: int | None = None
 
     def __post_init__(self) -> None:
         if self.metastasis is Metastasis.NONE and not self.complete:
@@ -87,6 +92,11 @@ class Section:
         """Whether the software, or a reader, examined all of it."""
         read = self.status is Status.COMPLETE or self.reading is not None
         return read and self.metastasis is not None
+
+    @property
+    def n_shown(self) -> int:
+        """How many nodes it shows: no more than pieces of tissue, for another may lie outside the scan (inferred)."""
+        return self.nodes_on_slide if self.pieces is None else min(self.nodes_on_slide, max(self.pieces, 1))
 
     @property
     def class_at_least(self) -> bool:
@@ -150,7 +160,9 @@ class Section:
 
     @property
     def least_class(self) -> Metastasis:
-        """The lowest class that its sizes and the doubts about them allow; what was found is tumour all the same."""
+        """The lowest class that its sizes and the doubts about them allow, and whether what was found is tumour."""
+        if self.may_be_none:
+            return Metastasis.NONE
         return min(self.classes[0], Metastasis.ITC) if self.may_be_less else self.classes[0]
 
     @property

@@ -29,7 +29,8 @@ class SlideRef:
     slide_id is unique in a batch and safe as a folder name. mpp_um is the spacing the user gave for
     this slide (None: none given); override_mpp says that it wins over a plausible value in the file. place tells the
     slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs. mpp_listed:
-    mpp_um stands in the manifest's column mpp, which overrides no file, and isn't --mpp.
+    mpp_um stands in the manifest's column mpp, which overrides no file, and isn't --mpp. renamed: a manifest gave a
+    slide_id that doesn't begin with the file's name, so what is said of the slide in its reports doesn't either.
     """
 
     slide_id: str
@@ -40,6 +41,7 @@ class SlideRef:
     override_mpp: bool = False
     place: str = ""
     mpp_listed: bool = False
+    renamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
-from operator import add
+from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import Metastasis
 
@@ -160,7 +159,13 @@ class FociCounts:
         return replace(self, to_micro=0, to_macro=0)
 
     def __add__(self, other: "FociCounts") -> "FociCounts":
-        return FociCounts(*map(add, astuple(self), astuple(other)))
+        return FociCounts(
+            self.itc + other.itc,
+            self.micro + other.micro,
+            self.macro + other.macro,
+            self.to_micro + other.to_micro,
+            self.to_macro + other.to_macro,
+        )
 
 
 def count_nodes(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify, total
 from nodescan.domain.deposits import Deposit, largest_class
-from nodescan.domain.doubts import Waist, Whole, dispersed_count, dispersed_foci
+from nodescan.domain.doubts import APART, Waist, Whole, dispersed_count, dispersed_foci, of_pieces
 from nodescan.domain.flags import Flag
 from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
 from nodescan.domain.naming import few, how_many
@@ -30,7 +30,8 @@ class Verdict:
 def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: bool, classifiable: bool) -> Verdict:
     """The slide's status and class: the largest class of any deposit decides, sizes are never added (clinical-rules 2).
 
-    Cells are added over a dispersed pattern only: clearly more than 200 are a micrometastasis (clinical-rules 3).
+    Cells are added over a dispersed pattern in one piece of tissue only: clearly more than 200 are a micrometastasis
+    (clinical-rules 3, 4).
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
     class, never "negative". A deposit that is cut off leaves a lower bound, too. classifiable: False for what the
     network can't judge (not H&E, constant output).
@@ -208,8 +209,8 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
     dispersed = dispersed_count(deposits)
     if dispersed is not None and dispersed.above_limit:
         text = (
-            f"{dispersed} tumour cells were counted over the dispersed foci. More than {ITC_CELL_LIMIT} in "
-            "a section are a micrometastasis. Review the count."
+            f"{dispersed} tumour cells were counted over the dispersed foci{_in_one_piece(deposits)}. More than "
+            f"{ITC_CELL_LIMIT} in a section are a micrometastasis. Review the count."
         )
         flags.append(Flag("cell_count_dispersed", text))
     return flags
@@ -228,26 +229,29 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
         flags.append(Flag("cell_count_near_limit", text))
     if dispersed is not None and dispersed.near_limit:
         text = (
-            f"{dispersed} tumour cells were counted over the dispersed foci. That is within the "
-            f"uncertainty of {ITC_CELL_LIMIT}, and more than {ITC_CELL_LIMIT} are a micrometastasis. Count "
-            "the cells under the microscope."
+            f"{dispersed} tumour cells were counted over the dispersed foci{_in_one_piece(deposits)}. That is within "
+            f"the uncertainty of {ITC_CELL_LIMIT}, and more than {ITC_CELL_LIMIT} are a micrometastasis. Count the "
+            "cells under the microscope."
         )
         flags.append(Flag("cell_count_near_limit", text))
     return flags
 
 
 def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
-    """Many small foci that are no dispersed pattern by their extent, but would pass the limit if they were one."""
+    """Many small foci that are no dispersed pattern of one piece of tissue, but would pass the limit if they were."""
     itc = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
-    all_dispersed = len(dispersed_foci(deposits)) >= len(itc)  # then their count is told as the pattern's
+    of_pattern = {deposit.id for deposit in dispersed_foci(deposits)}
+    all_dispersed = {deposit.id for deposit in itc} <= of_pattern  # then their count is told as the pattern's
     small = [deposit.cells for deposit in itc if deposit.cells is not None and not deposit.class_given]
     counted = total(small)
-    by_larger = largest_class(deposits) > Metastasis.ITC  # the slide's class hangs on none of them
-    if by_larger or all_dispersed or len(small) < MANY_FOCI or counted.most <= ITC_CELL_LIMIT:
+    decided = class_found(deposits) > Metastasis.ITC  # by a larger one, or by the cells of one piece
+    if decided or all_dispersed or len(small) < MANY_FOCI or counted.most <= ITC_CELL_LIMIT:
         return []
+    where = of_pieces(itc, one=False)
+    said, one = f"{where}. {APART}" if where else ".", "pattern of one section" if where else "pattern"
     text = (
-        f"{counted.number} tumour cells were counted over {len(small)} small foci. If the foci are one dispersed "
-        f"pattern, more than {ITC_CELL_LIMIT} cells are a micrometastasis. Review whether the foci belong together."
+        f"{counted.number} tumour cells were counted over {len(small)} small foci{said} If the foci are one dispersed "
+        f"{one}, more than {ITC_CELL_LIMIT} cells are a micrometastasis. Review whether the foci belong together."
     )
     return [Flag("cell_count_review", text)]
 
@@ -276,6 +280,10 @@ def _class_by_dispersed_cells(deposits: Sequence[Deposit]) -> Metastasis:
     """MICRO where a dispersed pattern clearly holds more cells than the limit, else NONE (clinical-rules 3)."""
     counted = dispersed_count(deposits)
     return Metastasis.MICRO if counted is not None and counted.above_limit else Metastasis.NONE
+
+
+def _in_one_piece(deposits: Sequence[Deposit]) -> str:
+    return of_pieces([one for one in deposits if one.diameter_um <= ITC_LIMIT_UM], one=True)
 
 
 def _counts(deposits: Sequence[Deposit]) -> str:

@@ -2,15 +2,15 @@
 
 from nodescan import __version__
 
-RESULT_VERSION = 31
+RESULT_VERSION = 33
 """Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
-again."""
+again. `__version__` ends in the same number: pip takes two wheels of one version for the same program."""
 
 RELEASED_SETTINGS_SHA256 = "21cb5c99500786fc3054904a25225a0ca1f4ad663e6293dda8305289429c1692"
 """Of the values in configs/scan.yaml, as config.config_sha256 reckons it: the packaged file may have been edited."""
 
 VERSION_WORDS = f"{__version__}, result version {RESULT_VERSION}"
-"""Of this program, for a reader: the first number alone stays the same over many changes of what is found."""
+"""Of this program, for a reader."""
 
 
 def own_settings(config_sha256: str, result_version: int = RESULT_VERSION) -> str:

@@ -58,23 +58,25 @@ def share_of(hits: int, n: int) -> Estimate:
     return Estimate(hits / n, *_wilson(hits / n, n), n)
 
 
-def share_by_unit(hits: NDArray[Any], cases: NDArray[Any]) -> Estimate:
+def share_by_unit(hits: NDArray[Any], cases: NDArray[Any], units: NDArray[np.intp] | None = None) -> Estimate:
     """The share of cases that are hits, where the cases of one unit vary together; n is the number of cases.
 
-    hits, cases : numbers or bool (units,), of each slide, or of each patient. Wilson's interval with the effective
-    number of cases: p (1 - p) over the variance of a ratio of sums over units, at most all cases. Where the units show
-    no variance, as where all or none are hits, it is Kish's for units that vary together wholly, (sum m)^2 / sum m^2.
-    Where no unit has two cases, that is `share_of`. After Korn and Graubard, Surv. Methodol. 24 (1998) 193-201, and
-    Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364.
+    hits, cases : numbers or bool (n,), of each slide, or of each patient; units: as of `estimate`. Wilson's interval
+    with the effective number of cases: p (1 - p) over the variance of a ratio of sums over units, at most all cases.
+    Where the units show no variance, as where all or none are hits, it is Kish's for units that vary together wholly,
+    (sum m)^2 / sum m^2. Where no unit has two cases, that is `share_of`. After Korn and Graubard, Surv. Methodol. 24
+    (1998) 193-201, and Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364.
     """
+    if units is not None:
+        hits, cases = (np.bincount(units, weights=one) for one in (hits, cases))
     n = int(cases.sum())
     if n == 0 or cases.max() <= 1:  # an empty array has no maximum
         return share_of(int(hits.sum()), n)
     share = float(hits.sum()) / n
     there = np.asarray(cases[cases > 0], dtype=np.float64)
     apart = np.asarray(hits[cases > 0], dtype=np.float64) - share * there
-    units = len(there)
-    variance = units / (units - 1) * float(apart @ apart) / n**2 if units > 1 else 0.0
+    many = len(there)
+    variance = many / (many - 1) * float(apart @ apart) / n**2 if many > 1 else 0.0
     kish = n**2 / float(there @ there)
     effective = min(n, share * (1 - share) / variance) if variance > _NO_VARIANCE else kish
     return Estimate(share, *_wilson(share, effective), n)
@@ -115,11 +117,6 @@ def units_of(names: Iterable[Hashable]) -> NDArray[np.intp] | None:
     numbers: dict[Hashable, int] = {}
     codes = [numbers.setdefault(name, len(numbers)) for name in names]
     return None if len(numbers) == len(codes) else np.array(codes, dtype=np.intp)
-
-
-def by_unit(values: NDArray[Any], units: NDArray[np.intp] | None) -> NDArray[Any]:
-    """The sums of the values, numbers or bool (cases,), of each unit; of each case where units is None."""
-    return values if units is None else np.bincount(units, weights=values)
 
 
 def estimate(
@@ -163,14 +160,6 @@ def _members(units: NDArray[np.intp]) -> list[NDArray[np.intp]]:
     """The cases of each unit."""
     order = np.argsort(units, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
-
-
-def ratio(parts: NDArray[Any], wholes: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
-    """The statistic of all that is in the drawn cases: their parts over their wholes; NaN where these are none.
-
-    parts, wholes : numbers or bool (cases,).
-    """
-    return lambda drawn: float(parts[drawn].sum() / wholes[drawn].sum()) if wholes[drawn].sum() else float("nan")
 
 
 def _estimate(value: float, drawn: NDArray[np.float64], units: int) -> Estimate:

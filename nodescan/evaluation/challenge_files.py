@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from nodescan.csv_rows import tables_in
 from nodescan.errors import UsageError
 from nodescan.given_files import found_bytes
 from nodescan.reports.detections import DetectionList, read_detections
@@ -16,7 +17,7 @@ def read_folder(folder: Path) -> Mapping[str, DetectionList]:
     """slide_id -> detections, of every CSV in the folder. Raises UsageError without any, or where two fit one slide."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder; name one with a CSV for each slide")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
+    paths = tables_in(folder)
     if not paths:
         raise UsageError(f"{folder}: holds no CSV files; detections are read from <slide>.csv (confidence,x,y)")
     found: dict[str, DetectionList] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
@@ -19,11 +20,20 @@ from nodescan.evaluation.lesions import (
     official_itc_um,
     official_lesions,
 )
-from nodescan.evaluation.occasion import Occasion
+from nodescan.evaluation.node_outcomes import NodeOutcome
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import Subject, by_slide_key, few_ids, made_alike, refuse_endings, refuse_gaps
+from nodescan.evaluation.subjects import (
+    Subject,
+    assuming_nothing,
+    by_slide_key,
+    few_ids,
+    made_alike,
+    refuse_endings,
+    refuse_gaps,
+    refuse_strangers,
+)
 from nodescan.reports.detections import DetectionList
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
@@ -35,12 +45,30 @@ _COARSER = 1.1
 
 @dataclass(frozen=True, slots=True)
 class SlideOutcome:
-    """A slide that the reference knows. subject: None where it was not run. hits, pairing: None where not scored."""
+    """A slide that the reference knows. subject: None where it was not run. hits, pairing: None where not scored.
+
+    unpaired: why its sizes could not be held against the reference; "" where they were, or that is told elsewhere.
+    """
 
     reference: ReferenceSlide
     subject: Subject | None
     hits: SlideHits | None
     pairing: Pairing | None
+    unpaired: str = ""
+
+    @property
+    def slide_id(self) -> str:
+        return self.reference.slide_id
+
+    @property
+    def score(self) -> float | None:
+        """None where it was not run or gave none."""
+        return None if self.subject is None else self.subject.score
+
+    @property
+    def found(self) -> Metastasis | None:
+        """The class that its report gives it."""
+        return None if self.report is None else self.report.metastasis
 
     @property
     def report(self) -> StoredReport | None:
@@ -49,9 +77,13 @@ class SlideOutcome:
 
     @property
     def unit(self) -> tuple[str, str]:
-        """What it is drawn with in resamples: its patient, by the reference or else the run's manifest, or itself."""
-        patient_id = self.reference.patient_id or (self.subject.patient_id if self.subject else "")
-        return ("patient", patient_id) if patient_id else ("slide", self.reference.slide_id)
+        """What it is drawn with in resamples: its patient, or itself."""
+        return ("patient", self.patient_id) if self.patient_id else ("slide", self.slide_id)
+
+    @property
+    def patient_id(self) -> str:
+        """By the reference or else the run's manifest; "" where neither says."""
+        return self.reference.patient_id or (self.subject.patient_id if self.subject else "")
 
     @property
     def in_part(self) -> bool:
@@ -72,9 +104,10 @@ class Comparison:
     """All slides and patients. missing: of the reference, without a usable result; unknown: run, not in the reference.
 
     not_judged: known slides on which the network's answers mean nothing. unscored: tumour slides whose lesions the
-    reference doesn't show. unpaired: slides that the size agreement leaves out. made_with: what all reports were made
+    reference doesn't show. made_with: what all reports were made
     with, None where none says. notes: sentences the reader of the figures needs. without_detections: slides with a
-    result that the lesion task leaves out, for want of a detections.csv. occasion: of whoever writes an evaluation.
+    result that the lesion task leaves out, for want of a detections.csv. stages_not_run: patients without any slide
+    run whose true stage is known. nodes: see node_outcomes.
     """
 
     mode: FrocMode
@@ -84,12 +117,17 @@ class Comparison:
     unknown: tuple[str, ...]
     not_judged: tuple[str, ...]
     unscored: tuple[str, ...]
-    unpaired: tuple[Unpaired, ...]
     patients_not_run: tuple[str, ...]
     made_with: MadeWith | None
     notes: tuple[str, ...]
     without_detections: tuple[str, ...] = ()
-    occasion: Occasion | None = None
+    stages_not_run: tuple[PatientOutcome, ...] = ()
+    nodes: tuple[NodeOutcome, ...] = ()
+
+    @property
+    def unpaired(self) -> tuple[Unpaired, ...]:
+        """Slides that the size agreement leaves out."""
+        return tuple(Unpaired(slide.slide_id, slide.unpaired) for slide in self.slides if slide.unpaired)
 
 
 def compare(
@@ -108,85 +146,54 @@ def compare(
     missing = [slide.slide_id for key, slide in reference.slides.items() if key not in by_key]
     refuse_endings(reference.name, reference.slides, missing, by_key)
     if missing and not as_submitted:
-        reference = _assuming_nothing(reference, by_key, missing)
+        reference = assuming_nothing(reference, by_key, missing)
     known = {key: slide for key in by_key if (slide := reference.find(by_key[key].slide_id)) is not None}
     missing += [by_key[key].slide_id for key in known if by_key[key].score is None]
     unplaced = [by_key[key].slide_id for key in known if reference.has_lesions and by_key[key].lacks_detections]
     if mode is FrocMode.OFFICIAL and not as_submitted:
         refuse_gaps(missing, unplaced)
-    _refuse_strangers(known, reference)
+    refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
-    outcomes, unscored, unpaired = _outcomes({**reference.slides, **known}, by_key, reference, mode, mpp_um)
+    slides = [(slide, by_key.get(key)) for key, slide in {**reference.slides, **known}.items()]
+    outcomes = [
+        _outcome(*one, mode, mpp_um) if reference.has_lesions else SlideOutcome(*one, hits=None, pairing=None)
+        for one in slides
+    ]
+    outcomes.sort(key=lambda outcome: outcome.slide_id)
+    unscored = [slide.slide_id for slide in outcomes if reference.has_lesions and slide.reference.lacks_lesions]
     if mode is FrocMode.OFFICIAL and unscored:
         raise UsageError(
             f"the reference shows no lesions of {how_many(len(unscored), 'tumour slide')}: {few_ids(unscored)}"
         )
-    patients, not_run_patients, open_stages = patient_outcomes(by_key, reference)
+    known_patients = patient_outcomes(by_key, reference)
     return Comparison(
         mode=mode,
-        slides=tuple(sorted(outcomes, key=lambda outcome: outcome.reference.slide_id)),
-        patients=patients,
+        slides=tuple(outcomes),
+        patients=tuple(one for one in known_patients.outcomes if one.was_run),
         missing=tuple(sorted(missing)),
         unknown=tuple(sorted(subject.slide_id for key, subject in by_key.items() if key not in known)),
         not_judged=tuple(sorted(slide.slide_id for key, slide in known.items() if not by_key[key].judged)),
-        unscored=tuple(sorted(unscored)),
-        unpaired=tuple(sorted(unpaired, key=lambda left: left.slide_id)),
-        patients_not_run=not_run_patients,
+        unscored=tuple(unscored),
+        patients_not_run=known_patients.not_run,
         made_with=made,
         notes=(
             *reference.notes,
             *_notes(by_key, known, reference, mode, mpp_um),
             *_lesion_notes(outcomes),
             *_itc_notes(outcomes, mode),
-            *_stage_notes(open_stages),
+            *known_patients.notes,
         ),
         without_detections=tuple(sorted(unplaced)),
+        stages_not_run=tuple(one for one in known_patients.outcomes if not one.was_run),
+        nodes=known_patients.nodes,
     )
 
 
-def _assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
-    """The reference without its unlisted slides being normal: one of them may be one of `missing`, by another name."""
-    strangers = [subject.slide_id for key, subject in by_key.items() if key not in reference.slides]
-    assumed = [slide_id for slide_id in strangers if reference.find(slide_id) is not None]
-    if not assumed:
-        return reference
-    note = (
-        f"not assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline ({few_ids(assumed)}), "
-        f"because {few_ids(missing)} of the reference has no result under that name; run what is missing, give masks "
-        "the names of the reports' folders, or list every slide in a CSV beside the masks"
-    )
-    return replace(reference, unlisted_is_normal=False, notes=(*reference.notes, note))
-
-
-def _refuse_strangers(known: Mapping[str, ReferenceSlide], reference: Reference) -> None:
-    if not known:
-        some = ", ".join(sorted(slide.slide_id for slide in reference.slides.values())[:3])
-        raise UsageError(f"{reference.name}: lists none of the slides that were run; its slides are named {some}, ...")
-
-
-def _outcomes(
-    slides: Mapping[str, ReferenceSlide],
-    by_key: Mapping[str, Subject],
-    reference: Reference,
-    mode: FrocMode,
-    mpp_um: float | None,
-) -> tuple[list[SlideOutcome], list[str], list[Unpaired]]:
-    """Each slide held against the reference; the tumour slides without lesions to score; those without sizes."""
-    outcomes: list[SlideOutcome] = []
-    unscored: list[str] = []
-    unpaired: list[Unpaired] = []
-    for key, slide in slides.items():
-        subject = by_key.get(key)
-        hits, pairing = None, None
-        if reference.has_lesions:
-            if slide.tumour and slide.lesions is None:
-                unscored.append(slide.slide_id)
-            else:
-                hits = _hits(slide, subject, mode, mpp_um)
-            reason, pairing = _pairing(slide, subject)
-            unpaired += [Unpaired(slide.slide_id, reason)] if reason else []
-        outcomes.append(SlideOutcome(slide, subject, hits, pairing))
-    return outcomes, unscored, unpaired
+def _outcome(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideOutcome:
+    """A slide held against a reference that shows lesions."""
+    hits = None if slide.lacks_lesions else _hits(slide, subject, mode, mpp_um)
+    reason, pairing = _pairing(slide, subject)
+    return SlideOutcome(slide, subject, hits, pairing, reason)
 
 
 def _hits(slide: ReferenceSlide, subject: Subject | None, mode: FrocMode, mpp_um: float | None) -> SlideHits | None:
@@ -248,16 +255,11 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairi
     return "", pair(slide.slide_id, lesions, report.deposits, shapes)
 
 
-def _stage_notes(open_stages: list[str]) -> list[str]:
-    """Which patients' true stage isn't known."""
-    return [f"no single stage follows from the labels of {few_ids(open_stages)}, so not scored"] if open_stages else []
-
-
 def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
     """What makes false positives of points that may be none, and sizes of masks longer than they are."""
     scored = [outcome for outcome in slides if outcome.hits is not None and outcome.reference.tumour]
-    outside = [outcome.reference.slide_id for outcome in scored if outcome.hits is not None and outcome.hits.outside]
-    partly = [o.reference.slide_id for o in scored if o.reference.slide_id.casefold() in NOT_EXHAUSTIVE]
+    outside = [outcome.slide_id for outcome in scored if outcome.hits is not None and outcome.hits.outside]
+    partly = [outcome.slide_id for outcome in scored if outcome.slide_id.casefold() in NOT_EXHAUSTIVE]
     notes: list[str] = []
     if outside:
         notes.append(
@@ -268,9 +270,10 @@ def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
     lesions = [outcome.reference.lesions for outcome in slides if outcome.pairing is not None]
     if any(file is not None and file.kind_of_file == "mask" for file in lesions):
         notes.append(
-            f"sizes of masks at level 5 are about {CORNER_BIAS_PX} px ({CORNER_BIAS_PX * LEVEL_PX:.0f} of level 0) too "
-            "long, because they are measured from corner to corner; the bias of size includes this error, "
-            "which outlines avoid"
+            f"sizes of masks at level 5 are up to about {CORNER_BIAS_PX} px ({CORNER_BIAS_PX * LEVEL_PX:.0f} of level "
+            "0) too long, because they are measured from corner to corner. The bias of size, true classes, recall by "
+            "class and the table of lesions by true size include this error: a lesion just below 0.2 or 2 mm may have "
+            "the next class. Outlines avoid this"
         )
     return notes
 
@@ -287,7 +290,7 @@ def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
             "cells and be left out of the lesion task; outlines avoid this"
         ]
     coarse = {
-        outcome.reference.slide_id: float(outcome.report.info.spacing.mean)
+        outcome.slide_id: float(outcome.report.info.spacing.mean)
         for outcome in slides
         if outcome.reference.tumour and outcome.report is not None and outcome.report.info is not None
     }

@@ -8,16 +8,16 @@ from nodescan.evaluation.bootstrap import LEVEL, RESAMPLES, Estimate
 from nodescan.evaluation.compare import Comparison, Unpaired
 from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
-from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
+from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, SubmissionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
-from nodescan.evaluation.occasion import occasion_as_json
+from nodescan.evaluation.occasion import Occasion, occasion_as_json
 from nodescan.evaluation.operating_point import Calls, Predictive
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
-from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, SizeTask
+from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, Sizes, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours
-from nodescan.patients.submission import SUBMISSION_CSV
+from nodescan.patients.earlier_stages import SUBMISSION_CSV
 from nodescan.reports.json_report import model_as_json
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.wording import WITH_TUMOUR
@@ -43,15 +43,15 @@ def check_evaluation_place(folder: Path, read: Iterable[tuple[str, Path | None]]
             raise not_ours(path)
 
 
-def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, reference: str) -> tuple[Path, ...]:
+def write_evaluation(comparison: Comparison, figures: Figures, folder: Path, *, occasion: Occasion) -> tuple[Path, ...]:
     """Write all files, and remove those of an earlier evaluation; their paths.
 
     evaluation.json is the last one to be replaced, so what it says holds of the others. Where there is none, it is the
     first: the others are known by it. Raises OutputError, and AnnotationError for a lesion file that can't be read.
     """
     texts = {
-        EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, reference=reference)),
-        EVALUATION_HTML: render(comparison, figures, reference=reference),
+        EVALUATION_JSON: json_text(evaluation_as_json(comparison, figures, occasion=occasion)),
+        EVALUATION_HTML: render(comparison, figures, occasion=occasion),
         **_tables(comparison, figures),
     }
     files = {folder / name: text_bytes(text) for name, text in texts.items()}
@@ -72,17 +72,16 @@ def _tables(comparison: Comparison, figures: Figures) -> Mapping[str, str]:
     if measured or unmeasured:
         tables[LESIONS_CSV] = lesions_csv(measured, unmeasured)
     if figures.largest is not None:
-        tables[LARGEST_CSV] = lesions_csv(figures.largest.slides)
+        tables[LARGEST_CSV] = lesions_csv(figures.largest.lesions)
     return tables
 
 
-def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: str) -> Json:
+def evaluation_as_json(comparison: Comparison, figures: Figures, *, occasion: Occasion) -> Json:
     """The content of evaluation.json: each figure by its name, its 95 % interval beside it as <name>_interval."""
     return {
         "schema_version": SCHEMA_VERSION,
         "notice": NOT_FOR_CLINICAL_USE,
-        "reference": reference,
-        **occasion_as_json(comparison.occasion),
+        **occasion_as_json(occasion),
         "mode": comparison.mode.value,
         **_made_with(comparison.made_with),
         "interval": {
@@ -96,17 +95,19 @@ def evaluation_as_json(comparison: Comparison, figures: Figures, *, reference: s
         **_slide_task(figures.slide_task),
         **_lesion_task(figures.lesion_task),
         **_kappa(figures),
-        **_class_task("slide_classes", figures.slide_classes),
-        **_class_task("stages", figures.stages),
+        **_submission(figures.submission),
+        "slide_classes": _class_task(figures.slide_classes),
+        "node_classes": _class_task(figures.node_classes),
+        "stages": _class_task(figures.stages),
         "operating_point": {called.question.name: _calls(called) for called in figures.calls},
-        **_sizes(figures.sizes),
-        **_largest(figures.largest),
-        "against": None if figures.against is None else _against(figures.against),
+        "size_agreement": _sizes(figures.sizes),
+        "largest_size_agreement": _largest(figures.largest),
+        "against": _against(figures.against),
         "n_slides": len(comparison.slides),
         "slides_without_result": list(comparison.missing),
         "slides_not_in_reference": list(comparison.unknown),
         "slides_without_class": list(figures.without_class),
-        "slides_not_read_whole": [slide.reference.slide_id for slide in comparison.slides if slide.in_part],
+        "slides_not_read_whole": [slide.slide_id for slide in comparison.slides if slide.in_part],
         "slides_not_judged": list(comparison.not_judged),
         "slides_without_detections": list(comparison.without_detections),
         "slides_without_lesion_reference": list(comparison.unscored),
@@ -131,10 +132,13 @@ def _made_with(made: MadeWith | None) -> Json:
     }
 
 
-def _with_interval(name: str, found: Estimate | None) -> Json:
-    if found is None:
-        return {name: None, f"{name}_interval": None}
-    return {name: found.value, f"{name}_interval": _interval(found)}
+def _estimates(named: Mapping[str, Estimate | None]) -> dict[str, object]:
+    """Each figure by its name, its interval beside it; null where there is none."""
+    content: dict[str, object] = {}
+    for name, found in named.items():
+        content[name] = None if found is None else found.value
+        content[f"{name}_interval"] = None if found is None else _interval(found)
+    return content
 
 
 def _interval(found: Estimate) -> list[float] | None:
@@ -143,9 +147,9 @@ def _interval(found: Estimate) -> list[float] | None:
 
 def _slide_task(task: SlideTask | None) -> Json:
     if task is None:
-        return _with_interval("slide_auc", None)
+        return _estimates({"slide_auc": None})
     return {
-        **_with_interval("slide_auc", task.auc),
+        **_estimates({"slide_auc": task.auc}),
         "slide_score_definition": SCORE_DEFINITION,
         "n_tumour_slides": task.n_tumour,
         "n_normal_slides": task.n_normal,
@@ -155,9 +159,9 @@ def _slide_task(task: SlideTask | None) -> Json:
 
 def _lesion_task(task: LesionTask | None) -> Json:
     if task is None:
-        return {**_with_interval("froc_score", None), "sensitivities": None, "sensitivities_interval": None}
+        return {**_estimates({"froc_score": None}), "sensitivities": None, "sensitivities_interval": None}
     return {
-        **_with_interval("froc_score", task.score),
+        **_estimates({"froc_score": task.score}),
         "false_positives_per_slide": list(FALSE_POSITIVES),
         "sensitivities": [found.value for found in task.sensitivities],
         "sensitivities_interval": [_interval(found) for found in task.sensitivities],
@@ -171,26 +175,27 @@ def _lesion_task(task: LesionTask | None) -> Json:
 
 def _kappa(figures: Figures) -> Json:
     """The challenge's kappa is of patient stages; without stages, that of slide classes."""
-    if figures.stages is not None:
-        return {**_with_interval("kappa", figures.stages.kappa), "kappa_of": "patient stages"}
-    classes = figures.slide_classes
+    named = (("patient stages", figures.stages), ("slide classes", figures.slide_classes))
+    of, kappa = next(((of, task.kappa) for of, task in named if task is not None), (None, None))
+    return {**_estimates({"kappa": kappa}), "kappa_of": of}
+
+
+def _submission(task: SubmissionTask | None) -> Json:
     return {
-        **_with_interval("kappa", None if classes is None else classes.kappa),
-        "kappa_of": None if classes is None else "slide classes",
+        **_estimates({"kappa_of_submission": None if task is None else task.kappa}),
+        "kappa_of_submission_n": None if task is None else task.kappa.n,
+        "patients_submitted_as_pn0": [] if task is None else list(task.unread),
     }
 
 
-def _class_task(name: str, task: ClassTask | None) -> Json:
+def _class_task(task: ClassTask | None) -> Json | None:
     if task is None:
-        return {name: None}
+        return None
     return {
-        name: {
-            "rows": list(task.rows),
-            "columns": list(task.columns),
-            "confusion": task.table.tolist(),
-            **_with_interval("kappa", task.kappa),
-            **_with_interval("accuracy", task.accuracy),
-        }
+        "rows": list(task.rows),
+        "columns": list(task.columns),
+        "confusion": task.table.tolist(),
+        **_estimates({"kappa": task.kappa, "accuracy": task.accuracy}),
     }
 
 
@@ -205,47 +210,48 @@ def _calls(called: Calls) -> Json:
         "true_negatives": right,
         "positives_without_class": without[0],
         "negatives_without_class": without[1],
-        **_with_interval("sensitivity", called.sensitivity),
-        **_with_interval("specificity", called.specificity),
+        "positives_not_run": called.not_run[0],
+        "negatives_not_run": called.not_run[1],
+        **_estimates({"sensitivity": called.sensitivity, "specificity": called.specificity}),
+        **_estimates(
+            {"sensitivity_of_all": called.sensitivity_of_all, "specificity_of_all": called.specificity_of_all}
+        ),
         **_predictive(called.observed),
-        "at_given_prevalence": None if called.given is None else _predictive(called.given),
     }
 
 
 def _predictive(found: Predictive) -> Json:
-    return {
-        "prevalence": found.prevalence,
-        **_with_interval("positive_predictive_value", found.positive),
-        **_with_interval("negative_predictive_value", found.negative),
+    values = {"positive_predictive_value": found.positive, "negative_predictive_value": found.negative}
+    return {"prevalence": found.prevalence, **_estimates(values)}
+
+
+def _against(found: Against | None) -> Json | None:
+    if found is None:
+        return None
+    differences = {
+        one.name: {
+            "this": one.first,
+            "other": one.second,
+            **_estimates({"difference": one.apart}),
+            "n_slides": one.n_slides,
+        }
+        for one in found.differences
     }
-
-
-def _against(found: Against) -> Json:
-    content: dict[str, object] = {
+    return {
         "run": found.name,
         **_made_with(found.made_with),
         "slides_without_lesions_compared": _with_reasons(found.unpaired),
+        **differences,
     }
-    for one in found.differences:
-        content[one.name] = {
-            "this": one.first,
-            "other": one.second,
-            **_with_interval("difference", one.apart),
-            "n_slides": one.n_slides,
-        }
-    return content
 
 
-def _sizes(task: SizeTask | None) -> Json:
+def _sizes(task: SizeTask | None) -> Json | None:
     if task is None:
-        return {"size_agreement": None}
+        return None
     words = [kind.word for kind in WITH_TUMOUR]
-    named = {
-        **_limits(task.agreement),
-        "false_deposits_per_slide": task.false_deposits,
-        **{f"recall_{word}": found for word, found in zip(words, task.recall, strict=True)},
-    }
-    content: dict[str, object] = {
+    recall = {f"recall_{word}": found for word, found in zip(words, task.recall, strict=True)}
+    recall["recall_micro_or_macro"] = task.recall_above
+    return {
         "n_lesions": len(task.lesions),
         "n_matched": n_matched(task.lesions),
         "n_merged": sum(lesion.merged for lesion in task.lesions),
@@ -254,45 +260,43 @@ def _sizes(task: SizeTask | None) -> Json:
         "confusion_rows": words,
         "confusion_columns": list(FOUND_AS),
         "confusion": task.classes.tolist(),
+        **_limits(task.agreement),
+        **_estimates({"false_deposits_per_slide": task.false_deposits}),
+        "false_deposits_per_slide_n": task.n_classed,
+        **_estimates(recall),
+        **{f"{name}_n": found.n for name, found in recall.items()},
+        **_by_class(task),
     }
-    for name, found in named.items():
-        content.update(_with_interval(name, found))
-    return {"size_agreement": {**content, **_by_class(task)}}
 
 
-def _largest(task: LargestTask | None) -> Json:
+def _largest(task: LargestTask | None) -> Json | None:
     if task is None:
-        return {"largest_size_agreement": None}
-    content: dict[str, object] = {
+        return None
+    return {
         "n_stated": task.n_stated,
-        "n_slides": len(task.slides),
-        "n_matched": n_matched(task.slides),
-        "n_may_be_larger": sum(slide.at_least for slide in task.slides),
+        "n_slides": len(task.lesions),
+        "n_matched": n_matched(task.lesions),
+        "n_may_be_larger": sum(lesion.at_least for lesion in task.lesions),
+        **_limits(task.agreement),
+        **_by_class(task),
     }
-    for name, found in _limits(task.agreement).items():
-        content.update(_with_interval(name, found))
-    return {"largest_size_agreement": {**content, **_by_class(task)}}
 
 
-def _by_class(task: SizeTask | LargestTask) -> Json:
+def _by_class(task: Sizes) -> Json:
     """The share within "±", and the agreement of each true class."""
-    content: dict[str, object] = {}
-    for kind, agreement in zip(WITH_TUMOUR, task.by_class, strict=True):
-        own: dict[str, object] = {"n_pairs": agreement.pairs}
-        for name, found in _limits(agreement).items():
-            own.update(_with_interval(name, found))
-        content[kind.word] = own
+    classes = zip(WITH_TUMOUR, task.by_class, strict=True)
     return {
-        **_with_interval("within_uncertainty", task.within),
+        **_estimates({"within_uncertainty": task.within}),
         "n_with_uncertainty": task.within.n,
-        "by_class": content,
+        "by_class": {kind.word: _limits(own) for kind, own in classes},
     }
 
 
-def _limits(agreement: SizeAgreement) -> Mapping[str, Estimate]:
-    return {
+def _limits(agreement: SizeAgreement) -> Json:
+    figures = {
         "bias_um": agreement.bias,
         "lower_limit_um": agreement.lower,
         "upper_limit_um": agreement.upper,
         "median_relative_error": agreement.median_error,
     }
+    return {"n_pairs": agreement.pairs, **_estimates(figures)}

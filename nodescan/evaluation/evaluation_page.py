@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodescan.domain.naming import how_many
-from nodescan.evaluation.bootstrap import RESAMPLES, number_words
+from nodescan.evaluation.bootstrap import RESAMPLES, Estimate, number_words
 from nodescan.evaluation.compare import Comparison
-from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask
+from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask, SubmissionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.left_out import left_out
-from nodescan.evaluation.occasion import occasion_facts
+from nodescan.evaluation.occasion import Occasion, mode_words, occasion_facts
 from nodescan.evaluation.operating_point import Calls
 from nodescan.evaluation.page_tables import DIFFERENCES, tables_of, um
 from nodescan.evaluation.paired import Against
@@ -19,17 +19,14 @@ from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
+from nodescan.patients.earlier_stages import SUBMISSION_CSV
 from nodescan.reports.detections import DETECTIONS_CSV
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.page import settings_note
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import minute_words, running_words
 
-MODE_WORDS = {
-    FrocMode.OFFICIAL: "official: the organisers' algorithm, quirks included",
-    FrocMode.EVERY_SLIDE: "every slide: all lesions above 0.2 mm, drawn on cells of 32 px of level 0, on slides with a "
-    "result and at each slide's own pixel size, without the quirks of the organisers' script",
-}
+SOFTWARE_ALONE = "All figures are of the software alone: no correction by a reader counts."
 
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
@@ -43,31 +40,24 @@ class Plot:
     note: str
 
 
-def render(comparison: Comparison, figures: Figures, *, reference: str) -> str:
+def render(comparison: Comparison, figures: Figures, *, occasion: Occasion) -> str:
     """The page as text, nothing loaded from anywhere."""
     page = environment("nodescan.evaluation").get_template("evaluation.html")
     return page.render(
-        reference=reference,
-        running=_running(comparison, reference),
-        mode="" if figures.lesion_task is None else MODE_WORDS[comparison.mode],
+        reference=occasion.reference,
+        running=running_words(f"Evaluation against {occasion.reference}", f"made {minute_words(occasion.at)}"),
+        mode="" if figures.lesion_task is None else mode_words(comparison, occasion),
+        software_alone=SOFTWARE_ALONE,
         facts=key_facts(figures),
         plots=_plots(comparison, figures),
         tables=tables_of(figures),
         size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
         sensitivities=_sensitivities(figures),
         left_out=left_out(comparison, figures),
-        provenance=(*occasion_facts(comparison.occasion, reference), *made_with_facts(comparison.made_with)),
+        provenance=(*occasion_facts(occasion), *made_with_facts(comparison.made_with)),
         resamples=RESAMPLES,
         unit="patients (slides of one patient are drawn together)" if figures.by_patient else "slides",
         auc_interval=auc_interval(by_patient=figures.by_patient),
-    )
-
-
-def _running(comparison: Comparison, reference: str) -> str:
-    """What the page is of, and when it was made, for each printed sheet."""
-    occasion = comparison.occasion
-    return running_words(
-        f"Evaluation against {reference}", "" if occasion is None else f"made {minute_words(occasion.at)}"
     )
 
 
@@ -87,24 +77,50 @@ def key_facts(figures: Figures) -> tuple[Fact, ...]:
     if figures.lesion_task is not None:
         facts.append(Fact("FROC score", number_words(figures.lesion_task.score), _froc_note(figures.lesion_task)))
     if figures.stages is not None:
-        facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), f"{figures.stages.kappa.n} patients"))
+        facts.append(Fact("Kappa of stages", number_words(figures.stages.kappa), _of_patients(figures)))
+    if figures.submission is not None and (figures.submission.unread or figures.submission.n_absent):
+        facts.append(_submission_fact(figures.submission))
     if figures.slide_classes is not None:
         classes = figures.slide_classes
-        with_class = f"{classes.accuracy.n} slides with a class"
+        with_class = f"{how_many(classes.accuracy.n, 'slide')} with a class"
         facts.append(Fact("Kappa of slide classes", number_words(classes.kappa), with_class))
         facts.append(Fact("Right class", number_words(classes.accuracy), "share of slides with a class"))
+    if figures.node_classes is not None:
+        nodes = figures.node_classes
+        with_class = f"{how_many(nodes.accuracy.n, 'node')} with a class"
+        facts.append(Fact("Kappa of node classes", number_words(nodes.kappa), with_class))
+        facts.append(Fact("Right class of nodes", number_words(nodes.accuracy), "share of nodes with a class"))
     for called in figures.calls:
         facts += _called(called)
     if figures.sizes is not None:
         bias = um(figures.sizes.agreement.bias)
-        facts.append(Fact("Bias of size", bias, "measured minus true, matched pairs"))
+        facts.append(Fact("Bias of size", bias, _pairs_note(figures.sizes)))
         facts += _within(figures.sizes)
     if figures.largest is not None:
-        found = n_matched(figures.largest.slides)
+        found = figures.largest.agreement.pairs
         note = f"largest deposit of a slide, measured minus stated; {found} of {figures.largest.n_stated} slides"
         facts.append(Fact("Bias of largest size", um(figures.largest.agreement.bias), note))
         facts += [] if figures.sizes is not None else _within(figures.largest)
     return tuple(facts)
+
+
+def _of_patients(figures: Figures) -> str:
+    assert figures.stages is not None
+    n, everyone = figures.stages.kappa.n, int(figures.stages.table.sum()) + figures.n_stages_not_run
+    return how_many(n, "patient") if n == everyone else f"the {n} of {how_many(everyone, 'patient')} with a stage"
+
+
+def _submission_fact(task: SubmissionTask) -> Fact:
+    """What the organisers would score, where that isn't the kappa of stages."""
+    note = f"{how_many(task.kappa.n, 'patient')} in {SUBMISSION_CSV}"
+    note += f", {len(task.unread)} as pN0 though not read whole" if task.unread else ""
+    note += f"; {how_many(task.n_absent, 'patient')} of the reference not in it" if task.n_absent else ""
+    return Fact("Kappa of submission", number_words(task.kappa), note)
+
+
+def _pairs_note(task: SizeTask) -> str:
+    """Of which pairs bias and limits of agreement are."""
+    return f"measured minus true, {how_many(task.agreement.pairs, 'matched pair')} measured whole"
 
 
 def _within(task: SizeTask | LargestTask) -> list[Fact]:
@@ -128,20 +144,43 @@ def against_facts(found: Against) -> tuple[Fact, ...]:
 
 def _called(called: Calls) -> list[Fact]:
     """Each share in a line, of what there is."""
-    question, counts = called.question, called.table.sum(axis=1).tolist()
-    of = f"of {how_many(counts[0], question.case)} with {question.positive}"
-    found = called.given
-    given = [] if found is None else [("PPV", found.positive), ("NPV", found.negative)]
+    question = called.question
     lines = [
-        ("Sensitivity", called.sensitivity, of),
-        ("Specificity", called.specificity, f"of the other {how_many(counts[1], question.case)}"),
-        *((name, value, f"at a prevalence of {found.prevalence:g}") for name, value in given if found is not None),
+        ("Sensitivity", called.sensitivity, _cases(called, positive=True)),
+        *_of_all("Sensitivity", called, "detected"),
+        ("Specificity", called.specificity, _cases(called, positive=False)),
+        *_of_all("Specificity", called, "called negative"),
     ]
     return [
         Fact(f"{name}, {question.short}", number_words(value), note)
         for name, value, note in lines
         if value.value is not None
     ]
+
+
+def _cases(called: Calls, *, positive: bool) -> str:
+    """What a share is of, and the cases that it leaves out: "of the 2 of 4 slides with ... that have a class; ..."."""
+    question, row = called.question, 0 if positive else 1
+    n, without, not_run = int(called.table[row].sum()), called.without_class[row], called.not_run[row]
+    everyone = n + without + not_run
+    of = f"with {question.positive}" if positive else ""
+    if n == everyone:
+        return f"of {how_many(n, question.case)} {of}" if positive else f"of the other {how_many(n, question.case)}"
+    verb = "has" if everyone == 1 else "have"
+    named = how_many(everyone, question.case if positive else f"other {question.case}")
+    left = [f"{without} without one"] if without else []
+    left += [f"{not_run} not run"] if not_run else []
+    return f"of the {n} of {' '.join(filter(None, (named, of)))} that {verb} a {question.answer}; {', '.join(left)}"
+
+
+def _of_all(name: str, called: Calls, what: str) -> list[tuple[str, Estimate, str]]:
+    """A line of the share of all, where that isn't the share of those with a class."""
+    own, found = called.sensitivity, called.sensitivity_of_all
+    if name == "Specificity":
+        own, found = called.specificity, called.specificity_of_all
+    if found.n == own.n:
+        return []
+    return [(f"{name} of all", found, f"of all {found.n}; without a {called.question.answer} counts as not {what}")]
 
 
 def _froc_note(task: LesionTask) -> str:
@@ -193,7 +232,7 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
         )
         plots.append(Plot("Sizes (Bland-Altman)", Markup(svg), note))
     elif figures.largest is not None and figures.largest.agreement.bias.value is not None:
-        svg = bland_altman_plot(with_sizes(figures.largest.slides), figures.largest.agreement)
+        svg = bland_altman_plot(with_sizes(figures.largest.lesions), figures.largest.agreement)
         note = f"The largest deposit of each slide. {_TRUE_CLASSES} Dotted: 0.2 mm and 2 mm. Dashed: 95 % limits."
         plots.append(Plot("Largest sizes (Bland-Altman)", Markup(svg), note))
     return plots
@@ -206,17 +245,22 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
     return [
         Fact("Lesions matched", matched, f"{more}{task.pieces} more deposits are pieces of these lesions"),
-        Fact("Bias", um(task.agreement.bias), "measured minus true"),
+        Fact("Bias", um(task.agreement.bias), _pairs_note(task)),
         Fact("Lower limit of agreement", um(task.agreement.lower)),
         Fact("Upper limit of agreement", um(task.agreement.upper)),
         *_within(task),
         Fact("Median error", number_words(task.agreement.median_error), "share of the true size"),
         *(
-            Fact(f"Found {word}", number_words(found), "share of lesions of that true class, merged ones included")
+            Fact(f"Found {word}", number_words(found), f"share of {found.n} of that true class, merged ones included")
             for word, found in zip(words, task.recall, strict=True)
             if found.value is not None
         ),
-        Fact("False deposits per slide", number_words(task.false_deposits), "deposits that touch no lesion"),
+        Fact("Found above 0.2 mm", number_words(task.recall_above), f"share of {task.recall_above.n} such lesions"),
+        Fact(
+            "False deposits per slide",
+            number_words(task.false_deposits),
+            f"deposits that touch no lesion; {task.n_classed} slides",
+        ),
     ]
 
 

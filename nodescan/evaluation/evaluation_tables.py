@@ -5,35 +5,56 @@ from collections.abc import Iterator, Sequence
 from nodescan.csv_rows import csv_text, plain_cell
 from nodescan.domain.units import Spacing
 from nodescan.evaluation.compare import Comparison, SlideOutcome
-from nodescan.evaluation.figures import score_of
 from nodescan.evaluation.pairing import LesionMatch
+from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.size_figures import found_as
-from nodescan.patients.submission import submission_as_csv
+from nodescan.patients.patient_files import submission_as_csv
+
+SCORE_COLUMNS = (
+    "slide_id",
+    "tumour_probability",
+    "slide_fingerprint",
+    "label",
+    "metastasis",
+    "status",
+    "patient_id",
+    "node_id",
+)
 
 _ANY = Spacing.square(1.0)
 """What lesions are counted by where no spacing is known."""
 
 
 def scores_csv(comparison: Comparison) -> str:
-    """Each slide's score, and the fingerprint of the file that it is of."""
+    """A row for each slide of the reference: its score, the fingerprint of the file that it is of, what is true of it,
+    and what was found."""
     rows = [
         (
-            plain_cell(slide.reference.slide_id),
-            score_of(slide),
-            "" if slide.report is None else plain_cell(slide.report.fingerprint),
+            plain_cell(slide.slide_id),
+            slide.score,
+            plain_cell("" if slide.report is None else slide.report.fingerprint),
+            _truth(slide.reference),
+            "" if slide.found is None else slide.found.word,
+            "not_run" if slide.subject is None else "" if slide.report is None else slide.report.status.value,
+            plain_cell(slide.patient_id),
+            plain_cell(slide.reference.node_id),
         )
         for slide in comparison.slides
     ]
-    return csv_text(("slide_id", "tumour_probability", "slide_fingerprint"), rows)
+    return csv_text(SCORE_COLUMNS, rows)
+
+
+def _truth(slide: ReferenceSlide) -> str:
+    """Its class, or tumor or normal where that alone is known, as in a reference; "" where nothing is."""
+    if slide.label is not None:
+        return slide.label.word
+    return "" if slide.tumour is None else "tumor" if slide.tumour else "normal"
 
 
 def submission_csv(comparison: Comparison) -> str:
     """By what was found, if that is nothing, too: the challenge takes a stage for every patient."""
-    return submission_as_csv(
-        (patient.found, patient.found.lowest.category)
-        for patient in comparison.patients
-        if patient.found.lowest is not None
-    )
+    submitted = ((patient.found, patient.submitted) for patient in comparison.patients)
+    return submission_as_csv((found, stage) for found, stage in submitted if stage is not None)
 
 
 def lesions_csv(matches: Sequence[LesionMatch], unmeasured: Sequence[tuple[object, ...]] = ()) -> str:
@@ -85,4 +106,4 @@ def _unmeasured_of(slide: SlideOutcome) -> Iterator[tuple[object, ...]]:
     why = "not_run" if report is None else report.status.value if info is None else "no_outlines"
     for deposit in deposits:
         size, kind = (deposit.diameter_um, deposit.metastasis.word) if sized else (None, None)
-        yield plain_cell(slide.reference.slide_id), size, kind, None, why, "false", None, ""
+        yield plain_cell(slide.slide_id), size, kind, None, why, "false", None, ""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.agreement import confusion, kappa_of_numbers
-from nodescan.evaluation.bootstrap import Estimate, by_unit, estimate, estimates, share_by_unit, units_of
+from nodescan.evaluation.bootstrap import Estimate, estimate, estimates, share_by_unit, units_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.froc import Froc, FrocCurve
 from nodescan.evaluation.operating_point import Calls, calls
@@ -88,12 +88,25 @@ class ClassTask:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmissionTask:
+    """kappa: of the stages in camelyon17_submission.csv, as the organisers score it: over all its patients.
+
+    unread: those in it as pN0 though not read whole; n_absent: patients of the reference that aren't in it.
+    """
+
+    kappa: Estimate
+    unread: tuple[str, ...]
+    n_absent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """Every figure; None is one that the reference can't tell.
 
-    without_class: slides whose class the reference states and whose report has none, so no part of these figures.
+    without_class: slides of which the reference knows whether they show tumour and whose report has no class.
     by_patient: whether the slides of one patient were drawn together; False where no two are known to be of one.
-    against: what the run was compared with, None where it was not.
+    against: what the run was compared with, None where it was not. n_stages_not_run: patients whose true stage is known
+    and of whom no slide was run.
     """
 
     slide_task: SlideTask | None
@@ -106,21 +119,27 @@ class Figures:
     by_patient: bool = False
     calls: tuple[Calls, ...] = ()
     against: Against | None = None
+    submission: SubmissionTask | None = None
+    node_classes: ClassTask | None = None
+    n_stages_not_run: int = 0
 
 
-def figures(comparison: Comparison, *, prevalence: float | None = None) -> Figures:
-    """Every figure that the comparison allows. prevalence: in [0, 1], to give predictive values at, too."""
+def figures(comparison: Comparison) -> Figures:
+    """Every figure that the comparison allows."""
     slide_classes = _slide_classes(comparison.slides)
     return Figures(
         slide_task=_slide_task(comparison.slides),
         lesion_task=_lesion_task(comparison),
         slide_classes=slide_classes,
         stages=_stages(comparison),
+        node_classes=_node_classes(comparison),
         sizes=sizes(comparison.slides),
         largest=largest(comparison.slides),
         without_class=_without_class(comparison.slides),
         by_patient=_units(comparison.slides) is not None,
-        calls=calls(comparison.slides, comparison.patients, classed=slide_classes is not None, prevalence=prevalence),
+        calls=calls(comparison, classed=slide_classes is not None),
+        submission=_submission(comparison),
+        n_stages_not_run=len(comparison.stages_not_run),
     )
 
 
@@ -129,7 +148,7 @@ def _units(slides: Iterable[SlideOutcome]) -> NDArray[np.intp] | None:
 
 
 def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
-    scored = [(slide, score_of(slide)) for slide in slides if slide.reference.tumour is not None]
+    scored = [(slide, slide.score) for slide in slides if slide.reference.tumour is not None]
     with_score = [(slide, score) for slide, score in scored if score is not None]
     if not with_score:
         return None
@@ -146,11 +165,6 @@ def _slide_task(slides: Sequence[SlideOutcome]) -> SlideTask | None:
         without_score=_names(slide for slide, score in scored if score is None),
         in_part=_names(slide for slide, _ in with_score if slide.in_part),
     )
-
-
-def score_of(slide: SlideOutcome) -> float | None:
-    """The slide's score, None where it was not run or gave none."""
-    return None if slide.subject is None else slide.subject.score
 
 
 def _lesion_task(comparison: Comparison) -> LesionTask | None:
@@ -183,7 +197,7 @@ def _lesion_task(comparison: Comparison) -> LesionTask | None:
 
 
 def _names(slides: Iterable[SlideOutcome]) -> tuple[str, ...]:
-    return tuple(slide.reference.slide_id for slide in slides)
+    return tuple(slide.slide_id for slide in slides)
 
 
 def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
@@ -193,29 +207,39 @@ def _slide_classes(slides: Sequence[SlideOutcome]) -> ClassTask | None:
     """
     if any(slide.reference.tumour and slide.reference.label is None for slide in slides):
         return None
-    pairs: list[tuple[str, str]] = []
-    names: list[tuple[str, str]] = []
-    for slide in slides:
-        report, label = slide.report, slide.reference.label
-        if report is not None and label is not None:
-            pairs.append((label.word, "" if report.metastasis is None else report.metastasis.word))
-            names.append(slide.unit)
+    read = [(slide, slide.reference.label) for slide in slides if slide.report is not None]
+    pairs = [
+        (label.word, "" if slide.found is None else slide.found.word) for slide, label in read if label is not None
+    ]
+    names = [slide.unit for slide, label in read if label is not None]
     return class_task(pairs, CLASSES, names=names) if pairs else None
 
 
 def _without_class(slides: Sequence[SlideOutcome]) -> tuple[str, ...]:
-    """Slides that `_slide_classes` and `largest` can't count: run, but incomplete with nothing found, or failed."""
-    reports = [(slide.reference, slide.report) for slide in slides]
-    return tuple(
-        truth.slide_id
-        for truth, report in reports
-        if truth.label is not None and report is not None and report.metastasis is None
-    )
+    """Slides that classes, calls and `largest` can't count: run, but incomplete with nothing found, or failed."""
+    read = [slide for slide in slides if slide.report is not None and slide.reference.tumour is not None]
+    return _names(slide for slide in read if slide.found is None)
 
 
 def _stages(comparison: Comparison) -> ClassTask | None:
     pairs = [(patient.true_stage, patient.found_stage or "") for patient in comparison.patients]
     return class_task(pairs, STAGES) if pairs else None
+
+
+def _node_classes(comparison: Comparison) -> ClassTask | None:
+    nodes = [one for one in comparison.nodes if one.was_run]
+    pairs = [(one.true_class.word, "" if one.found is None else one.found.word) for one in nodes]
+    return class_task(pairs, CLASSES, names=[one.patient_id for one in nodes]) if pairs else None
+
+
+def _submission(comparison: Comparison) -> SubmissionTask | None:
+    stated = [(patient.true_stage, patient.submitted) for patient in comparison.patients]
+    pairs = [(true, submitted) for true, submitted in stated if submitted is not None]
+    if not pairs:
+        return None
+    unread = tuple(patient.patient_id for patient in comparison.patients if patient.submitted_unread)
+    n_absent = len(comparison.patients_not_run) + len(stated) - len(pairs)
+    return SubmissionTask(class_task(pairs, STAGES).kappa, unread, n_absent)
 
 
 def class_task(
@@ -232,5 +256,5 @@ def class_task(
         return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1], classes=len(order))
 
     right = codes[:, 0] == codes[:, 1]
-    accuracy = share_by_unit(by_unit(right, units), by_unit(np.ones(len(codes)), units))
+    accuracy = share_by_unit(right, np.ones(len(codes)), units)
     return ClassTask(order, table, estimate(len(codes), kappa, units=units), accuracy)

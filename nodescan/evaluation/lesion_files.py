@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from PIL import Image
 
 from nodescan.annotations import FARTHEST_PX, holds_geojson, read_outlines
 from nodescan.annotations.exclusions import without
@@ -24,19 +23,14 @@ from nodescan.evaluation.lesions import LEVEL_PX, MERGE_UM, LesionMap, outlined_
 from nodescan.given_files import found_bytes
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons
 from nodescan.labels import CLASS_OF
-from nodescan.mask_images import MASK_FORMATS, check_stored, one_channel
+from nodescan.mask_images import read_mask_image
 from nodescan.measurement import check_measurable, check_possible
 from nodescan.phantoms import TRUTH_ENDING
-from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, what_is_wrong
 from nodescan.reports.json_values import DAMAGE, finite, point
 from nodescan.strict_json import strict_json
-from nodescan.threads import own_warnings
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
-
-MOST_MASK_PIXELS = 200_000_000
-"""A level-5 mask of the largest slides has some 25 million; more is a mask of a finer level."""
 
 PADDED_PX = 512 // LEVEL_PX
 """A mask may be longer than its slide by this: writers fill up tiles of 512 px."""
@@ -46,6 +40,11 @@ _CIRCLE_POINTS = 256
 _ROUNDED_UM = 0.15
 """The written outline of a planted deposit may be off its size by so much: `make-composites` writes 0.1 um, which moves
 either end by 0.07 at most; phantoms' are finer."""
+
+OWN_OUTLINES = (
+    "outlines with nodescan's own measurements, as in deposits.geojson: unless a reader drew them anew, the "
+    "scores compare nodescan with itself"
+)
 
 PAD_PX = math.ceil(MERGE_UM / 2 / (FINEST_UM * LEVEL_PX)) + 1
 """Level-5 px around outlines of a slide whose size isn't known: more than a lesion can grow at the finest spacing."""
@@ -80,13 +79,11 @@ class LesionFile:
 
     def kind(self) -> Shown:
         """What it shows, without where. Raises AnnotationError where it can't be read in full."""
-        if self.kind_of_file == "truth":
-            truth = _read_truth(self.path)
-            return Shown(truth.label is not Metastasis.NONE, truth.label, truth.largest_um)
         if self.kind_of_file == "mask":
             return Shown(bool(_read_mask(self.path).any()))
-        outlines = read_outlines(self.path)
-        return Shown(not outlines.lesions().is_empty, notes=outlines.notes)
+        drawn = self._drawn()
+        tumour = not drawn.lesions.is_empty if drawn.label is None else drawn.label is not Metastasis.NONE
+        return Shown(tumour, drawn.label, max(drawn.planted_um, default=None), drawn.notes)
 
     def mask(self, size_px: tuple[int, int] | None, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> LesionMask:
         """The lesions at level 5. size_px: width and height of level 0, None where not known.
@@ -98,25 +95,24 @@ class LesionFile:
             if size_px is not None:
                 _check_level(self.path, tumour.shape, size_px)
             return LesionMask(tumour, (0, 0), whole=True)
-        drawn, _, _ = self._drawn_lesions(Spacing.square(1.0), shown_from_px)
-        return _drawn(self.path.name, drawn, size_px)
+        return _rasterised(self.path.name, self._drawn(shown_from_px).lesions, size_px)
 
     def deposits(self, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> tuple[Deposit, ...]:
         """The lesions measured in um, the largest first. level0: spacing of level 0; shown_from_px: see mask.
 
         Raises AnnotationError, also where one is longer than any slide.
         """
-        gap_um = Micrometers(0.0)
-        planted: tuple[float, ...] = ()
+        gap_um, planted_um = Micrometers(0.0), ()
         if self.kind_of_file == "mask":
             whole = fill_holes(_read_mask(self.path))[0]
             check_measurable(self.path.name, whole)
             measured = measure_filled(whole, level0.scaled(LEVEL_PX), joining_gap_um=gap_um)
         else:
-            drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
-            measured = measure_polygons(drawn, own, joining_gap_um=gap_um)
+            drawn = self._drawn(shown_from_px)
+            planted_um = drawn.planted_um
+            measured = measure_polygons(drawn.lesions, drawn.spacing or level0, joining_gap_um=gap_um)
         check_possible(self.path.name, measured)
-        return tuple(_as_planted(one, planted) for one in measured)
+        return tuple(_as_planted(one, planted_um) for one in measured)
 
     def itc(self, found: LesionMap, level0: Spacing, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> frozenset[int]:
         """Which of a map's lesions are isolated tumour cells by their outlines' exact size; a mask's are by its pixels.
@@ -125,19 +121,18 @@ class LesionFile:
         """
         if self.kind_of_file == "mask":
             return found.itc
-        drawn, own, planted = self._drawn_lesions(level0, shown_from_px)
-        sizes = outlined_sizes_um(drawn, found, own)
-        exact = {label: _planted_um(size, planted) or size for label, size in sizes.items()}
+        drawn = self._drawn(shown_from_px)
+        sizes = outlined_sizes_um(drawn.lesions, found, drawn.spacing or level0)
+        exact = {label: _planted_um(size, drawn.planted_um) or size for label, size in sizes.items()}
         return frozenset(label for label, size in exact.items() if classify(Micrometers(size)) is Metastasis.ITC)
 
-    def _drawn_lesions(
-        self, level0: Spacing, shown_from_px: tuple[float, float]
-    ) -> tuple[shapely.MultiPolygon, Spacing, tuple[float, ...]]:
-        """Outlined lesions in px, the spacing of these, which planted ones tell themselves, and the sizes planted."""
+    def _drawn(self, shown_from_px: tuple[float, float] = (0.0, 0.0)) -> "_Drawn":
         if self.kind_of_file == "truth":
-            truth = _read_truth(self.path)
-            return truth.lesions, Spacing.square(truth.um_per_px), truth.sizes_um
-        return read_outlines(self.path).on_canvas(shown_from_px).lesions(), level0, ()
+            return _read_truth(self.path)
+        outlines = read_outlines(self.path)
+        own = any(size.said.uncertainty_um is not None for size in outlines.stated)
+        notes = (*outlines.notes, OWN_OUTLINES) if own else outlines.notes
+        return _Drawn(outlines.on_canvas(shown_from_px).lesions(), notes=notes)
 
 
 def lesion_file(path: Path) -> LesionFile | None:
@@ -173,7 +168,7 @@ def planted_outline(deposit: Mapping[str, object]) -> shapely.Polygon:
     return shapely.Polygon(centre + radius * np.column_stack((np.cos(turn), np.sin(turn))))
 
 
-def _drawn(source: str, lesions: shapely.MultiPolygon, size_px: tuple[int, int] | None) -> LesionMask:
+def _rasterised(source: str, lesions: shapely.MultiPolygon, size_px: tuple[int, int] | None) -> LesionMask:
     """Rasterised straight at level 5: a pixel is tumour where its centre lies in a lesion."""
     level0, target = Spacing.square(1.0), Spacing.square(LEVEL_PX)
     if size_px is not None:
@@ -202,22 +197,7 @@ def _check_on_slide(source: str, lesions: shapely.MultiPolygon, size_px: tuple[i
 
 def _read_mask(path: Path) -> NDArray[np.bool_]:
     """bool (H, W): 0 and 1, or 0 and 255, are both known; anything else is refused."""
-    try:
-        bomb = Image.DecompressionBombWarning  # the limit below is stricter
-        with own_warnings("ignore", bomb), opened_picture(path, MASK_FORMATS) as image:
-            if image.width * image.height > MOST_MASK_PIXELS:
-                raise AnnotationError(
-                    f"{path.name}: {image.width} x {image.height} px is not a mask at level 5 (a pixel for "
-                    f"{LEVEL_PX} x {LEVEL_PX} of level 0); reduce it, or give the ASAP XML instead"
-                )
-            check_stored(path, image)
-            load_whole(image)
-            pixels = np.asarray(image)
-    except (*DAMAGED_IMAGE, OSError) as error:
-        raise AnnotationError(
-            f"{path.name}: can't be read as a mask ({what_is_wrong(error)}); copy it again, or save it as PNG or TIFF"
-        ) from error
-    values = one_channel(path, pixels)
+    values = read_mask_image(path).values
     present = set(np.unique(values).tolist())
     if not (present <= {0, 1} or present <= {0, 255}):
         some = ", ".join(map(str, sorted(present)[:6]))
@@ -239,20 +219,17 @@ def _check_level(path: Path, shape: tuple[int, ...], size_px: tuple[int, int]) -
 
 
 @dataclass(frozen=True, slots=True)
-class _Truth:
-    """What was planted. lesions: in level-0 px; um_per_px: of level 0; sizes_um: greatest diameters."""
+class _Drawn:
+    """Outlined lesions, in level-0 px. Of planted ones: spacing of level 0, class, greatest diameters."""
 
     lesions: shapely.MultiPolygon
-    um_per_px: float
-    label: Metastasis
-    sizes_um: tuple[float, ...]
-
-    @property
-    def largest_um(self) -> float | None:
-        return max(self.sizes_um, default=None)
+    spacing: Spacing | None = None
+    label: Metastasis | None = None
+    planted_um: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _read_truth(path: Path) -> _Truth:
+def _read_truth(path: Path) -> _Drawn:
     try:
         content = cast("Mapping[str, object]", strict_json(found_bytes(path)))
         um_per_px, label = finite(content["um_per_px"]), CLASS_OF[cast("str", content["label"])]
@@ -265,7 +242,7 @@ def _read_truth(path: Path) -> _Truth:
             f"{path.name}: is no truth of planted deposits ({type(error).__name__}: {error}); make slide and "
             "truth again"
         ) from error
-    return _Truth(lesions, um_per_px, label, tuple(sizes))
+    return _Drawn(lesions, Spacing.square(um_per_px), label, tuple(sizes))
 
 
 def _in_px(shapes: Sequence[shapely.Polygon], um_per_px: float) -> shapely.MultiPolygon:

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.staging import CAMELYON17
-from nodescan.evaluation.bootstrap import Estimate, by_unit, share_by_unit, units_of
-from nodescan.evaluation.compare import SlideOutcome
+from nodescan.evaluation.bootstrap import Estimate, share_by_unit, units_of
+from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.patient_outcomes import PatientOutcome
-from nodescan.reports.report_reader import StoredReport
 
 _POSITIVE_STAGES = frozenset(rule.category for rule in CAMELYON17.rules if rule.fewest_positive)
 """pN1mi and above: isolated tumour cells make no node positive."""
@@ -26,15 +25,21 @@ class Question:
     positive: str
     case: str
 
+    @property
+    def answer(self) -> str:
+        """What a case that was called has."""
+        return "stage" if self.case == "patient" else "class"
 
-TUMOUR = Question("tumour_slides", "tumour", "any tumour, isolated tumour cells included", "slide")
+
+TUMOUR = Question("tumour_slides", "tumour", "any tumour (isolated tumour cells included)", "slide")
 METASTASIS = Question("micro_or_macro_slides", "micro+", "a micro- or macrometastasis", "slide")
+NODE = Question("micro_or_macro_nodes", "micro+ nodes", "a micro- or macrometastasis", "node")
 NODE_POSITIVE = Question("node_positive_patients", "pN1mi+", "pN1mi or above", "patient")
 
 
 @dataclass(frozen=True, slots=True)
 class Predictive:
-    """At a share of positives, observed or given. positive, negative: the predictive values."""
+    """At the share of positives among these cases. positive, negative: the predictive values."""
 
     prevalence: float
     positive: Estimate
@@ -46,50 +51,64 @@ class Calls:
     """Of the cases with a class, how many were called what they are, each share with Wilson's interval.
 
     table : int64 (2, 2), positive and the rest by row, called so by column in the same order. without_class: positive
-    ones and others that got no class, in none of the shares. given: at the prevalence that was asked for, or None.
+    ones and others that got no class, or one below the limit that is a lower bound: what was not read may be positive.
+    not_run: those that were never run; with the table's and these, they are all of the reference.
+    sensitivity_of_all, specificity_of_all: over these, where a case without a class was not called what it is
+    (intention to diagnose, STARD 2015); they alone count such cases.
     """
 
     question: Question
     table: NDArray[np.int64]
     without_class: tuple[int, int]
+    not_run: tuple[int, int]
     sensitivity: Estimate
     specificity: Estimate
+    sensitivity_of_all: Estimate
+    specificity_of_all: Estimate
     observed: Predictive
-    given: Predictive | None
 
 
-def calls(
-    slides: Sequence[SlideOutcome], patients: Sequence[PatientOutcome], *, classed: bool, prevalence: float | None
-) -> tuple[Calls, ...]:
+def calls(comparison: Comparison, *, classed: bool) -> tuple[Calls, ...]:
     """Of each question that the reference can tell and the run answered.
 
-    classed: whether the reference classes every tumour slide. prevalence: in [0, 1], to give predictive values at.
+    classed: whether the reference classes every tumour slide.
     """
-    read = [(slide, slide.reference, slide.report) for slide in slides if slide.report is not None]
+    known = [(slide, slide.reference, slide.report is not None) for slide in comparison.slides]
     tumour = [
-        _Case(slide.unit, truth.tumour, _reaches(report, Metastasis.ITC))
-        for slide, truth, report in read
+        _Case(slide.unit, truth.tumour, _reaches(slide.found, Metastasis.ITC, at_least=is_lower_bound(slide)), was_run)
+        for slide, truth, was_run in known
         if truth.tumour is not None
     ]
     large = [
-        _Case(slide.unit, truth.label >= Metastasis.MICRO, _reaches(report, Metastasis.MICRO))
-        for slide, truth, report in read
+        _Case(
+            slide.unit,
+            truth.label >= Metastasis.MICRO,
+            _reaches(slide.found, Metastasis.MICRO, at_least=is_lower_bound(slide)),
+            was_run,
+        )
+        for slide, truth, was_run in known
         if truth.label is not None and classed
+    ]
+    nodes = [
+        _Case(
+            ("patient", one.patient_id),
+            one.true_class >= Metastasis.MICRO,
+            _reaches(one.found, Metastasis.MICRO, at_least=one.class_at_least),
+            one.was_run,
+        )
+        for one in comparison.nodes
     ]
     staged = [
         _Case(
             ("patient", patient.patient_id),
             patient.true_stage in _POSITIVE_STAGES,
-            None if patient.found_stage is None else patient.found_stage in _POSITIVE_STAGES,
+            _node_positive(patient),
+            patient.was_run,
         )
-        for patient in patients
+        for patient in (*comparison.patients, *comparison.stages_not_run)
     ]
-    asked = ((TUMOUR, tumour), (METASTASIS, large), (NODE_POSITIVE, staged))
-    return tuple(
-        _calls(question, cases, prevalence)
-        for question, cases in asked
-        if any(case.called is not None for case in cases)
-    )
+    asked = ((TUMOUR, tumour), (METASTASIS, large), (NODE, nodes), (NODE_POSITIVE, staged))
+    return tuple(_calls(question, cases) for question, cases in asked if any(case.called is not None for case in cases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,59 +118,55 @@ class _Case:
     unit: Hashable
     positive: bool
     called: bool | None
+    was_run: bool
 
 
-def _reaches(report: StoredReport, least: Metastasis) -> bool | None:
-    return None if report.metastasis is None else report.metastasis >= least
+def is_lower_bound(slide: SlideOutcome) -> bool:
+    """Whether its class is one, and there is a class above it."""
+    return slide.report is not None and slide.report.class_at_least
 
 
-def _calls(question: Question, cases: Sequence[_Case], prevalence: float | None) -> Calls:
+def _reaches(found: Metastasis | None, least: Metastasis, *, at_least: bool) -> bool | None:
+    """None also for a class below `least` that is a lower bound: the true one may reach it."""
+    if found is None:
+        return None
+    return True if found >= least else None if at_least else False
+
+
+def _node_positive(patient: PatientOutcome) -> bool | None:
+    """None also for a lower bound below the positive stages."""
+    if patient.found_stage is None:
+        return None
+    return True if patient.found_stage in _POSITIVE_STAGES else None if patient.found.at_least else False
+
+
+def _calls(question: Question, cases: Sequence[_Case]) -> Calls:
     read = [case for case in cases if case.called is not None]
-    left_out = [case.positive for case in cases if case.called is None]
+    without_class = [case.positive for case in cases if case.called is None and case.was_run]
+    not_run = [case.positive for case in cases if not case.was_run]
     truth = np.array([case.positive for case in read], dtype=np.bool_)
     called = np.array([case.called for case in read], dtype=np.bool_)
     units = units_of(case.unit for case in read)
 
     def share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> Estimate:
-        return share_by_unit(by_unit(right & among, units), by_unit(among, units))
+        return share_by_unit(right & among, among, units)
 
-    sensitivity, specificity = share(called, truth), share(~called, ~truth)
     table = [[(truth & called).sum(), (truth & ~called).sum()], [(~truth & called).sum(), (~truth & ~called).sum()]]
     return Calls(
         question,
         np.array(table, dtype=np.int64),
-        (sum(left_out), len(left_out) - sum(left_out)),
-        sensitivity,
-        specificity,
+        (sum(without_class), without_class.count(False)),
+        (sum(not_run), not_run.count(False)),
+        share(called, truth),
+        share(~called, ~truth),
+        _share_of_all(cases, positive=True),
+        _share_of_all(cases, positive=False),
         Predictive(float(truth.mean()), share(truth, called), share(~truth, ~called)),
-        None if prevalence is None else at_prevalence(sensitivity, specificity, prevalence),
     )
 
 
-def at_prevalence(sensitivity: Estimate, specificity: Estimate, prevalence: float) -> Predictive:
-    """Predictive values by Bayes' rule at another share of positives, in [0, 1].
-
-    The low end is that of both low ends, the high end of both high ends: as both must be off at once, the interval is
-    rather too wide than too narrow. n is the number of cases with a class.
-    """
-    n = sensitivity.n + specificity.n
-
-    def both(positive: bool) -> Estimate:
-        ends = [(one.value, one.low, one.high) for one in (sensitivity, specificity)]
-        value, low, high = (_by_bayes(se, sp, prevalence, positive=positive) for se, sp in zip(*ends, strict=True))
-        return Estimate(value, None if value is None else low, None if value is None else high, n)
-
-    return Predictive(prevalence, both(True), both(False))
-
-
-def _by_bayes(
-    sensitivity: float | None, specificity: float | None, prevalence: float, *, positive: bool
-) -> float | None:
-    """The predictive value, of a positive or a negative call; None where it isn't defined, as nothing is called so."""
-    if sensitivity is None or specificity is None:
-        return None
-    if positive:
-        right, wrong = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
-    else:
-        right, wrong = specificity * (1 - prevalence), (1 - sensitivity) * prevalence
-    return right / (right + wrong) if right + wrong > 0 else None
+def _share_of_all(cases: Sequence[_Case], *, positive: bool) -> Estimate:
+    """Of all that are so, those that were called so."""
+    among = [case for case in cases if case.positive is positive]
+    right = np.array([case.called is positive for case in among], dtype=np.bool_)
+    return share_by_unit(right, np.ones(len(among)), units_of(case.unit for case in among))

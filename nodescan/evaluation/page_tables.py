@@ -20,19 +20,20 @@ _MERGED_MEANS = "found as part of a deposit that is matched with another lesion"
 
 DIFFERENCES = {
     "slide_auc": "Slide AUC, difference",
-    "kappa_of_slide_classes": "Kappa, difference",
+    "kappa_of_slide_classes": "Kappa of slide classes, difference",
     **{f"recall_{kind.word}": f"Found {kind.word}, difference" for kind in WITH_TUMOUR},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A confusion matrix as text: a head, and rows that begin with their name."""
+    """A confusion matrix, or figures, as text: rows begin with their name. across: as wide as the page."""
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str
+    across: bool = False
 
 
 def tables_of(figures: Figures) -> list[Table]:
@@ -41,6 +42,8 @@ def tables_of(figures: Figures) -> list[Table]:
         tables.append(_class_table("Patient stages", figures.stages))
     if figures.slide_classes is not None:
         tables.append(_class_table("Slide classes", figures.slide_classes))
+    if figures.node_classes is not None:
+        tables.append(_class_table("Node classes", figures.node_classes))
     if figures.against is not None:
         tables.append(_against_table(figures.against))
     if figures.calls:
@@ -68,7 +71,7 @@ def _agreement_table(task: SizeTask | LargestTask) -> Table:
         "class with fewer than two measured sizes has none."
     )
     head = ("true", "measured", "bias", "lower limit", "upper limit", "median error")
-    return Table("Agreement of sizes by true class", head, rows, note)
+    return Table("Agreement of sizes by true class", head, rows, note, across=True)
 
 
 def _class_table(title: str, task: ClassTask) -> Table:
@@ -77,28 +80,29 @@ def _class_table(title: str, task: ClassTask) -> Table:
 
 
 def _calls_table(found: Sequence[Calls]) -> Table:
-    """A row for each question, whatever is known of it."""
-    named = [("observed", [called.observed for called in found])]
-    given = [called.given for called in found if called.given is not None]
-    named += [(f"at {given[0].prevalence:g}", given)] if given else []
-    head = ["positive", "called so", "sensitivity", "specificity", "prevalence"]
-    rows: list[list[str]] = []
-    for called in found:
-        (hits, missed), (false, right) = called.table.tolist()
-        counts = f"{hits} of {hits + missed}; of the rest {false} of {false + right}"
-        shares = number_words(called.sensitivity), number_words(called.specificity)
-        without = f"; without a class: {sum(called.without_class)}" if any(called.without_class) else ""
-        name = f"{called.question.case}s with {called.question.positive}"
-        rows.append([name, counts + without, *shares, f"{called.observed.prevalence:.3f}"])
-    for words, values in named:
-        head += [f"PPV, {words}", f"NPV, {words}"]
-        for row, value in zip(rows, values, strict=True):
-            row += [number_words(value.positive), number_words(value.negative)]
+    """A column for each question: the counts of all its cases, then the shares."""
+    pairs = "{} positive, {} other".format
+    rows = [
+        ("positive, called so", *(f"{one.table[0, 0]} of {one.table[0].sum()}" for one in found)),
+        ("other, called positive", *(f"{one.table[1, 0]} of {one.table[1].sum()}" for one in found)),
+        ("without a class", *(pairs(*one.without_class) for one in found)),
+        ("not run", *(pairs(*one.not_run) for one in found)),
+        ("sensitivity", *(number_words(one.sensitivity) for one in found)),
+        ("specificity", *(number_words(one.specificity) for one in found)),
+        ("sensitivity of all", *(number_words(one.sensitivity_of_all) for one in found)),
+        ("specificity of all", *(number_words(one.specificity_of_all) for one in found)),
+        ("prevalence", *(f"{one.observed.prevalence:.3f}" for one in found)),
+        ("PPV", *(number_words(one.observed.positive) for one in found)),
+        ("NPV", *(number_words(one.observed.negative) for one in found)),
+    ]
+    asked = "; ".join(f"{one.question.short}: {one.question.case}s with {one.question.positive}" for one in found)
     note = (
-        "Of those with a class. Predictive values hold at the prevalence beside them. At a given one their low end is "
-        "of both low ends of sensitivity and specificity, their high end of both high ends."
+        f"Positive are, for {asked}. Shares are of those with a class (patients: a stage). One below the limit that is "
+        "a lower bound (“at least”) counts as none. “Of all” counts a case without one, or that was not run, as not "
+        "detected and as not called negative. Predictive values hold at the prevalence above them."
     )
-    return Table("At the operating point", tuple(head), tuple(map(tuple, rows)), note)
+    head = ("", *(one.question.short for one in found))
+    return Table("At the operating point", head, tuple(rows), note, across=True)
 
 
 def _against_table(found: Against) -> Table:
@@ -112,10 +116,11 @@ def _against_table(found: Against) -> Table:
         )
         for one in found.differences
     )
-    model = "" if found.made_with is None else f" ({found.made_with.model_words})"
+    model = f" ({found.made_words})" if found.made_words else ""
     note = (
         f"Over the slides that both runs have it for, which are resampled together. The other run is {found.name}"
-        f"{model}. If an interval of a difference holds 0, these slides do not tell which run is better."
+        f"{model}. If an interval of a difference holds 0, these slides do not tell which run is better. "
+        "Exploratory: the differences are not adjusted for each other."
     )
     head = ("figure", "this run", "the other", "difference", "slides")
     return Table(f"Compared with {found.name}", head, rows, note)

@@ -12,7 +12,7 @@ from nodescan.evaluation.bootstrap import Estimate, estimates, units_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.reports.made_with import MadeWith
-from nodescan.reports.wording import WITH_TUMOUR
+from nodescan.reports.wording import WITH_TUMOUR, settings_words
 from nodescan.slides.slide_ids import slide_key
 
 
@@ -42,19 +42,23 @@ class Against:
     differences: tuple[Difference, ...]
     unpaired: tuple[Unpaired, ...] = ()
 
+    @property
+    def made_words(self) -> str:
+        """Model and own settings of the other run; "" where its reports name no model."""
+        made = self.made_with
+        return "" if made is None else ", ".join(filter(None, (made.model_words, settings_words(made.own_settings))))
+
 
 _Pair = tuple[SlideOutcome, SlideOutcome]
 
 
 def against(first: Comparison, second: Comparison, *, name: str) -> Against:
     """Both held against one reference. name: of the second run. A figure that no slide has in both is left out."""
-    others = {slide_key(slide.reference.slide_id): slide for slide in second.slides}
-    keys = [(slide_key(slide.reference.slide_id), slide) for slide in first.slides]
+    others = {slide_key(slide.slide_id): slide for slide in second.slides}
+    keys = [(slide_key(slide.slide_id), slide) for slide in first.slides]
     both = [(_with_patient(slide, others[key]), others[key]) for key, slide in keys if key in others]
     found = [_auc(both), _kappa(both), *(_recall(both, kind) for kind in WITH_TUMOUR)]
-    own, theirs = ({slide_key(left.slide_id): left.reason for left in run.unpaired} for run in (first, second))
-    without = own, {key: f"{reason} in {name}" for key, reason in theirs.items()}
-    unpaired = tuple(_unpaired(both, without, name))
+    unpaired = tuple(_unpaired(both, name))
     return Against(name, second.made_with, tuple(one for one in found if one is not None), unpaired)
 
 
@@ -66,12 +70,8 @@ def _with_patient(slide: SlideOutcome, other: SlideOutcome) -> SlideOutcome:
 
 
 def _auc(both: Sequence[_Pair]) -> Difference | None:
-    subjects = [(a, a.subject, b.subject) for a, b in both if a.reference.tumour is not None]
-    scored = [
-        (slide, (one.score, other.score))
-        for slide, one, other in subjects
-        if one is not None and other is not None and one.score is not None and other.score is not None
-    ]
+    known = [(slide, (slide.score, other.score)) for slide, other in both if slide.reference.tumour is not None]
+    scored = [(slide, pair) for slide, pair in known if None not in pair]
     scores = np.array([pair for _, pair in scored], dtype=np.float64).reshape(-1, 2)
     tumour = np.array([bool(slide.reference.tumour) for slide, _ in scored], dtype=np.bool_)
 
@@ -84,21 +84,12 @@ def _auc(both: Sequence[_Pair]) -> Difference | None:
 def _kappa(both: Sequence[_Pair]) -> Difference | None:
     if any(a.reference.tumour and a.reference.label is None for a, _ in both):
         return None  # as in figures: the normal slides alone would give a false picture
-    rows = [(a, a.reference.label, a.report, b.report) for a, b in both]
-    classed = [
-        (slide, (label, one.metastasis, other.metastasis))
-        for slide, label, one, other in rows
-        if label is not None
-        and one is not None
-        and other is not None
-        and one.metastasis is not None
-        and other.metastasis is not None
-    ]
-    order = list(Metastasis)
-    codes = np.array([[order.index(one) for one in own] for _, own in classed], dtype=np.intp).reshape(-1, 3)
+    known = [(slide, (slide.reference.label, slide.found, other.found)) for slide, other in both]
+    classed = [(slide, own) for slide, own in known if None not in own]
+    codes = np.array([own for _, own in classed], dtype=np.intp).reshape(-1, 3)
 
     def of(run: int, drawn: NDArray[np.intp]) -> float:
-        return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1 + run], classes=len(order))
+        return kappa_of_numbers(codes[drawn, 0], codes[drawn, 1 + run], classes=len(Metastasis))
 
     return _difference("kappa_of_slide_classes", [slide for slide, _ in classed], of)
 
@@ -125,25 +116,21 @@ def _is_found(slide: SlideOutcome, kind: Metastasis) -> Mapping[int, bool]:
     return {place: one.is_found for place, one in enumerate(slide.pairing.lesions) if one.true_class is kind}
 
 
-def _unpaired(
-    both: Sequence[_Pair], without: tuple[Mapping[str, str], Mapping[str, str]], name: str
-) -> Iterator[Unpaired]:
-    """Slides of which `_recall` leaves lesions out. name: of the other run.
-
-    without: why slides have no sizes in the first run, and in the other, by slide_key; those without a report are not
-    there, and are told of elsewhere.
-    """
+def _unpaired(both: Sequence[_Pair], name: str) -> Iterator[Unpaired]:
+    """Slides of which `_recall` leaves lesions out; those without a report are told of elsewhere. name: of the other
+    run."""
     for slide, other in both:
         apart = [kind.word for kind in WITH_TUMOUR if _is_found(slide, kind).keys() != _is_found(other, kind).keys()]
-        slide_id = slide.reference.slide_id
         if not apart:
             continue
         if slide.pairing is not None and other.pairing is not None:
             here, there = (_pixel_size(one) for one in (slide, other))
             sizes = f"pixel size {here} here and {there} in {name}"
-            yield Unpaired(slide_id, f"{sizes}, so different lesions count as {' or '.join(apart)}")
-        elif reason := without[slide.pairing is not None].get(slide_key(slide_id)):
-            yield Unpaired(slide_id, reason)
+            yield Unpaired(slide.slide_id, f"{sizes}, so different lesions count as {' or '.join(apart)}")
+        elif slide.pairing is None and slide.unpaired:
+            yield Unpaired(slide.slide_id, slide.unpaired)
+        elif slide.pairing is not None and other.unpaired:
+            yield Unpaired(slide.slide_id, f"{other.unpaired} in {name}")
 
 
 def _pixel_size(slide: SlideOutcome) -> str:

@@ -1,7 +1,7 @@
 """Which measured deposit shows which known lesion: one to one by overlap, so that their sizes can be compared."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -81,21 +81,29 @@ def pair(
             partner[index] = number
     by_id = {deposit.id: deposit for deposit in deposits}
     reached = [{number for one, number in common if one == index} for index in range(len(lesions))]
-    matches = tuple(
-        _match(slide_id, lesion, by_id[partner[index]], holds_others=sum(partner[index] in own for own in reached) > 1)
-        if index in partner
-        else _unmeasured(
-            slide_id, lesion, merged=sum(common[index, number].of_lesion for number in reached[index]) >= MERGED_SHARE
-        )
-        for index, lesion in enumerate(lesions)
-    )
+    matches: list[LesionMatch] = []
+    for index, lesion in enumerate(lesions):
+        match = _missed(slide_id, lesion)
+        if index in partner:
+            deposit = by_id[partner[index]]
+            match = replace(
+                match,
+                measured_um=deposit.diameter_um,
+                measured_class=deposit.metastasis,
+                at_least=deposit.size_at_least,
+                uncertainty_um=deposit.diameter_uncertainty_um,
+                holds_others=sum(deposit.id in own for own in reached) > 1,
+            )
+        elif sum(common[index, number].of_lesion for number in reached[index]) >= MERGED_SHARE:
+            match = replace(match, merged=True)
+        matches.append(match)
     overlapping = {number for _, number in common}
-    return Pairing(matches, len(by_id.keys() - overlapping), len(overlapping - set(partner.values())))
+    return Pairing(tuple(matches), len(by_id.keys() - overlapping), len(overlapping - set(partner.values())))
 
 
 def all_missed(slide_id: str, lesions: Sequence[Deposit]) -> Pairing:
     """The pairing of a slide without a class."""
-    return Pairing(tuple(_unmeasured(slide_id, lesion, merged=False) for lesion in lesions), None, 0)
+    return Pairing(tuple(_missed(slide_id, lesion) for lesion in lesions), None, 0)
 
 
 def n_matched(lesions: Sequence[LesionMatch]) -> int:
@@ -137,18 +145,5 @@ def _common_areas(
     return found
 
 
-def _match(slide_id: str, lesion: Deposit, deposit: Deposit, *, holds_others: bool) -> LesionMatch:
-    return LesionMatch(
-        slide_id,
-        lesion.diameter_um,
-        lesion.metastasis,
-        deposit.diameter_um,
-        deposit.metastasis,
-        at_least=deposit.size_at_least,
-        uncertainty_um=deposit.diameter_uncertainty_um,
-        holds_others=holds_others,
-    )
-
-
-def _unmeasured(slide_id: str, lesion: Deposit, *, merged: bool) -> LesionMatch:
-    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, None, None, merged=merged)
+def _missed(slide_id: str, lesion: Deposit) -> LesionMatch:
+    return LesionMatch(slide_id, lesion.diameter_um, lesion.metastasis, None, None)

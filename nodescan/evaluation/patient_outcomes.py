@@ -7,8 +7,9 @@ from nodescan.domain.patient import Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17
+from nodescan.evaluation.node_outcomes import NodeOutcome, node_outcomes
 from nodescan.evaluation.reference import Reference
-from nodescan.evaluation.subjects import Subject
+from nodescan.evaluation.subjects import Subject, few_ids
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.staging import stage_labels
@@ -30,15 +31,41 @@ class PatientOutcome:
     def found_stage(self) -> str | None:
         return None if self.found.category is None or self.found.lowest is None else self.found.lowest.category
 
+    @property
+    def was_run(self) -> bool:
+        """Whether any slide has a report."""
+        return any(not section.left_out for section in self.found.specimen.sections)
 
-def patient_outcomes(
-    by_key: Mapping[str, Subject], reference: Reference
-) -> tuple[tuple[PatientOutcome, ...], tuple[str, ...], list[str]]:
-    """Patients with at least one slide that was run, those with none, and those whose true stage isn't known."""
+    @property
+    def submitted(self) -> str | None:
+        """What camelyon17_submission.csv says, which takes a stage for every patient: where not every node was read
+        whole and nothing was found, pN0. None for more positive nodes than the table knows."""
+        return None if self.found.lowest is None else self.found.lowest.category
+
+    @property
+    def submitted_unread(self) -> bool:
+        """Whether it is submitted with a stage that it doesn't have here."""
+        return self.found_stage is None and self.submitted is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Patients:
+    """The patients of a reference. outcomes: those whose true stage is known, run or not. not_run: ids of those without
+    any slide run. notes: on those whose true stage isn't known."""
+
+    outcomes: tuple[PatientOutcome, ...] = ()
+    not_run: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    nodes: tuple[NodeOutcome, ...] = ()
+
+
+def patient_outcomes(by_key: Mapping[str, Subject], reference: Reference) -> Patients:
+    """None where the reference has no patients, or no report is of one."""
     if not reference.nodes or not any(subject.report for subject in by_key.values()):
-        return (), (), []
-    labelled = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
-    truth = {result.staged.specimen.patient_id: result.staged.words for result in labelled if result.staged.determined}
+        return Patients()
+    results = stage_labels(LabelTable(reference.name, reference.nodes, {}, CAMELYON17), CAMELYON17).patients
+    labelled = [result.staged for result in results]
+    truth = {staged.specimen.patient_id: staged.words for staged in labelled if staged.determined}
     truth.update(reference.stages)
     sections = [(slide.facts, _section(by_key.get(slide_key(slide.slide_id)), slide)) for slide in reference.nodes]
     rows = [(facts, section.slide_id, section) for facts, section in sections]
@@ -47,10 +74,17 @@ def patient_outcomes(
     outcomes = [
         PatientOutcome(result.specimen.patient_id, truth[result.specimen.patient_id], result)
         for result in found
-        if result.specimen.patient_id in run & truth.keys()
+        if result.specimen.patient_id in truth
     ]
     everyone = {facts.patient_id for facts, _ in sections}
-    return tuple(outcomes), tuple(sorted(everyone - run)), sorted(run - truth.keys())
+    open_stages = run - truth.keys()
+    not_scored = f"no single stage follows from the labels of {few_ids(open_stages)}, so not scored"
+    return Patients(
+        tuple(outcomes),
+        tuple(sorted(everyone - run)),
+        (not_scored,) if open_stages else (),
+        node_outcomes(labelled, found),
+    )
 
 
 def _section(subject: Subject | None, slide: LabelledSlide) -> Section:

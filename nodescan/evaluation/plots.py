@@ -45,28 +45,28 @@ _UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 def roc_plot(curve: RocCurve) -> str:
     """The ROC curve over the diagonal of chance."""
-    x, y = Axis("False-positive rate", 0, 1, _UNIT_TICKS), Axis("True-positive rate", 0, 1, _UNIT_TICKS)
-    chance = _line([(0, 0), (1, 1)], x, y, f'stroke="{_SOFT}" stroke-dasharray="4 4" stroke-width="1"')
+    plot = _Plot(Axis("False-positive rate", 0, 1, _UNIT_TICKS), Axis("True-positive rate", 0, 1, _UNIT_TICKS))
+    chance = plot.line([(0, 0), (1, 1)], f'stroke="{_SOFT}" stroke-dasharray="4 4" stroke-width="1"')
     points = _pairs(curve.false_positive, curve.true_positive)
-    return _svg("ROC curve", x, y, chance + _line(points, x, y, f'stroke="{_ACCENT}" stroke-width="2.5"'))
+    return plot.svg("ROC curve", chance + plot.line(points, f'stroke="{_ACCENT}" stroke-width="2.5"'))
 
 
 def froc_plot(curve: FrocCurve, sensitivities: Sequence[float | None], *, steps: bool) -> str:
     """The FROC curve on a logarithmic axis, the six points it is read at marked. steps: no line between points."""
     x = Axis("False positives per slide", 0.125, 16, (0.125, *FALSE_POSITIVES, 16), logarithmic=True)
-    y = Axis("Lesion sensitivity", 0, 1, _UNIT_TICKS)
+    plot = _Plot(x, Axis("Lesion sensitivity", 0, 1, _UNIT_TICKS))
     grid = np.geomspace(x.low, x.high, 400)
     if steps:
         values = curve.sensitivity[np.searchsorted(curve.false_positives, grid, side="right") - 1]
     else:
         values = np.interp(grid, curve.false_positives, curve.sensitivity)
-    line = _line(_pairs(grid, values), x, y, f'stroke="{_ACCENT}" stroke-width="2.5"')
+    line = plot.line(_pairs(grid, values), f'stroke="{_ACCENT}" stroke-width="2.5"')
     dots = "".join(
-        _dot((at, value), x, y, colour=_ACCENT, words=f"{at:g} false positives per slide: {value:.3f}")
+        plot.dot((at, value), _ACCENT, f"{at:g} false positives per slide: {value:.3f}")
         for at, value in zip(FALSE_POSITIVES, sensitivities, strict=True)
         if value is not None
     )
-    return _svg("FROC curve", x, y, line + dots)
+    return plot.svg("FROC curve", line + dots)
 
 
 def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: SizeAgreement) -> str:
@@ -77,22 +77,19 @@ def bland_altman_plot(lesions: Sequence[LesionMatch], agreement: SizeAgreement) 
     lines = [(found.value, words) for found, words in named if found.value is not None]
     reach = _round_up(max(*(abs(measured - m.true_um) for m, measured in pairs), *(abs(v) for v, _ in lines[1:])) * 1.1)
     x = Axis("Mean of true and measured size (µm)", *_decades(means), logarithmic=True)
-    y = Axis("Measured less true (µm)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach))
-    parts = [
-        _line([(limit, -reach), (limit, reach)], x, y, f'stroke="{_SOFT}" stroke-dasharray="1 4" stroke-width="1.2"')
-        for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
-        if x.low < limit < x.high
-    ]
+    plot = _Plot(x, Axis("Measured less true (µm)", -reach, reach, (-reach, -reach / 2, 0.0, reach / 2, reach)))
+    dotted = f'stroke="{_SOFT}" stroke-dasharray="1 4" stroke-width="1.2"'
+    limits = [limit for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM) if x.low < limit < x.high]
+    parts = [plot.line([(limit, -reach), (limit, reach)], dotted) for limit in limits]
     for value, words in lines:
         dash = "none" if words == "bias" else "6 4"
         style = f'stroke="{_ACCENT}" stroke-width="1.8" stroke-dasharray="{dash}"'
-        parts.append(_line([(x.low, value), (x.high, value)], x, y, style))
+        parts.append(plot.line([(x.low, value), (x.high, value)], style))
     for mean, (m, measured) in zip(means, pairs, strict=True):
         words = f"{m.slide_id}: {millimetres(m.true_um)} mm, measured {millimetres(measured)} mm"
-        colour = CLASS_COLOURS[m.true_class].css
-        parts.append(_dot((mean, measured - m.true_um), x, y, colour=colour, words=words))
-    parts += [_note(x.high, value, x, y, f"{words} {value:+.0f}") for value, words in lines]
-    return _svg("Bland-Altman plot", x, y, "".join(parts))
+        parts.append(plot.dot((mean, measured - m.true_um), CLASS_COLOURS[m.true_class].css, words))
+    parts += [plot.note((x.high, value), f"{words} {value:+.0f}") for value, words in lines]
+    return plot.svg("Bland-Altman plot", "".join(parts))
 
 
 def _decades(values: Sequence[float]) -> tuple[float, float, tuple[float, ...]]:
@@ -115,49 +112,51 @@ def _pairs(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[tuple[float, 
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
-def _svg(title: str, x: Axis, y: Axis, inner: str) -> str:
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12">'
-    ]
-    for tick in x.ticks:
-        at = _x(tick, x)
-        parts.append(f'<line x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}" stroke="{_GRID}"/>')
-        parts.append(f'<text x="{at}" y="{bottom + 17}" text-anchor="middle" fill="{_SOFT}">{tick:g}</text>')
-    for tick in y.ticks:
-        at = _y(tick, y)
-        parts.append(f'<line x1="{LEFT}" y1="{at}" x2="{right}" y2="{at}" stroke="{_GRID}"/>')
-        parts.append(f'<text x="{LEFT - 7}" y="{at + 4}" text-anchor="end" fill="{_SOFT}">{tick:g}</text>')
-    middle = (TOP + bottom) / 2
-    centred = f'text-anchor="middle" fill="{INK.css}"'
-    parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 10}" {centred}>{escape(x.label)}</text>')
-    parts.append(f'<text transform="translate(15 {middle}) rotate(-90)" {centred}>{escape(y.label)}</text>')
-    return "".join([*parts, inner, "</svg>"])
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """Two axes, and what is drawn by them, as SVG."""
 
+    x: Axis
+    y: Axis
 
-def _line(points: Sequence[tuple[float, float]], x: Axis, y: Axis, style: str) -> str:
-    step = max(1, math.ceil(len(points) / _MOST_POINTS))
-    kept = [*points[::step], points[-1]]
-    path = " ".join(f"{_x(a, x)},{_y(b, y)}" for a, b in kept)
-    return f'<polyline points="{path}" fill="none" stroke-linejoin="round" {style}/>'
+    def at(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Where a point is drawn, from the top left."""
+        x, y = self.x.share(point[0]) * (WIDTH - LEFT - RIGHT), self.y.share(point[1]) * (HEIGHT - TOP - BOTTOM)
+        return round(LEFT + x, 2), round(HEIGHT - BOTTOM - y, 2)
 
+    def line(self, points: Sequence[tuple[float, float]], style: str) -> str:
+        step = max(1, math.ceil(len(points) / _MOST_POINTS))
+        path = " ".join(f"{x},{y}" for x, y in map(self.at, [*points[::step], points[-1]]))
+        return f'<polyline points="{path}" fill="none" stroke-linejoin="round" {style}/>'
 
-def _dot(point: tuple[float, float], x: Axis, y: Axis, *, colour: str, words: str) -> str:
-    place = f'cx="{_x(point[0], x)}" cy="{_y(point[1], y)}"'
-    title = f"<title>{escape(words)}</title>"
-    return f'<circle {place} r="4.2" fill="{colour}" fill-opacity=".8" stroke="#fff">{title}</circle>'
+    def dot(self, point: tuple[float, float], colour: str, words: str) -> str:
+        x, y = self.at(point)
+        title = f"<title>{escape(words)}</title>"
+        return f'<circle cx="{x}" cy="{y}" r="4.2" fill="{colour}" fill-opacity=".8" stroke="#fff">{title}</circle>'
 
+    def note(self, point: tuple[float, float], words: str) -> str:
+        x, y = self.at(point)
+        halo = 'paint-order="stroke" stroke="#fff" stroke-width="4"'
+        place = f'x="{x - 4}" y="{y - 5}" text-anchor="end"'
+        return f'<text {place} fill="{_ACCENT}" {halo}>{escape(words)}</text>'
 
-def _note(at: float, value: float, x: Axis, y: Axis, words: str) -> str:
-    halo = 'paint-order="stroke" stroke="#fff" stroke-width="4"'
-    place = f'x="{_x(at, x) - 4}" y="{_y(value, y) - 5}" text-anchor="end"'
-    return f'<text {place} fill="{_ACCENT}" {halo}>{escape(words)}</text>'
-
-
-def _x(value: float, axis: Axis) -> float:
-    return round(LEFT + axis.share(value) * (WIDTH - LEFT - RIGHT), 2)
-
-
-def _y(value: float, axis: Axis) -> float:
-    return round(HEIGHT - BOTTOM - axis.share(value) * (HEIGHT - TOP - BOTTOM), 2)
+    def svg(self, title: str, inner: str) -> str:
+        """The whole picture: grid, ticks and labels under what is drawn."""
+        right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+        parts = [
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
+            f'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif" font-size="12">'
+        ]
+        for tick in self.x.ticks:
+            at, _ = self.at((tick, self.y.low))
+            parts.append(f'<line x1="{at}" y1="{TOP}" x2="{at}" y2="{bottom}" stroke="{_GRID}"/>')
+            parts.append(f'<text x="{at}" y="{bottom + 17}" text-anchor="middle" fill="{_SOFT}">{tick:g}</text>')
+        for tick in self.y.ticks:
+            _, at = self.at((self.x.low, tick))
+            parts.append(f'<line x1="{LEFT}" y1="{at}" x2="{right}" y2="{at}" stroke="{_GRID}"/>')
+            parts.append(f'<text x="{LEFT - 7}" y="{at + 4}" text-anchor="end" fill="{_SOFT}">{tick:g}</text>')
+        middle = (TOP + bottom) / 2
+        centred = f'text-anchor="middle" fill="{INK.css}"'
+        parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 10}" {centred}>{escape(self.x.label)}</text>')
+        parts.append(f'<text transform="translate(15 {middle}) rotate(-90)" {centred}>{escape(self.y.label)}</text>')
+        return "".join([*parts, inner, "</svg>"])

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nodescan.annotations import MENDED, NO_TUMOUR
-from nodescan.csv_rows import CsvRow, read_lines, read_table
+from nodescan.csv_rows import CsvRow, read_lines, read_table, tables_in
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
-from nodescan.evaluation.lesion_files import LesionFile, lesion_file
+from nodescan.evaluation.lesion_files import OWN_OUTLINES, LesionFile, lesion_file
 from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
 from nodescan.slides.dicom_series import level_of, series_levels
 from nodescan.slides.discovery import SUFFIXES
@@ -45,12 +45,15 @@ read from, but for TIFF, in which the slides themselves are."""
 
 _DICOM_SUFFIX = ".dcm"
 
+_IN_ONE = ((MENDED, f"outlines {MENDED}"), (NO_TUMOUR, NO_TUMOUR), (OWN_OUTLINES, OWN_OUTLINES))
+"""Notes of outlines that leave a truth as it was drawn, or may meet each file alike; and how they begin."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReferenceSlide:
     """One slide's truth. tumour, label: None where the reference doesn't say. lesions: the file that shows them.
 
-    largest_um: greatest diameter of its largest deposit, None where not stated. patient_id: "" where not stated.
+    largest_um: greatest diameter of its largest deposit, None where not stated. patient_id, node_id: "" if unknown.
     """
 
     slide_id: str
@@ -59,6 +62,12 @@ class ReferenceSlide:
     largest_um: float | None = None
     lesions: LesionFile | None = None
     patient_id: str = ""
+    node_id: str = ""
+
+    @property
+    def lacks_lesions(self) -> bool:
+        """Whether it shows tumour, and no file says where."""
+        return bool(self.tumour) and self.lesions is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +131,21 @@ def read_reference(path: Path) -> Reference:
 def _read_csv(path: Path) -> Reference:
     if is_camelyon17(path, option="--reference"):
         return _read_nodes(path)
-    first = read_lines(path)[0]
+    first, *rows = read_lines(path)
     if len(first.cells) == _CAMELYON16_COLUMNS and first.cells["1"].casefold() in _CAMELYON16_KINDS:
         return _read_camelyon16(path)
     header = [cell.casefold() for cell in first.cells.values()]
     if "patient_id" in header:
+        place = str(header.index("label")) if "label" in header else ""
+        for row in rows:
+            if row.text(place).casefold() in _CAMELYON16_KINDS:
+                raise row.error(
+                    f"label is {row.text(place)!r}, and a table with patient_id needs classes; write "
+                    f"{', '.join(CLASS_OF)}, or leave only the columns slide_id and label"
+                )
         return _read_nodes(path)
-    rows = read_table(path, columns=_SLIDE_COLUMNS, required=("slide_id", "label"))
-    return Reference(path.name, _by_key(path.name, [_slide(row) for row in rows], rows))
+    table = read_table(path, columns=_SLIDE_COLUMNS, required=("slide_id", "label"))
+    return Reference(path.name, _by_key(path.name, [_slide(row) for row in table], table))
 
 
 def _read_nodes(path: Path) -> Reference:
@@ -139,9 +155,8 @@ def _read_nodes(path: Path) -> Reference:
     for slide in table.slides:
         if not slide.slide_id:
             raise slide.facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
-        tumour = slide.label is not Metastasis.NONE
-        patient_id = slide.facts.patient_id
-        slides.append(ReferenceSlide(slide.slide_id, tumour, slide.label, slide.largest_um, patient_id=patient_id))
+        own = ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label, slide.largest_um)
+        slides.append(replace(own, patient_id=slide.facts.patient_id, node_id=slide.facts.node_id))
     return Reference(path.name, _by_key(path.name, slides), table.slides, table.stages)
 
 
@@ -184,7 +199,7 @@ def _read_camelyon16(path: Path) -> Reference:
 
 
 def _read_folder(folder: Path) -> Reference:
-    tables = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
+    tables = tables_in(folder)
     if len(tables) > 1:
         raise UsageError(f"{folder}: holds {len(tables)} CSV files; leave the one with the labels")
     labelled = _read_csv(tables[0]) if tables else None
@@ -267,14 +282,11 @@ def _is_of_a_slide(dicom: Path) -> bool:
 
 
 def _outline_notes(told: Mapping[str, Sequence[str]]) -> list[str]:
-    """Each file's notes, with its name; those that leave a truth as it was drawn in one for all files.
-
-    told: by the files' names.
-    """
+    """Each file's notes, with its name; those of _IN_ONE in one for all files. told: by the files' names."""
     notes = [
-        f"{name}: {note}" for name, own in told.items() for note in own if MENDED not in note and note != NO_TUMOUR
+        f"{name}: {note}" for name, own in told.items() for note in own if not any(part in note for part, _ in _IN_ONE)
     ]
-    for part, words in ((MENDED, f"outlines {MENDED}"), (NO_TUMOUR, NO_TUMOUR)):
+    for part, words in _IN_ONE:
         names = [name for name, own in told.items() if any(part in note for note in own)]
         notes += [f"{few(names, 5)}: {words}"] if names else []
     return notes

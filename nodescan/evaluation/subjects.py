@@ -1,7 +1,7 @@
 """What is scored: each slide as some system read it, from a run's reports or from challenge files."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nodescan.csv_rows import read_lines
@@ -9,6 +9,7 @@ from nodescan.domain.naming import few, how_many
 from nodescan.domain.report import Status
 from nodescan.errors import UsageError
 from nodescan.evaluation.challenge_files import read_folder
+from nodescan.evaluation.reference import Reference
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, SUMMARY_CSV
 from nodescan.reports.detections import DETECTIONS_CSV, DetectionList, read_of_report
 from nodescan.reports.made_with import MadeWith, differences, way_out
@@ -106,6 +107,27 @@ def refuse_endings(name: str, listed: Container[str], missing: Sequence[str], ru
             f"{name}: names slides with the ending of a file ({few_ids(meant)}), and reports are named "
             f"without it; leave the ending out, as in {run[endless[min(meant)]].slide_id}"
         )
+
+
+def assuming_nothing(reference: Reference, by_key: Mapping[str, Subject], missing: list[str]) -> Reference:
+    """The reference without its unlisted slides being normal: one of them may be one of `missing`, by another name."""
+    strangers = [subject.slide_id for key, subject in by_key.items() if key not in reference.slides]
+    assumed = [slide_id for slide_id in strangers if reference.find(slide_id) is not None]
+    if not assumed:
+        return reference
+    note = (
+        f"not assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline ({few_ids(assumed)}), "
+        f"because {few_ids(missing)} of the reference has no result under that name; run what is missing, give masks "
+        "the names of the reports' folders, or list every slide in a CSV beside the masks"
+    )
+    return replace(reference, unlisted_is_normal=False, notes=(*reference.notes, note))
+
+
+def refuse_strangers(known: Mapping[str, object], reference: Reference) -> None:
+    """Raise UsageError where none of a run's slides is known to the reference."""
+    if not known:
+        some = ", ".join(sorted(slide.slide_id for slide in reference.slides.values())[:3])
+        raise UsageError(f"{reference.name}: lists none of the slides that were run; its slides are named {some}, ...")
 
 
 def without_row(folder: Path, slide_ids: Iterable[str]) -> tuple[str, ...]:

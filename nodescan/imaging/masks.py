@@ -44,7 +44,7 @@ def measure_filled(whole: NDArray[np.bool_], spacing: Spacing, *, joining_gap_um
         _pixel_edges(labels[rows, columns] == index, origin=(rows.start, columns.start))
         for index, (rows, columns) in enumerate(windows(labels), start=1)
     ]
-    return _measured(shapes, spacing, joining_gap_um, uncertainty_um=math.hypot(spacing.x, spacing.y))
+    return _measured(shapes, spacing, joining_gap_um)
 
 
 def measure_polygons(outlines: BaseGeometry, spacing: Spacing, *, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
@@ -52,21 +52,22 @@ def measure_polygons(outlines: BaseGeometry, spacing: Spacing, *, joining_gap_um
 
     outlines: polygons in px, x first, what is to be left out already cut out; spacing: um a px.
 
-    The size is the maximum Feret diameter over the vertices, exact for polygons; holes keep it and lessen the area.
-    Vertices are drawn to whole pixels, half a pixel at either end: one pixel is the stated uncertainty.
-    Polygons that touch, or are at most joining_gap_um apart, are one deposit.
+    The size is the maximum Feret diameter over the vertices; holes keep it and lessen the area. Vertices are mostly
+    drawn to whole pixels, and among many of a round outline some pair lies outward by nearly half a pixel's diagonal
+    at either end (0.8 to 1.3 px together, for discs): that diagonal is the stated uncertainty, as of masks. Polygons
+    that touch, or are at most joining_gap_um apart, are one deposit.
     """
-    return _measured(polygons_in(outlines), spacing, joining_gap_um, uncertainty_um=max(spacing.x, spacing.y))
+    return _measured(polygons_in(outlines), spacing, joining_gap_um)
 
 
-def _measured(
-    shapes_px: Sequence[BaseGeometry], spacing: Spacing, joining_gap_um: Micrometers, *, uncertainty_um: float
-) -> tuple[Deposit, ...]:
+def _measured(shapes_px: Sequence[BaseGeometry], spacing: Spacing, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
+    """Each as sure as a pixel's diagonal."""
     if not shapes_px:
         return ()
     shapes = [affinity.scale(shape, spacing.x, spacing.y, origin=(0, 0)) for shape in shapes_px]
     groups = [united([shapes[index] for index in group]) for group in joined(shapes, joining_gap_um)]
-    return numbered([deposit_of(group, greatest_diameter(group), Micrometers(uncertainty_um)) for group in groups])
+    uncertainty_um = Micrometers(math.hypot(spacing.x, spacing.y))
+    return numbered([deposit_of(group, greatest_diameter(group), uncertainty_um) for group in groups])
 
 
 def _pixel_edges(component: NDArray[np.bool_], *, origin: tuple[int, int]) -> BaseGeometry:

@@ -108,6 +108,13 @@ class Decision(_Part):
         return DecisionRule(**self.model_dump(exclude=_TOLD))
 
 
+class Known(_Part):
+    """The tissue that a network was taught: its file's sha256, and of what it was measured. See known_tissue.py."""
+
+    sha256: _Sha256
+    measured_on: str
+
+
 class ModelCard(_Part):
     """What stands in a model folder's card.yaml.
 
@@ -129,6 +136,7 @@ class ModelCard(_Part):
     std: tuple[_Spread, _Spread, _Spread]
     temperature: _Temperature
     int8_ranges: tuple[_Range, ...] | None = None
+    known_tissue: Known | None = None
     decision: Decision
     tuned_sha256: _Sha256 | None = None
     training_data: str
@@ -186,7 +194,7 @@ class ModelCard(_Part):
 
         Whether it is tuned does, too: else no slide is complete.
         """
-        content = self.model_dump(mode="json", exclude=_aside(_TOLD))
+        content = self.model_dump(mode="json", exclude={**_aside(_TOLD), "known_tissue": {"measured_on"}})
         if self.untuned is not None:
             content["tuned"] = False
         return _digest(content)
@@ -204,8 +212,8 @@ class ModelCard(_Part):
 
 
 def _aside(of_decision: set[str]) -> dict[str, bool | set[str]]:
-    """What of a card bears on no finding, with this of its decision."""
-    said = ("name", "weights", "tuned_sha256", "training_data", "metrics", "limits", "licence")
+    """What of a card bears on no answer of the network and on no size, with this of its decision."""
+    said = ("name", "weights", "tuned_sha256", "known_tissue", "training_data", "metrics", "limits", "licence")
     return {**dict.fromkeys(said, True), "decision": of_decision}
 
 
@@ -297,6 +305,12 @@ def find_model(name_or_folder: str | None) -> Path:
         return packed
     if (Path(name) / CARD_FILE).is_file():
         return Path(name)
+    if Path(name).is_file():
+        raise ModelError(
+            f"{name}: is a file, and a model is a folder with a {CARD_FILE}, as 'python -m training export CKPT --to "
+            "FOLDER' writes it from a checkpoint of its own training; name that folder. A network of others, such as a "
+            "TorchScript file, does not run here: it needs a program that runs such files, as WSInfer does"
+        )
     known = ", ".join(folder.name for folder in _packed_folders()) or "none"
     raise ModelError(f"{name}: no such model; installed models: {known}; or name a folder that holds a {CARD_FILE}")
 

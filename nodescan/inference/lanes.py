@@ -3,11 +3,15 @@
 What opens without torch: see torch_lanes.py for lanes that compute with it.
 """
 
+import os
 from collections.abc import Callable
+from functools import cache
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nodescan.errors import ModelError
 
 Answer = Callable[[], NDArray[np.float32]]
 """Waits for the answers of the tiles it was given for."""
@@ -31,6 +35,19 @@ def lane_count(threads: int) -> int:
     if threads <= _MOST_LANES:
         return threads
     return max(range(_MOST_LANES // 2 + 1, _MOST_LANES + 1), key=lambda lanes: (threads - threads % lanes, lanes))
+
+
+def check_not_forked() -> None:
+    """Raises ModelError in a process that was forked after a model was opened: the threads that compute are not there,
+    and it would wait for them for ever."""
+    if os.getpid() != _opening_process():
+        raise ModelError("a model was opened before this process was forked; start processes by spawn instead")
+
+
+@cache
+def _opening_process() -> int:
+    """The process that asked first, here or in what this was forked from."""
+    return os.getpid()
 
 
 class Lanes(Protocol):

@@ -5,9 +5,8 @@ from the card (quantisation.py). Group convolutions become plain ones; normalisa
 temperature stand in the kernels.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 from types import ModuleType
 from typing import Any
 
@@ -17,16 +16,15 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference.card import ModelCard, check_numbers
-from nodescan.inference.poses import EPS, FEATURES, KERNEL_OF, MARGIN_PX, POSES, STRIDE_PX, turned
+from nodescan.inference.card import ModelCard
+from nodescan.inference.named_weights import Array, NamedWeights, PlainLayer
+from nodescan.inference.poses import FEATURES, MARGIN_PX, POSES, STRIDE_PX
 
 Node = Any
 """A node of OpenVINO's graph; OpenVINO comes without types."""
 
 _MOST_WEIGHT, _MOST_INPUT = 127, 255
 """The largest weight, and the largest input, that eight bits hold."""
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,41 +65,23 @@ def graph(openvino: ModuleType, card: ModelCard, weights: bytes, *, steps: Steps
     return openvino.Model([answer], [fed], card.name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    """A convolution's kernel, float32 (outputs, inputs, h, w), and bias; alike: see in_steps."""
-
-    kernel: Array
-    bias: Array
-    alike: int = 1
-
-
-class _Parts:
+class _Parts(NamedWeights):
     """Layers made of named weights, one after another: the ranges are in the order in which layers are asked for."""
 
     def __init__(
         self, ops: ModuleType, card: ModelCard, weights: Mapping[str, NDArray[np.generic]], steps: Steps | None
     ) -> None:
+        super().__init__(weights)
         self.ops, self.card, self._steps = ops, card, steps
-        self._weights = {name: value.astype(np.float32) for name, value in weights.items()}
-        check_numbers(self._weights)
         self._ranges = iter(() if steps is None else card.int8_ranges or ())
-        self._asked: set[str] = set()
-
-    def has(self, name: str) -> bool:
-        return name in self._weights
-
-    def weight(self, name: str) -> Array:
-        self._asked.add(name)
-        return self._weights[name]
 
     def all_used(self) -> None:
         """Raises ValueError where weights or ranges are left over, but for counters of batches."""
-        left = {name for name in self._weights.keys() - self._asked if not name.endswith("num_batches_tracked")}
+        left = self.unasked()
         if left or next(self._ranges, None) is not None:
-            raise ValueError(f"too many: {', '.join(sorted(left)[:3]) or 'ranges for eight bits'}")
+            raise ValueError(f"too many: {', '.join(left[:3]) or 'ranges for eight bits'}")
 
-    def first(self, layer: _Plain, pixels: Node, *, padding: int = 0) -> Node:
+    def first(self, layer: PlainLayer, pixels: Node, *, padding: int = 0) -> Node:
         """The first convolution, with a stride of 2: it is fed with pixels, 0..255, less their mean.
 
         Pixels are exact in eight bits. What is taken off them there is whole, and the rest of the mean stands in the
@@ -136,7 +116,7 @@ class _Parts:
         if self._steps is not None:
             next(self._ranges)
 
-    def inner(self, layer: _Plain, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
+    def inner(self, layer: PlainLayer, image: Node, *, stride: int = 1, padding: int = 0) -> Node:
         """A convolution of what is rounded already, its weights rounded where the network is in eight bits."""
         weights: Node = layer.kernel
         if self._steps is not None:
@@ -153,14 +133,6 @@ class _Parts:
         """The last 1 x 1 convolution: logits over the temperature."""
         weight, bias = (self.weight(f"answer.{part}") / self.card.temperature for part in ("weight", "bias"))
         return self._convolved(image, weight.astype(np.float32), bias.astype(np.float32))
-
-    def affine(self, norm: str) -> tuple[Array, Array]:
-        """(scale, shift) that normalisation by the running statistics amounts to."""
-        weight, bias, mean, variance = (
-            self.weight(f"{norm}.{part}") for part in ("weight", "bias", "running_mean", "running_var")
-        )
-        scale = weight / np.sqrt(variance + np.float32(EPS))
-        return scale, bias - mean * scale
 
     def pooled(self, image: Node, *, side: int, padding: int = 0) -> Node:
         """The largest of side x side pixels, with a stride of 2."""
@@ -186,13 +158,13 @@ def _p4m(parts: _Parts, image: Node) -> Node:
     kernels = ("lift", "middle.0.conv", "coarse.0.conv", "mix")
     if tuple(parts.weight(f"{name}.weight").shape[0] for name in kernels) != FEATURES[parts.card.architecture]:
         raise ValueError("of other widths")
-    x = parts.first(_group_folded(parts, "lift"), image)
-    x = ops.relu(parts.inner(_group_folded(parts, "fine"), parts.rounded(x)))
+    x = parts.first(parts.group_layer("lift"), image)
+    x = ops.relu(parts.inner(parts.group_layer("fine"), parts.rounded(x)))
     for stage in ("middle", "coarse"):
         x = parts.pooled(parts.rounded(x), side=2)
-        for number, step in enumerate(_numbered(parts, stage, "conv.weight")):
+        for number, step in enumerate(parts.numbered(stage, "conv.weight")):
             x = _step(parts, step, x if number == 0 else parts.rounded(x))
-    x = ops.relu(parts.inner(_group_folded(parts, "mix"), parts.pooled(parts.rounded(x), side=2)))
+    x = ops.relu(parts.inner(parts.group_layer("mix"), parts.pooled(parts.rounded(x), side=2)))
     channels, high, wide = x.output(0).get_shape()[1:]
     poses = ops.reshape(x, np.array([1, channels // POSES, POSES, high, wide]), special_zero=False)
     both = [reduce(poses, np.array([2]), False) for reduce in (ops.reduce_mean, ops.reduce_max)]
@@ -203,19 +175,19 @@ def _step(parts: _Parts, name: str, image: Node) -> Node:
     """models.Step. image: rounded."""
     ops = parts.ops
     residual = parts.weight(f"{name}.conv.weight").shape[0] == parts.weight(f"{name}.conv.weight").shape[1]
-    seen = ops.relu(parts.inner(_group_folded(parts, f"{name}.conv", f"{name}.norm"), image))
+    seen = ops.relu(parts.inner(parts.group_layer(f"{name}.conv", f"{name}.norm"), image))
     seen = parts.rounded(seen)
     kept = parts.cropped(image, 1) if residual else seen
-    mixed = parts.inner(_group_folded(parts, f"{name}.mix"), seen)
+    mixed = parts.inner(parts.group_layer(f"{name}.mix"), seen)
     return ops.relu(ops.add(mixed, kept))
 
 
 def _resnet18(parts: _Parts, image: Node) -> Node:
     """resnet.ResNet18."""
-    x = parts.first(_folded(parts, "stem", "stem_norm"), image, padding=3)
+    x = parts.first(parts.layer("stem", "stem_norm"), image, padding=3)
     x = parts.pooled(parts.rounded(x), side=3, padding=1)
     for stage in (f"stages.{number}" for number in range(4)):
-        for block in _numbered(parts, stage, "conv1.weight"):
+        for block in parts.numbered(stage, "conv1.weight"):
             stride = 2 if block in ("stages.1.0", "stages.2.0") else 1
             x = _block(parts, block, x if block == "stages.0.0" else parts.rounded(x), stride=stride)
     edge = parts.card.margin_px // parts.card.stride_px
@@ -225,44 +197,16 @@ def _resnet18(parts: _Parts, image: Node) -> Node:
 def _block(parts: _Parts, name: str, image: Node, *, stride: int) -> Node:
     """resnet.Block. image: rounded."""
     ops = parts.ops
-    seen = ops.relu(parts.inner(_folded(parts, f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
-    made = parts.inner(_folded(parts, f"{name}.conv2", f"{name}.norm2"), parts.rounded(seen), padding=1)
+    seen = ops.relu(parts.inner(parts.layer(f"{name}.conv1", f"{name}.norm1"), image, stride=stride, padding=1))
+    made = parts.inner(parts.layer(f"{name}.conv2", f"{name}.norm2"), parts.rounded(seen), padding=1)
     kept = image
     if parts.has(f"{name}.short.weight"):
         parts.rounded_before()
-        kept = parts.inner(_folded(parts, f"{name}.short", f"{name}.short_norm"), image, stride=stride)
+        kept = parts.inner(parts.layer(f"{name}.short", f"{name}.short_norm"), image, stride=stride)
     return ops.relu(ops.add(made, kept))
 
 
 LAYOUTS: Mapping[str, Callable[[_Parts, Node], Node]] = {**dict.fromkeys(FEATURES, _p4m), "resnet18": _resnet18}
-
-
-def _group_folded(parts: _Parts, conv: str, norm: str | None = None) -> _Plain:
-    """Kernel and bias of the plain convolution that equals a group convolution and its normalisation."""
-    scale, shift = (values.repeat(POSES) for values in parts.affine(norm or f"{conv}_norm"))
-    weight = parts.weight(f"{conv}.weight")
-    if weight.ndim == 4:  # from colours to features in eight poses
-        kernel = np.stack([turned(weight, pose) for pose in range(POSES)], axis=1)
-        kernel = kernel.reshape(-1, *weight.shape[1:])
-    else:
-        outputs, inputs, _, *sides = weight.shape
-        kernel = np.stack([turned(weight[:, :, KERNEL_OF[pose]], pose) for pose in range(POSES)], axis=1)
-        kernel = kernel.reshape(outputs * POSES, inputs * POSES, *sides)
-    return _Plain(np.ascontiguousarray(kernel * scale[:, None, None, None], np.float32), shift, alike=POSES)
-
-
-def _folded(parts: _Parts, conv: str, norm: str) -> _Plain:
-    """Kernel and bias of a convolution and its normalisation."""
-    scale, shift = parts.affine(norm)
-    return _Plain(parts.weight(f"{conv}.weight") * scale[:, None, None, None], shift)
-
-
-def _numbered(parts: _Parts, stage: str, weight: str) -> Iterator[str]:
-    """Names of a stage's parts: "middle.0", "middle.1", ... Raises KeyError for a stage without any."""
-    for number in count():
-        if number and not parts.has(f"{stage}.{number}.{weight}"):
-            return
-        yield f"{stage}.{number}"
 
 
 def in_steps(kernel: Array, steps: int, *, alike: int = 1) -> Array:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError, first_line
 from nodescan.inference.card import ModelCard
-from nodescan.inference.forks import check_not_forked
 from nodescan.inference.lanes import Answer, lane_count
 from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
@@ -76,7 +75,6 @@ class OpenVinoLanes:
         self._turn = Lock()
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        check_not_forked()
         with self._turn:
             jobs = [self._started(tile[None]) for tile in tiles]
         return lambda: np.concatenate([self._finished(job) for job in jobs])
@@ -129,9 +127,8 @@ def _loaded() -> tuple[ModuleType, Any]:
     The CPU plugin gives the thread that loads it a stack for signals, and unmaps that when whatever thread lets go of
     it (https://github.com/openvinotoolkit/openvino/pull/11894): a signal to the first thread ended the program then.
     And a Ctrl-C that the first thread hears in the midst of the import is made an ImportError there. Raises ModelError
-    where what is installed can't be imported, or has no CPU plugin, and as check_not_forked does.
+    where what is installed can't be imported, or has no CPU plugin.
     """
-    check_not_forked()
 
     def load() -> tuple[ModuleType, Any]:
         sys.modules.update(_UNTOLD)

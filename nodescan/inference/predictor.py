@@ -16,9 +16,8 @@ from nodescan.inference.device import Device, choose_device
 from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import Plain
-from nodescan.inference.forks import check_not_forked
 from nodescan.inference.gpu_errors import gpu_errors
-from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, lane_count
+from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, check_not_forked, lane_count
 from nodescan.inference.models import build
 
 
@@ -52,6 +51,7 @@ class TorchPredictor(CardFacts):
         return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
+        check_not_forked()
         return self._lanes.start(tiles)
 
 

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nodescan.errors import first_line
-from nodescan.inference.forks import check_not_forked
 from nodescan.inference.gpu_errors import gpu_errors, is_lost, is_out_of_memory, lost, no_room
 from nodescan.inference.lanes import Answer, lane_count
 
@@ -46,7 +45,6 @@ class CpuLanes:
         )
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        check_not_forked()
         size = max(1, _CHUNK_PX // max(1, tiles.shape[1] * tiles.shape[2]))
         chunks = [tiles[first : first + size] for first in range(0, len(tiles), size)]
         answers: list[Future[NDArray[np.float32]]] = [self._pool.submit(self._answered, chunk) for chunk in chunks]
@@ -78,7 +76,6 @@ class CudaLanes:
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory, and DeviceLostError, as
         what it returns does, where the GPU fails."""
-        check_not_forked()
         if self._good >= _GOOD_BATCHES and self._batch_size < self._largest_batch:
             self._resize(min(2 * self._batch_size, self._largest_batch))
         most = self._batch_size

@@ -17,8 +17,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
-from nodescan.inference.forks import check_not_forked
-from nodescan.inference.lanes import Answer, Lanes, lane_count
+from nodescan.inference.lanes import Answer, Lanes, check_not_forked, lane_count
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, eight_bit_precision
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -67,28 +67,13 @@ EarlierRows = Mapping[tuple[object, ...], Sequence[Applied]]
 
 def applied_in(stored: Mapping[str, Any]) -> Applied:
     """A correction as it stands in patients.json; what isn't as nodescan writes it there is left out."""
-
-    def text(key: str) -> str:
-        return str(stored.get(key) or "")
-
-    number = stored.get("deposit_id")
-    return Applied(
-        slide_id=text("slide_id"),
-        deposit_id=number if isinstance(number, int) else None,
-        action=text("action"),
-        before=text("before"),
-        after=text("after"),
-        by=text("by"),
-        comment=text("comment"),
-        centre_um=_place(stored.get("centre_um")),
-        before_scan=bool(stored.get("before_scan")),
-        date=text("date"),
-        row_centre_um=_place(stored.get("row_centre_um")),
-        slide_fingerprint=text("slide_fingerprint"),
-        file=text("file"),
-        other_file=bool(stored.get("other_file")),
-        found_centre_um=_place(stored.get("found_centre_um")),
-    )
+    readings = {
+        str: lambda value: str(value or ""),
+        bool: bool,
+        int | None: lambda value: value if isinstance(value, int) else None,
+        Place | None: _place,
+    }
+    return Applied(**{one.name: readings[one.type](stored.get(one.name)) for one in fields(Applied)})
 
 
 def lacking(earlier: Iterable[Applied], given: Iterable[Applied]) -> list[Applied]:
@@ -121,15 +106,7 @@ def is_before_scan(correction: Correction, applied: Applied, original: StoredRep
     if scanned is not None and correction.made_by_s < scanned:
         return True
     known = earlier.get(applied.row, ())
-    known = [*known, *_of_earlier_build(applied, earlier)]
     return any(one.before_scan or _is_of_another(applied, one) for one in known if _is_same_word(applied, one))
-
-
-def _of_earlier_build(applied: Applied, earlier: EarlierRows) -> list[Applied]:
-    """Rows that may have given the same place: an earlier build kept the deposit's number alone, and no fingerprint."""
-    if applied.row_centre_um is None:
-        return []
-    return [one for one in earlier.get(applied.said[:-1], ()) if not one.slide_fingerprint]
 
 
 def _is_of_another(applied: Applied, one: Applied) -> bool:

@@ -22,7 +22,7 @@ from nodescan.patients.deposit_places import (
     check_size_on_slide,
     deposit_at,
 )
-from nodescan.patients.reviewed_flags import contradictions, kept_flags, of_other_file, outdated
+from nodescan.patients.reviewed_flags import contradictions, kept_flags, row_doubts
 from nodescan.patients.whole_readings import as_read, check_fits, software_words
 from nodescan.reports.report_reader import StoredReport
 
@@ -30,6 +30,9 @@ _UM_IN_MM = 1000
 _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
+
+_SAME_UM = 0.1
+"""Sizes nearer than this are the same, rounded in two ways."""
 
 _SIZE_AND_CLASS = ({"add", "class"}, {"resize", "class"})
 """Actions of two rows that may be of one deposit: more than 200 cells make 0.15 mm a micrometastasis."""
@@ -81,32 +84,49 @@ class _Review:
         """What the row does. Raises UsageError where it is of another file, fits no deposit, or an earlier row was of
         the same one."""
         _check_file(correction, self.original)
-        applied = self._read(correction) if correction.action == "read" else self._correct(correction)
-        applied = replace(
-            applied,
+        row = Applied(
+            self.original.slide_id,
+            deposit_id=None,
+            action=correction.action,
+            before="",
+            after="",
+            by=correction.by,
+            comment=correction.comment,
             date="" if correction.day is None else correction.day.isoformat(),
             row_centre_um=correction.deposit if isinstance(correction.deposit, tuple) else None,
             slide_fingerprint=self.original.fingerprint,
             file=correction.file[:FILE_SIGNS],
         )
+        applied = self._read(correction, row) if correction.action == "read" else self._correct(correction, row)
         before_scan = is_before_scan(correction, applied, self.original, earlier)
         applied = replace(applied, before_scan=before_scan, other_file=is_of_other_file(applied, earlier))
         self._outdated |= applied.before_scan
         self._other_file |= applied.other_file
         return applied
 
-    def _correct(self, correction: Correction) -> Applied:
+    def _correct(self, correction: Correction, row: Applied) -> Applied:
         """What a row of one deposit does."""
         target = self._target(correction)
         self._check_once(correction, target)
         check_size_on_slide(correction, self.original, target)
-        self.changed, applied = _apply(self.changed, correction, target, self.original)
+        found, before = (_deposit(target, report) for report in (self.original, self.changed))
+        after = _added(target, correction) if before is None else _changed(before, correction)
+        others = [deposit for deposit in self.changed.deposits if deposit is not before]
+        kept = sorted(others if after is None else [*others, after], key=lambda deposit: -deposit.diameter_um)
+        self.changed = replace(self.changed, deposits=tuple(kept))
         self.named.add(target)
         if correction.action != "reject":
             self._vouched.add(target)
-        return applied
+        return replace(
+            row,
+            deposit_id=target,
+            before=_words(found),
+            after=_words(after),
+            centre_um=after.centre_um if after is not None and found is None else None,
+            found_centre_um=None if found is None else found.centre_um,
+        )
 
-    def _read(self, correction: Correction) -> Applied:
+    def _read(self, correction: Correction, row: Applied) -> Applied:
         """What the word on the whole slide does. It is of the glass, so no scan of that makes it out of date."""
         if self._reading is not None:
             raise correction.where.error(
@@ -114,8 +134,7 @@ class _Review:
             )
         self._reading = correction
         assert correction.label is not None
-        before, after = software_words(self.original), correction.label.word
-        return Applied(correction.slide_id, None, correction.action, before, after, correction.by, correction.comment)
+        return replace(row, before=software_words(self.original), after=correction.label.word)
 
     def _target(self, correction: Correction) -> int:
         """The id of the deposit that a row means; a class at the very centre of one that was added means that."""
@@ -148,8 +167,8 @@ class _Review:
         else:
             check_fits(self._reading, self._rows, self.changed)
             concluded = as_read(self.changed, self.original, reading=self._reading, vouched=self._vouched)
-        concluded = outdated(concluded) if self._outdated else concluded
-        return of_other_file(concluded) if self._other_file else concluded
+        doubts = row_doubts(self.original, before_scan=self._outdated, other_file=self._other_file)
+        return replace(concluded, flags=(*doubts, *concluded.flags))
 
 
 def _check_file(correction: Correction, original: StoredReport) -> None:
@@ -207,27 +226,8 @@ def _check_unit(size_um: Micrometers, before: Deposit, where: CsvRow) -> None:
     )
 
 
-def _apply(
-    report: StoredReport, correction: Correction, target: int, original: StoredReport
-) -> tuple[StoredReport, Applied]:
-    found = next((deposit for deposit in original.deposits if deposit.id == target), None)
-    before = next((deposit for deposit in report.deposits if deposit.id == target), None)
-    after = _added(target, correction) if before is None else _changed(before, correction)
-    others = [deposit for deposit in report.deposits if deposit is not before]
-    left = others if after is None else [*others, after]
-    kept = sorted(left, key=lambda deposit: -deposit.diameter_um)
-    applied = Applied(
-        report.slide_id,
-        target,
-        correction.action,
-        _words(found),
-        _words(after),
-        correction.by,
-        correction.comment,
-        after.centre_um if after is not None and found is None else None,
-        found_centre_um=None if found is None else found.centre_um,
-    )
-    return replace(report, deposits=tuple(kept)), applied
+def _deposit(number: int, report: StoredReport) -> Deposit | None:
+    return next((deposit for deposit in report.deposits if deposit.id == number), None)
 
 
 def _changed(before: Deposit, correction: Correction) -> Deposit | None:
@@ -237,6 +237,8 @@ def _changed(before: Deposit, correction: Correction) -> Deposit | None:
         case "resize":
             assert correction.size_um is not None
             _check_unit(correction.size_um, before, correction.where)
+            if _is_own_size(correction.size_um, before):
+                return before
             size, exact = correction.size_um, Micrometers(0.0)
             resized = replace(before, diameter_um=size, diameter_uncertainty_um=exact, cut_off=False)
             return replace(resized, metastasis=resized.class_measured)
@@ -245,6 +247,16 @@ def _changed(before: Deposit, correction: Correction) -> Deposit | None:
             return replace(before, metastasis=correction.label, class_given=True)
         case _:
             return before
+
+
+def _is_own_size(size_um: Micrometers, measured: Deposit) -> bool:
+    """Whether a reader's size is the software's, as measured or in whole um: no measurement of its own.
+
+    Not as printed in mm: a reader who measures 0.15 mm may agree with 146.8 um. Nor where it is of another class.
+    """
+    own_um = measured.diameter_um
+    same = abs(size_um - own_um) < _SAME_UM or size_um == round(own_um)
+    return same and classify(size_um) is classify(own_um)
 
 
 def _added(number: int, correction: Correction) -> Deposit:

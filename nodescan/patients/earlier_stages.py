@@ -18,11 +18,14 @@ from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import is_branded, not_ours
 from nodescan.patients.applied import Applied, applied_in, lacking
 from nodescan.patients.staging import Staging
-from nodescan.patients.submission import SUBMISSION_CSV
 from nodescan.slides.slide_ids import is_device, safe_name, with_hash
 from nodescan.whole_files import once_closed, output_errors, refuse_link, remove_once_closed, write_beside
 
 PATIENTS_CSV, PATIENTS_JSON, PAGES = "patients.csv", "patients.json", "patients"
+
+SUBMISSION_CSV = "camelyon17_submission.csv"
+"""CAMELYON17's own file of stages."""
+
 STAGES = (PATIENTS_CSV, PATIENTS_JSON, PAGES, SUBMISSION_CSV)
 _TABLES = (PATIENTS_CSV, SUBMISSION_CSV, PATIENTS_JSON)
 _ASIDE = "patients-before-"
@@ -49,8 +52,7 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
     if aside is None:
         return ""
     if earlier is None:
-        why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
-        return f"earlier stages were moved to {aside.name}, because {why}"
+        return unreadable_words(aside)
     slides = few(sorted({one.slide_id for one in lost}), 5)
     if lacking(lost, [one for result in staging.patients for one in result.corrections]):
         if not staging.corrections:
@@ -70,6 +72,12 @@ def set_aside_before(staging: Staging, folder: Path) -> str:
         f"the reviewed stages were moved to {aside.name}, because corrections of {slides} count for another "
         "patient, specimen or side now; to make those stages again, use the manifest by which they were made"
     )
+
+
+def unreadable_words(aside: Path) -> str:
+    """Why stages of which nobody can tell what they rest on were moved."""
+    why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
+    return f"earlier stages were moved to {aside.name}, because {why}"
 
 
 def lost_patients(staging: Staging, folder: Path) -> str:

@@ -1,15 +1,24 @@
 """Rows of a table to specimens: slides of one node_id are its sections, nodes of one patient and side go together."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field
 
 from nodescan.domain.bounds import LowerBy, lower_by, sizes_doubted
-from nodescan.domain.classification import ITC_CELL_LIMIT, CellCount, Metastasis, classify
+from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.deposits import largest_class
-from nodescan.domain.doubts import dispersed_count
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, REASONS, SETTLED_BY_MACRO, UNEXAMINED, Flag, codes_of, reasons
+from nodescan.domain.doubts import dispersed_count_over_pieces
+from nodescan.domain.flags import (
+    ANSWERS_IN_DOUBT,
+    DOUBTS,
+    OF_OTHER_NODES,
+    REASONS,
+    SETTLED_BY_MACRO,
+    UNEXAMINED,
+    Flag,
+    codes_of,
+    reasons,
+)
 from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.patient import Node, Specimen
 from nodescan.domain.report import Outcome, Status
@@ -22,31 +31,20 @@ from nodescan.manifest import NodeFacts
 from nodescan.reports.places import place
 from nodescan.reports.report_reader import StoredReport
 
-
-@dataclass(slots=True)
-class _Group:
-    """Rows of one specimen and side while they are collected; nodes: by what tells them apart."""
-
-    facts: list[NodeFacts] = field(default_factory=list)
-    nodes: dict[tuple[str, str], list[tuple[NodeFacts, Section | None]]] = field(default_factory=dict)
+_Row = tuple[NodeFacts, str, Section | None]
+"""What a table says, the slide_id, "" for none, and its section."""
 
 
-def group(rows: Iterable[tuple[NodeFacts, str, Section | None]], table: StagingTable) -> tuple[Specimen, ...]:
-    """The specimens of all patients, sorted by name. rows: what a table says, the slide_id ("" for none), its section.
+def group(rows: Iterable[_Row], table: StagingTable) -> tuple[Specimen, ...]:
+    """The specimens of all patients, sorted by name.
 
     A row without a section only says that its node exists, or how many. Without a node_id each slide is a node of its
     own. By CAMELYON17's table a patient is one group, whatever the specimen and side.
     """
-    groups: dict[tuple[str, str, str], _Group] = {}
-    for facts, slide_id, section in rows:
-        found = groups.setdefault(group_names(facts, table), _Group())
-        found.facts.append(facts)
-        if slide_id or facts.node_id:
-            slide = "" if facts.node_id else slide_id
-            side = "/".join(filter(None, facts.specimen[1:])) if table is CAMELYON17 else ""
-            name = f"{side} {facts.node_id}".strip() if facts.node_id else ""
-            found.nodes.setdefault((name, slide), []).append((facts, section))
-    return tuple(_specimen(key, groups[key]) for key in sorted(groups))
+    groups: defaultdict[tuple[str, str, str], list[_Row]] = defaultdict(list)
+    for row in rows:
+        groups[group_names(row[0], table)].append(row)
+    return tuple(_specimen(names, groups[names], table) for names in sorted(groups))
 
 
 def group_names(facts: NodeFacts, table: StagingTable) -> tuple[str, str, str]:
@@ -79,6 +77,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
         may_be_less=said and report.reading is None and not given and _may_be_less(report, certain),
+        may_be_none=said and report.reading is None and _may_be_none(report),
         size_may_be_less=bool(uncertainty_um and sizes_doubted(codes_of(report.flags))),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
@@ -88,6 +87,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         decisive=_decisive(report) if said else "",
         certain=certain,
         reading=report.reading,
+        pieces=report.tissue_pieces if report.reading is None else None,
     )
 
 
@@ -134,16 +134,22 @@ def _may_be_less(report: StoredReport, certain: Metastasis | None) -> bool:
     return any(reason not in told for reason in lower_by(report))
 
 
+def _may_be_none(report: StoredReport) -> bool:
+    """Whether all that was found rests on a network that may be wrong anywhere on the slide, and on no reader."""
+    by_reader = any(deposit.class_given or deposit.diameter_uncertainty_um == 0 for deposit in report.deposits)
+    return bool(codes_of(report.flags) & ANSWERS_IN_DOUBT) and not by_reader
+
+
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
     """The class that one of several nodes on a slide has for certain where dispersed cells raised that of the slide.
 
     More than 200 make a micrometastasis in one node (clinical-rules 3), and in which node each lies is not known: only
-    where they are clearly more than 200 for each node, one of these has so many (inferred).
+    where those of all pieces of tissue are clearly more than 200 for each node, one of these has so many (inferred).
     """
     by_foci = largest_class(report.deposits)
     if nodes == 1 or report.metastasis is None or report.metastasis is by_foci or report.reading is not None:
         return None
-    cells = dispersed_count(report.deposits) or CellCount(0)
+    cells = dispersed_count_over_pieces(report.deposits)
     return None if cells.least > ITC_CELL_LIMIT * nodes else min(by_foci, report.metastasis)
 
 
@@ -171,8 +177,8 @@ def _foci(report: StoredReport, nodes: int) -> FociCounts | None:
     if report.reading is not None and read is not None and (read < Metastasis.MICRO or not report.reading.foci_known):
         return most_foci(read, nodes)
     small = [deposit for deposit in report.deposits if deposit.metastasis is not Metastasis.MACRO]
-    cells = dispersed_count(small) or CellCount(0)
-    if report.metastasis is not largest_class(report.deposits) or cells.most > ITC_CELL_LIMIT:
+    may_be_micro = dispersed_count_over_pieces(small).most > ITC_CELL_LIMIT
+    if report.metastasis is not largest_class(report.deposits) or may_be_micro:
         return None
     measured = Counter(deposit.metastasis for deposit in report.deposits)
     highest = [(deposit.metastasis, highest_class(deposit)) for deposit in report.deposits]
@@ -223,16 +229,23 @@ def without_node_ids(rows: Sequence[NodeFacts]) -> tuple[Flag, ...]:
     return (Flag("no_node_id", "Without a node_id, each slide is counted as a node of its own."),)
 
 
-def _specimen(key: tuple[str, str, str], found: _Group) -> Specimen:
-    patient_id, specimen_id, laterality = key
+def _specimen(names: tuple[str, str, str], rows: Sequence[_Row], table: StagingTable) -> Specimen:
+    nodes: defaultdict[tuple[str, str], list[tuple[NodeFacts, Section | None]]] = defaultdict(list)
+    for facts, slide_id, section in rows:
+        if facts.node_id:
+            side = "/".join(filter(None, facts.specimen[1:])) if table is CAMELYON17 else ""
+            nodes[f"{side} {facts.node_id}".strip(), ""].append((facts, section))
+        elif slide_id:
+            nodes["", slide_id].append((facts, section))
+    all_facts, (patient_id, specimen_id, laterality) = [facts for facts, _, _ in rows], names
     return Specimen(
         patient_id=patient_id,
         specimen_id=specimen_id,
         laterality=laterality,
-        nodes=tuple(_node(name, found.nodes[name]) for name in sorted(found.nodes, key=_natural)),
-        nodes_removed=_nodes_removed(found.facts),
-        neoadjuvant=any(facts.neoadjuvant for facts in found.facts),
-        recurrence=any(facts.recurrence for facts in found.facts),
+        nodes=tuple(_node(name, nodes[name]) for name in sorted(nodes, key=_natural)),
+        nodes_removed=_nodes_removed(all_facts),
+        neoadjuvant=any(facts.neoadjuvant for facts in all_facts),
+        recurrence=any(facts.recurrence for facts in all_facts),
     )
 
 

@@ -18,7 +18,7 @@ from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import StoredReport, as_stored
 from nodescan.reports.summary_page import stands
-from nodescan.slides.slide_ids import RESERVED, is_device, safe_name
+from nodescan.slides.slide_ids import RESERVED, holds_name, is_device, safe_name
 
 DEFAULT_TABLE = TABLES["ajcc8"]
 
@@ -46,6 +46,7 @@ def manifest_slides(manifest: Manifest, *, mpp_um: float | None, override_mpp: b
                 mpp_um=mpp_um if row.mpp_um is None else row.mpp_um,
                 override_mpp=override_mpp and row.mpp_um is None,
                 mpp_listed=row.mpp_um is not None,
+                renamed=not holds_name(row.slide_id, row.path),
             )
         )
     if not refs:

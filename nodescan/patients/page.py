@@ -1,7 +1,7 @@
 """The page of one patient: the pN at a glance, the synoptic elements, each node, and what to look at."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from nodescan.domain.classification import CLASS_OF, Metastasis
@@ -14,8 +14,8 @@ from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
 from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import CorrectionsFile
-from nodescan.patients.detection_limit import DETECTION_LIMIT
 from nodescan.patients.sentences import answer, headline, look_first
+from nodescan.patients.stage_notes import DETECTION_LIMIT
 from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import (
     doubt_words,
@@ -49,27 +49,18 @@ _TABLE_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SlideLink:
-    """A slide and its page, relative."""
-
-    slide_id: str
-    link: str
-
-
-@dataclass(frozen=True, slots=True)
 class SectionRow:
     """One slide as text. link: to its page, "" where there is none; of a reviewed one as before. reviewed: how, ""
     where it was not. made: which scan it is of, "" where that isn't known."""
 
     slide_id: str
     link: str
-    tone: str
     class_words: str
     borderline: bool
     size: str
     status: str
     reviewed: str
-    made: str = ""
+    made: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +236,10 @@ def _nothing_found(staged: Staged) -> bool:
     return not found and any(section.readable for section in specimen.sections)
 
 
-def _likeliest(staged: Staged, staging: Staging, pages: Collection[str]) -> list[SlideLink]:
-    """The pages that name the likeliest places of slides that the software alone read."""
+def _likeliest(staged: Staged, staging: Staging, pages: Collection[str]) -> list[tuple[str, str]]:
+    """The slides that the software alone read, each with the page that names its likeliest places."""
     read = [section for section in staged.specimen.sections if section.readable and section.reading is None]
-    return [SlideLink(one.slide_id, link) for one in read if (link := _link(one, staging, pages))]
+    return [(one.slide_id, link) for one in read if (link := _link(one, staging, pages))]
 
 
 def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
@@ -257,9 +248,6 @@ def _link(section: Section, staging: Staging, pages: Collection[str]) -> str:
 
 
 def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collection[str]) -> NodeRow:
-    reviewed = {correction.slide_id for correction in result.corrections}
-    made = {report.slide_id: _made_words(report) for report in result.reports}
-    sentinel = {True: "yes", False: "no", None: "not stated"}[node.sentinel]
     shared = f" ({node.n_nodes} nodes share its slides)" if node.n_nodes > 1 else ""
     return NodeRow(
         node_id=f"{node.node_id}{shared}",
@@ -267,29 +255,23 @@ def _node_row(node: Node, result: PatientResult, staging: Staging, pages: Collec
         class_words=_class_words(node, node.largest_class),
         borderline=node.borderline,
         size="" if node.largest is None else section_size_words(node.largest, at_least=node.size_at_least),
-        sentinel=sentinel,
-        sections=tuple(
-            replace(
-                _section_row(one, staging, pages, reviewed=one.slide_id in reviewed),
-                made=made.get(one.slide_id, ""),
-            )
-            for one in node.sections
-        ),
+        sentinel={True: "yes", False: "no", None: "not stated"}[node.sentinel],
+        sections=tuple(_section_row(one, result, staging, pages) for one in node.sections),
     )
 
 
-def _section_row(section: Section, staging: Staging, pages: Collection[str], *, reviewed: bool) -> SectionRow:
-    found, reading = section.metastasis or Metastasis.NONE, section.reading
-    has_report = section.slide_id not in staging.not_run
+def _section_row(section: Section, result: PatientResult, staging: Staging, pages: Collection[str]) -> SectionRow:
+    slide_id, reading = section.slide_id, section.reading
+    reviewed = any(correction.slide_id == slide_id for correction in result.corrections)
     return SectionRow(
-        slide_id=section.slide_id,
+        slide_id=slide_id,
         link=_link(section, staging, pages),
-        tone=word_if_known(found, complete=section.complete) or "none",
-        class_words=_class_words(section, found),
+        class_words=_class_words(section, section.metastasis or Metastasis.NONE),
         borderline=section.borderline,
         size=section_size_words(section, at_least=section.size_at_least),
-        status=section.status.value if has_report else "not run",
+        status="not run" if slide_id in staging.not_run else section.status.value,
         reviewed="" if not reviewed else "reviewed" if reading is None else f"read whole by {reading.by}",
+        made="".join(_made_words(report) for report in result.reports if report.slide_id == slide_id),
     )
 
 

@@ -1,4 +1,5 @@
-"""patients.csv, patients.json and a page for each patient, written into the folder of a run."""
+"""patients.csv, patients.json, a page for each patient, and CAMELYON17's own file of stages, written into the folder of
+a run."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from nodescan.patients.earlier_stages import (
     PATIENTS_CSV,
     PATIENTS_JSON,
     STAGES,
+    SUBMISSION_CSV,
     check_pages,
     earlier_pages,
     lost_patients,
@@ -26,8 +28,7 @@ from nodescan.patients.earlier_stages import (
 )
 from nodescan.patients.page import render, word_if_known
 from nodescan.patients.staging import PatientResult, Staging
-from nodescan.patients.submission import SUBMISSION_CSV, SUBMISSION_HEAD, submission_as_csv
-from nodescan.patients.synoptic import n_borderline, synoptic
+from nodescan.patients.synoptic import may_be, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import StoredReport
@@ -66,6 +67,8 @@ CSV_COLUMNS = (
     "notes",
 )
 
+_SUBMISSION_COLUMNS = ("patient", "stage")
+
 
 def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *, written: bool = True) -> None:
     """Raises UsageError where staging would lose what it reads, see `check_inputs`, or a patients.csv of the user's,
@@ -77,7 +80,7 @@ def check_stages_place(folder: Path, read: Iterable[tuple[str, Path | None]], *,
     if written:
         refuse_link(folder / PAGES)
         check_ours(folder / PATIENTS_CSV, ",".join(CSV_COLUMNS[:4]))
-        check_ours(folder / SUBMISSION_CSV, SUBMISSION_HEAD)
+        check_ours(folder / SUBMISSION_CSV, ",".join(_SUBMISSION_COLUMNS))
 
 
 def replace_stages(staging: Staging, folder: Path, tell: Callable[[str], None]) -> tuple[Path, ...]:
@@ -163,7 +166,7 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         staged.words,
         staged.category or "",
         "true" if staged.at_least else "false",
-        may_be_words(_may_be(staged), at_least=staged.bound is not None),
+        may_be_words(may_be(staged), at_least=staged.bound is not None),
         "complete" if staged.complete else "incomplete",
         "" if result.software is None else result.software.words,
         *("" if length is None else repr(length) for length in _lengths(largest).values()),
@@ -174,11 +177,6 @@ def _row(result: PatientResult) -> tuple[str, ...]:
         counts.positive.words,
         " ".join(note.message for note in result.all_notes),
     )
-
-
-def _may_be(staged: Staged) -> list[str]:
-    """The categories between which its sizes leave it open, without modifiers; none where they don't."""
-    return [rule.category for rule in staged.may_be] if staged.borderline else []
 
 
 def _lengths(section: Section | None) -> dict[str, float | None]:
@@ -202,13 +200,13 @@ def _patient(result: PatientResult) -> Json:
         "category": staged.category,
         "at_least": staged.at_least,
         "borderline": staged.borderline,
-        "may_be": _may_be(staged),
+        "may_be": may_be(staged),
         "bound": staged.bound,
         "prefix": staged.prefix,
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
         "software_stage": None if result.software is None else result.software.words,
-        "software_may_be": [] if result.software is None else _may_be(result.software),
+        "software_may_be": [] if result.software is None else may_be(result.software),
         "software_bound": None if result.software is None else result.software.bound,
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
@@ -268,3 +266,20 @@ def _made_from(report: StoredReport | None) -> dict[str, str | int | None]:
         "result_version": None if made is None else made.result_version,
         "report_sha256": None if report is None else report.file_sha256 or None,
     }
+
+
+def submission_as_csv(stages: Iterable[tuple[Staged, str]]) -> str:
+    """CAMELYON17's file as text: a row for each patient, then one for each of its nodes that has a class.
+
+    stages: each patient with the stage to submit. The challenge's own names begin as no formula does.
+    """
+    rows: list[tuple[str, str]] = []
+    for staged, word in stages:
+        rows.append((plain_cell(f"{staged.specimen.patient_id}.zip"), word))
+        rows += [
+            (plain_cell(f"{section.slide_id}.tif"), section.metastasis.word)
+            for node in staged.specimen.nodes
+            for section in node.sections
+            if section.metastasis is not None
+        ]
+    return csv_text(_SUBMISSION_COLUMNS, rows)

@@ -9,7 +9,6 @@ from typing import Any
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
 from nodescan.patients.earlier_stages import (
-    PATIENTS_JSON,
     all_corrections_in,
     dicts,
     missing_aside,
@@ -17,6 +16,7 @@ from nodescan.patients.earlier_stages import (
     put_back,
     set_aside,
     stages_in,
+    unreadable_words,
     words,
 )
 from nodescan.patients.grouping import section_of
@@ -50,8 +50,7 @@ def move_outdated(folder: Path, scanned: Iterable[str], tell: Callable[[str], No
     if aside is None:
         return None
     if stages is None:
-        why = f"their {PATIENTS_JSON} can't be read, and they may be reviewed"
-        tell(f"earlier stages were moved to {aside.name}, because {why}")
+        tell(unreadable_words(aside))
         return Outdated(aside, None)
     why = f"because reports of their slides change: {few(again, 5)}"
     if all_corrections_in(stages):

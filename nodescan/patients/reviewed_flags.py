@@ -1,35 +1,38 @@
 """What a review makes of a slide's flags: which stay true, and what its own rows call for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import slide_of_node
+from nodescan.domain.patient import Staged
 from nodescan.domain.report import FILE_SIGNS
+from nodescan.patients.applied import Applied
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
 
 
-def outdated(changed: StoredReport) -> StoredReport:
-    """With a flag where deposits were named before the scan that found them: by number, or by another's centre."""
-    text = (
+def row_doubts(original: StoredReport, *, before_scan: bool, other_file: bool) -> list[Flag]:
+    """Whether rows may mean other deposits than their readers saw.
+
+    before_scan: deposits were named before the scan that found them, by number, or by another's centre. other_file:
+    corrections were first applied to another file of the slide's name.
+    """
+    of_file = (
+        "The same corrections were applied earlier to another file with this slide's name. They may belong to another "
+        "slide, or to another scan of it. Check each correction on this file. For each that holds, write "
+        f"{original.fingerprint[:FILE_SIGNS]} in the column “file” of the corrections."
+    )
+    of_scan = (
         "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
         "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
         "the comment that you checked. If the row has a date, give the day of the check."
     )
-    return replace(changed, flags=(Flag("review_before_scan", text), *changed.flags))
-
-
-def of_other_file(changed: StoredReport) -> StoredReport:
-    """With a flag where corrections were first applied to another file of the slide's name."""
-    text = (
-        "The same corrections were applied earlier to another file with this slide's name. They may belong to another "
-        "slide, or to another scan of it. Check each correction on this file. For each that holds, write "
-        f"{changed.fingerprint[:FILE_SIGNS]} in the column “file” of the corrections."
-    )
-    return replace(changed, flags=(Flag("review_of_other_file", text), *changed.flags))
+    flags = [Flag("review_of_other_file", of_file)] if other_file else []
+    return [*flags, Flag("review_before_scan", of_scan)] if before_scan else flags
 
 
 def kept_flags(changed: StoredReport, original: StoredReport) -> list[Flag]:
@@ -85,6 +88,40 @@ def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
             text = f"Deposit {deposit.id} is {said.word} according to the reader, but {by_size.word} by its size."
             flags.append(Flag("class_against_size", text))
     return tuple(flags)
+
+
+def exact_notes(
+    staged: Staged, rows: Sequence[Applied], found: Sequence[StoredReport], reviewed: Mapping[str, StoredReport]
+) -> list[Flag]:
+    """Sizes by a reader that the software's "±" would leave near a limit between classes: they count as exact.
+
+    rows: of the patient's slides; found: their reports as the software made them; reviewed: by slide, after the rows.
+    """
+    there = {(report.slide_id, deposit.id): deposit for report in found for deposit in report.deposits}
+    left = {
+        (report.slide_id, deposit.id): deposit
+        for report in reviewed.values()
+        if report.reading is None
+        for deposit in report.deposits
+        if not deposit.class_given
+    }
+    of_slide = {one.slide_id: node.node_id for node in staged.specimen.nodes for one in node.sections}
+    notes: list[Flag] = []
+    for row in rows:
+        before, after = (deposits.get((row.slide_id, row.deposit_id or 0)) for deposits in (there, left))
+        if before is None or after is None or after.diameter_uncertainty_um > 0:
+            continue
+        as_sure = replace(after, diameter_uncertainty_um=before.diameter_uncertainty_um)
+        if as_sure.borderline:
+            least, most = classify(as_sure.shortest_um), classify(as_sure.longest_um)
+            measured = size_in_mm(before.diameter_um, before.diameter_uncertainty_um)
+            text = (
+                f"{slide_of_node(of_slide[row.slide_id], row.slide_id)}: deposit {after.id} has the size that {row.by} "
+                f"gave, {size_in_mm(after.diameter_um, None)}, taken as exact. The software measured {measured}; with "
+                f"this “±” the reader's size would leave {least.word} and {most.word} possible."
+            )
+            notes.append(Flag("size_by_reader", text))
+    return notes
 
 
 def _within_uncertainty(deposit: Deposit) -> bool:

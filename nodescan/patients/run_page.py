@@ -99,13 +99,10 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
 def _reviews(stages: Mapping[str, Any]) -> dict[str, Markup]:
     """What is said in the row of each slide that was reviewed. Readers are named on the patients' pages alone."""
     rows = [(str(row.get("slide_id")), row) for row in corrections_in(stages)]
-    read = {slide_id: f"read whole by a reader as {row.get('after')}" for slide_id, row in rows if _is_read(row)}
+    whole = [(slide_id, row.get("after")) for slide_id, row in rows if row.get("action") == "read"]
+    read = {slide_id: f"read whole by a reader as {after}" for slide_id, after in whole}
     text = Markup("<small>{}: the patient's stage is as corrected; this row and the slide's page are as before</small>")
     return {slide_id: text.format(read.get(slide_id, "reviewed")) for slide_id, _ in rows}
-
-
-def _is_read(row: Mapping[str, Any]) -> bool:
-    return row.get("action") == "read"
 
 
 def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine, ...]:

@@ -1,6 +1,6 @@
 """Reports and the files that they are of: another file than the row's, one file in two nodes, or under two names."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Container, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +21,91 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedFiles:
-    """What the files of a manifest's rows say of their reports. another: slide -> why its report is of another file.
+class RowFiles:
+    """What the files of a manifest's rows, and the reports of them, say of one another.
 
-    uncompared: slides whose file isn't there now, and was scanned in another place: it may have been moved since.
+    another: slide -> why its report is of another file. uncompared: slides whose file isn't there now, and was scanned
+    in another place: it may have been moved since. copied: rows of several nodes whose reports are of copies of one
+    file. twice: slide -> the names of reports of the same file that no row lists. It may be another patient's of an
+    earlier manifest, so that one file counts for two; but a slide that was renamed leaves its old report there, too, so
+    nothing is refused.
     """
 
     another: Mapping[str, str]
     uncompared: Set[str]
+    copied: Sequence[Sequence[ManifestRow]]
+    twice: Mapping[str, Sequence[str]]
+
+    def apart(self, corrected: Container[str]) -> dict[str, str]:
+        """Slide -> why its report may not count. corrected: slides with a reader's corrections."""
+        reasons = {**self.another}
+        for group in self.copied:
+            for row in group:
+                others = (other for other in group if _node(other) != _node(row))
+                lost = "; until then its corrections have no effect" if row.slide_id in corrected else ""
+                reasons[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id)) + lost
+        return reasons
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Which slides are of one file: for a terminal alone, where the names of several patients may meet."""
+        several = (group for group in self.copied if len({row.facts.patient_id for row in group}) > 1)
+        return (
+            *(f"copies of one file: {'; '.join(map(_whose, group))}" for group in several),
+            *(
+                f"one file under several names: the file of slide {slide_id} was also reported as {few(names, _NAMED)}"
+                for slide_id, names in self.twice.items()
+            ),
+        )
+
+    def notes(self, staged: Staged) -> tuple[Flag, ...]:
+        """For the page of a patient, which may be handed on alone, so it names nobody else: `told` does."""
+        slides = [section.slide_id for section in staged.specimen.sections]
+        lacking = [slide_id for slide_id in slides if slide_id in self.uncompared]
+        whole = len(lacking) == len(slides)
+        which = "Any of this patient's slides" if whole else f"These slides: {few(lacking, _NAMED)}"
+        text = (
+            f"{which} may be of another file than the report of that name. The files are not there now, and they lay "
+            "elsewhere when they were scanned, so they could not be compared. Make the files of the manifest available "
+            "and stage again, or check the paths."
+        )
+        same = (
+            "the folder also holds a report of the same file under a name that this manifest doesn't list. If that "
+            "name is another patient's slide, one of the two is the wrong file. If this slide was renamed, move the "
+            "old report out of the folder."
+        )
+        twice = [slide_id for slide_id in slides if slide_id in self.twice]
+        return (
+            *([Flag("file_not_compared", text)] if lacking else []),
+            *(Flag("same_file_unlisted", f"Slide {slide_id}: {same}") for slide_id in twice),
+        )
+
+    def check_renamed(self, corrections: Sequence[Correction]) -> None:
+        """Raise UsageError where a correction names a slide that no row lists, by the report of a file that one does.
+
+        So it is where another slide of its name joined the manifest: both are called otherwise then, and the correction
+        would change an old report that nobody is staged by.
+        """
+        for correction in corrections:
+            now = next((slide_id for slide_id, names in self.twice.items() if correction.slide_id in names), None)
+            if now is not None:
+                raise correction.where.error(
+                    f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now!r} there: "
+                    "write that name instead, and make sure that it means the same deposit"
+                )
 
 
-def compare_files(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> ComparedFiles:
-    """Whether each report is of its row's file: names such as 1.svs recur.
+def compare_files(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> RowFiles:
+    """Names such as 1.svs recur, files are copied, and slides renamed. reports: by slide."""
+    another, uncompared = _of_other_files(rows, reports)
+    own = {slide_id: report for slide_id, report in reports.items() if slide_id not in another}
+    return RowFiles(another, uncompared, _copies(rows, own), _reported_twice(rows, own))
+
+
+def _of_other_files(
+    rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]
+) -> tuple[dict[str, str], set[str]]:
+    """`another` and `uncompared` of RowFiles.
 
     A file that is away is taken for the one that was reported where its place is the same. Where it isn't, an archive
     may have been moved whole; but not the file of a report that still lies where it was, or that another row names.
@@ -53,7 +126,7 @@ def compare_files(rows: Sequence[ManifestRow], reports: Mapping[str, StoredRepor
                 another[row.slide_id] = ANOTHER_PLACE
             else:
                 uncompared.add(row.slide_id)
-    return ComparedFiles(another, uncompared)
+    return another, uncompared
 
 
 def _still_lies(place: str, path: Path) -> bool:
@@ -65,23 +138,7 @@ def _still_lies(place: str, path: Path) -> bool:
     return any(place_of(folder / path.name) == place and (folder / path.name).exists() for folder in beside)
 
 
-def uncompared_notes(staged: Staged, uncompared: Container[str]) -> tuple[Flag, ...]:
-    """That slides of a patient could not be compared with their files. uncompared: of compare_files."""
-    slides = [section.slide_id for section in staged.specimen.sections]
-    lacking = [slide_id for slide_id in slides if slide_id in uncompared]
-    if not lacking:
-        return ()
-    which = "Any of this patient's slides" if len(lacking) == len(slides) else f"These slides: {few(lacking, _NAMED)}"
-    text = (
-        f"{which} may be of another file than the report of that name. The files are not there now, and they lay "
-        "elsewhere when they were scanned, so they could not be compared. Make the files of the manifest available and "
-        "stage again, or check the paths."
-    )
-    return (Flag("file_not_compared", text),)
-
-
-def copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> list[list[ManifestRow]]:
-    """Rows of several nodes whose reports are of copies of one file. reports: by slide, of the rows' own files."""
+def _copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> list[list[ManifestRow]]:
     alike: dict[tuple[str, float], list[ManifestRow]] = {}
     for row in rows:
         report = reports.get(row.slide_id) if row.has_slide and row.is_he else None
@@ -90,36 +147,13 @@ def copies(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> 
     return [group for group in alike.values() if len(set(map(_node, group))) > 1]
 
 
-def copy_reasons(copied: Iterable[Sequence[ManifestRow]], corrected: Container[str]) -> dict[str, str]:
-    """Slide -> why its report may not count. copied: of copies(); corrected: slides with a reader's corrections."""
-    reasons: dict[str, str] = {}
-    for group in copied:
-        for row in group:
-            others = (other for other in group if _node(other) != _node(row))
-            lost = "; until then its corrections have no effect" if row.slide_id in corrected else ""
-            reasons[row.slide_id] = _copy_words(row, min(others, key=lambda other: other.slide_id)) + lost
-    return reasons
-
-
-def copies_told(copied: Iterable[Sequence[ManifestRow]]) -> tuple[str, ...]:
-    """Which slides of several patients are copies of one file: for a terminal alone, where their names may meet.
-
-    copied: of copies().
-    """
-    return tuple(
-        f"copies of one file: {'; '.join(map(_whose, group))}"
-        for group in copied
-        if len({row.facts.patient_id for row in group}) > 1
-    )
-
-
 def _node(row: ManifestRow) -> tuple[str, ...]:
     facts = row.facts
     return (*facts.specimen, facts.node_id or f"\0{row.slide_id}")
 
 
 def _copy_words(row: ManifestRow, other: ManifestRow) -> str:
-    """A patient's page may be handed on alone, so it names nobody else: `copies_told` does."""
+    """As a patient's page has it, which names nobody else."""
     whose = _whose(other) if other.facts.patient_id == row.facts.patient_id else "another patient's slide"
     return (
         f"its file is a copy of that of {whose}, so one of the two is "
@@ -132,58 +166,10 @@ def _whose(row: ManifestRow) -> str:
     return f"slide {row.slide_id}, {node}patient {row.facts.patient_id}"
 
 
-def reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> Mapping[str, Sequence[str]]:
-    """The slides that rows list, sorted -> the names of reports of the same file that none does.
-
-    It may be another patient's of an earlier manifest, so that one file counts for two. But a slide that was renamed
-    leaves its old report there, too, so nothing is refused.
-    """
+def _reported_twice(rows: Sequence[ManifestRow], reports: Mapping[str, StoredReport]) -> dict[str, list[str]]:
     listed = {row.slide_id for row in rows if row.has_slide}
     unlisted: dict[str, list[str]] = {}
     for slide_id in sorted(reports.keys() - listed):
         unlisted.setdefault(reports[slide_id].fingerprint, []).append(slide_id)
     prints = {slide_id: reports[slide_id].fingerprint for slide_id in sorted(listed & reports.keys())}
     return {slide_id: unlisted[of] for slide_id, of in prints.items() if of and of in unlisted}
-
-
-def same_file_told(twice: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The names that `same_file_notes` keeps from pages, which may be handed on alone: for the terminal.
-
-    twice: of reported_twice.
-    """
-    return tuple(
-        f"one file under several names: the file of slide {slide_id} was also reported as {few(names, _NAMED)}"
-        for slide_id, names in twice.items()
-    )
-
-
-def same_file_notes(staged: Staged, twice: Container[str]) -> tuple[Flag, ...]:
-    """Slides of a patient of which the folder holds a second report, by a name that no row lists.
-
-    twice: of reported_twice.
-    """
-    return tuple(
-        Flag(
-            "same_file_unlisted",
-            f"Slide {section.slide_id}: the folder also holds a report of the same file under a name that this "
-            "manifest doesn't list. If that name is another patient's slide, one of the two is the wrong file. If this "
-            "slide was renamed, move the old report out of the folder.",
-        )
-        for section in staged.specimen.sections
-        if section.slide_id in twice
-    )
-
-
-def check_renamed(corrections: Sequence[Correction], twice: Mapping[str, Sequence[str]]) -> None:
-    """Raise UsageError where a correction names a slide that no row lists, by the report of a file that one does.
-
-    So it is where another slide of its name joined the manifest: both are called otherwise then, and the correction
-    would change an old report that nobody is staged by. twice: of reported_twice.
-    """
-    for correction in corrections:
-        now = next((slide_id for slide_id, names in twice.items() if correction.slide_id in names), None)
-        if now is not None:
-            raise correction.where.error(
-                f"slide {correction.slide_id!r} is not in the manifest, and its file is called {now!r} there: "
-                "write that name instead, and make sure that it means the same deposit"
-            )

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from nodescan.domain.bounds import OF_WHOLE_SLIDE
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import FLAGS, OF_OTHER_NODES, Flag, codes_of
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import how_many, slide_of_node
 from nodescan.domain.patient import Node, Staged
@@ -43,16 +44,22 @@ _BY_SPLIT = (
     f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
 
-_OF_DEPOSITS = (frozenset(code for code, kind in FLAGS.items() if kind.doubt) | OF_OTHER_NODES) - {
+_OF_DEPOSITS = {*DOUBTS, *OF_OTHER_NODES} - {
     "review_of_other_file",
     "review_before_scan",
-    "nuclei_out_of_scale",
+    *OF_WHOLE_SLIDE,
     "read_against_software",
     "tissue_cut_off",
     "tissue_meets_ink",
     "small_pale_area",
 }
 """Notes on the deposits of a slide, and not on the slide."""
+
+_UNSURE = {
+    "scan_fault": "a scan has a fault",
+    "unlike_training": "tissue looks unlike the tissue that the model was trained on",
+}
+"""Why the network may be wrong anywhere on a slide (flags.ANSWERS_IN_DOUBT), in words."""
 
 _NODES = 3
 """So many nodes are named under "Look here first": it is for the first minute."""
@@ -84,7 +91,8 @@ def answer(staged: Staged) -> str:
     told = _BY_SPLIT if split else _by_reader(staged) or larger.get(found, _BY_CLASS[found])
     said = " ".join((_by_size(staged) or told, *doubts))
     if not staged.n_unread and not cut_off:
-        return f"{said}{_by_spread(staged)}" if staged.at_least and not split else said
+        spread = f"Several nodes share a slide, so {_higher(staged)}: it depends on how the deposits are spread"
+        return f"{said} {spread} over the nodes." if staged.at_least and not split else said
     missing = _missing(staged)
     if cut_off:
         cut = "a deposit is cut off"
@@ -95,11 +103,9 @@ def answer(staged: Staged) -> str:
     return f"{said} {seen}{missing}{_what_else(staged)}."
 
 
-def _by_spread(staged: Staged) -> str:
-    """Why a stage is "at least" though every node was read whole and no deposit is cut off."""
-    lower = ", or lower because of the borderline size" if staged.may_fall else ""
-    text = "Several nodes share a slide, so the true stage may be higher"
-    return f" {text}{lower}: it depends on how the deposits are spread over the nodes."
+def _higher(staged: Staged) -> str:
+    """Of a stage that may rise."""
+    return f"the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
 
 
 def _missing(staged: Staged) -> str:
@@ -136,6 +142,11 @@ def _doubts(staged: Staged) -> list[str]:
         return []
     codes = codes_of(staged.notes)
     said = ["The pixel size is in doubt, and with it every size."] if "nuclei_out_of_scale" in codes else []
+    if unsure := [why for code, why in _UNSURE.items() if code in codes]:
+        found = any(one.may_be_none and one.metastasis for one in staged.specimen.sections)
+        what = "deposits there may be no tumour, and tumour" if found else "tumour"
+        why = " and ".join(unsure)
+        said.append(f"{why[0].upper()}{why[1:]}, so {what} may have been missed.")
     if not codes.isdisjoint(ONE_OR_SEVERAL):
         said.append("It is uncertain which areas form one deposit, and the stage may depend on it.")
     return said
@@ -144,9 +155,7 @@ def _doubts(staged: Staged) -> list[str]:
 def _what_else(staged: Staged) -> str:
     """Which other categories a stage leaves possible that does not rest on every node read whole."""
     if staged.may_rise:
-        return (
-            f", so the true stage may be higher{', or lower because of the borderline size' if staged.may_fall else ''}"
-        )
+        return f", so {_higher(staged)}"
     holds = "that node holds" if staged.n_unread == 1 else "those nodes hold"
     if staged.bound == staged.category:
         return f". The category stays {staged.category} whatever {holds}; only counts and sizes may change"

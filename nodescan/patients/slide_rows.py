@@ -24,7 +24,10 @@ def read_slide_rows(path: Path) -> Manifest:
     made = iter(slide_ids([row.path for row in rows if not row.slide_id and row.path is not None]))
     named = (row if row.slide_id or row.path is None else replace(row, slide_id=next(made)) for row in rows)
     read = replace(manifest, rows=tuple(named))
-    _check_patients(read)
+    if read.names_patients:  # a table of which no row does is a list of slides
+        for row in read.rows:
+            if not row.facts.patient_id:
+                raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
     _check_slides(read.rows)
     return read
 
@@ -49,14 +52,6 @@ def check_spacings(measured: Mapping[str, SlideInfo | None], manifest: Manifest)
             f"mpp is {row.mpp_um:g}, but the report of slide {row.slide_id!r} is measured with "
             f"{info.spacing.mean:g}{remedy}"
         )
-
-
-def _check_patients(manifest: Manifest) -> None:
-    """Raise UsageError where a row names no patient and another does: one that none does is a list of slides."""
-    some_named = manifest.names_patients
-    for row in manifest.rows:
-        if some_named and not row.facts.patient_id:
-            raise row.facts.where.error("patient_id is empty; staging needs to know whose slide it is")
 
 
 def _check_slides(rows: Sequence[ManifestRow]) -> None:

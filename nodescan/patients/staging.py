@@ -1,12 +1,12 @@
 """Stages patients from stored reports and a manifest, or from a table of labels, without touching a slide."""
 
 from collections import defaultdict
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.patient import Staged
+from nodescan.domain.patient import Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.section import Section
 from nodescan.domain.staging import StagingTable
@@ -16,21 +16,11 @@ from nodescan.manifest import Manifest, ManifestRow, NodeFacts
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import Correction, CorrectionsFile
 from nodescan.patients.corrections import apply_corrections
-from nodescan.patients.detection_limit import limit_notes
 from nodescan.patients.grouping import group, group_names, labelled_sections, not_run, section_of, without_node_ids
-from nodescan.patients.made_alike import made_notes, mixed_way_out, mixed_words, older_words
-from nodescan.patients.same_files import (
-    check_renamed,
-    compare_files,
-    copies,
-    copies_told,
-    copy_reasons,
-    reported_twice,
-    same_file_notes,
-    same_file_told,
-    uncompared_notes,
-)
+from nodescan.patients.reviewed_flags import exact_notes
+from nodescan.patients.same_files import RowFiles, compare_files
 from nodescan.patients.slide_rows import check_counted, check_names
+from nodescan.patients.stage_notes import limit_notes, made_notes, mixed_way_out, mixed_words, older_words
 from nodescan.reports.report_reader import StoredReport
 
 
@@ -73,7 +63,7 @@ class Staging:
     another result version than this program's, and what to do, "" where they aren't. unused: corrections without
     effect, of slides in no patient and of copies. reports: all that are there, but those of another file than the
     manifest's.
-    copies: for the terminal, what copies_told() and same_file_told() say. staged_at, corrections_file: when the stages
+    copies: for the terminal, see RowFiles.told. staged_at, corrections_file: when the stages
     were made, and of which review; whoever writes them says so, so that the same stages are the same page.
     """
 
@@ -137,26 +127,26 @@ def stage_reports(
     by_slide = {report.slide_id: report for report in reports}
     rows = manifest.rows
     check_names(rows, by_slide)
-    compared = compare_files(rows, by_slide)
-    another = compared.another
-    by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in another}
-    copied, twice = copies(rows, by_slide), reported_twice(rows, by_slide)
-    apart = {**another} | copy_reasons(copied, {one.slide_id for one in corrections})
-    check_renamed(corrections, twice)
-    check_counted(corrections, rows, another, reports=by_slide)
+    files = compare_files(rows, by_slide)
+    by_slide = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in files.another}
+    files.check_renamed(corrections)
+    check_counted(corrections, rows, files.another, reports=by_slide)
     reviewed, applied = apply_corrections(reports, corrections, earlier=earlier)
-    own = _staged(rows, by_slide, table, apart=apart)
-    after = {report.slide_id: report for report in reviewed}
-    final = _staged(rows, after, table, apart=apart) if corrections else own
-    wanted = {row.slide_id for row in rows if row.has_slide}
-    of_group = _by_group(rows, table)
+    apart = files.apart({one.slide_id for one in corrections})
     counted = {slide_id: report for slide_id, report in by_slide.items() if slide_id not in apart}
+    own = _staged(rows, counted, table, apart=apart)
+    after = {report.slide_id: report for report in reviewed if report.slide_id in counted}
+    final = _staged(rows, after, table, apart=apart) if corrections else own
+    results = [_result(result, before, applied, counted) for result, before in zip(final, own, strict=True)]
+    of_group, of_patient = _by_group(rows, table), _by_patient(row.facts for row in rows)
     results = [
-        _result(result, before if corrections else None, applied, of_group[result.specimen.names], counted)
-        for result, before in zip(final, own, strict=True)
+        replace(result, notes=(*_notes(result, of_group[one.names], of_patient[one.patient_id], files), *of_sizes))
+        for result in results
+        for one in (result.staged.specimen,)
+        for of_sizes in (exact_notes(result.staged, result.corrections, result.reports, after),)
     ]
-    facts = [row.facts for row in rows]
-    results = [_with_notes(result, facts, twice, uncompared=compared.uncompared) for result in results]
+    wanted = {row.slide_id for row in rows if row.has_slide}
+    lacking = wanted - by_slide.keys()
     staged = [by_slide[row.slide_id] for row in rows if row.has_slide and row.is_he and row.slide_id in by_slide]
     used = {correction.slide_id for result in results for correction in result.corrections}
     return Staging(
@@ -165,29 +155,27 @@ def stage_reports(
         source_sha256=manifest.sha256,
         patients=tuple(results),
         unused=tuple(correction for correction in applied if correction.slide_id not in used),
-        not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in wanted - by_slide.keys())),
+        not_run=tuple(sorted(row.slide_id for row in rows if row.is_he and row.slide_id in lacking)),
         not_listed=tuple(sorted(by_slide.keys() - wanted)),
         left_out=tuple(sorted(row.slide_id for row in rows if row.has_slide and not row.is_he)),
         mixed=mixed_words(staged),
         older=older_words(staged),
         reports=tuple(by_slide.values()),
-        copies=(*copies_told(copied), *same_file_told(twice)),
+        copies=files.told,
     )
 
 
 def stage_labels(labels: LabelTable, table: StagingTable) -> Staging:
     """The stage of every patient of a table of labels, beside the one that the table states."""
-    facts = [slide.facts for slide in labels.slides]
+    of_patient = _by_patient(slide.facts for slide in labels.slides)
     results = tuple(
         PatientResult(
-            staged,
-            stated=labels.stages.get(staged.specimen.patient_id),
-            notes=(
-                *without_node_ids([fact for fact in facts if fact.patient_id == staged.specimen.patient_id]),
-                *_treatment_notes(staged, facts),
-            ),
+            stage(specimen, table),
+            stated=labels.stages.get(specimen.patient_id),
+            notes=(*without_node_ids(facts), *_treatment_notes(specimen, table, facts)),
         )
-        for staged in (stage(specimen, table) for specimen in group(labelled_sections(labels), table))
+        for specimen in group(labelled_sections(labels), table)
+        for facts in (of_patient[specimen.patient_id],)
     )
     return Staging(table=table, source=labels.name, patients=results)
 
@@ -199,6 +187,14 @@ def _by_group(rows: Sequence[ManifestRow], table: StagingTable) -> defaultdict[t
         if row.has_slide:
             groups[group_names(row.facts, table)].append(row)
     return groups
+
+
+def _by_patient(facts: Iterable[NodeFacts]) -> defaultdict[str, list[NodeFacts]]:
+    """patient_id -> what the rows say, of every specimen and side."""
+    patients: defaultdict[str, list[NodeFacts]] = defaultdict(list)
+    for fact in facts:
+        patients[fact.patient_id].append(fact)
+    return patients
 
 
 def _staged(
@@ -216,59 +212,44 @@ def _section(row: ManifestRow, reports: Mapping[str, StoredReport], *, apart: Ma
     """None where the row has no slide, or one that isn't H&E: that is for the pathologist alone."""
     if not row.has_slide or not row.is_he:
         return None
-    nodes, slide_id = row.facts.nodes_on_slide, row.slide_id
-    report = reports.get(slide_id)
-    if report is not None and slide_id not in apart:
+    nodes, report = row.facts.nodes_on_slide, reports.get(row.slide_id)
+    if report is not None:
         return section_of(report, nodes_on_slide=nodes)
-    return not_run(slide_id, apart.get(slide_id, "listed, but not run"), nodes_on_slide=nodes)
+    return not_run(row.slide_id, apart.get(row.slide_id, "listed, but not run"), nodes_on_slide=nodes)
 
 
 def _result(
-    staged: Staged,
-    software: Staged | None,
-    applied: Sequence[Applied],
-    rows: Sequence[ManifestRow],
-    reports: Mapping[str, StoredReport],
+    staged: Staged, software: Staged, applied: Sequence[Applied], reports: Mapping[str, StoredReport]
 ) -> PatientResult:
-    """reports: by slide, without those of another file and of copies: a correction of such a one has no effect."""
-    slides = {section.slide_id for section in staged.specimen.sections}
-    known = [reports[slide_id] for slide_id in sorted(slides & reports.keys())]
-    own = tuple(correction for correction in applied if correction.slide_id in slides & reports.keys())
-    return PatientResult(
-        staged,
-        software=software if own else None,
-        corrections=own,
-        notes=(
-            *made_notes(known),
-            *_left_out_notes(rows),
-            *without_node_ids([row.facts for row in rows]),
-            *limit_notes(staged, known),
-        ),
-        reports=tuple(known),
+    """Still without notes. reports: by slide, those that count: a correction of another one has no effect."""
+    slides = {section.slide_id for section in staged.specimen.sections} & reports.keys()
+    own = tuple(correction for correction in applied if correction.slide_id in slides)
+    known = tuple(reports[slide_id] for slide_id in sorted(slides))
+    return PatientResult(staged, (), software=software if own else None, corrections=own, reports=known)
+
+
+def _notes(
+    result: PatientResult, rows: Sequence[ManifestRow], facts: Sequence[NodeFacts], files: RowFiles
+) -> tuple[Flag, ...]:
+    """What must be known beside the stage's own notes. rows: of the specimen and side; facts: of the whole patient."""
+    return (
+        *files.notes(result.staged),
+        *_treatment_notes(result.staged.specimen, result.staged.table, facts),
+        *made_notes(result.reports),
+        *_left_out_notes(rows),
+        *without_node_ids([row.facts for row in rows]),
+        *limit_notes(result.staged, result.reports),
     )
 
 
-def _with_notes(
-    result: PatientResult, facts: Sequence[NodeFacts], twice: Container[str], *, uncompared: Container[str]
-) -> PatientResult:
-    """With what other rows than the patient's own, other reports, and the slides' files tell of it."""
-    told = (
-        *uncompared_notes(result.staged, uncompared),
-        *same_file_notes(result.staged, twice),
-        *_treatment_notes(result.staged, facts),
-    )
-    return replace(result, notes=(*told, *result.notes))
-
-
-def _treatment_notes(staged: Staged, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:
+def _treatment_notes(specimen: Specimen, table: StagingTable, facts: Sequence[NodeFacts]) -> tuple[Flag, ...]:
     """That nothing is said of treatment here, but of the patient's other side or specimen; "no" is something.
 
-    facts: of all rows. A spreadsheet's cell that was joined over both sides leaves the second one's empty.
+    facts: of the patient's rows. A spreadsheet's cell that was joined over both sides leaves the second one's empty.
     """
-    one = staged.specimen
-    here = [fact.neoadjuvant for fact in facts if fact.specimen == one.names]
-    elsewhere = [fact.neoadjuvant for fact in facts if fact.patient_id == one.patient_id and fact.specimen != one.names]
-    if not staged.table.with_modifiers or not one.nodes or set(here) != {None} or True not in elsewhere:
+    here = [fact.neoadjuvant for fact in facts if fact.specimen == specimen.names]
+    elsewhere = [fact.neoadjuvant for fact in facts if fact.specimen != specimen.names]
+    if not table.with_modifiers or not specimen.nodes or set(here) != {None} or True not in elsewhere:
         return ()
     text = (
         "According to the table, another specimen or side of this patient was removed after neoadjuvant treatment. For "

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Staged
+from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Node, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.section import Section
 from nodescan.domain.staging import AJCC8, CountRange, borderline_stage_words
@@ -91,10 +91,14 @@ def unsized_words(staged: Staged) -> str:
     return "; ".join(f"slide {slide_id} was read as {found.word} without a size" for slide_id, found in read if found)
 
 
+def may_be(staged: Staged) -> list[str]:
+    """The categories between which its sizes leave it open, without modifiers; none where they don't."""
+    return [rule.category for rule in staged.may_be] if staged.borderline else []
+
+
 def borderline_words(staged: Staged) -> str:
     """What the category may be by its sizes, e.g. "borderline: pN1mi or pN1a"; "" where they leave no doubt."""
-    categories = [rule.category for rule in staged.may_be] if staged.borderline else []
-    return borderline_stage_words(categories, stage=staged.words, bound=staged.bound)
+    return borderline_stage_words(may_be(staged), stage=staged.words, bound=staged.bound)
 
 
 def doubt_words(staged: Staged, notes: Sequence[Flag]) -> str:
@@ -159,23 +163,20 @@ def _size(staged: Staged) -> str:
 
 
 def _size_note(staged: Staged) -> str:
-    unclassed = staged.specimen.unclassed_um
-    notes = [unsized_words(staged)]
-    if patient_size_words(staged):
-        notes = ["one contiguous deposit in one section; sizes are never added", *notes]
-        notes += (
-            [] if unclassed is None else [f"a deposit of {size_in_mm(unclassed, None)} that has no class is left out"]
-        )
-    return "; ".join(filter(None, notes))
+    unclassed, unsized = staged.specimen.unclassed_um, unsized_words(staged)
+    if not patient_size_words(staged):
+        return unsized
+    left_out = "" if unclassed is None else f"a deposit of {size_in_mm(unclassed, None)} that has no class is left out"
+    return "; ".join(filter(None, ("one contiguous deposit in one section; sizes are never added", unsized, left_out)))
 
 
 def _examined(staged: Staged) -> tuple[str, str]:
-    nodes = staged.specimen.nodes
-    failed = sum(node.n_nodes - node.n_examined for node in nodes)
-    notes = [f"{staged.n_in_part} of them read in part"] if staged.n_in_part else []
-    notes += [_more_unread(failed)] if failed else []
-    notes += [f"removed without slides here: {staged.n_without_slides}"] if staged.n_without_slides else []
-    return str(staged.specimen.n_examined), "; ".join(notes)
+    notes = (
+        f"{staged.n_in_part} of them read in part" if staged.n_in_part else "",
+        _more_unread(staged.specimen.nodes),
+        f"removed without slides here: {staged.n_without_slides}" if staged.n_without_slides else "",
+    )
+    return str(staged.specimen.n_examined), "; ".join(filter(None, notes))
 
 
 def _sentinels(staged: Staged) -> tuple[str, str]:
@@ -185,13 +186,12 @@ def _sentinels(staged: Staged) -> tuple[str, str]:
     if not nodes or any(node.sentinel is None for node in nodes):
         return UNDETERMINED, "the table does not say for every node whether it is a sentinel node"
     sentinels = [node for node in nodes if node.sentinel]
-    failed = sum(node.n_nodes - node.n_examined for node in sentinels)
-    readable = sum(node.n_examined for node in sentinels)
-    return str(readable), _more_unread(failed) if failed else ""
+    return str(sum(node.n_examined for node in sentinels)), _more_unread(sentinels)
 
 
-def _more_unread(count: int) -> str:
-    return f"{count} more {'was' if count == 1 else 'were'} not read"
+def _more_unread(nodes: Sequence[Node]) -> str:
+    count = sum(node.n_nodes - node.n_examined for node in nodes)
+    return f"{count} more {'was' if count == 1 else 'were'} not read" if count else ""
 
 
 def _category_note(staged: Staged) -> str:
@@ -199,10 +199,6 @@ def _category_note(staged: Staged) -> str:
     if staged.table is not AJCC8:
         said = f"by the table {staged.table.name}, which has no modifiers"
         return f"{unsure}; {said}" if unsure else said
-    said = f"{unsure}. " if unsure else ""
-    said += "AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c " + NOT_ASSESSED
-    if any(note.code == "sentinel_modifier" for note in staged.notes) and any(
-        n.sentinel for n in staged.specimen.nodes
-    ):
-        return f"{SN_CONDITION}. {said}"
-    return said
+    sentinel = "sentinel_modifier" in codes_of(staged.notes) and any(node.sentinel for node in staged.specimen.nodes)
+    edition = f"AJCC 8th edition; pN0(mol+), pN1b, pN1c, pN2b, pN3b and pN3c {NOT_ASSESSED}"
+    return ". ".join(filter(None, (SN_CONDITION if sentinel else "", unsure, edition)))

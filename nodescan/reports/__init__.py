@@ -99,7 +99,7 @@ def write_reports(
     link.
     """
     refuse_link(folder)
-    chosen = _chosen(names)
+    chosen = sorted({*names, *ALWAYS}, key=list(REPORTS).index)
     _remove_leftovers(folder)
     part = part_path(folder)
     try:
@@ -115,11 +115,6 @@ def write_reports(
             _move_in(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _chosen(names: Iterable[str]) -> list[str]:
-    """What is written, in the order of REPORTS."""
-    return sorted({*names, *ALWAYS}, key=list(REPORTS).index)
 
 
 def _writers_of(result: SlideResult) -> Mapping[str, ReportWriter]:

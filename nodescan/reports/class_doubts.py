@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from nodescan.domain.bounds import LowerBy, bound_holds, lower_by
+from nodescan.domain.bounds import OF_WHOLE_SLIDE, LowerBy, bound_holds, lower_by
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import codes_of
 from nodescan.domain.report import Outcome, SlideReport, Status
@@ -67,7 +67,7 @@ def noted_doubts(codes: Container[str], *, classed: bool) -> tuple[str, ...]:
     """
     doubts = (
         (LowerBy.JOINING, classed and any(code in codes for code in ONE_OR_SEVERAL)),
-        (LowerBy.SCALE, "nuclei_out_of_scale" in codes),
+        *((words, code in codes) for code, words in OF_WHOLE_SLIDE.items()),
         ("smaller deposits not excluded", "detection_limit" in codes),
         ("earlier corrections left out", "review_aside" in codes),
         ("corrections may be of another file", "review_of_other_file" in codes),

@@ -22,14 +22,15 @@ class SummaryTable:
 
     def __init__(self, path: Path, slides: Iterable[SlideRef]) -> None:
         """slides: those asked for. Files are named from the deepest folder that holds them all, where names alone don't
-        tell them apart."""
-        places = {slide.slide_id: slide.path.absolute() for slide in slides}
+        tell them apart; not those that a manifest renamed, whose slide_id does."""
+        asked = list(slides)
+        places = {slide.slide_id: slide.path.absolute() for slide in asked if not slide.renamed}
         alike = len({place.name for place in places.values()}) < len(set(places.values()))
         base = _common_folder(places.values()) if alike else None
         self._path = path
-        self._files = {
-            slide_id: place.relative_to(base).as_posix() if base else place.name for slide_id, place in places.items()
-        }
+        self._files = {slide.slide_id: slide.path.name for slide in asked}
+        if base is not None:
+            self._files |= {slide_id: place.relative_to(base).as_posix() for slide_id, place in places.items()}
         self._told: dict[str, tuple[SlideReport, str]] = {}
         self._write = write_current  # at first the rows of an earlier run may stand there
 

@@ -1,6 +1,6 @@
 """What the page says under “Look here first”: what deserves the reader's first minute."""
 
-from nodescan.domain.bounds import cut_and_open, hanging_on_cells, nearest_limit
+from nodescan.domain.bounds import OF_WHOLE_SLIDE, cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_SHOWN, UNEXAMINED, codes_of
@@ -10,7 +10,7 @@ from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
 from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
 from nodescan.reports.class_doubts import joining_doubt
 from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
-from nodescan.reports.wording import cell_words, cells_may_decide, not_whole_words, share_missed, size_words
+from nodescan.reports.wording import cell_words, cells_may_decide, messages, not_whole_words, share_missed, size_words
 
 
 def look_first(report: SlideReport) -> tuple[str, ...]:
@@ -28,28 +28,17 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
             return ("The slide itself: it may hold tissue that was not recognised.",)
         case Outcome.NOT_JUDGED:
             return ("The whole slide under the microscope: the network's answers on it mean nothing.",)
-    said.extend(_of_scale(report))
+    said.extend(message for code in OF_WHOLE_SLIDE for message in messages(report, code))
     said.extend(not_whole_words(report))
-    said.extend(_joining(report))
+    said.extend(messages(report, joining_doubt(report))[:1])
     near = deciding(report.deposits) if report.metastasis is not None else ()
     said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
         said.append(f"The tissue that was not examined ({_missed(report)}){hatched}. Read it under the microscope.")
-    said.extend(f"{flag.message} It counts as examined." for flag in report.flags if flag.code == "small_pale_area")
+    said.extend(f"{message} It counts as examined." for message in messages(report, "small_pale_area"))
     said.extend(_likeliest(report))
     return tuple(said) or ("Nothing stands out.",)
-
-
-def _of_scale(report: SlideReport) -> list[str]:
-    """What the slide's nuclei say against its spacing, on which all else hangs."""
-    return [flag.message for flag in report.flags if flag.code == "nuclei_out_of_scale"]
-
-
-def _joining(report: SlideReport) -> list[str]:
-    """Which areas may form one deposit, or two, where the class hangs on it: of several such flags the first."""
-    code = joining_doubt(report)
-    return [flag.message for flag in report.flags if flag.code == code][:1]
 
 
 def told_whole(report: SlideReport) -> frozenset[str]:
@@ -60,7 +49,7 @@ def told_whole(report: SlideReport) -> frozenset[str]:
     named = {deposit.id for deposit in _worth_a_look(report, near)}
     of_sizes = (("deposit_cut_off", cut_and_open(report)), ("borderline", near))
     told = (code for code, deposits in of_sizes if deposits and named.issuperset(one.id for one in deposits))
-    return frozenset({"nuclei_out_of_scale", "small_pale_area", joining_doubt(report), *told})
+    return frozenset({*OF_WHOLE_SLIDE, "small_pale_area", joining_doubt(report), *told})
 
 
 def _missed(report: SlideReport) -> str:

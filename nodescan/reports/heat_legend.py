@@ -11,6 +11,9 @@ _TITLE, _HATCHED = "Tumour probability", "tissue not examined"
 _STRIP, _LINE = 5.0, 1.7
 """Height of the strip, and of each further line of it, in heights of text."""
 
+_NARROWEST = 13.25
+"""Width of the strip at least, in heights of text: each part fits on a line of its own."""
+
 _SWATCH = 2.3
 """From the left of the hatched box to its words, in heights of text."""
 
@@ -18,11 +21,11 @@ _SWATCH = 2.3
 def with_legend(heatmap: Image.Image, model: ModelIdentity | None, *, text_px: int, hatched: bool) -> Image.Image:
     """The heat map, RGB, with the strip below; what doesn't fit beside the rest stands on a line of its own.
 
-    text_px: height of text where the picture is wide enough for it; hatched: whether any of the picture is.
+    A sliver has blank paper on its right. text_px: height of text; hatched: whether any of the picture is.
     """
-    wide, high = heatmap.size
+    text = text_px
+    wide, high = max(heatmap.width, round(text * _NARROWEST)), heatmap.height
     whole, short = _outline_words(model)
-    text = _fitting(text_px, wide, short, hatched=hatched)
     font = ImageFont.load_default(size=text)
     left, top, length = text, high + round(text * 2.2), min(round(wide * 0.42), text * 24)
     box = left + length + text * 2, top + text * 0.45  # clear of the words above
@@ -63,14 +66,6 @@ def _outline_words(model: ModelIdentity | None) -> tuple[str, str]:
         return "", ""
     short = f"outline at {model.threshold:.2f}"
     return (f"{short} of the smoothed map" if model.smoothing_um else short), short
-
-
-def _fitting(text_px: int, wide: int, outline: str, *, hatched: bool) -> int:
-    """The height of text at which each part fits on a line of its own: smaller in a very narrow picture."""
-    font = ImageFont.load_default(size=text_px)
-    parts = [font.getlength(_TITLE), font.getlength(outline)]
-    parts += [font.getlength(_HATCHED) + text_px * _SWATCH] if hatched else []
-    return max(1, min(text_px, int(text_px * wide / (max(parts) + 2 * text_px))))
 
 
 def _hatched_swatch(draw: ImageDraw.ImageDraw, corner: tuple[float, float], text_px: int) -> None:

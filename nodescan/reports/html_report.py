@@ -1,6 +1,7 @@
 """report.html: one self-contained page that answers at a glance."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up, draw_place
 from nodescan.reports.places import LETTERS, counted_from, marked_places, score_words
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import outline_words, size_words
+from nodescan.reports.wording import outline_words, settings_words, size_words
 from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
@@ -27,13 +28,16 @@ _HATCHED = "; tissue that was not examined is hatched"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture of the page. uri: the JPEG itself, as a data URI; caption: empty where a heading says it."""
+    """A picture of the page. caption: empty where a heading says it."""
 
-    uri: str
+    picture: Jpeg
     alt: str
-    width_px: int
-    height_px: int
-    caption: str
+    caption: str = ""
+
+    @property
+    def uri(self) -> str:
+        """The picture itself, as a data URI."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.picture.content).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,15 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
     """The page as text: pictures inside, nothing loaded from anywhere."""
     report, pictures = result.report, pictures or SlidePictures(result)
     hatched = pictures.hatched()
-    close_ups = (*_close_ups(result), *_places(result))  # others begin with the overview
+    rows = page.rows(report)
+    close_ups = (*_close_ups(result, rows), *_places(result))  # others begin with the overview
     template = environment().get_template("report.html")
     return template.render(
         slide_id=report.slide.slide_id,
         running=page.running_words(report),
         status=report.status.value,
         started=page.started_words(report),
-        own_settings=page.own_settings_words(report),
+        own_settings=settings_words(report.own_settings).capitalize(),
         tone=page.tone(report),
         colours={found.word: colour.css for found, colour in CLASS_COLOURS.items()},
         headline=class_words(report),
@@ -84,7 +89,7 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         legend=legend(result, hatched=hatched),
         close_ups=close_ups,
         n_more_close_ups=max(0, report.n_foci - len(close_ups)),
-        rows=page.rows(report),
+        rows=rows,
         judged=not report.not_judged,
         seen=report.outcome is Outcome.JUDGED,
         marked=f"{_marked(report)}s",
@@ -104,7 +109,7 @@ def _overview(report: SlideReport, picture: Jpeg | None, *, hatched: bool) -> Fi
     marked = len(marked_places(report))
     nothing += f", {how_many(marked, 'likely place')} marked" if marked else ""
     found = f"{how_many(count, what)} outlined{numbered}" if count else nothing
-    return _figure(picture, f"The whole slide at low magnification, {found}{_HATCHED if hatched else ''}", "Overview")
+    return Figure(picture, f"The whole slide at low magnification, {found}{_HATCHED if hatched else ''}", "Overview")
 
 
 def _marked(report: SlideReport) -> str:
@@ -116,16 +121,16 @@ def _heatmap(picture: Image.Image | None, *, hatched: bool) -> Figure | None:
     if picture is None:
         return None
     shown = f"The network's tumour probability drawn over the slide{_HATCHED if hatched else ''}"
-    return _figure(Jpeg.of(picture), shown, "Heat map")
+    return Figure(Jpeg.of(picture), shown, "Heat map")
 
 
-def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
+def _close_ups(result: SlideResult, rows: Sequence[page.Row]) -> tuple[CloseUp, ...]:
     """The deposits that have a picture."""
     report = result.report
     close_ups = result.close_ups or {}
     return tuple(
         CloseUp(
-            _figure(
+            Figure(
                 Jpeg.of(draw_close_up(deposit, close_ups[deposit.id], report)),
                 f"Close-up of {_marked(report)} {deposit.id}, its greatest diameter of {size_words(deposit)} drawn in",
             ),
@@ -135,7 +140,7 @@ def _close_ups(result: SlideResult) -> tuple[CloseUp, ...]:
             row.badges,
             row.class_words,
         )
-        for deposit, row in zip(report.deposits[: page.MOST_ROWS], page.rows(report), strict=True)
+        for deposit, row in zip(report.deposits, rows, strict=False)
         if deposit.id in close_ups
     )
 
@@ -146,7 +151,7 @@ def _places(result: SlideResult) -> tuple[CloseUp, ...]:
     shown = zip(LETTERS, marked_places(result.report), result.place_close_ups, strict=False)
     return tuple(
         CloseUp(
-            _figure(Jpeg.of(draw_place(picture)), f"Close-up of place {letter}, which lies in the middle"),
+            Figure(Jpeg.of(draw_place(picture)), f"Close-up of place {letter}, which lies in the middle"),
             letter,
             "",
             "Next likeliest place" if number else "Likeliest place",
@@ -156,8 +161,3 @@ def _places(result: SlideResult) -> tuple[CloseUp, ...]:
         for number, (letter, found, picture) in enumerate(shown)
         if picture is not None
     )
-
-
-def _figure(picture: Jpeg, alt: str, caption: str = "") -> Figure:
-    uri = "data:image/jpeg;base64," + base64.b64encode(picture.content).decode()
-    return Figure(uri, alt, picture.width_px, picture.height_px, caption)

@@ -38,6 +38,7 @@ def report_as_json(report: SlideReport) -> Json:
         "tissue_area_mm2": _number(report.tissue_area_mm2),
         "examined_fraction": _number(report.examined_fraction),
         "unread_fraction": _number(report.unread_fraction),
+        "tissue_pieces": report.tissue_pieces,
         "flags": [_flag(flag, report) for flag in report.flags],
         "format": None if info is None else info.format,
         "reader": None if info is None else info.reader,
@@ -71,6 +72,7 @@ def deposits_as_json(deposits: Sequence[Deposit], *, judged: bool = True) -> lis
             "probability_max": _number(deposit.probability_max),
             "cell_count": deposit.cells and deposit.cells.number,
             "cell_count_uncertainty": deposit.cells and deposit.cells.uncertainty,
+            **({} if deposit.piece is None else {"piece": deposit.piece}),
         }
         for deposit in deposits
     ]

@@ -163,7 +163,8 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
 
 def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
     """Everything needed to make the result again."""
-    facts = [Fact("Slide", report.slide.slide_id, report.slide.path.name)]
+    slide = report.slide
+    facts = [Fact("Slide", slide.slide_id, "" if slide.renamed else slide.path.name)]
     model = report.model
     if model is not None:
         facts.append(Fact("Model", model.name, f"{model.architecture}, threshold {model.threshold:g}"))
@@ -208,11 +209,6 @@ def started_words(report: SlideReport) -> str:
 def settings_note(own_settings: str) -> str:
     """What stands under the settings' sha256. own_settings: see versions.own_settings."""
     return "own settings, not the released ones" if own_settings else ""
-
-
-def own_settings_words(report: SlideReport) -> str:
-    """That the slide was scanned with settings that are not the released ones; "" else."""
-    return wording.settings_words(report.own_settings).capitalize()
 
 
 def running_words(report: SlideReport) -> str:

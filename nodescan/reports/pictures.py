@@ -80,28 +80,23 @@ class Jpeg:
 
     @staticmethod
     def of(image: Image.Image) -> "Jpeg":
-        return Jpeg(_jpeg_bytes(image), image.width, image.height)
+        """The picture without subsampled colour, which would smear thin outlines."""
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=87, subsampling=0)
+        return Jpeg(buffer.getvalue(), image.width, image.height)
 
 
 class SlidePictures:
-    """What several writers show of a slide, drawn once; safe to ask from several threads."""
+    """What several writers show of a slide, drawn once; safe to ask from several threads.
+
+    heatmap: without a legend. hatched: whether tissue that was not examined is hatched in them.
+    """
 
     def __init__(self, result: SlideResult) -> None:
         base = _Once(lambda: None if (canvas := _slide_canvas(result)) is None else canvas.base)
-        self._overview = _Once(lambda: None if (image := draw_overview(result, base())) is None else Jpeg.of(image))
-        self._heatmap = _Once(lambda: draw_heatmap(result, base()))
-        self._hatched = _Once(lambda: shows_hatching(result, base()))
-
-    def overview(self) -> Jpeg | None:
-        return self._overview()
-
-    def heatmap(self) -> Image.Image | None:
-        """Without a legend."""
-        return self._heatmap()
-
-    def hatched(self) -> bool:
-        """Whether tissue that was not examined is hatched in them."""
-        return self._hatched()
+        self.overview = _Once(lambda: None if (image := draw_overview(result, base())) is None else Jpeg.of(image))
+        self.heatmap = _Once(lambda: draw_heatmap(result, base()))
+        self.hatched = _Once(lambda: shows_hatching(result, base()))
 
 
 class _Once(Generic[_Drawn]):
@@ -170,18 +165,12 @@ def draw_heatmap(result: SlideResult, base: Image.Image | None = None) -> Image.
 
 def draw_close_up(deposit: Deposit, picture: Picture, report: SlideReport) -> Image.Image:
     """The deposit close up, outlined, its greatest diameter drawn; others of the report get a thin outline."""
-    colours, strokes = deposit_colours(report), deposit_strokes(report)
     canvas = Canvas(picture, _CLOSE_UP_PX, text_px=round(_CLOSE_UP_PX * _CLOSE_UP_TEXT_SHARE))
     for other in report.deposits:
         mine = other.id == deposit.id
-        for polygon in other.outline:
-            for ring in (polygon.exterior, *polygon.holes):
-                stroke = strokes[other.metastasis]
-                colour, width = colours[other.metastasis], 3.0 if mine else 1.3
-                canvas.outline_ring(ring, colour, width=width, casing=mine, stroke=stroke)
+        _outline(canvas, other, report, width=3.0 if mine else 1.3, casing=mine)
     canvas.scale_bar()  # over the outlines, before the label that keeps clear of it
-    corners = np.vstack([polygon.exterior for polygon in deposit.outline])
-    canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=corners)
+    canvas.diameter(deposit.endpoints_um, size_words(deposit), beside_um=_border(deposit))
     return canvas.image()
 
 
@@ -207,13 +196,6 @@ def _missed(canvas: Canvas, result: SlideResult, tissue: TissueMask) -> NDArray[
     if tissue.cut is not None and tissue.unscanned is not None:  # else it ends with the picture
         missed |= canvas.sampled(tissue.cut & tissue.unscanned, tissue.spacing).astype(bool)
     return missed
-
-
-def _jpeg_bytes(image: Image.Image) -> bytes:
-    """The picture as a JPEG without subsampled colour, which would smear thin outlines."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=87, subsampling=0)
-    return buffer.getvalue()
 
 
 def _slide_canvas(result: SlideResult, base: Image.Image | None = None) -> Canvas | None:
@@ -250,25 +232,36 @@ def _draw_not_examined(canvas: Canvas, result: SlideResult, tissue: TissueMask) 
 
 def _draw_deposits(canvas: Canvas, report: SlideReport) -> None:
     """Outlines first, the largest last, so that no label is drawn over."""
-    deposits, colours, strokes = report.deposits, deposit_colours(report), deposit_strokes(report)
+    colours, strokes = deposit_colours(report), deposit_strokes(report)
     anchors: dict[int, tuple[float, float]] = {}
-    for deposit in reversed(deposits):
-        colour, stroke = colours[deposit.metastasis], strokes[deposit.metastasis]
-        for polygon in deposit.outline:
-            for ring in (polygon.exterior, *polygon.holes):
-                canvas.outline_ring(ring, colour, width=2.4, casing=True, stroke=stroke)
+    for deposit in reversed(report.deposits):
+        _outline(canvas, deposit, report, width=2.4, casing=True)
         if deposit.diameter_um / canvas.um_per_px < _SMALLEST_SEEN * canvas.text_px:
             radius_px = _SMALLEST_SEEN * canvas.text_px
+            colour, stroke = colours[deposit.metastasis], strokes[deposit.metastasis]
             anchors[deposit.id] = canvas.ring_around(deposit.centre_um, radius_px, colour, stroke=stroke)
         elif deposit.diameter_um / canvas.um_per_px < _HIDDEN_BY_LABEL * canvas.text_px:
-            canvas.keep_clear(np.vstack([polygon.exterior for polygon in deposit.outline]))
-    for deposit in deposits[:MOST_NUMBERED]:
+            canvas.keep_clear(_border(deposit))
+    for deposit in report.deposits[:MOST_NUMBERED]:
         canvas.badge(anchors.get(deposit.id) or _upper_right(deposit), str(deposit.id), colours[deposit.metastasis])
+
+
+def _outline(canvas: Canvas, deposit: Deposit, report: SlideReport, *, width: float, casing: bool) -> None:
+    """In the colour and the line of its class, its holes too."""
+    colour, stroke = deposit_colours(report)[deposit.metastasis], deposit_strokes(report)[deposit.metastasis]
+    for polygon in deposit.outline:
+        for ring in (polygon.exterior, *polygon.holes):
+            canvas.outline_ring(ring, colour, width=width, casing=casing, stroke=stroke)
+
+
+def _border(deposit: Deposit) -> NDArray[np.float64]:
+    """float64 (n, 2), in um: all points of its outer rings."""
+    return np.vstack([polygon.exterior for polygon in deposit.outline])
 
 
 def _upper_right(deposit: Deposit) -> tuple[float, float]:
     """In um, the point of the outline."""
-    points = np.vstack([polygon.exterior for polygon in deposit.outline])
+    points = _border(deposit)
     x, y = points[np.argmax(points[:, 0] - points[:, 1])]
     return float(x), float(y)
 

@@ -24,14 +24,20 @@ from nodescan.reports.json_values import (
     amount,
     fraction,
     known,
+    read_deposit,
+    read_info,
+    read_model,
+    read_provenance,
     spacing,
     text,
     true_or_false,
+    whole,
 )
 from nodescan.reports.made_with import MadeWith, made_with
-from nodescan.reports.report_parts import read_deposit, read_info, read_model, read_provenance
 from nodescan.strict_json import strict_json
 from nodescan.whole_files import json_bytes
+
+_USE_NEWER = "use the newer nodescan that made it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,10 @@ class StoredReport(SlideReport):
         return "" if made is None or made.asked is None else made.asked.slide_place
 
 
+class NewerReportError(UsageError):
+    """A newer nodescan made the report: run again, an older one would put its own finding in its place."""
+
+
 def check_folder(folder: Path) -> None:
     """Raises UsageError where there is no such folder."""
     if not folder.is_dir():
@@ -108,7 +118,8 @@ def read_report(path: Path) -> StoredReport:
 
 
 def content_of(path: Path) -> tuple[Mapping[str, Any], str]:
-    """What stands in the file, and its sha256. Raises UsageError where it is no report of this schema version."""
+    """What stands in the file, and its sha256. Raises UsageError where it is no report of this schema version, and
+    NewerReportError where it is one of a later."""
     name = f"{path.parent.name}/{path.name}"
     try:
         data = found_bytes(path)
@@ -120,9 +131,9 @@ def content_of(path: Path) -> tuple[Mapping[str, Any], str]:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         found = f"is no report of schema version {SCHEMA_VERSION} (found {reprlib.repr(version)})"
-        newer = isinstance(version, int) and version > SCHEMA_VERSION
-        remedy = "use the newer nodescan that made it" if newer else "run the slide again"
-        raise UsageError(f"{name}: {found}; {remedy}")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise NewerReportError(f"{name}: {found}; {_USE_NEWER}")
+        raise UsageError(f"{name}: {found}; run the slide again")
     return content, hashlib.sha256(data).hexdigest()
 
 
@@ -140,6 +151,11 @@ class ReportFile:
         provenance = self._content.get("provenance")
         version = provenance.get("result_version", 0) if isinstance(provenance, dict) else 0
         return version if isinstance(version, int) else 0
+
+    def check_not_newer(self) -> None:
+        """Raises NewerReportError where a newer nodescan made it."""
+        if self.result_version > RESULT_VERSION:
+            raise NewerReportError(f"{self._name}: {self._other_version()}; {_USE_NEWER}")
 
     def stored(self, slide: SlideRef | None = None) -> StoredReport:
         """What stands in it, of `slide` where that is known. Raises UsageError where it is damaged or of another."""
@@ -193,10 +209,13 @@ class ReportFile:
     def _damaged(self, error: Exception) -> UsageError:
         what = f"is damaged ({type(error).__name__}: {error})"
         if self.result_version not in (0, RESULT_VERSION):
-            what = f"was made by another version (result version {self.result_version}, now {RESULT_VERSION})"
+            what = self._other_version()
         if self.result_version > RESULT_VERSION:
-            return UsageError(f"{self._name}: {what}; use the newer nodescan that made it")
+            return NewerReportError(f"{self._name}: {what}; {_USE_NEWER}")
         return UsageError(f"{self._name}: {what}; run the slide again")
+
+    def _other_version(self) -> str:
+        return f"was made by another version (result version {self.result_version}, now {RESULT_VERSION})"
 
 
 def as_stored(report: SlideReport, folder: Path) -> StoredReport:
@@ -228,6 +247,7 @@ def _report(folder: Path, content: Mapping[str, Any], slide: SlideRef | None = N
         model=known(content["model"], read_model),
         provenance=known(content["provenance"], read_provenance),
         unread_fraction=known(content["unread_fraction"], fraction),
+        tissue_pieces=known(content.get("tissue_pieces"), whole),
     )
 
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.bounds import LowerBy, bound_holds, cut_and_open, decided_by_cells, lower_by, nearest_limit
+from nodescan.domain.bounds import (
+    OF_WHOLE_SLIDE,
+    LowerBy,
+    bound_holds,
+    cut_and_open,
+    decided_by_cells,
+    lower_by,
+    nearest_limit,
+)
 from nodescan.domain.classification import ITC_LIMIT_UM, CellCount, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.doubts import JOINING_GAPS_UM, dispersed_count
@@ -98,20 +106,18 @@ def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
     said: list[str] = []
     if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
-        said.extend(_distance_to_limits(report))
-        said.append(uncertainty_words(report.model))
+        said += [_distance_to_limits(report), uncertainty_words(report.model)]
     if report.examined_fraction is not None and report.tissue_area_mm2:
         whole = report.examined_fraction >= 1
         share = "All" if whole else percent(report.examined_fraction)
         done = "shown to the network, which can't judge it" if report.not_judged else "examined"
         said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
-    said.extend(_limit(report))
+    said.append(_limit(report))
     if report.metastasis is not None:
-        said.extend(_counting(report))
-        said.extend(_joining(report))
         alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
-        said.append(f"The finding covers only the sections on this slide.{alone}")
-    return tuple(said)
+        covers = f"The finding covers only the sections on this slide.{alone}"
+        said += [_counting(report), _joining(report), covers]
+    return tuple(filter(None, said))
 
 
 def _why_no_class(report: SlideReport) -> str:
@@ -133,20 +139,23 @@ def _cut_off_words(report: SlideReport) -> str:
     return f"Deposit {names[0]} is" if len(names) == 1 else f"Deposits {few(names, 5)} are"
 
 
-def _distance_to_limits(report: SlideReport) -> list[str]:
-    """How far the largest size is from the nearest limit: none where the class hangs on a size, on which areas are one
-    deposit, or on the pixel size, which stands in “Look here first”; nor is that of a deposit that is cut off."""
+def _distance_to_limits(report: SlideReport) -> str:
+    """How far the largest size is from the nearest limit.
+
+    "" where the class hangs on a size, on which areas are one deposit, or on what “Look here first” tells of the whole
+    slide; nor is that of a deposit that is cut off.
+    """
     largest = report.deposits[0]
-    open_ = joining_doubt(report) or "nuclei_out_of_scale" in codes_of(report.flags)
+    open_ = joining_doubt(report) or codes_of(report.flags) & OF_WHOLE_SLIDE.keys()
     if open_ or deciding(report.deposits) or largest in cut_and_open(report):
-        return []
+        return ""
     limit, _, _ = nearest_limit(largest)
     side = "above" if largest.diameter_um > limit else "below"
     away, unsure = told_apart(abs(largest.diameter_um - limit), largest.diameter_uncertainty_um)
-    return [
+    return (
         f"The largest size lies {away} mm {side} the nearest limit ({limit / 1000:g} mm), "
         f"more than its uncertainty ({unsure} mm)."
-    ]
+    )
 
 
 def _by_cells(deposits: Sequence[Deposit]) -> str:
@@ -160,37 +169,36 @@ def _by_cells(deposits: Sequence[Deposit]) -> str:
     return f"0.2 mm or smaller, but with {cells} tumour cells over the dispersed foci"
 
 
-def _counting(report: SlideReport) -> tuple[str, ...]:
-    """What the cells had to do with the class; nothing where they can't change it."""
+def _counting(report: SlideReport) -> str:
+    """What the cells had to do with the class; "" where they can't change it."""
     small = [deposit for deposit in report.deposits if deposit.diameter_um <= ITC_LIMIT_UM]
     if not small:
-        return ()
+        return ""
     if decided_by_cells(report):
-        return ("The class follows from the number of tumour cells, which is an estimate. Review the count.",)
+        return "The class follows from the number of tumour cells, which is an estimate. Review the count."
     missed = sum(deposit.cells is None for deposit in small)
     if missed == len(small):
-        return ("Tumour cells were not counted, so the class follows from size alone.",)
+        return "Tumour cells were not counted, so the class follows from size alone."
     left = f", but not in {missed} of {len(small)}" if missed else ""
-    return (f"Tumour cells were counted in deposits up to 0.2 mm{left}. The counts are estimates.",)
+    return f"Tumour cells were counted in deposits up to 0.2 mm{left}. The counts are estimates."
 
 
-def _joining(report: SlideReport) -> tuple[str, ...]:
+def _joining(report: SlideReport) -> str:
     """That no gap would change the class (clinical-rules 2); where one would, or they may be one, a flag says so."""
     codes = codes_of(report.flags)
     if joining_doubt(report) or report.n_foci < 2 or report.metastasis is Metastasis.MACRO:
-        return ()
+        return ""
     *smaller, widest = (f"{gap_um:g}" for gap_um in JOINING_GAPS_UM if gap_um > 0)
     apart = ", or joining none," if "foci_joined" in codes else ""
     gaps = f"{', '.join(smaller)} or {widest} µm"
-    return (f"Joining foci across gaps of {gaps}{apart} would not change the class.",)
+    return f"Joining foci across gaps of {gaps}{apart} would not change the class."
 
 
-def _limit(report: SlideReport) -> tuple[str, ...]:
+def _limit(report: SlideReport) -> str:
     """What a slide doesn't exclude where nothing was found in the part examined, or isolated tumour cells alone: these
     leave a node as negative as none. A negative slide says it in the answer."""
     unclassed = report.metastasis is None and not report.status.without_result
     in_vain = unclassed and report.outcome is Outcome.JUDGED and not report.deposits
     if report.model is None or not (in_vain or report.metastasis is Metastasis.ITC):
-        return ()
-    said = limit_words(report.model.found_from_um, whole=report.examined_fraction == 1)
-    return (said,) if said else ()
+        return ""
+    return limit_words(report.model.found_from_um, whole=report.examined_fraction == 1)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,9 +50,12 @@ MOST_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One slide as text. link, thumbnail: relative, "" where there is none; the numbers beside are to sort by."""
+    """One slide as text. link, thumbnail: relative, "" where there is none; the ranks are to sort by.
 
-    slide_id: str
+    needed: what a deposit needs, "" where the score reaches it, or it isn't known.
+    """
+
+    report: SlideReport
     origin: str
     link: str
     thumbnail: str
@@ -61,13 +65,12 @@ class Row:
     at_least: bool
     doubt: str
     size: str
-    size_um: float | None
     foci: str
-    n_foci: int | None
-    status: str
+    score: str
+    score_rank: str
+    needed: str
     status_rank: int
     flags: tuple[str, ...]
-    seconds: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +224,12 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 
 
 def _row(report: SlideReport, folder: Path) -> Row:
-    name, judged = report.slide.slide_id, not report.not_judged
+    score = None if report.not_judged else report.tumour_probability
+    seed = None if report.model is None else report.model.seed_threshold
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(
-        slide_id=name,
+        report=report,
         origin=", ".join(filter(None, origin)),
         link=_link(folder, report, REPORT_HTML),
         thumbnail=_link(folder, report, OVERVIEW_JPG),
@@ -235,13 +239,12 @@ def _row(report: SlideReport, folder: Path) -> Row:
         at_least=bound_holds(report),
         doubt="; ".join(class_doubts(report)),
         size=slide_size_words(report),
-        size_um=report.largest_deposit_um,
-        foci=("" if report.known_foci is None else str(report.known_foci)) if judged else NOT_JUDGED_WORDS,
-        n_foci=report.known_foci,
-        status=report.status.value,
+        foci=NOT_JUDGED_WORDS if report.not_judged else "" if report.known_foci is None else str(report.known_foci),
+        score="" if score is None else f"{floor(score * 1000) / 1000:.3f}",  # never as high as what it is below
+        score_rank="" if score is None else str(score),
+        needed="" if score is None or seed is None or score >= seed else f"{seed:g}",
         status_rank=tuple(Status).index(report.status),
         flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
-        seconds="" if report.provenance is None else f"{report.provenance.seconds:.1f}",
     )
 
 

@@ -1,5 +1,6 @@
 """How findings are put into words and numbers: one way for the page, the pictures and the tables."""
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of
 from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
+from nodescan.domain.slide import SlideRef
 
 CLASS_WORDS = {
     Metastasis.NONE: "Negative",
@@ -51,6 +53,9 @@ UNMEASURED = "should contain the true size for about 95 % of compact deposits, b
 """Of "±", where nothing says on which deposits its width was measured."""
 
 _TOO_SMALL_WHERE = "a deposit merges with a false neighbour or breaks into pieces"
+
+_NAME_LENGTH, _UID_DOTS, _LONG = 3, 3, 5
+"""Signs of a word and dots of a UID that are a name, and signs of a number that no sentence has before a slash."""
 
 SHORT_HEX = 8
 """Characters of a sha256 that stand where a reader compares two pages; the whole one stands under Provenance."""
@@ -153,9 +158,14 @@ def not_whole_words(report: SlideReport) -> tuple[str, ...]:
     return tuple(f"The whole slide under the microscope: {why}" for code, why in missed.items() if code in codes)
 
 
+def messages(report: SlideReport, code: str) -> tuple[str, ...]:
+    """What the flags of this code say."""
+    return tuple(flag.message for flag in report.flags if flag.code == code)
+
+
 def untuned_words(report: SlideReport) -> str:
     """What is said of a model that wasn't tuned; "" of one that was."""
-    return next((flag.message for flag in report.flags if flag.code == "model_not_tuned"), "")
+    return next(iter(messages(report, "model_not_tuned")), "")
 
 
 def slide_size_words(report: SlideReport) -> str:
@@ -228,7 +238,8 @@ def running_words(name: str, *known: str) -> str:
 
 
 def without_paths(text: str, report: SlideReport) -> str:
-    """The text with the slide's folder taken out: reports travel, and folder names may name a patient."""
+    """The text with the slide's folder taken out: reports travel, and folder names may name a patient. So may the
+    file's name: where a manifest gave the slide another, that stands in its place."""
     path = report.slide.path
     places = {path}
     with suppress(FileNotFoundError):  # the working directory is gone
@@ -238,4 +249,25 @@ def without_paths(text: str, report: SlideReport) -> str:
         folder = str(place.parent)
         if place.is_absolute() and place.parent != place.parent.parent:
             text = text.replace(folder, "the slide's folder")
-    return text
+    return _with_id(text, report.slide) if report.slide.renamed else text
+
+
+def _with_id(text: str, slide: SlideRef) -> str:
+    """The text with the slide_id for the file's name, also in names made of it: a folder or file beside it, or the copy
+    that a command makes.
+
+    Only where no number and no common word can be meant: "0" stands in sizes, "um" in units, "a" in sentences.
+    """
+    path, begins = slide.path, r"(?<![\w.-])"  # not inside a slide_id: what is read back is put into words again
+    suffix = "" if path.suffix[1:].isdigit() else path.suffix  # as of a DICOM file, 1.2.840.7
+    is_word = path.name.islower() and path.name.isalpha()
+    if suffix or (_is_name(path.name) and not is_word):
+        text = re.sub(rf"{begins}{re.escape(path.name)}(?!\w)", lambda _: slide.slide_id + suffix, text)
+    after = r"/|\.[A-Za-z]|-\w+\.tif" if _is_name(path.stem) or len(path.stem) >= _LONG else r"-\w+\.tif"
+    return re.sub(rf"{begins}{re.escape(path.stem)}(?={after})", lambda _: slide.slide_id, text)
+
+
+def _is_name(word: str) -> bool:
+    """Whether it can be nothing but a name: letters with digits, or three and more with a letter, or as a DICOM UID."""
+    letters, digits = (any(map(kind, word)) for kind in (str.isalpha, str.isdigit))
+    return (letters and (digits or len(word) >= _NAME_LENGTH)) or word.count(".") >= _UID_DOTS

@@ -1,6 +1,7 @@
 """Why a file can't be opened as a slide, in words that say what to do."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,9 @@ from nodescan.slides.tiff_images import scan_page
 _COPY_AGAIN = "copy it again from the scanner or the archive"
 _PART_MISSING = "in concatenation"
 """OpenSlide says so where a level is split over several files and not all of them are there."""
+
+_BEFORE_A_NAME = re.compile(r"[:\"]|(?<=open )|(?<=opening )|(?<=file )|(?<=read )|(?<=Reading )")
+"""In OpenSlide's messages."""
 
 _LEAVE_OUT = "leave it out, or convert it to a slide format"
 
@@ -71,8 +75,18 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
-    """The error for a file that no reader opens. library_message: what its library said, "" where nothing of use."""
+    """The error for a file that no reader opens. library_message: what its library said, "" where nothing of use.
+
+    In reports that ends before the first name or value, which may be a patient's, as in "Couldn't open Ada 1.jpg".
+    """
     said = without_folders(library_message, path)
+    error, told = _rejection(path, said), _BEFORE_A_NAME.split(said, maxsplit=1)[0].rstrip()
+    if told == said:
+        return error
+    return NotASlideError(error.slide, error.reason, error.remedy, error.reason.replace(said, f"{told} ..."))
+
+
+def _rejection(path: Path, said: str) -> NotASlideError:
     with disk_errors(path):
         if path.suffix.lower() == ".mrxs":
             return _mrxs(path, said)

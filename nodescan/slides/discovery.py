@@ -40,17 +40,17 @@ _EMPTY, _UNLISTED = "folder-without-slides", "folder-not-listed"
 """The ids of such folders: by its own name, which may be a patient's, one might be taken for the slide beside it."""
 
 OWN_RESULTS = frozenset({"probability.ome.tif"})
-"""Written by nodescan itself: a result folder inside a slide folder is not analysed again."""
+"""Written by nodescan itself: what a folder or a glob finds of a result folder among slides is not analysed again."""
 
 
 def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
     """The slides that the inputs name, in their order, those of a folder sorted by path.
 
-    A file named, or met by a glob, is taken whatever it is, and fails later in its own row if it is no slide;
-    so do, beside other slides, a folder without slides and one that can't be listed, which could hold a patient's only
-    positive node. Folders are searched to their bottom by suffix. A DICOM series is one slide, and so is an .mrxs with
-    its data folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that meets nothing,
-    and where there are such folders alone.
+    A file named, or met by a glob and none of OWN_RESULTS, is taken whatever it is, and fails later in its own row if
+    it is no slide; so do, beside other slides, a folder without slides and one that can't be listed, which could hold a
+    patient's only positive node. Folders are searched to their bottom by suffix. A DICOM series is one slide, and so is
+    an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that
+    meets nothing, and where there are such folders alone.
     """
     if not inputs:
         raise UsageError("no slides given: name slide files, folders or globs")
@@ -95,7 +95,8 @@ def _expand(text: str) -> list[_Found]:
         return (_slides_below(path) or [_Found(path, _EMPTY)]) if os.path.isdir(path) else [_Found(path)]
     if not glob.has_magic(text):
         raise nothing_there(text)
-    matches = [Path(match) for match in sorted(glob.glob(text, recursive=True))]
+    paths = map(Path, sorted(glob.glob(text, recursive=True)))
+    matches = [match for match in paths if match.name not in OWN_RESULTS]
     found = [item for match in matches for item in (_slides_below(match) if os.path.isdir(match) else [_Found(match)])]
     if not found:
         raise UsageError(f"{text}: matches no slide; check the pattern, and put it in quotes")

@@ -8,6 +8,7 @@ import openslide
 from numpy.typing import NDArray
 
 from nodescan.domain.geometry import PixelBox
+from nodescan.errors import WorkerError
 from nodescan.slides.diagnosis import rejection
 from nodescan.slides.stored import StoredSlide
 from nodescan.slides.tiff_checks import LARGEST_TILE_PX
@@ -15,6 +16,26 @@ from nodescan.slides.tiff_images import as_one_slide
 
 _DISORDERED = "its levels are out of order, as where planes of focus follow one another"
 """OpenSlide says of such a file no more than that it is none of its formats."""
+
+OLDEST_LIBRARY = (4, 0, 1)
+"""Version 4.0.0 can't read empty deflate tiles of sparse TIFFs."""
+
+INSTALL_LIBRARY = "install the library that openslide-bin brings: pip install --upgrade openslide-bin"
+
+
+def library_versions() -> tuple[str, str]:
+    """The versions of the OpenSlide library itself and of its Python package."""
+    return openslide.__library_version__, openslide.__version__
+
+
+def tile_cache(kept_bytes: int) -> openslide.OpenSlideCache:
+    """Raises WorkerError where the library is too old to have one: then no slide can be opened."""
+    try:
+        return openslide.OpenSlideCache(kept_bytes)
+    except openslide.OpenSlideVersionError as error:
+        library, package = library_versions()
+        found = f"openslide-python {package} can't work with OpenSlide {library} ({error})"
+        raise WorkerError(f"{found}; {INSTALL_LIBRARY}") from None
 
 
 class HandlePool:
@@ -27,7 +48,7 @@ class HandlePool:
 
     def __init__(self, path: Path, *, kept_bytes: int) -> None:
         self._path = path
-        self._cache = openslide.OpenSlideCache(kept_bytes)
+        self._cache = tile_cache(kept_bytes)
         self._lock = threading.Lock()
         self._idle: list[openslide.OpenSlide] = []
         self._closed = False
@@ -42,7 +63,7 @@ class HandlePool:
             raise rejection(path, str(error)) from None
         tile_bytes = _largest_tile_bytes(told)
         if 0 < kept_bytes < tile_bytes:
-            self._cache = openslide.OpenSlideCache(tile_bytes)
+            self._cache = tile_cache(tile_bytes)
             handle.set_cache(self._cache)
         self._idle.append(handle)
 

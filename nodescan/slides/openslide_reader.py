@@ -28,11 +28,6 @@ SUBPIXEL_FORMATS = frozenset({"mirax", "trestle", "ventana"})
 """Their camera fields overlap by fractions of a pixel, so OpenSlide resamples even where the downsample is whole."""
 
 
-def library_versions() -> tuple[str, str]:
-    """The versions of the OpenSlide library itself and of its Python package."""
-    return openslide.__library_version__, openslide.__version__
-
-
 def openslide_format(path: Path) -> str | None:
     """The format that OpenSlide takes the file for, by its contents."""
     try:

@@ -90,6 +90,12 @@ def slide_key(name: str) -> str:
     return safe_name(name).casefold()
 
 
+def holds_name(slide_id: str, path: Path) -> bool:
+    """Whether the slide_id begins with the file's name, as those do that slide_ids() makes of it."""
+    stem = safe_name(without_suffix(path))[: LONGEST - 1 - _LONG_HASH_CHARACTERS]
+    return slide_id.casefold().startswith(stem.casefold())
+
+
 def real_path(path: Path) -> Path:
     """The path without links; a link that leads back to itself stays as it is, and fails in its own row."""
     return Path(os.path.realpath(path))  # Path.resolve() raises RuntimeError on such a link, before Python 3.13
@@ -98,7 +104,7 @@ def real_path(path: Path) -> Path:
 def place_of(path: Path) -> str:
     """8 hex of the sha256 of the absolute path; the disk, which may hang, isn't looked at.
 
-    The path can't be read back from it, but whoever guesses one can confirm it, as with the hash in a slide's id.
+    It hides no name: whoever has a list of paths finds the one that fits in seconds, as with the hash in a slide's id.
     """
     return _sha256(Path(os.path.abspath(path)))[:_PLACE_CHARACTERS]
 

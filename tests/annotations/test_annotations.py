@@ -421,8 +421,7 @@ def test_real_outlines_are_rasterised_within_1_percent(shared):
     files = sorted((shared / "data/camelyon16/annotations").glob("*.xml"))
     assert len(files) == 27
     for path in files:
-        outlines = read_outlines(path)
-        lesions = outlines.lesions()
+        lesions = read_outlines(path).lesions()
         shape = (math.ceil(lesions.bounds[3] / 8) + 1, math.ceil(lesions.bounds[2] / 8) + 1)
-        mask = rasterise(outlines.lesions(), shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
+        mask = rasterise(lesions, shape, level0=Spacing.square(0.243), target=Spacing.square(8 * 0.243))
         assert np.count_nonzero(mask) * 64 == pytest.approx(lesions.area, rel=0.01), path.name

@@ -19,7 +19,7 @@ from nodescan.batch import copy_folder
 from nodescan.batch import local_copies as copies_module
 from nodescan.batch import tools as run_tools
 from nodescan.batch.copy_folder import prepare_copy_folder, remove_leftovers
-from nodescan.batch.local_copies import LocalCopies, local_copies
+from nodescan.batch.local_copies import LocalCopies
 from nodescan.cli import main
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
@@ -93,7 +93,7 @@ def test_a_copy_is_the_slide_with_all_its_files_and_no_other(tmp_path: Path, mak
         seen.append(given.path)
         return report(given)
 
-    with local_copies([ref], tmp_path / "local", seen.append, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", seen.append, stall_s=60) as copies:
         assert copies.scan(ref, scan).slide == ref
         assert not seen[0].exists()
     assert len(seen) == 1
@@ -124,7 +124,7 @@ def test_one_slide_is_copied_ahead_and_no_more(tmp_path: Path) -> None:
     """While one is scanned, it and the next are there; a slide asked for again is copied again."""
     refs = slides(tmp_path / "in", 4)
     there: list[set[str]] = []
-    with local_copies(refs, tmp_path / "local", print, stall_s=60) as copies:
+    with LocalCopies(refs, tmp_path / "local", print, stall_s=60) as copies:
 
         def scan(given: SlideRef) -> SlideReport:
             settled(copies)
@@ -142,7 +142,7 @@ def test_a_slide_without_room_is_read_where_it_lies(tmp_path: Path, monkeypatch:
     (ref,) = slides(tmp_path / "in", 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000_001))
     told: list[str] = []
-    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         assert copies.scan(ref, report).slide == ref
     assert len(told) == 1
     assert told[0].startswith("s0.svs: read where it lies, not copied: it has 0.00 GB and 1.00 GB are free")
@@ -162,7 +162,7 @@ def test_a_copy_that_is_short_is_never_scanned(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(copies_module, "_take_times", spoil)
     scan = Scan()
-    with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
+    with LocalCopies([], tmp_path / "local", told.append, stall_s=60) as copies:
         for ref in (short, changed, gone):
             copies.scan(ref, scan)
         assert copied_in(copies) == set()
@@ -186,7 +186,7 @@ def test_a_copy_of_files_of_two_slides_is_never_scanned(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(copies_module, "_take_times", replace_copied)
     assert files_of_slide(path)[0] != path
-    with local_copies([], tmp_path / "local", told.append, stall_s=60) as copies:
+    with LocalCopies([], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(SlideRef("m", path), scan)
     assert scan.paths == [path]
     assert told == ["m.mrxs: read where it lies, not copied: m.mrxs was changed while it was copied"]
@@ -198,7 +198,7 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     ref, told = SlideRef("s", tmp_path / "in" / "s.svs"), []
     os.mkfifo(ref.path)
-    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         assert copies.scan(ref, report).slide == ref
     assert told == ["s.svs: read where it lies, not copied: neither a file nor a folder"]
 
@@ -222,7 +222,7 @@ def test_a_disk_that_hangs_holds_up_nobody_for_longer_than_the_stall_time(
 ) -> None:
     """Its slide and the next are read where they lie, leaving doesn't wait, and nothing is left."""
     refs, told, disk = slides(tmp_path / "in", 2), [], HungDisk(monkeypatch)
-    with local_copies(refs, tmp_path / "local", told.append, stall_s=0.5) as copies:
+    with LocalCopies(refs, tmp_path / "local", told.append, stall_s=0.5) as copies:
         assert [copies.scan(ref, report).slide for ref in refs] == refs
     assert not disk.released.is_set()
     assert list((tmp_path / "local").iterdir()) == []
@@ -236,7 +236,7 @@ def test_whoever_waits_for_a_disk_that_hangs_hears_that_the_run_was_stopped(
     """Ctrl-C needn't wait for the stall time."""
     (ref,), disk = slides(tmp_path / "in", 1), HungDisk(monkeypatch)
     monkeypatch.setattr("nodescan.batch.local_copies._LEAVING_S", 0.1)
-    with local_copies([ref], tmp_path / "local", print, stall_s=600) as copies:
+    with LocalCopies([ref], tmp_path / "local", print, stall_s=600) as copies:
         threading.Thread(target=lambda: disk.reached.wait() and copies.stop()).start()
         with pytest.raises(CancelledError):
             copies.scan(ref, report)
@@ -247,7 +247,7 @@ def test_copying_goes_on_once_the_disk_answers_again(tmp_path: Path, monkeypatch
     """One slide is given up, and those after it are copied again."""
     (hung, later), disk = slides(tmp_path / "in", 2), HungDisk(monkeypatch)
     scan = Scan()
-    with local_copies([], tmp_path / "local", lambda line: None, stall_s=0.5) as copies:
+    with LocalCopies([], tmp_path / "local", lambda line: None, stall_s=0.5) as copies:
         copies.scan(hung, scan)
         assert scan.paths == [hung.path]
         disk.released.set()
@@ -266,7 +266,7 @@ def test_a_disk_with_coarser_times_of_files_is_not_copied_to(tmp_path: Path, mon
         copies_module, "_take_times", lambda source, target: os.utime(target, (1_500_000_000, 1_500_000_000))
     )
     scan = Scan()
-    with local_copies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", told.append, stall_s=60) as copies:
         copies.scan(ref, scan)
     assert scan.paths == [ref.path]
     assert told == ["s0.svs: read where it lies, not copied: the disk of the copies keeps coarser times of files"]
@@ -279,7 +279,7 @@ def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:
     def fail(given: SlideRef) -> SlideReport:
         raise OutputError("no room for reports")
 
-    with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", print, stall_s=60) as copies:
         with pytest.raises(OutputError, match="no room"):
             copies.scan(ref, fail)
         assert copied_in(copies) == set()
@@ -288,7 +288,7 @@ def test_a_scan_that_fails_leaves_no_copy(tmp_path: Path) -> None:
 def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
     """Whoever waits hears of it rather than scan half a slide; all is removed."""
     (ref,) = slides(tmp_path / "in", 1)
-    with local_copies([ref], tmp_path / "local", print, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", print, stall_s=60) as copies:
         copies.stop()
         with pytest.raises(CancelledError):
             copies.scan(ref, report)
@@ -298,8 +298,8 @@ def test_once_stopped_nothing_more_is_copied(tmp_path: Path) -> None:
 def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     """A run that lives keeps its copies; files, other folders and links stay, whatever they are called."""
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom nodescan.batch.local_copies import local_copies\n"
-        "copies = local_copies([], Path(sys.argv[1]), print, stall_s=60)\n"
+        "import os, sys\nfrom pathlib import Path\nfrom nodescan.batch.local_copies import LocalCopies\n"
+        "copies = LocalCopies([], Path(sys.argv[1]), print, stall_s=60)\n"
         "(copies.own / 'slide.svs').write_bytes(b'x')\nos._exit(9)"
     )
     place = tmp_path / "local"
@@ -311,7 +311,7 @@ def test_what_a_dead_run_left_is_removed_and_nothing_else(tmp_path: Path) -> Non
     (place / "mine.svs").write_bytes(b"x")
     (place / ".nodescan-copies-1-aaaaaaaaaaaa").mkdir()  # without a lock it isn't known to be a run's
     (place / ".nodescan-copies-1-bbbbbbbbbbbb").symlink_to(treasure)
-    with local_copies([], place, print, stall_s=60) as alive:
+    with LocalCopies([], place, print, stall_s=60) as alive:
         remove_leftovers(place)
         assert alive.own.is_dir()
         assert not dead.exists()
@@ -350,7 +350,7 @@ def test_on_windows_a_run_clears_its_folder_and_those_of_dead_runs(
     dead.mkdir()
     (dead / "lock").touch()
     prepare_copy_folder(tmp_path)
-    with local_copies([], tmp_path, print, stall_s=9) as copies:
+    with LocalCopies([], tmp_path, print, stall_s=9) as copies:
         remove_leftovers(tmp_path)
         assert list(tmp_path.iterdir()) == [copies.own]
     assert not list(tmp_path.iterdir())
@@ -360,7 +360,7 @@ def test_a_place_that_cannot_be_written_is_refused_with_its_option(tmp_path: Pat
     """Before any work, on one line."""
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"--stage .*file.*; name a folder on a local disk"):
-        local_copies([], tmp_path / "file" / "below", print, stall_s=60)
+        LocalCopies([], tmp_path / "file" / "below", print, stall_s=60)
 
 
 def test_a_disk_without_locks_is_refused_before_the_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,7 +393,7 @@ def test_a_copy_is_this_users_whatever_the_slides_permissions(tmp_path: Path) ->
         return report(given)
 
     ref = SlideRef("s", path)
-    with local_copies([ref], tmp_path / "local", pytest.fail, stall_s=60) as copies:
+    with LocalCopies([ref], tmp_path / "local", pytest.fail, stall_s=60) as copies:
         copies.scan(ref, scan)
     assert modes == [0o600]
 
@@ -452,7 +452,7 @@ def test_a_defect_in_copying_is_told_with_its_cause_and_the_next_slide_is_copied
     monkeypatch.setattr("nodescan.batch.local_copies.files_of_slide", files)
     told: list[str] = []
     scan = Scan()
-    with local_copies([broken, whole], tmp_path / "stage", told.append, stall_s=60) as copies:
+    with LocalCopies([broken, whole], tmp_path / "stage", told.append, stall_s=60) as copies:
         for ref in (broken, whole):
             copies.scan(ref, scan)
     assert scan.paths[0] == broken.path

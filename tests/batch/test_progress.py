@@ -11,6 +11,8 @@ import pytest
 from nodescan.batch.bars import BarViewer
 from nodescan.batch.progress import PlainViewer, Viewer, duration, outcome
 from nodescan.batch.viewers import JsonLog, Viewers
+from nodescan.batch.worker_messages import show_news
+from nodescan.batch.worker_task import Out, Telling
 from nodescan.domain.classification import Metastasis, classify
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
@@ -246,6 +248,32 @@ def test_quiet_still_shows_errors() -> None:
     viewer.slide_started("a", 1)
     viewer.error("a.svs: broken")
     assert stream.getvalue() == "error: a.svs: broken\n"
+
+
+class Heard(Viewer):
+    """Keeps all that it hears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.all: list[tuple[str, dict[str, object]]] = []
+
+    def hear(self, event: str, **facts: object) -> None:
+        self.all.append((event, facts))
+
+
+def test_what_a_worker_tells_of_a_slide_is_heard_by_the_run_and_by_all_its_viewers() -> None:
+    """News in the order told, over a line of JSON each; the report, which is more than news, only among viewers."""
+    lines, here, there = io.BytesIO(), Heard(), [Heard(), Heard()]
+    for viewer in (here, Telling(Out(lines), 3)):
+        viewer.slide_started("a", 4)
+        viewer.note("the GPU is slow")
+        viewer.tiles_done("a", 2, 0.5)
+        viewer.error("a.svs: broken")
+    for line in lines.getvalue().splitlines():
+        show_news(json.loads(line), Viewers(there))
+    assert there[0].all == there[1].all == here.all
+    Viewers(there).slide_finished(complete("a"), 1.0)
+    assert there[1].all[-1] == ("slide_finished", {"report": complete("a"), "seconds": 1.0})
 
 
 @pytest.mark.parametrize("kind", [Viewer, PlainViewer, BarViewer])

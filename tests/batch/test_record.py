@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import openslide
 import pytest
 import torch
 
@@ -37,13 +38,15 @@ from tests.fakes import ColourPredictor, paint_slide
         ("{run}/slides", "slides"),
         ("{run}", "."),
         ("{run}/slides/a.tif", "slides/a.tif"),
+        ("tcp://node7.example:8786", "<address>"),
+        ("--scheduler=tls://10.0.0.7:8786", "--scheduler=<address>"),
         ("--device", "--device"),
         ("cuda:0", "cuda:0"),
         ("0.25", "0.25"),
     ],
 )
 def test_folders_outside_the_run_are_left_out(tmp_path: Path, word: str, kept: str) -> None:
-    """A folder may be named after a patient; names inside the run's own folder stay."""
+    """A folder may be named after a patient; names inside the run's own folder stay. Nor are machines named."""
     run = tmp_path / "run"
     (tmp_path / "Jane Doe").mkdir()
     (run / "slides").mkdir(parents=True)
@@ -59,9 +62,7 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
         Path(name).mkdir()
     command = ("nodescan", "run", "Jane Doe", "Jan*", "*.svs", "--out", "out")
     facts = Opened(ColourPredictor.model, "cpu", "float32", 1, 1)
-    RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write(
-        "running", (), ()
-    )
+    RunRecord(Path("out"), shown_command(command, Path("out")), load_config(), facts, ("json",)).write("running", ())
     assert json.loads(Path("out/run.json").read_text())["command"] == [
         "nodescan",
         "run",
@@ -74,8 +75,9 @@ def test_a_folder_named_without_a_slash_is_left_out_and_the_command_is_not(
 
 
 def test_versions_name_what_a_finding_depends_on() -> None:
-    """Of an installed program, none is missing."""
-    assert {"python", "nodescan", "numpy", "torch", "openslide-bin", "scikit-image"} <= versions().keys()
+    """Of an installed program, none is missing; OpenSlide's library is named whichever way it was installed."""
+    assert {"python", "nodescan", "numpy", "torch", "openslide-bin", "scikit-image", "imagecodecs"} <= versions().keys()
+    assert versions()["openslide"] == openslide.__library_version__
 
 
 @pytest.fixture
@@ -117,10 +119,8 @@ def test_a_run_says_what_the_gpus_of_its_workers_compute_with(tmp_path: Path) ->
         return SlideReport(SlideRef(slide_id, Path("s.tif")), Status.FAILED, None, False, provenance=provenance)
 
     facts = Opened(ColourPredictor.model, "cuda:0 (NVIDIA H200)", "float16", 32, 1)
-    record = RunRecord(tmp_path, ("nodescan",), load_config(), facts, ("json",))
-    record.write(
-        "finished", ["a", "b", "kept"], [report("a", "550"), report("b", "570"), report("kept", "470")], kept={"kept"}
-    )
+    record = RunRecord(tmp_path, ("nodescan",), load_config(), facts, ("json",), kept=frozenset({"kept"}))
+    record.write("finished", [report("a", "550"), report("b", "570"), report("kept", "470")])
     found = json.loads((tmp_path / "run.json").read_text())["versions"]
     assert (found["cuda"], found["gpu-driver"]) == ("12.8", "550; 570")
     assert found["numpy"] == versions()["numpy"]
@@ -163,6 +163,6 @@ def test_the_settings_of_every_run_of_a_folder_are_kept(tmp_path: Path) -> None:
     other = replace(own, text="# of the lab\n", sha256="ab" * 32)
     facts = Opened(ColourPredictor.model, "cpu", "float32", 32, 1)
     for config in (own, other, replace(other, text="# the same values, another comment\n")):
-        RunRecord(tmp_path, ("nodescan",), config, facts, ("json",)).write("finished", [], [])
+        RunRecord(tmp_path, ("nodescan",), config, facts, ("json",)).write("finished", [])
     kept = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / "settings").iterdir()}
     assert kept == {f"{own.sha256[:12]}.yaml": own.text, "abababababab.yaml": "# of the lab\n"}

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from nodescan import __version__, config
-from nodescan.batch import resume, slide_task
+from nodescan.batch import kept_slides, resume, slide_task
+from nodescan.batch import run as batch
 from nodescan.batch.executors import LocalSlots
-from nodescan.batch.limits import MAX_UNREAD_PERCENT
 from nodescan.batch.lock import LOCK_FILE, held
 from nodescan.batch.request import BatchRequest
-from nodescan.batch.resume import Recipe, ResumeOutcome, plan_resume
-from nodescan.batch.run import BatchResult, run_batch, scan_all
+from nodescan.batch.resume import ResumeOutcome, plan_resume
+from nodescan.batch.run import BatchResult, run_batch
+from nodescan.batch.slide_folders import hide_mark
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import default_config_path, load_config
 from nodescan.domain.report import RESULT_VERSION, Status
@@ -27,13 +28,14 @@ from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.errors import LockLostError, OutputError, UsageError
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.slide_rows import read_slide_rows
-from nodescan.patients.staging import stage_reports
+from nodescan.patients.staging import Staging, stage_reports
 from nodescan.reports import CHOICES
+from nodescan.reports.json_report import SCHEMA_VERSION
 from nodescan.reports.other_reports import NO_OTHERS, OtherReports
 from nodescan.reports.report_reader import read_report, read_reports
 from nodescan.slides.discovery import find_slides
 from nodescan.whole_files import PART_SUFFIX
-from tests.batch.run_tools import in_processes
+from tests.batch.run_tools import in_processes, in_this_process, scan_slides, slide_tools
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
 
@@ -56,11 +58,14 @@ class Place:
         )
         return run_batch(replace(request, **asked), self.heard)  # pyright: ignore[reportArgumentType]
 
-    def sorted(self, **change: object) -> ResumeOutcome:
-        """What a run would keep; change: of its recipe."""
+    def sorted(
+        self, reports: tuple[str, ...] = CHOICES, *, settings: Path | None = None, precision: str = "auto"
+    ) -> ResumeOutcome:
+        """What a run would keep. settings: a file, None for the packed ones."""
         refs = find_slides([str(path) for path in sorted(self.folder.glob("*.tif"))], mpp_um=None, override_mpp=False)
-        recipe = Recipe(self.predictor.model, load_config().sha256, CHOICES, MAX_UNREAD_PERCENT)
-        return plan_resume(refs, self.out, replace(recipe, **change))  # pyright: ignore[reportArgumentType]
+        tools = slide_tools(self.out, self.predictor, reports=reports)
+        job = replace(tools.job, precision=precision)
+        return plan_resume(refs, in_this_process(replace(tools, job=job, config=load_config(settings))))
 
     def redone(self) -> list[str]:
         return [text for text in self.heard.notes if "redone" in text]
@@ -232,6 +237,50 @@ def test_one_slide_is_to_be_redone_with_its_reason_and_the_other_kept(
     assert why in found.redone[0][1]
 
 
+def test_a_run_that_keeps_every_slide_stages_its_patients_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing changes between its beginning and its end, unless it takes back a report that a stopped run put aside."""
+    table, staged, write = place.folder / "m.csv", list[Staging](), batch.replace_stages
+    table.write_text("path,patient_id\na.tif,A\nb.tif,B\n")
+
+    def counted(staging: Staging, folder: Path, tell: Callable[[str], None]) -> tuple[Path, ...]:
+        staged.append(staging)
+        return write(staging, folder, tell)
+
+    monkeypatch.setattr(batch, "replace_stages", counted)
+    result = place.run(inputs=(), manifest=table)
+    assert staged == [result.staging]
+    assert "2 of 2 patients determined" in (place.out / "summary.html").read_text()
+    hide_mark(place.out / "a")
+    result = place.run(inputs=(), manifest=table)
+    assert (result.kept, len(staged)) == (2, 3)
+    patients = json.loads((place.out / "patients.json").read_text())["patients"]
+    assert all(slide["report_sha256"] for one in patients for node in one["nodes"] for slide in node["slides"])
+
+
+def test_slides_that_are_redone_for_one_reason_are_told_in_one_line(place: Place) -> None:
+    """Of eight, five are named; run.json has them all."""
+    for name in "cdefgh":
+        shutil.copy2(place.folder / "b.tif", place.folder / f"{name}.tif")
+    place.run()
+    place.run(max_unread_percent=1.0)
+    said = [text for text in place.redone() if "--max-unread" in text]
+    assert [text.partition(": redone: ")[0] for text in said] == ["a, b, c, d, e and 3 more"]
+    assert [one["slide_id"] for one in json.loads((place.out / "run.json").read_text())["redone"]] == list("abcdefgh")
+
+
+def test_more_reasons_than_a_screen_holds_are_counted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What most slides are redone for comes first, then as many reasons as there is room for."""
+    monkeypatch.setattr(kept_slides, "_MOST_REASONS", 1)
+    shutil.copy2(place.folder / "b.tif", place.folder / "c.tif")
+    place.run()
+    (place.out / "a" / "report.html").unlink()
+    for name in "bc":
+        (place.out / name / "report.json").unlink()
+    place.run()
+    why = "its report was not finished, or report.json was deleted"
+    assert place.redone() == [f"b, c: redone: {why}", "1 more slide redone for other reasons: see redone in run.json"]
+
+
 def test_what_is_redone_is_whole_again(place: Place) -> None:
     """The reason is told, the finding is the same, and the third run has nothing to do."""
     before = place.rows()
@@ -271,10 +320,10 @@ def test_other_settings_redo_every_slide(place: Place) -> None:
     """A value that differs counts; a comment does not."""
     text = default_config_path().read_text()
     (place.folder / "same.yaml").write_text("# mine\n" + text)
-    assert not place.sorted(config_sha256=load_config(place.folder / "same.yaml").sha256).redone
+    assert not place.sorted(settings=place.folder / "same.yaml").redone
     assert "smallest_diameter_um: 15.0" in text
     (place.folder / "mine.yaml").write_text(text.replace("smallest_diameter_um: 15.0", "smallest_diameter_um: 16.0"))
-    found = place.sorted(config_sha256=load_config(place.folder / "mine.yaml").sha256)
+    found = place.sorted(settings=place.folder / "mine.yaml")
     assert found.redone == [(name, "the settings changed since (--config)") for name in "ab"]
     assert not found.kept
 
@@ -289,7 +338,8 @@ def test_other_settings_redo_every_slide(place: Place) -> None:
 )
 def test_another_model_redoes_every_slide(place: Place, change: dict[str, str], why: str) -> None:
     """Weights, and all on the card that bears on a finding."""
-    found = place.sorted(model=replace(place.predictor.model, **change))
+    place.predictor.model = replace(place.predictor.model, **change)
+    found = place.sorted()
     assert found.redone == [(name, why) for name in "ab"]
 
 
@@ -402,6 +452,10 @@ def test_a_list_of_slides_keeps_reports_and_leaves_the_stages_that_rest_on_them(
     assert place.run(inputs=(), manifest=slides).kept == 2
     assert (place.out / "patients.json").read_bytes() == stages
     assert "not H&E, so not scanned: k (CK)" in place.heard.notes
+    slides.write_text("path,stain\na.tif,\nb.tif,\n" + "".join(f"k{number}.tif,CK\n" for number in range(8)))
+    place.run(inputs=(), manifest=slides)
+    named = "k0 (CK), k1 (CK), k2 (CK), k3 (CK), k4 (CK) and 3 more"
+    assert f"not H&E, so not scanned: {named}" in place.heard.notes
     result = place.run(inputs=(), manifest=slides, force=True)
     assert (result.complete, result.staging) == (True, None)
     assert not list(place.out.glob("patients.*"))
@@ -541,7 +595,7 @@ def test_a_faster_precision_is_redone_only_where_float32_is_asked_for(place: Pla
     path.write_text(json.dumps(content))
     assert not place.sorted().redone
     why = f"it was made in {made}, and --precision is float32"
-    assert place.sorted(reference=True).redone == ([("a", why)] if redone else [])
+    assert place.sorted(precision="float32").redone == ([("a", why)] if redone else [])
     place.run(precision="float32")
     assert place.predictor.asked_precision == "float32"
     assert place.heard.scanned == (["a"] if redone else [])
@@ -561,6 +615,33 @@ def test_a_new_result_version_redoes_all(place: Place, monkeypatch: pytest.Monke
     found = place.sorted()
     assert not found.kept
     assert f"(result version {RESULT_VERSION}, now {RESULT_VERSION + 1})" in found.redone[0][1]
+
+
+@pytest.mark.parametrize(
+    ("newer", "said"),
+    [
+        ({"result_version": RESULT_VERSION + 1}, f"(result version {RESULT_VERSION + 1}, now {RESULT_VERSION})"),
+        ({"schema_version": SCHEMA_VERSION + 1}, f"of schema version {SCHEMA_VERSION} (found {SCHEMA_VERSION + 1})"),
+    ],
+)
+def test_an_older_nodescan_replaces_no_newer_report(place: Place, newer: dict[str, int], said: str) -> None:
+    """It stops before any slide, names one report and the ways out; with --force the newer report is kept beside."""
+    path = place.out / "a" / "report.json"
+    content = json.loads(path.read_text())
+    content |= {key: value for key, value in newer.items() if key in content}
+    content["provenance"] |= {key: value for key, value in newer.items() if key in content["provenance"]}
+    path.write_text(json.dumps(content))
+    made = path.read_bytes()
+    with pytest.raises(UsageError) as told:
+        place.run()
+    assert str(told.value).startswith("a/report.json: ")
+    assert said in str(told.value)
+    for way in ("use the newer nodescan that made it", "choose another --out", "add --force"):
+        assert way in str(told.value)
+    assert path.read_bytes() == made
+    assert not place.heard.scanned
+    place.run(force=True)
+    assert _kept_aside(place) == {"a": made}
 
 
 def test_what_failed_is_tried_again_and_named(place: Place) -> None:
@@ -616,7 +697,7 @@ def test_a_run_with_other_settings_that_goes_on_takes_no_older_result(place: Pla
     """Its reason is that of the run that was stopped, and nothing older is left."""
     _stopped(place, max_unread_percent=4.0)
     place.run(max_unread_percent=4.0)
-    assert place.redone() == [f"{name}: redone: --max-unread was 5, is 4" for name in "ab"]
+    assert place.redone() == ["a, b: redone: --max-unread was 5, is 4"]
     assert place.heard.scanned == ["a", "b"]
     assert not list(place.out.glob("*/.*"))
 
@@ -812,7 +893,7 @@ def test_a_worker_that_finds_the_lock_lost_ends_the_run(tmp_path: Path) -> None:
         with LocalSlots(job, slots=1, stall_s=120) as executor:
             tools = in_processes(executor, job)
             with pytest.raises(LockLostError, match="no longer holds its output folder"):
-                scan_all(refs, tools, Listener(), kept={})
+                scan_slides(refs, tools, Listener())
     assert sorted(path.name for path in out.iterdir()) == [
         LOCK_FILE,
         "run.json",

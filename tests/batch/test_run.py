@@ -12,15 +12,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 
 from nodescan import reports, scan
 from nodescan.batch import run as batch
-from nodescan.batch import slide_task
+from nodescan.batch import run_files, slide_task
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest, check_no_table
 from nodescan.batch.resume import ResumeOutcome
-from nodescan.batch.run import run_batch, scan_all, scan_manifest
+from nodescan.batch.run import run_batch, scan_manifest
 from nodescan.batch.slide_task import RunTools
 from nodescan.batch.tools import ThisProcess
 from nodescan.batch.viewers import JsonLog
@@ -28,7 +29,7 @@ from nodescan.config import load_config
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.staging import AJCC8
-from nodescan.errors import ClusterError, OutputError, UsageError
+from nodescan.errors import ClusterError, NoRoomLeftError, OutputError, UsageError, WorkerError
 from nodescan.examination import Examination, examine
 from nodescan.examination.tile_batches import TileReader
 from nodescan.interfaces import OpenSlideFile, Slide
@@ -42,7 +43,8 @@ from nodescan.reports.report_reader import read_reports
 from nodescan.slides import open_slide
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.files import fingerprint
-from tests.batch.run_tools import in_this_process, slide_tools
+from nodescan.whole_files import output_errors
+from tests.batch.run_tools import in_this_process, scan_slides, slide_tools
 from tests.fakes import Busy, ColourPredictor, Listener, paint_slide, scan_with
 from tests.faults.accounting import rows
 
@@ -82,7 +84,7 @@ def test_planted_tumour_is_found_and_clean_tissue_is_negative(tmp_path: Path, ou
     """The wiring ends in the right class and size: a square of 400 um has a diagonal of 566 um."""
     found = paint_slide(tmp_path / "a.tif", tumour_um=400)
     clean = paint_slide(tmp_path / "b.tif")
-    result = scan_all(slides(found, clean), tools(out), Listener(), kept={})
+    result = scan_slides(slides(found, clean), tools(out), Listener())
     assert [row["metastasis"] for row in rows(out)] == ["micro", "negative"]
     assert float(rows(out)[0]["largest_deposit_um"]) == pytest.approx(566, abs=35)
     assert result.complete
@@ -118,6 +120,24 @@ def test_a_path_that_would_be_too_long_is_told_before_any_slide_is_read(
     assert run_batch(request, Listener()).complete
 
 
+@pytest.mark.parametrize("slots", [0, 1])
+def test_an_openslide_library_that_its_package_refuses_stops_the_run_on_one_line(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    """Else each slide would fail by it."""
+
+    def refused(capacity: int) -> None:
+        raise openslide.OpenSlideVersionError("4.0.0")
+
+    scan_with(ColourPredictor(), monkeypatch)
+    monkeypatch.setattr(openslide, "OpenSlideCache", refused)
+    monkeypatch.setattr(openslide, "__library_version__", "3.4.1")
+    request = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), out, slots=slots)
+    with pytest.raises(WorkerError, match=r"OpenSlide 3\.4\.1 \(.*4\.0\.0 required\); .*openslide-bin$"):
+        run_batch(request, Listener())
+    assert not list(out.glob("*/report.json"))
+
+
 def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path) -> None:
     """One file that is no slide and one without spacing: a row and a report each, in the order asked for."""
     (tmp_path / "broken.svs").write_bytes(b"not a slide at all")
@@ -127,7 +147,7 @@ def test_bad_slides_keep_their_rows_and_the_others_run(tmp_path: Path, out: Path
         paint_slide(tmp_path / "c.tif"),
     )
     viewer = Listener()
-    result = scan_all(slides(*paths), tools(out), viewer, kept={})
+    result = scan_slides(slides(*paths), tools(out), viewer)
     assert [row["status"] for row in rows(out)] == ["failed", "unmeasurable", "complete"]
     assert [row["metastasis"] for row in rows(out)] == ["", "", "negative"]
     assert not result.complete
@@ -151,7 +171,7 @@ def test_defect_costs_one_slide_and_leaves_its_traceback(tmp_path: Path, out: Pa
         return open_slide(ref)
 
     paths = (paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif"))
-    result = scan_all(slides(*paths), tools(out, opening=explode), Listener(), kept={})
+    result = scan_slides(slides(*paths), tools(out, opening=explode), Listener())
     assert [report.status for report in result.reports] == [Status.FAILED, Status.COMPLETE]
     assert [flag.code for flag in result.reports[0].flags] == ["internal_error"]
     log = (out / "run.log").read_text()
@@ -170,7 +190,7 @@ def test_report_that_was_finished_unheard_has_its_row(tmp_path: Path, out: Path)
 
     paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(ClusterError):
-        scan_all(slides(*paths), replace(made, executor=Instead(cut_off)), Listener(), kept={})
+        scan_slides(slides(*paths), replace(made, executor=Instead(cut_off)), Listener())
     assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [
         ("a", "complete", "micro"),
         ("b", "failed", ""),
@@ -188,7 +208,7 @@ def test_slide_whose_report_is_whole_when_the_user_stops_the_run_has_its_row(tmp
 
     paths = (paint_slide(tmp_path / "a.tif", tumour_um=400), paint_slide(tmp_path / "b.tif"))
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(*paths), replace(made, executor=Instead(stopped)), Listener(), kept={})
+        scan_slides(slides(*paths), replace(made, executor=Instead(stopped)), Listener())
     assert [(row["slide_id"], row["status"], row["metastasis"]) for row in rows(out)] == [("a", "complete", "micro")]
     record = json.loads((out / "run.json").read_text())
     assert (record["state"], record["slides"]["complete"]) == ("interrupted", 1)
@@ -202,7 +222,7 @@ def test_memory_that_runs_out_is_no_defect(tmp_path: Path, out: Path) -> None:
         np.empty(2**60, dtype=np.uint8)
         return open_slide(ref)
 
-    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=too_large), Listener(), kept={})
+    result = scan_slides(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=too_large), Listener())
     (flag,) = result.reports[0].flags
     assert (flag.code, flag.message.partition(";")[0]) == ("failed", "memory ran out")
     assert "too_large" in (out / "run.log").read_text()
@@ -220,7 +240,7 @@ def test_writer_that_breaks_costs_its_slides_alone(
     breaking = {name: replace(reports.REPORTS[name], write=breaks) for name in broken}
     monkeypatch.setattr(reports, "REPORTS", {**reports.REPORTS, **breaking})
     paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abc"]
-    result = scan_all(slides(*paths), tools(out), Listener(), kept={})
+    result = scan_slides(slides(*paths), tools(out), Listener())
     assert [(row["slide_id"], row["status"], row["flags"]) for row in rows(out)] == [
         (name, "failed", "internal_error") for name in "abc"
     ]
@@ -246,7 +266,7 @@ def test_a_failed_slide_has_its_report_where_there_is_room_for_that_alone(
 
     monkeypatch.setattr(Path, "write_bytes", refuse)
     heard = Listener()
-    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), heard, kept={})
+    result = scan_slides(slides(paint_slide(tmp_path / "a.tif")), tools(out), heard)
     assert result.reports[0].status is Status.FAILED
     folder = out / "a"
     assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == written
@@ -257,7 +277,7 @@ def test_a_failed_slide_has_its_report_where_there_is_room_for_that_alone(
 def test_two_slides_of_one_name_stay_apart(tmp_path: Path, out: Path) -> None:
     """Their ids carry the folder's mark, and neither overwrites the other."""
     paths = (paint_slide(tmp_path / "p1" / "node.tif", tumour_um=300), paint_slide(tmp_path / "p2" / "node.tif"))
-    scan_all(slides(*paths), tools(out), Listener(), kept={})
+    scan_slides(slides(*paths), tools(out), Listener())
     found = rows(out)
     assert len({row["slide_id"] for row in found}) == 2
     assert [row["metastasis"] for row in found] == ["micro", "negative"]
@@ -274,7 +294,7 @@ def test_an_error_tells_which_of_two_files_of_one_name(tmp_path: Path, out: Path
         path.write_bytes(b"")
     listener = Listener()
     refs = slides(*paths, tmp_path / "other.tif")
-    scan_all(refs, tools(out), listener, kept={})
+    scan_slides(refs, tools(out), listener)
     told = [line.partition(": ")[0] for line in listener.errors]
     assert told == [f"node.tif ({refs[0].slide_id})", f"node.tif ({refs[1].slide_id})", "other.tif"]
 
@@ -291,7 +311,7 @@ def test_interrupted_run_keeps_the_rows_it_has(tmp_path: Path, out: Path) -> Non
     (tmp_path / "0.tif").write_bytes(b"no slide")
     painted = (paint_slide(tmp_path / f"{name}.tif") for name in "abc")
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(tmp_path / "0.tif", *painted), tools(out, opening=open_first), Listener(), kept={})
+        scan_slides(slides(tmp_path / "0.tif", *painted), tools(out, opening=open_first), Listener())
     assert [row["slide_id"] for row in rows(out)] == ["0", "a"]
     record = json.loads((out / "run.json").read_text())
     assert record["state"] == "interrupted"
@@ -306,7 +326,7 @@ def test_run_interrupted_in_its_first_slide_has_the_table_its_page_links_to(tmp_
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=stop), Listener(), kept={})
+        scan_slides(slides(paint_slide(tmp_path / "a.tif")), tools(out, opening=stop), Listener())
     assert "./summary.csv" in (out / "summary.html").read_text()
     assert rows(out) == []
 
@@ -371,29 +391,134 @@ def test_slide_that_cannot_be_written_is_said_and_the_next_one_runs(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that fills while one slide is written costs that slide's status, not the batch."""
-    write = slide_task.write_reports
-
-    def full_for_a(result: SlideResult, folder: Path, names: Sequence[str], **more: Callable[[], None]) -> None:
-        if folder.name == "a":
-            raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
-        write(result, folder, names, **more)
-
-    monkeypatch.setattr(slide_task, "write_reports", full_for_a)
+    full_for(monkeypatch, "a")
     viewer = Listener()
-    result = scan_all(
-        slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer, kept={}
-    )
+    result = scan_slides(slides(paint_slide(tmp_path / "a.tif"), paint_slide(tmp_path / "b.tif")), tools(out), viewer)
     assert [(row["status"], row["flags"]) for row in rows(out)] == [("failed", "not_written"), ("complete", "")]
     assert "No space left" in viewer.errors[0]
     assert rows(out)[0]["reason"].startswith("a/report.json: can't be written")
     assert not result.complete
 
 
+def full_for(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """The disk has no room for the reports of these slides."""
+    write = slide_task.write_reports
+
+    def full(result: SlideResult, folder: Path, wanted: Sequence[str], **more: Callable[[], None]) -> None:
+        if folder.name in names:
+            raise OutputError(f"{folder}/report.json: can't be written (No space left on device); free some space")
+        write(result, folder, wanted, **more)
+
+    monkeypatch.setattr(slide_task, "write_reports", full)
+
+
+def no_room_in(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """No file as large as a slide's reports can be written in the run's folder, for this reason."""
+
+    def refused(path: Path, _data: bytes) -> None:
+        with output_errors(path):
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(run_files, "write_beside", refused)
+
+
+def test_run_stops_after_five_slides_in_a_row_that_cannot_be_written_and_goes_on_later(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, so the seventh would be scanned for nothing. It has its row, whose flag is none of a result
+    that couldn't be written, each slide one error, and the next run scans all six."""
+    names = "abcdefg"
+    scan_with(ColourPredictor(), monkeypatch)
+    request = BatchRequest(tuple(str(paint_slide(tmp_path / f"{name}.tif")) for name in names), out, slots=0)
+    with monkeypatch.context() as full:
+        full_for(full, *names[1:])
+        no_room_in(full, errno.ENOSPC)
+        viewer = Listener()
+        with pytest.raises(NoRoomLeftError) as stopped:
+            run_batch(request, viewer)
+    assert str(stopped.value) == (
+        f"{out}: no result of 5 slides in a row could be written (No space left on device), so the run stopped; free "
+        "some space; the same command goes on from there, and finished slides are kept"
+    )
+    assert viewer.scanned == list("abcdef")
+    assert len(viewer.errors) == 5
+    assert [(row["slide_id"], row["status"]) for row in rows(out)] == [
+        (name, "complete" if name == "a" else "failed") for name in names
+    ]
+    assert [row["flags"] for row in rows(out)[1:]] == ["not_written"] * 5 + ["failed"]
+    assert "the run ended before its result was there" in rows(out)[-1]["reason"]
+    assert json.loads((out / "run.json").read_text())["redo"] == list("bcdefg")
+    result = run_batch(request, Listener())
+    assert (result.complete, result.kept) == (True, 1)
+
+
+def test_slides_whose_own_folders_cannot_be_written_cost_none_of_those_behind_them(tmp_path: Path, out: Path) -> None:
+    """Six lie in the way of their folders, and the run's folder takes files: the slides behind are complete, and
+    nothing of trying the folder is left there."""
+    for name in "abcdef":
+        (out / name).write_text("a file of that name")
+    scan_slides(slides(*(paint_slide(tmp_path / f"{name}.tif") for name in "abcdefgh")), tools(out), Listener())
+    assert [row["status"] for row in rows(out)] == ["failed"] * 6 + ["complete"] * 2
+    assert not list(out.glob(".*.part"))
+
+
+def test_a_run_whose_folder_is_writable_no_more_says_to_make_it_so(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Space is of no help there."""
+    full_for(monkeypatch, *"abcdef")
+    no_room_in(monkeypatch, errno.EACCES)
+    with pytest.raises(
+        NoRoomLeftError, match=r"\(Permission denied\), so the run stopped; make this folder writable; "
+    ):
+        scan_slides(slides(*(paint_slide(tmp_path / f"{name}.tif") for name in "abcdef")), tools(out), Listener())
+
+
+def test_a_run_of_a_manifest_that_stops_on_a_full_disk_says_when_its_patients_are_staged(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their files call every slide of this run unread until then. A manifest without patients has no stages to come."""
+    names, said = "abcdef", list[bool]()
+    for name in names:
+        paint_slide(tmp_path / f"{name}.tif")
+    scan_with(ColourPredictor(), monkeypatch)
+    full_for(monkeypatch, *names)
+    no_room_in(monkeypatch, errno.ENOSPC)
+    for patient_column in (True, False):
+        head, end = ("path,patient_id", ",A") if patient_column else ("path", "")
+        (tmp_path / "m.csv").write_text("\n".join([head, *(f"{name}.tif{end}" for name in names)]) + "\n")
+        with pytest.raises(NoRoomLeftError) as stopped:
+            run_batch(BatchRequest((), out, manifest=tmp_path / "m.csv", slots=0), Listener())
+        said.append(str(stopped.value).endswith("are kept; it makes the patients' stages at its end"))
+    assert said == [True, False]
+
+
+def test_slides_that_cannot_be_written_stop_no_run_where_another_one_can(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four, one that is written, and four more are no full disk. Nor is there anything to stop where the last slide is
+    the fifth."""
+    no_room_in(monkeypatch, errno.ENOSPC)
+    paths = [paint_slide(tmp_path / f"{name}.tif") for name in "abcdefghij"]
+    full_for(monkeypatch, *"abcdfghij")
+    scan_slides(slides(*paths), tools(out), Listener())
+    assert [row["status"] for row in rows(out)] == ["failed"] * 4 + ["complete"] + ["failed"] * 5
+
+
+def test_a_file_of_the_run_that_cannot_be_written_is_told_once(tmp_path: Path, out: Path) -> None:
+    """summary.csv is written after every slide; what it meets is said again only once it has changed."""
+    (out / "summary.csv").mkdir()
+    viewer = Listener()
+    result = scan_slides(slides(*(paint_slide(tmp_path / f"{name}.tif") for name in "abc")), tools(out), viewer)
+    assert len([line for line in viewer.errors if "summary.csv" in line]) == 1
+    assert any("summary.csv" in why for why in result.unwritten)
+
+
 def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path) -> None:
     """Where summary.csv can't be put, the slides are scanned and the run still isn't complete."""
     (out / "summary.csv").mkdir()
     viewer = Listener()
-    result = scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer, kept={})
+    result = scan_slides(slides(paint_slide(tmp_path / "a.tif")), tools(out), viewer)
     assert result.reports[0].status is Status.COMPLETE
     assert "summary.csv" in viewer.errors[0]
     assert not result.complete
@@ -401,7 +526,7 @@ def test_summary_that_cannot_be_written_is_no_success(tmp_path: Path, out: Path)
 
 def test_model_and_settings_are_named_in_every_report(tmp_path: Path, out: Path) -> None:
     """A result can be traced to its model and settings, and run.json holds the settings whole."""
-    scan_all(slides(paint_slide(tmp_path / "a.tif")), tools(out), Listener(), kept={})
+    scan_slides(slides(paint_slide(tmp_path / "a.tif")), tools(out), Listener())
     report = json.loads((out / "a" / "report.json").read_text())
     record = json.loads((out / "run.json").read_text())
     config = load_config()
@@ -424,7 +549,7 @@ def test_unknown_report_is_refused_before_any_work() -> None:
 def scan_table(path: Path, given: RunTools) -> batch.BatchResult:
     manifest = read_slide_rows(path)
     refs = manifest_slides(manifest, mpp_um=None, override_mpp=False)
-    return scan_manifest(manifest, refs, given, viewer=Listener(), earlier=ResumeOutcome())
+    return scan_manifest(manifest, refs, replace(given, viewer=Listener()), ResumeOutcome())
 
 
 def stages(folder: Path) -> dict[str, str]:
@@ -529,7 +654,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
         return given.executor.scan(ref, viewer)
 
     refs = manifest_slides(table, mpp_um=None, override_mpp=False)
-    scan_manifest(table, refs, replace(given, executor=Instead(reviewed)), viewer=told, earlier=ResumeOutcome())
+    scan_manifest(table, refs, replace(given, executor=Instead(reviewed), viewer=told), ResumeOutcome())
     (aside,) = out.glob("patients-before-*")
     assert "Dr A" in (aside / "patients.json").read_text()
     assert [text for text in told.notes if "the reviewed stages were moved to patients-before-1" in text]
@@ -544,9 +669,7 @@ def test_review_made_while_a_run_goes_on_is_kept_beside_its_stages(
             monkeypatch.setattr(Path, "rename", refuse)
         return report
 
-    result = scan_manifest(
-        table, refs, replace(given, executor=Instead(locked)), viewer=Listener(), earlier=ResumeOutcome()
-    )
+    result = scan_manifest(table, refs, replace(given, executor=Instead(locked), viewer=Listener()), ResumeOutcome())
     assert [line for line in result.unwritten if "get write permission" in line]
     assert "Dr A" in (out / "patients.json").read_text()
 
@@ -594,7 +717,7 @@ def test_where_no_file_can_be_written_none_names_an_older_class(
     table = read_slide_rows(tmp_path / "m.csv")
     monkeypatch.setattr(Path, "write_bytes", refuse)
     heard = Listener()
-    result = scan_manifest(table, refs, tools(out), viewer=heard, earlier=ResumeOutcome())
+    result = scan_manifest(table, refs, replace(tools(out), viewer=heard), ResumeOutcome())
     assert naming_micro(out) == {".replaced-report.json"}
     assert any("summary.html: can't be written" in line and "was removed" in line for line in heard.errors)
     assert not result.complete
@@ -692,7 +815,7 @@ def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, m
     Once the failure could be written it leads there.
     """
     refs = slides(paint_slide(tmp_path / "a.tif"))
-    assert scan_all(refs, tools(out), Listener(), kept={}).complete
+    assert scan_slides(refs, tools(out), Listener()).complete
 
     def kept(change: Callable[..., None]) -> Callable[..., None]:
         def refuse(path: Path, *given: object, **named: object) -> None:
@@ -706,12 +829,12 @@ def test_old_page_that_the_disk_keeps_is_not_linked(tmp_path: Path, out: Path, m
     with monkeypatch.context() as patch:
         for owner, name in ((Path, "unlink"), (os, "replace")):
             patch.setattr(owner, name, kept(getattr(owner, name)))
-        assert not scan_all(refs, broken, Listener(), kept={}).complete
+        assert not scan_slides(refs, broken, Listener()).complete
     assert json.loads((out / "a" / "report.json").read_text())["status"] == "complete"
     page = (out / "summary.html").read_text()
     assert "./a/report.html" not in page
     assert "./a/overview.jpg" not in page
-    scan_all(refs, broken, Listener(), kept={})
+    scan_slides(refs, broken, Listener())
     assert "./a/report.html" in (out / "summary.html").read_text()
 
 

@@ -20,7 +20,7 @@ from nodescan.batch import slots
 from nodescan.batch.executors import LocalSlots
 from nodescan.batch.progress import PlainViewer
 from nodescan.batch.record import RunRecord
-from nodescan.batch.run import BatchResult, scan_all
+from nodescan.batch.run import BatchResult
 from nodescan.batch.slide_task import lost_slide
 from nodescan.batch.worker_messages import ScanJob, job_line, line_of, packed, slide_line, unpacked
 from nodescan.batch.worker_task import work
@@ -31,7 +31,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, ModelError, StalledError, WorkerDiedError, WorkerError
 from nodescan.inference.card import find_model
 from tests.batch import worker_fakes
-from tests.batch.run_tools import in_processes, in_this_process, slide_tools
+from tests.batch.run_tools import in_processes, in_this_process, scan_slides, slide_tools
 from tests.batch.worker_fakes import PIDS, RUN
 from tests.fakes import ColourPredictor, Listener, paint_slide
 from tests.faults.accounting import rows
@@ -50,7 +50,7 @@ def job(tmp_path: Path, opener: str) -> ScanJob:
 
 def scanned(given: ScanJob, refs: list[SlideRef], *, slots: int, stall_s: float = PATIENCE_S) -> BatchResult:
     with LocalSlots(given, slots=slots, stall_s=stall_s) as executor:
-        return scan_all(refs, in_processes(executor, given), PlainViewer(), kept={})
+        return scan_slides(refs, in_processes(executor, given), PlainViewer())
 
 
 def ref(path: Path) -> SlideRef:
@@ -160,8 +160,8 @@ def test_devices_of_earlier_runs_are_not_this_runs(tmp_path: Path) -> None:
     given, slide = job(tmp_path, "open_two_gpus"), ref(paint_slide(tmp_path / "a.tif"))
     earlier = scanned(given, [slide], slots=1).reports[0]
     record = RunRecord(given.folder, (), load_config(), ColourPredictor(), ("json",))
-    for kept, devices in (((), [worker_fakes.GPU.format(0)]), (("a",), [])):
-        record.write("finished", ["a"], [earlier], kept=kept)
+    for kept, devices in ((frozenset[str](), [worker_fakes.GPU.format(0)]), (frozenset({"a"}), [])):
+        replace(record, asked=("a",), kept=kept).write("finished", [earlier])
         assert json.loads((given.folder / "run.json").read_text())["devices"] == devices
 
 
@@ -174,7 +174,7 @@ def test_run_without_worker_processes_ends_where_its_gpu_fails(tmp_path: Path) -
     with pytest.raises(
         WorkerError, match=r"^the GPU failed \(CUDA error: launch failure\); look at it with nvidia-smi"
     ):
-        scan_all(slides, tools, PlainViewer(), kept={})
+        scan_slides(slides, tools, PlainViewer())
     assert [row["status"] for row in rows(given.folder)] == ["complete", "failed", "failed"]
     assert all(row["reason"].startswith("the run ended before its result was there") for row in rows(given.folder)[1:])
     assert json.loads((given.folder / "run.json").read_text())["redo"] == ["b", "c"]
@@ -439,12 +439,12 @@ def test_stopped_run_keeps_what_is_finished_and_leaves_no_worker(
     )
     started = ("done 1/2 a: complete", "slide 2/2 b: ")
     until(lambda: all(line in (tmp_path / "said").read_text() for line in started) or process.poll() is not None)
-    worker = int((tmp_path / "pid").read_text())
+    worker, out = int((tmp_path / "pid").read_text()), tmp_path / "out"
     assert not gone(worker), (tmp_path / "said").read_text()
+    until(lambda: rows(out))  # written right after the line is said
     os.kill(-process.pid if to_group else process.pid, number)
     code = process.wait(PATIENCE_S)
     until(lambda: gone(worker))
-    out = tmp_path / "out"
     assert [row["slide_id"] for row in rows(out)] == ["a"]
     assert not (out / "b").exists()
     if number is not signal.SIGKILL:

@@ -120,11 +120,13 @@ def _at_opening(slide_id: str, deed: Callable[[], object]) -> None:
 
 
 def open_where_b_kills(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
-    """To open slide b kills the process; slide a is being answered by then."""
+    """To open slide b kills the process; slide a is being answered by then, the first time."""
     answering = Event()
 
     def kill() -> None:
-        answering.wait(5)  # in the process in which b is alone nobody sets it
+        if not (folder / "killed").exists():
+            answering.wait(PATIENCE_S)
+            (folder / "killed").touch()
         _die()
 
     _at_opening("b", kill)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan import machine
 from nodescan.benchmarks import speed
 from nodescan.benchmarks.scan_runs import ScanRun, SlideTimes
 from nodescan.benchmarks.speed import Speed, measure_stages
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
-from nodescan.errors import SlideError
+from nodescan.errors import OutputError, SlideError
 from nodescan.interfaces import Progress
 from tests.fakes import ColourPredictor, Listener, paint_slide
 
@@ -50,6 +51,18 @@ def measured(slide: Path, predictor: ColourPredictor) -> Speed:
 
 def stages(slide: SlideRef, predictor: ColourPredictor, progress: Listener) -> Speed:
     return measure_stages(slide, predictor, progress, lambda: 100.0)[0]
+
+
+def test_no_place_for_the_phantom_is_told_before_the_model_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one line: torch asks for such a place, too, and breaks where there is none."""
+
+    def no_folder(prefix: str) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(machine.tempfile, "TemporaryDirectory", no_folder)
+    monkeypatch.setattr(speed, "open_in_slot", lambda *_, **__: pytest.fail("the model is opened"))
+    with pytest.raises(OutputError, match=r"no place for temporary files .*set TMPDIR"):
+        speed.measure_speed(None, model=None, device="cpu", progress=Listener())
 
 
 def test_useful_share_is_tissue_over_what_is_fed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`nodescan manifest`: what it writes is what `read_manifest` reads."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_draft_guesses_nothing_but_camelyon17_names(tmp_path: Path, capsys: Capt
     assert manifest(str(tmp_path / "in"), to=tmp_path / "in" / "m.csv") == 0
     assert "\n./=x.tif,_x," in (tmp_path / "in" / "m.csv").read_text()
     assert {row.path for row in read_manifest(tmp_path / "in" / "m.csv").rows} == set(slides)
+
+
+def test_a_draft_on_a_terminal_steers_nothing(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of files may hold what a terminal obeys; another program gets them as they are."""
+    empty_files(tmp_path / "a\x1b[2J.svs")
+    monkeypatch.chdir(tmp_path)
+    assert manifest(".") == 0
+    assert "\na\x1b[2J.svs," in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert manifest(".") == 0
+    assert "\na\\x1b[2J.svs," in capsys.readouterr().out
 
 
 def test_draft_without_any_patient_is_a_list_that_a_run_takes(tmp_path: Path, capsys: Capture) -> None:

@@ -43,18 +43,6 @@ def test_reports_of_earlier_runs_that_the_table_lacks_are_counted(
     assert "Not listed" not in capsys.readouterr().out
 
 
-def test_an_evaluation_of_older_reports_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its page says nothing of the reports that stand beside it now."""
-    report = VARIANTS["macro"]().report
-    for year, told in (("2025", True), ("2026", False)):
-        folder = tmp_path / year
-        (folder / "evaluation").mkdir(parents=True)
-        (folder / "evaluation" / "evaluation.json").write_text(f'{{"evaluated_at": "{year}-03-13T00:00:00+00:00"}}')
-        print_batch(BatchResult(folder, (report,), (), 0), ())
-        said = f"evaluation/evaluation.html was made {year}-03-13 00:00 UTC, before these slides were scanned: "
-        assert (f"{said}{report.slide.slide_id}. Run nodescan evaluate again.\n" in capsys.readouterr().out) is told
-
-
 @pytest.mark.parametrize("table", ["", "m.csv"])
 def test_a_run_whose_reports_are_complete_says_why_it_ends_with_1(
     capsys: pytest.CaptureFixture[str], table: str

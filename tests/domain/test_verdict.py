@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit, Polygon
-from nodescan.domain.doubts import dispersed_count, dispersed_foci
+from nodescan.domain.doubts import dispersed_count, dispersed_flags, dispersed_foci
 from nodescan.domain.report import Status
 from nodescan.domain.units import Micrometers, SquareMicrometers
 from nodescan.domain.verdict import Verdict, class_range, conclude, deciding, deposit_flags
@@ -183,11 +183,81 @@ def test_a_larger_focus_among_many_tiny_ones_does_not_lower_their_class() -> Non
         assert "cell_count_dispersed" in codes(*foci)
 
 
+def in_pieces(n_foci: int, *, each: int, pieces: tuple[int | None, ...]) -> list[Deposit]:
+    """So many foci of 40 um over 4 mm in each piece, with so many cells each."""
+    foci = [
+        replace(with_count(each, 2, diameter_um=40, at_um=4000 // n_foci * n), piece=piece)
+        for piece in pieces
+        for n in range(n_foci)
+    ]
+    return [replace(one, id=number) for number, one in enumerate(foci, 1)]
+
+
+def class_of(foci: list[Deposit]) -> Metastasis | None:
+    return conclude(foci, tissue_found=True, all_examined=True, classifiable=True).metastasis
+
+
+@pytest.mark.parametrize("n_foci", [4, 10])
+def test_cells_are_not_added_over_the_sections_of_a_node_on_one_slide(n_foci: int) -> None:
+    """160 cells in each of three sections are isolated tumour cells, as in one; that they lie apart is said."""
+    one = in_pieces(n_foci, each=160 // n_foci, pieces=(1,))
+    three = in_pieces(n_foci, each=160 // n_foci, pieces=(1, 2, 3))
+    assert class_of(one) is class_of(three) is Metastasis.ITC
+    assert "cell_count_dispersed" not in codes(*three)
+    assert message(*three).startswith(
+        f"480 tumour cells were counted over {3 * n_foci} small foci in 3 separate pieces of tissue. Cells are not "
+        "added over pieces, because they may be sections of one node. If the foci are one dispersed pattern of one "
+        "section, more than 200 cells are a micrometastasis."
+    )
+    (flag,) = dispersed_flags(three)
+    where = (
+        "in one of 3 separate pieces of tissue with small foci" if n_foci == 10 else "in 3 separate pieces of tissue"
+    )
+    assert f"mm {where}, the largest" in flag.message
+    assert flag.message.endswith("Count those of each section under the microscope.")
+
+
+def test_the_section_with_the_most_cells_of_a_pattern_decides() -> None:
+    """100 and 300 cells: the second section has a micrometastasis, and the count is its own."""
+    foci = [*in_pieces(10, each=10, pieces=(1,)), *in_pieces(10, each=30, pieces=(2,))]
+    assert class_of(foci) is Metastasis.MICRO
+    assert class_range(foci) == (Metastasis.MICRO, Metastasis.MICRO)
+    assert message(*foci).startswith("300 ± 20 tumour cells were counted over the dispersed foci in one of 2 separate ")
+
+
+def test_a_count_near_the_limit_is_told_beside_a_larger_one_that_is_clearly_below() -> None:
+    """150 +- 0 cells in one section, 140 +- 100 in the other, which may be more than 200."""
+    clear, unsure = (in_pieces(10, each=each, pieces=(piece,)) for piece, each in ((1, 15), (2, 14)))
+    clear = [replace(one, cells=CellCount(15, 0)) for one in clear]
+    unsure = [replace(one, cells=CellCount(14, 10)) for one in unsure]
+    assert dispersed_count([*clear, *unsure]) == CellCount(140, 100)
+    assert "cell_count_near_limit" in codes(*clear, *unsure)
+
+
+def test_uncounted_foci_of_a_pattern_do_not_hide_the_cells_of_another_piece() -> None:
+    """100 cells in 4 of 14 foci of one piece and 160 in 8 of another: 260 in all, told as foci that may be one."""
+    counted = [*in_pieces(4, each=25, pieces=(1,)), *in_pieces(8, each=20, pieces=(2,))]
+    uncounted = [replace(one, cells=None) for one in in_pieces(10, each=1, pieces=(1,))]
+    foci = [replace(one, id=number) for number, one in enumerate([*counted, *uncounted], 1)]
+    said = " ".join(flag.message for flag in deposit_flags(foci))
+    assert "260 tumour cells were counted over 12 small foci in 2 separate pieces of tissue." in said
+
+
+@pytest.mark.parametrize(("piece", "expected"), [(None, Metastasis.MICRO), (1, Metastasis.MICRO), (2, Metastasis.ITC)])
+def test_foci_in_no_known_piece_are_counted_with_each(piece: int | None, expected: Metastasis) -> None:
+    """150 cells in one piece and 150 elsewhere are 300 unless these are known to lie in another piece."""
+    assert class_of([*in_pieces(10, each=15, pieces=(1,)), *in_pieces(10, each=15, pieces=(piece,))]) is expected
+    assert class_of(in_pieces(10, each=30, pieces=(None,))) is Metastasis.MICRO
+
+
 FOCI = st.builds(
-    lambda cells, diameter, at: with_count(cells, 2 * cells // 5, diameter_um=diameter, at_um=at),
+    lambda cells, diameter, at, piece: replace(
+        with_count(cells, 2 * cells // 5, diameter_um=diameter, at_um=at), piece=piece
+    ),
     st.integers(1, 90),
     st.sampled_from([20.0, 40.0, 100.0, 150.0, 200.0, 200.1, 2000.1]),
     st.integers(0, 1200),
+    st.sampled_from([None, 1, 1, 1, 2]),
 )
 
 

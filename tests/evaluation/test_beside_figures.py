@@ -178,8 +178,9 @@ def test_sizes_of_outlines_are_not_called_too_long(tmp_path: Path) -> None:
     mask_file(tmp_path / "masks" / "s1_mask.png", (900.0,))
     run = write_run(tmp_path / "run", [report("s1", (900.0,), detections=(Detection(0.9, 3000.0, 3000.0),))])
     too_long = (
-        "sizes of masks at level 5 are about 1.2 px (38 of level 0) too long, because they are measured from corner to "
-        "corner; the bias of size includes this error, which outlines avoid"
+        "sizes of masks at level 5 are up to about 1.2 px (38 of level 0) too long, because they are measured from "
+        "corner to corner. The bias of size, true classes, recall by class and the table of lesions by true size "
+        "include this error: a lesion just below 0.2 or 2 mm may have the next class. Outlines avoid this"
     )
     in_doubt = (
         "on masks, lesions that exceed 200 um by up to 58 px of level 0 may count as isolated tumour cells and be left "

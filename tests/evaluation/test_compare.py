@@ -27,6 +27,7 @@ from nodescan.evaluation.lesions import official_lesions
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
 from nodescan.labels import read_labels
+from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import SPACING_UM, WORD_SIZES, report, write_csv, write_findings, write_run
 
 OFFICIAL, EVERY = FrocMode.OFFICIAL, FrocMode.EVERY_SLIDE
@@ -90,7 +91,7 @@ def test_every_figure_has_its_interval_in_json(tmp_path: Path) -> None:
     run, truth = planted(tmp_path)
     comparison = compared(run, truth)
     found = figures(comparison)
-    paths = write_evaluation(comparison, found, run / "evaluation", reference="truth")
+    paths = write_evaluation(comparison, found, run / "evaluation", occasion=made_of("truth"))
     assert {path.name for path in paths} == {
         "evaluation.json",
         "evaluation.html",
@@ -157,9 +158,9 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
     assert found.sizes.classes.tolist() == [[0, 0, 0, 0, 0], [1, 0, 0, 1, 0], [1, 0, 0, 0, 1]]
     assert [value.value for value in found.sizes.recall] == [None, 0.5, 0.5]
     assert (found.sizes.false_deposits.value, found.sizes.false_deposits.n) == (0.0, 3)
-    content = evaluation_as_json(comparison, found, reference="truth")
+    content = evaluation_as_json(comparison, found, occasion=made_of("truth"))
     assert content["slides_without_sizes"][0] == {"slide_id": "s2", "reason": "has no deposits.geojson"}
-    write_evaluation(comparison, found, run / "evaluation", reference="truth")
+    write_evaluation(comparison, found, run / "evaluation", occasion=made_of("truth"))
     page = (run / "evaluation" / "evaluation.html").read_text()
     assert "s2 (has no deposits.geojson), s5 (incomplete, without a class; its lesions count as missed)" in page
     assert "s5,2600.0,macro,,missed,false" in (run / "evaluation" / "lesions.csv").read_text()
@@ -169,7 +170,7 @@ def test_slides_that_the_size_agreement_leaves_out_are_listed(tmp_path: Path) ->
 def lesions_csv(run: Path, truth: Path) -> list[str]:
     """The rows of lesions.csv without its header, of slides that the run has no size of."""
     comparison = compared(run, truth)
-    write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
+    write_evaluation(comparison, figures(comparison), run / "evaluation", occasion=made_of("truth"))
     rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()[1:]
     return [row for row in rows if row.split(",")[4] not in ("missed", "macro", "micro", "itc")]
 
@@ -208,7 +209,7 @@ def test_each_measured_lesion_has_its_uncertainty_and_whether_it_holds_the_truth
     """20 um off with a "±" of 4 um; a missed lesion has neither."""
     run, truth = planted(tmp_path)
     comparison = compared(run, truth)
-    write_evaluation(comparison, figures(comparison), run / "evaluation", reference="truth")
+    write_evaluation(comparison, figures(comparison), run / "evaluation", occasion=made_of("truth"))
     head, *rows = (run / "evaluation" / "lesions.csv").read_text().splitlines()
     assert head.endswith(",may_be_larger,uncertainty_um,within")
     assert [row.split(",")[5:] for row in rows] == [["false", "4.0", "false"]] * 3 + [["false", "", ""]]
@@ -279,7 +280,7 @@ def test_every_camelyon17_stage_from_true_reports(shared: Path, tmp_path: Path) 
     assert found.stages.kappa.value == found.slide_classes.kappa.value == 1.0
     assert found.stages.kappa.n == 100
     assert comparison.missing == ()
-    write_evaluation(comparison, found, tmp_path / "evaluation", reference=path.name)
+    write_evaluation(comparison, found, tmp_path / "evaluation", occasion=made_of(path.name))
     submission = read_labels(tmp_path / "evaluation" / "camelyon17_submission.csv")
     assert submission.stages == labels.stages
     assert Counter(slide.label for slide in submission.slides) == Counter(slide.label for slide in labels.slides)
@@ -317,12 +318,17 @@ def test_a_patient_that_was_not_read_whole_is_scored_by_what_was_found_and_named
     found = figures(comparison)
     assert found.stages is not None
     assert (found.stages.kappa.n, found.stages.table.sum(), found.stages.table[:, 0].sum()) == (1, 2, 1)
-    write_evaluation(comparison, found, tmp_path / "evaluation", reference="stages.csv")
+    write_evaluation(comparison, found, tmp_path / "evaluation", occasion=made_of("stages.csv"))
     assert "patient_001.zip,pN0" in (tmp_path / "evaluation" / "camelyon17_submission.csv").read_text()
     assert "in whom nothing was found" in (tmp_path / "evaluation" / "evaluation.html").read_text()
-    content = evaluation_as_json(comparison, found, reference="stages.csv")
+    content = evaluation_as_json(comparison, found, occasion=made_of("stages.csv"))
     assert content["patients_not_read_whole"] == ["patient_001"]
     assert content["kappa_of"] == "patient stages"
+    asked = content["operating_point"]["node_positive_patients"]
+    assert (asked["positives_without_class"], asked["negatives_without_class"]) == (1, 0)
+    assert (asked["true_negatives"], asked["positives_not_run"], asked["negatives_not_run"]) == (1, 0, 1)
+    assert (asked["sensitivity_of_all"], asked["specificity_of_all"]) == (0.0, 1 / 2)
+    assert content["node_classes"] is None  # each node has one slide
 
 
 def test_real_annotations_are_drawn_and_grown_on_a_real_canvas(shared: Path) -> None:
@@ -357,7 +363,7 @@ def test_a_mask_of_another_level_is_refused_where_the_slide_is_known(tmp_path: P
         mask_file(masks / "s1_mask.png", (900.0,), side_px=side)
         found = compared(run, masks)
         assert figures(found).lesion_task.score.value == 1.0
-    assert any("sizes of masks at level 5 are about 1.2 px" in note for note in found.notes)
+    assert any("sizes of masks at level 5 are up to about 1.2 px" in note for note in found.notes)
     assert any(
         "lesions that exceed 200 um by up to 58 px of level 0 may count as isolated" in note for note in found.notes
     )
@@ -427,11 +433,11 @@ def test_stated_sizes_are_held_against_the_largest_deposit_of_each_slide(tmp_pat
     found = figures(comparison)
     assert found.sizes is None
     assert found.largest.agreement.bias.value == pytest.approx(10.0)
-    assert [(one.true_um, one.measured_um) for one in found.largest.slides] == [(900, 950), (2600, 2570), (150, None)]
-    assert [one.measured_class for one in found.largest.slides] == [Metastasis.MICRO, Metastasis.MACRO, None]
-    content = evaluation_as_json(comparison, found, reference="sizes.csv")["largest_size_agreement"]
+    assert [(one.true_um, one.measured_um) for one in found.largest.lesions] == [(900, 950), (2600, 2570), (150, None)]
+    assert [one.measured_class for one in found.largest.lesions] == [Metastasis.MICRO, Metastasis.MACRO, None]
+    content = evaluation_as_json(comparison, found, occasion=made_of("sizes.csv"))["largest_size_agreement"]
     assert (content["n_slides"], content["n_matched"], content["bias_um"]) == (3, 2, pytest.approx(10.0))
-    paths = {path.name for path in write_evaluation(comparison, found, tmp_path / "out", reference="sizes.csv")}
+    paths = {path.name for path in write_evaluation(comparison, found, tmp_path / "out", occasion=made_of("sizes.csv"))}
     assert "largest_sizes.csv" in paths
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert page.count("<svg") == 2
@@ -446,7 +452,7 @@ def test_an_evaluation_leaves_nothing_of_an_earlier_one(tmp_path: Path) -> None:
     labels = write_csv(tmp_path / "l.csv", "slide_id,label", "patient_001_node_0,micro")
     for reference, there in ((stages, True), (labels, False)):
         comparison = compared(run, reference)
-        write_evaluation(comparison, figures(comparison), out, reference=reference.name)
+        write_evaluation(comparison, figures(comparison), out, occasion=made_of(reference.name))
         assert (out / "camelyon17_submission.csv").is_file() is there
 
 
@@ -513,7 +519,7 @@ def test_an_interval_of_few_slides_is_called_approximate(tmp_path: Path, each: i
     rows = [*(f"{name},micro" for name in tumour), *(f"{name},negative" for name in normal)]
     labels = write_csv(tmp_path / "labels.csv", "slide_id,label", *rows)
     comparison = compared(write_run(tmp_path / "run", found), labels)
-    write_evaluation(comparison, figures(comparison), tmp_path / "out", reference="labels.csv")
+    write_evaluation(comparison, figures(comparison), tmp_path / "out", occasion=made_of("labels.csv"))
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert ("the interval is approximate, because one kind has fewer than 30 slides" in page) is told
 
@@ -532,7 +538,7 @@ def test_patients_are_known_by_the_reference_or_by_the_run(tmp_path: Path, by: s
     comparison = compared(run, labels)
     found = figures(comparison)
     assert (found.by_patient, found.slide_classes.kappa.n) == (True, 3)
-    write_evaluation(comparison, found, tmp_path / "out", reference="r.csv")
+    write_evaluation(comparison, found, tmp_path / "out", occasion=made_of("r.csv"))
     assert json.loads((tmp_path / "out/evaluation.json").read_text())["interval"]["by"] == "patient"
     page = (tmp_path / "out" / "evaluation.html").read_text()
     assert "resamples of patients (slides of one patient are drawn together)" in page

@@ -15,7 +15,7 @@ from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import Status
 from nodescan.errors import OutputError
 from nodescan.evaluation.bootstrap import Estimate
-from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
+from nodescan.evaluation.compare import Comparison, SlideOutcome
 from nodescan.evaluation.evaluation_files import check_evaluation_place, write_evaluation
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask
 from nodescan.evaluation.froc import FrocCurve, FrocMode
@@ -24,6 +24,7 @@ from nodescan.evaluation.size_figures import LargestTask, SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
 from nodescan.evaluation.subjects import Subject
 from nodescan.reports.detections import DetectionList
+from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report, scanned
 
 LINE = np.array([0.0, 1.0])
@@ -66,17 +67,14 @@ def compared() -> Comparison:
     part = replace(part, provenance=scanned("51de51de"))
     slides = (
         SlideOutcome(ReferenceSlide("=part", True, Metastasis.MICRO), Subject("part", part, NOTHING), None, None),
-        SlideOutcome(ReferenceSlide("gone", True, None), None, None, None),
+        SlideOutcome(ReferenceSlide("gone", True, None), None, None, None, unpaired="why"),
     )
-    unpaired = (Unpaired("u", "why"),)
-    return Comparison(
-        FrocMode.OFFICIAL, slides, (), ("f",), ("g",), ("h",), ("i",), unpaired, ("j",), None, ("a note",)
-    )
+    return Comparison(FrocMode.OFFICIAL, slides, (), ("f",), ("g",), ("h",), ("i",), ("j",), None, ("a note",))
 
 
 def test_each_figure_stands_under_its_name_with_its_interval(tmp_path: Path) -> None:
     """No two are alike here, so that one in another's place shows."""
-    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    write_evaluation(compared(), FIGURES, tmp_path, occasion=made_of("r"))
     content = json.loads((tmp_path / "evaluation.json").read_text())
     for name, value in (("slide_auc", 0.91), ("froc_score", 0.81), ("kappa", 0.73)):
         assert content[name] == value
@@ -105,14 +103,23 @@ def test_how_the_interval_of_the_auc_was_made_is_told_in_the_json_and_on_the_pag
     tmp_path: Path, by_patient: bool, said: str
 ) -> None:
     """By patient only where slides of one were drawn together."""
-    write_evaluation(compared(), replace(FIGURES, by_patient=by_patient), tmp_path, reference="r")
+    write_evaluation(compared(), replace(FIGURES, by_patient=by_patient), tmp_path, occasion=made_of("r"))
     assert json.loads((tmp_path / "evaluation.json").read_text())["interval"]["of_slide_auc"].startswith(said)
     assert f"for the slide AUC {said}" in unescape((tmp_path / "evaluation.html").read_text())
 
 
+def test_what_figures_were_asked_for_with_stands_in_the_json(tmp_path: Path) -> None:
+    """--official, --as-submitted and --mpp change figures; null is no --mpp."""
+    for asked, told in (({}, (False, None)), ({"as_submitted": True, "mpp_um": 0.26}, (True, 0.26))):
+        write_evaluation(compared(), FIGURES, tmp_path, occasion=replace(made_of("r"), **asked))
+        content = json.loads((tmp_path / "evaluation.json").read_text())
+        assert (content["as_submitted"], content["mpp_um"]) == told
+        assert content["mode"] == "official"
+
+
 def test_each_list_of_slides_stands_under_its_name(tmp_path: Path) -> None:
     """Who has no score, no class, no lesions, no sizes, and which patients had no slide run."""
-    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    write_evaluation(compared(), FIGURES, tmp_path, occasion=made_of("r"))
     content = json.loads((tmp_path / "evaluation.json").read_text())
     expected = {
         "slides_without_score": ["x"],
@@ -124,7 +131,7 @@ def test_each_list_of_slides_stands_under_its_name(tmp_path: Path) -> None:
         "slides_not_in_reference": ["g"],
         "slides_not_judged": ["h"],
         "slides_without_lesion_reference": ["i"],
-        "slides_without_sizes": [{"slide_id": "u", "reason": "why"}],
+        "slides_without_sizes": [{"slide_id": "gone", "reason": "why"}],
         "patients_not_run": ["j"],
         "slides_not_read_whole": ["=part"],
         "notes": ["a note"],
@@ -140,7 +147,7 @@ def test_without_stages_kappa_is_of_slide_classes_and_without_these_of_nothing(t
         (replace(FIGURES, stages=None), 0.71, "slide classes"),
         (Figures(None, None, None, None, None, None, ()), None, None),
     ):
-        write_evaluation(compared(), found, tmp_path, reference="r")
+        write_evaluation(compared(), found, tmp_path, occasion=made_of("r"))
         content = json.loads((tmp_path / "evaluation.json").read_text())
         assert (content["kappa"], content["kappa_of"]) == (kappa, of)
     names = ("slide_auc", "slide_auc_interval", "froc_score", "froc_score_interval", "sensitivities", "kappa_interval")
@@ -148,14 +155,22 @@ def test_without_stages_kappa_is_of_slide_classes_and_without_these_of_nothing(t
 
 
 def test_each_slide_has_its_score_in_a_table(tmp_path: Path) -> None:
-    """And the file that it is of. Empty where there is none; a name that a spreadsheet would run gets an apostrophe."""
-    write_evaluation(compared(), FIGURES, tmp_path, reference="r")
+    """And the file that it is of, what is true and what was found, and whose it is. Empty where there is none; a name
+    that a spreadsheet would run gets an apostrophe."""
+    first, second = compared().slides
+    named = replace(first, reference=replace(first.reference, patient_id="@P", node_id="N1"))
+    normal = SlideOutcome(ReferenceSlide("n", False, Metastasis.NONE), first.subject, None, None)
+    slides = (named, second, replace(normal, reference=replace(normal.reference, label=None)))
+    write_evaluation(replace(compared(), slides=slides), FIGURES, tmp_path, occasion=made_of("r"))
     with (tmp_path / "slide_scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows == [
-        {"slide_id": "'=part", "tumour_probability": "0.625", "slide_fingerprint": "51de51de"},
-        {"slide_id": "gone", "tumour_probability": "", "slide_fingerprint": ""},
+    assert [tuple(row.values()) for row in rows] == [
+        ("'=part", "0.625", "51de51de", "micro", "micro", "incomplete", "'@P", "N1"),
+        ("gone", "", "", "tumor", "", "not_run", "", ""),
+        ("n", "0.625", "51de51de", "normal", "micro", "incomplete", "", ""),
     ]
+    names = ["slide_id", "tumour_probability", "slide_fingerprint", "label", "metastasis", "status"]
+    assert list(rows[0]) == [*names, "patient_id", "node_id"]
 
 
 def test_an_evaluation_that_cannot_be_written_leaves_the_older_one_whole(
@@ -164,8 +179,8 @@ def test_an_evaluation_that_cannot_be_written_leaves_the_older_one_whole(
     """Files of two evaluations would pass for one; what the new one has no use for stays, too."""
     unknown = Estimate(None, None, None, 0)
     agreement = SizeAgreement(0, unknown, unknown, unknown, unknown)
-    first = replace(FIGURES, largest=LargestTask((), 0, agreement, (agreement,) * 3, unknown))
-    write_evaluation(compared(), first, tmp_path, reference="first")
+    first = replace(FIGURES, largest=LargestTask((), agreement, (agreement,) * 3, unknown, 0))
+    write_evaluation(compared(), first, tmp_path, occasion=made_of("first"))
     older = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     write, written = Path.write_bytes, []
 
@@ -177,7 +192,7 @@ def test_an_evaluation_that_cannot_be_written_leaves_the_older_one_whole(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+        write_evaluation(compared(), FIGURES, tmp_path, occasion=made_of("second"))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == older
     assert "largest_sizes.csv" in older
 
@@ -188,7 +203,7 @@ def test_an_evaluation_can_be_made_again_wherever_the_last_one_was_cut_short(
 ) -> None:
     """Its files are known for its own. An older evaluation.json is replaced last: what it says holds of the others."""
     if there:
-        write_evaluation(compared(), FIGURES, tmp_path, reference="first")
+        write_evaluation(compared(), FIGURES, tmp_path, occasion=made_of("first"))
     rename, renamed = os.replace, []
 
     def cut(source: Path, target: Path) -> None:
@@ -199,6 +214,6 @@ def test_an_evaluation_can_be_made_again_wherever_the_last_one_was_cut_short(
 
     monkeypatch.setattr(os, "replace", cut)
     with pytest.raises(KeyboardInterrupt):
-        write_evaluation(compared(), FIGURES, tmp_path, reference="second")
+        write_evaluation(compared(), FIGURES, tmp_path, occasion=made_of("second"))
     assert ("evaluation.json" in renamed) is not there
     check_evaluation_place(tmp_path, ())

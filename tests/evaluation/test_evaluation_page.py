@@ -10,12 +10,15 @@ import pytest
 from nodescan.domain.classification import Metastasis
 from nodescan.evaluation.bootstrap import Estimate, number_words
 from nodescan.evaluation.evaluation_page import key_facts, render
+from nodescan.evaluation.figures import CLASSES, STAGES, class_task, figures
 from nodescan.evaluation.froc import FrocCurve
 from nodescan.evaluation.pairing import LesionMatch
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
 from nodescan.evaluation.size_figures import LargestTask, SizeAgreement, SizeTask
 from nodescan.evaluation.slide_auc import RocCurve
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_evaluation_files import FIGURES, compared, figure
+from tests.evaluation.test_operating_point import SLIDES, comparison
 
 ITC, MICRO = Metastasis.ITC, Metastasis.MICRO
 TOP, MIDDLE, BOTTOM = 14.0, 181.0, 348.0
@@ -34,7 +37,9 @@ SIZES = SizeTask(
     within=figure(0.45),
     classes=np.array([[1, 0, 0, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 0]]),
     recall=(figure(0.3), figure(0.6), Estimate(None, None, None, 0)),
+    recall_above=replace(figure(0.65), n=2),
     false_deposits=figure(0.25),
+    n_classed=6,
     pieces=4,
 )
 
@@ -56,7 +61,9 @@ def test_a_figure_is_written_with_its_interval(found: Estimate, form: dict[str, 
 
 def test_the_facts_at_the_top_are_the_figures() -> None:
     """Each under its own name, with what it is of."""
-    largest = LargestTask(SIZES.lesions, 5, replace(SIZES.agreement, bias=figure(77)), SIZES.by_class, figure(0.5))
+    largest = LargestTask(
+        SIZES.lesions, replace(SIZES.agreement, bias=figure(77)), SIZES.by_class, figure(0.5), n_stated=5
+    )
     facts = {fact.label: (fact.value, fact.note) for fact in key_facts(replace(FIGURES, sizes=SIZES, largest=largest))}
     assert facts["Slide AUC"] == (
         "0.910 (0.900 to 0.930)",
@@ -67,10 +74,13 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     assert facts["FROC score"][1].startswith(
         "9 lesions, 8 slides; slides without a result: 1 normal left out, 1 tumour "
     )
-    assert facts["Kappa of stages"] == ("0.730 (0.720 to 0.750)", "7 patients")
+    assert facts["Kappa of stages"] == ("0.730 (0.720 to 0.750)", "the 7 of 20 patients with a stage")
     assert facts["Kappa of slide classes"] == ("0.710 (0.700 to 0.730)", "7 slides with a class")
     assert facts["Right class"][0] == "0.720 (0.710 to 0.740)"
-    assert facts["Bias of size"][0] == "150.0 µm (150.0 to 150.0)"
+    assert facts["Bias of size"] == (
+        "150.0 µm (150.0 to 150.0)",
+        "measured minus true, 2 matched pairs measured whole",
+    )
     assert facts["True size within ±"] == ("0.450 (0.440 to 0.470)", "share of 7 measured sizes; meant: 0.95")
     assert facts["Bias of largest size"] == (
         "77.0 µm (77.0 to 77.0)",
@@ -78,20 +88,46 @@ def test_the_facts_at_the_top_are_the_figures() -> None:
     )
 
 
+def test_a_single_patient_node_or_slide_is_named_in_the_singular() -> None:
+    """And patients of whom no slide was run are among those that the kappa of stages could have been of."""
+    task = class_task([("negative", "negative")], CLASSES)
+    stages = class_task([("pN0", "pN0"), ("pN1", "")], STAGES)
+    found = replace(FIGURES, slide_classes=task, node_classes=task, stages=stages)
+    notes = {fact.label: fact.note for fact in key_facts(found)}
+    assert notes["Kappa of slide classes"] == "1 slide with a class"
+    assert notes["Kappa of node classes"] == "1 node with a class"
+    assert notes["Kappa of stages"] == "the 1 of 2 patients with a stage"
+    notes = {fact.label: fact.note for fact in key_facts(replace(found, n_stages_not_run=2))}
+    assert notes["Kappa of stages"] == "the 1 of 4 patients with a stage"
+    one = class_task([("pN0", "pN0")], STAGES)
+    assert {fact.label: fact.note for fact in key_facts(replace(found, stages=one))}["Kappa of stages"] == "1 patient"
+
+
+def test_numbers_with_their_intervals_do_not_break_on_a_phone() -> None:
+    """The table of calls scrolls sideways there, instead of setting one share on three lines."""
+    calls = figures(comparison(*SLIDES)).calls
+    page = render(compared(), replace(FIGURES, calls=calls), occasion=made_of("r"))
+    (phone,) = re.findall(r"@media screen and \(max-width: 640px\) \{ \.pair.*", page)
+    assert ".pair .across td { white-space: nowrap; }" in phone
+    assert '<section class="card whole across" aria-label="At the operating point">' in page
+
+
 def test_size_figures_and_tables_stand_on_the_page() -> None:
     """By name; a class of which there is no lesion has no share of them found."""
-    page = render(compared(), replace(FIGURES, sizes=SIZES), reference="r")
+    page = render(compared(), replace(FIGURES, sizes=SIZES), occasion=made_of("r"))
     text = " ".join(re.sub(r"<style>.*?</style>|<svg.*?</svg>|<[^>]+>", " ", page, flags=re.DOTALL).split())
     for said in (
         "Lesions matched 2 of 3 4 more deposits are pieces of these lesions",
+        "Bias 150.0 µm (150.0 to 150.0) measured minus true, 2 matched pairs measured whole",
         "Lower limit of agreement 10.0 µm",
         "Upper limit of agreement 290.0 µm",
         "True size within ± 0.450 (0.440 to 0.470) share of 7 measured sizes; meant: 0.95",
         "itc 0 not defined not defined not defined not defined micro 2 151.0 µm (151.0 to 151.0) 11.0 µm",
         "Median error 0.170 (0.160 to 0.190)",
         "Found isolated tumour cells 0.300 (0.290 to 0.320)",
-        "Found micrometastases 0.600",
-        "False deposits per slide 0.250",
+        "Found micrometastases 0.600 (0.590 to 0.620) share of 7 of that true class",
+        "Found above 0.2 mm 0.650 (0.640 to 0.670) share of 2 such lesions",
+        "False deposits per slide 0.250 (0.240 to 0.270) deposits that touch no lesion; 6 slides",
     ):
         assert said in text
     assert "Found macrometastases" not in text

@@ -13,12 +13,16 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.bootstrap import share_of
 from nodescan.evaluation.compare import Comparison, SlideOutcome
+from nodescan.evaluation.evaluation_files import evaluation_as_json
+from nodescan.evaluation.evaluation_page import key_facts
 from nodescan.evaluation.figures import Figures, figures
 from nodescan.evaluation.froc import FrocMode, SlideHits
+from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.patient_outcomes import PatientOutcome
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.subjects import Subject
 from nodescan.reports.detections import DetectionList
+from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report
 
 NONE, ITC, MICRO, MACRO = Metastasis
@@ -27,7 +31,7 @@ FOUND_AS = {NONE: (), ITC: (150.0,), MICRO: (900.0,), MACRO: (2600.0,)}
 
 
 def of(*slides: SlideOutcome) -> Figures:
-    return figures(Comparison(FrocMode.EVERY_SLIDE, slides, (), (), (), (), (), (), (), None, ()))
+    return figures(Comparison(FrocMode.EVERY_SLIDE, slides, (), (), (), (), (), (), None, ()))
 
 
 def scored(
@@ -197,7 +201,7 @@ def test_kappa_of_patient_stages_by_hand() -> None:
         patient("d", "pN1", MACRO, None),
         patient("e", "pN0", NONE, None),
     )
-    comparison = Comparison(FrocMode.EVERY_SLIDE, (), patients, (), (), (), (), (), (), None, ())
+    comparison = Comparison(FrocMode.EVERY_SLIDE, (), patients, (), (), (), (), (), None, ())
     task = figures(comparison).stages
     assert task is not None
     assert task.rows == ("pN0", "pN0(i+)", "pN1mi", "pN1", "pN2")
@@ -210,4 +214,34 @@ def test_kappa_of_patient_stages_by_hand() -> None:
     ]
     assert task.kappa.value == pytest.approx(1 - 1 / 18)
     assert (task.accuracy, task.kappa.n) == (share_of(3, 4), 4)
-    assert of().stages is None
+    assert of().stages is of().submission is None
+
+
+def test_kappa_of_the_submission_by_hand() -> None:
+    """The organisers score all five of these, the last as pN0: truth 0 3 4 3 0 and found 0 2 4 3 0, where chance has
+    (2 x (0 + 4 + 16 + 9 + 0) + 2 x (9 + 1 + 1 + 0 + 9) + (16 + 4 + 0 + 1 + 16)) / 5 = 27. Patients whom the submission
+    lacks are counted."""
+    patients = (
+        patient("a", "pN0", NONE, NONE),
+        patient("b", "pN1", MICRO),
+        patient("c", "pN2", *[MACRO] * 4),
+        patient("d", "pN1", MACRO, None),
+        patient("e", "pN0", NONE, None),
+    )
+    comparison = Comparison(FrocMode.EVERY_SLIDE, (), patients, (), (), (), (), ("f", "g"), None, ())
+    found = figures(comparison)
+    assert found.submission is not None
+    assert found.submission.kappa.value == pytest.approx(1 - 1 / 27)
+    assert (found.submission.kappa.n, found.submission.unread, found.submission.n_absent) == (5, ("e",), 2)
+    facts = {fact.label: fact.note for fact in key_facts(found)}
+    assert facts["Kappa of stages"] == "the 4 of 5 patients with a stage"
+    assert facts["Kappa of submission"] == (
+        "5 patients in camelyon17_submission.csv, 1 as pN0 though not read whole; 2 patients of the reference not in it"
+    )
+    label = "Patients not fully read in whom nothing was found: without a stage here, pN0 in camelyon17_submission.csv"
+    assert (label, "e") in [(fact.label, fact.note) for fact in left_out(comparison, found)]
+    content = evaluation_as_json(comparison, found, occasion=made_of("r"))
+    assert content["kappa_of_submission"] == found.submission.kappa.value
+    assert (content["kappa_of_submission_n"], content["patients_submitted_as_pn0"]) == (5, ["e"])
+    whole = replace(comparison, patients=patients[:4], patients_not_run=())
+    assert "Kappa of submission" not in [fact.label for fact in key_facts(figures(whole))]

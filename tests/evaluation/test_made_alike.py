@@ -16,6 +16,7 @@ from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -80,7 +81,7 @@ def test_what_bears_on_no_finding_makes_no_difference(tmp_path: Path) -> None:
 def test_the_files_name_what_was_scored(tmp_path: Path) -> None:
     """Model, its weights and card, settings and result version, in JSON and on the page."""
     found = compared(write_run(tmp_path / "run", [made("a")]), labels(tmp_path, "a"))
-    content = evaluation_as_json(found, figures(found), reference="r.csv")
+    content = evaluation_as_json(found, figures(found), occasion=made_of("r.csv"))
     assert content["model"] == {
         "name": "pcam-p4m",
         "architecture": "p4m",
@@ -89,7 +90,7 @@ def test_the_files_name_what_was_scored(tmp_path: Path) -> None:
         "card_sha256": "cd" * 32,
     }
     assert (content["config_sha256"], content["result_version"], content["max_unread_percent"]) == ("ef" * 32, 8, 5.0)
-    page = render(found, figures(found), reference="r.csv")
+    page = render(found, figures(found), occasion=made_of("r.csv"))
     for said in ("pcam-p4m", "ab" * 32, "cd" * 32, "ef" * 32):
         assert said in page
 
@@ -111,5 +112,5 @@ def test_challenge_files_name_no_model(tmp_path: Path) -> None:
     found = compare(
         subjects_of_challenge(tmp_path / "csv"), truth, FrocMode.EVERY_SLIDE, as_submitted=False, mpp_um=None
     )
-    assert evaluation_as_json(found, figures(found), reference="r.csv")["model"] is None
-    assert "challenge files name no model" in render(found, figures(found), reference="r.csv")
+    assert evaluation_as_json(found, figures(found), occasion=made_of("r.csv"))["model"] is None
+    assert "challenge files name no model" in render(found, figures(found), occasion=made_of("r.csv"))

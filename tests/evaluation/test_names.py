@@ -11,6 +11,7 @@ from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared, truth_file
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -65,7 +66,7 @@ def test_nothing_is_normal_while_a_slide_of_the_reference_has_no_result(tmp_path
         "not assumed normal: 3 slides without a mask or outline (normal_1, x-1a2b3c, x-4d5e6f), because x of" in note
         for note in found.notes
     )
-    content = evaluation_as_json(found, figures(found), reference="truth")
+    content = evaluation_as_json(found, figures(found), occasion=made_of("truth"))
     assert content["slide_auc"] is None
 
 

@@ -20,7 +20,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_the_files_say_when_by_what_and_of_which_reference(tmp_path: Path) -> None:
+def test_the_files_say_when_by_what_of_which_run_and_reference(tmp_path: Path) -> None:
     """Two evaluations in two folders are told apart, and each by its page alone."""
     run = write_run(tmp_path / "run", [report("a", (900.0,))])
     labels = write_csv(tmp_path / "labels.csv", "slide_id,label", "a,micro")
@@ -36,6 +36,7 @@ def test_the_files_say_when_by_what_and_of_which_reference(tmp_path: Path) -> No
     page = (run / "evaluation" / "evaluation.html").read_text()
     assert f"{content['evaluated_at']}<small>by nodescan {__version__}, result version {RESULT_VERSION}</small>" in page
     assert f"labels.csv<small>sha256 {known}</small>" in page
+    assert "run<small>its results as they were then</small>" in page
     head = css_string(f"Evaluation against labels.csv \u00b7 made {at:%Y-%m-%d %H:%M} UTC")
     assert f"@top-left {{ content: {head}; }}" in page
 

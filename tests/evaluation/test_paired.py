@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nodescan.domain.classification import Metastasis
+from nodescan.domain.report import ModelIdentity, Provenance
 from nodescan.domain.units import Spacing
 from nodescan.evaluation.compare import Comparison, SlideOutcome, Unpaired
 from nodescan.evaluation.evaluation_files import write_evaluation
@@ -17,7 +18,9 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.paired import Against, Difference, against
 from nodescan.evaluation.pairing import Pairing
+from nodescan.reports.made_with import made_with
 from tests.evaluation.made_lesions import lesion
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_figures import FOUND_AS, classed, scored
 from tests.patients.made_reports import report
 
@@ -25,7 +28,7 @@ NONE, ITC, MICRO, MACRO = Metastasis
 
 
 def run(*slides: SlideOutcome) -> Comparison:
-    return Comparison(FrocMode.EVERY_SLIDE, slides, (), (), (), (), (), (), (), None, ())
+    return Comparison(FrocMode.EVERY_SLIDE, slides, (), (), (), (), (), (), None, ())
 
 
 def differences(first: Comparison, second: Comparison) -> dict[str, Difference]:
@@ -143,7 +146,7 @@ def test_slides_whose_lesions_are_not_compared_are_named_with_the_reason(tmp_pat
     """In the JSON, on the page and among what the terminal says is left out; a slide that is compared is not."""
     first, second = measured(0.25, 1800.0, 900.0), measured(0.5, 3600.0, 1800.0)
     found = replace(figures(first), against=against(first, second, name="other"))
-    write_evaluation(first, found, tmp_path, reference="r")
+    write_evaluation(first, found, tmp_path, occasion=made_of("r"))
     reason = "pixel size 0.25 um/px here and 0.5 um/px in other, so different lesions count as micro or macro"
     content = json.loads((tmp_path / "evaluation.json").read_text())["against"]
     assert content["slides_without_lesions_compared"] == [{"slide_id": "a", "reason": reason}]
@@ -160,12 +163,27 @@ def test_slides_whose_lesions_are_not_compared_are_named_with_the_reason(tmp_pat
 def test_slides_that_one_run_has_no_sizes_of_are_named_as_not_compared() -> None:
     """With what that run lacks, and which run it is."""
     first = measured(0.25, 900.0)
-    bare = replace(first.slides[0], pairing=None)
-    second = replace(first, slides=(bare, first.slides[1]), unpaired=(Unpaired("a", "has no deposits.geojson"),))
+    bare = replace(first.slides[0], pairing=None, unpaired="has no deposits.geojson")
+    second = replace(first, slides=(bare, first.slides[1]))
     assert against(first, second, name="other").unpaired == (Unpaired("a", "has no deposits.geojson in other"),)
     assert against(second, first, name="other").unpaired == (Unpaired("a", "has no deposits.geojson"),)
-    missed = replace(first, unpaired=(Unpaired("a", "incomplete; its lesions count as missed"),))
+    counted = replace(first.slides[0], unpaired="incomplete; its lesions count as missed")
+    missed = replace(first, slides=(counted, first.slides[1]))
     assert against(missed, second, name="other").unpaired == (Unpaired("a", "has no deposits.geojson in other"),)
+
+
+def test_four_discordant_lesions_exclude_0_on_however_many_slides() -> None:
+    """The share of resamples without any of them is (1 - 4/n)^n, below the 0.025 that the lower end is read at. With
+    three it is above."""
+    for n, few, excluded in ((12, 4, True), (60, 4, True), (60, 3, False)):
+        sizes = [[lesion(500, 510)] if number >= few else [lesion(500)] for number in range(n)]
+        slides = [scored(f"s{number}", 0.5, tumour=True) for number in range(n)]
+        first = run(*(replace(one, pairing=Pairing((lesion(500, 510),), 0, 0)) for one in slides))
+        second = run(*(replace(one, pairing=Pairing(tuple(own), 0, 0)) for one, own in zip(slides, sizes, strict=True)))
+        apart = differences(first, second)["recall_micro"].apart
+        assert apart.value == pytest.approx(few / n)
+        assert (apart.low > 0) is excluded
+        assert ((1 - few / n) ** n < 0.025) is excluded
 
 
 def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -> None:
@@ -174,7 +192,7 @@ def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -
     second = run(scored("t", 0.9, tumour=True), scored("n", 0.1, tumour=False), scored("m", 0.95, tumour=False))
     compared = against(first, second, name="other")
     found = replace(figures(first), against=compared)
-    write_evaluation(first, found, tmp_path, reference="r")
+    write_evaluation(first, found, tmp_path, occasion=made_of("r"))
     content = json.loads((tmp_path / "evaluation.json").read_text())["against"]
     assert (content["run"], content["slide_auc"]["this"], content["slide_auc"]["other"]) == ("other", 1.0, 0.5)
     assert content["slide_auc"]["difference"] == 0.5
@@ -183,6 +201,12 @@ def test_it_stands_in_the_json_on_the_page_and_on_the_terminal(tmp_path: Path) -
     page = (tmp_path / "evaluation.html").read_text()
     assert "Compared with other" in page
     assert "+0.500 (+0.000 to +1.000)" in page
+    made = made_with(ModelIdentity("m2", "a", "cd" * 32, 0.5), Provenance({}, "9" * 64, "", "cpu", "float32", "", 1.0))
+    own = replace(compared, made_with=made)
+    assert own.made_words == f"m2 (weights {'cd' * 6}, threshold 0.5), own settings (99999999)"
+    write_evaluation(first, replace(found, against=own), tmp_path, occasion=made_of("r"))
+    assert f"The other run is other ({own.made_words})." in (tmp_path / "evaluation.html").read_text()
+    assert compared.made_words == ""
     (fact,) = against_facts(Against("other", None, compared.differences[:1]))
     assert (fact.label, fact.value) == ("Slide AUC, difference", "+0.500 (+0.000 to +1.000)")
     assert fact.note == "less that of other; 3 slides of both"

@@ -10,10 +10,13 @@ from PIL import Image
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.units import Spacing
 from nodescan.errors import AnnotationError, UsageError
+from nodescan.evaluation.lesion_files import OWN_OUTLINES
 from nodescan.evaluation.lesions import measured_lesions
 from nodescan.evaluation.reference import read_reference
 from nodescan.mask_images import MASK_FORMATS
+from nodescan.reports.geojson_report import write_geojson
 from tests.patients.made_reports import write_csv
+from tests.reports.factory import MICRO, result
 from tests.slides.made_dicom import Level, write_level
 
 
@@ -249,6 +252,17 @@ def test_geojson_has_two_endings_and_other_json_is_told(tmp_path: Path) -> None:
     assert "d.json, e.json, report.json" in found.notes[0]
 
 
+def test_a_mask_larger_than_any_slides_at_level_5_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the limit of every mask, 179 million pixels, before its pixels are read."""
+    assert 2 * Image.MAX_IMAGE_PIXELS < 200e6
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", mask_pixels := 80 * 60)
+    mask_png(tmp_path / "a_mask.png")
+    assert read_reference(tmp_path).slides["a"].tumour
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", mask_pixels // 2 - 1)
+    with pytest.raises(AnnotationError, match=r"^a_mask\.png: larger than .* reduce it to 1 um/px or coarser"):
+        read_reference(tmp_path)
+
+
 def test_a_mask_of_several_planes_is_refused(tmp_path: Path) -> None:
     """With an empty first one its slide counted as normal."""
     empty, tumour = (Image.fromarray(np.full((60, 80), value, dtype=np.uint8)) for value in (0, 255))
@@ -297,6 +311,19 @@ def test_what_leaves_outlines_as_drawn_is_told_once_for_all_files(tmp_path: Path
         "a.xml, b.xml, c.xml, d.xml, e.xml and 2 more: outlines with borders that cross, repaired with nothing cut off",
         "h.geojson, i.geojson: the file outlines no tumour",
     )
+
+
+@pytest.mark.parametrize("names", ["a", "abc"])
+def test_nodescans_own_outlines_as_a_reference_are_told(tmp_path: Path, names: str) -> None:
+    """A run scored against its own deposits.geojson is perfect; a reader's outlines state no uncertainty."""
+    write_geojson(result((MICRO,)), tmp_path)
+    own = (tmp_path / "deposits.geojson").read_text(encoding="utf-8")
+    (tmp_path / "deposits.geojson").unlink()
+    for name in names:
+        (tmp_path / f"{name}.geojson").write_text(own, encoding="utf-8")
+    (tmp_path / "z.geojson").write_text(own.replace("Diameter uncertainty um", "Length"), encoding="utf-8")
+    told = ", ".join(f"{name}.geojson" for name in names)
+    assert read_reference(tmp_path).notes == (f"{told}: {OWN_OUTLINES}",)
 
 
 def test_in_a_folder_that_shows_normal_slides_the_rest_is_unknown(tmp_path: Path) -> None:
@@ -393,6 +420,12 @@ def test_what_a_table_says_of_each_slide(
         (["Test_001,Tumor,IDC,Macro", ",Tumor,IDC,Macro"], "has an empty cell"),
         (["Test_001,Tumor,IDC,Macro", "Test_002,,IDC,Macro"], "has an empty cell"),
         (["Test_001,Tumor,IDC,Macro", "Test_002,Tumor,IDC,"], "has an empty cell"),
+        (
+            ["slide_id,patient_id,node_id,label", "a,P1,1,itc", "b,P1,2,Tumor"],
+            "line 3: label is 'Tumor', and a table with patient_id needs classes; write negative, itc, micro, macro, "
+            "or leave only the columns slide_id and label",
+        ),
+        (["label;slide_id;patient_id", "normal;a;P1"], "line 2: label is 'normal', and a table with patient_id needs"),
         (["patient_id,node_id,label", "P1,1,itc"], "slide_id is empty; evaluation needs to know which slide it is"),
         (["slide_id,label", "a:1,tumor", "a_1,tumor"], "'a_1' and 'a:1' are both 'a_1' in reports"),
         (["Test_001,Tumor,IDC,Macro", "Test_001,Tumor,IDC,Macro"], "line 2: the slide 'Test_001' stands there twice"),

@@ -17,6 +17,7 @@ from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.size_figures import SizeTask, largest, recall, sizes
 from nodescan.evaluation.subjects import Subject
 from tests.evaluation.made_lesions import lesion
+from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report
 
 
@@ -104,6 +105,7 @@ def test_one_pair_has_no_bias_and_no_limits() -> None:
 def test_recall_by_class_of_the_truth() -> None:
     """Of one ITC one, of three micrometastases two, of two macrometastases one: the one "at least" is found, too."""
     assert task(PLANTED).recall == (share_of(1, 1), share_of(2, 3), share_of(1, 2))
+    assert (task(PLANTED).recall_above.value, task(PLANTED).recall_above.n) == (3 / 5, 5)
 
 
 def test_a_lesion_in_the_deposit_of_another_is_found_and_has_no_size() -> None:
@@ -194,13 +196,15 @@ def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
     ]
     found = largest(slides)
     assert found is not None
-    assert [(one.slide_id, one.true_um, one.measured_um, one.measured_class, one.at_least) for one in found.slides] == [
+    assert [
+        (one.slide_id, one.true_um, one.measured_um, one.measured_class, one.at_least) for one in found.lesions
+    ] == [
         ("a", 1000, 950, Metastasis.MICRO, False),
         ("b", 3000, 1900, Metastasis.MICRO, True),
         ("c", 150, None, None, False),
         ("h", 400, 440, Metastasis.MICRO, False),
     ]
-    assert [one.true_class for one in found.slides] == [s.reference.label for s in (*slides[:3], slides[7])]
+    assert [one.true_class for one in found.lesions] == [s.reference.label for s in (*slides[:3], slides[7])]
     assert found.n_stated == 7
     assert (found.agreement.bias.value, found.agreement.bias.n) == (-5, 4)
     assert found.agreement.median_error.value == pytest.approx(0.075)
@@ -209,8 +213,8 @@ def test_the_largest_of_each_slide_is_held_against_the_stated_size() -> None:
 
 def test_each_size_figure_stands_under_its_name_in_json() -> None:
     """As above; six lesions, four of them found, one of these "at least"."""
-    comparison = Comparison(FrocMode.EVERY_SLIDE, named(PLANTED), (), (), (), (), (), (), (), None, ())
-    content = evaluation_as_json(comparison, figures(comparison), reference="r")["size_agreement"]
+    comparison = Comparison(FrocMode.EVERY_SLIDE, named(PLANTED), (), (), (), (), (), (), None, ())
+    content = evaluation_as_json(comparison, figures(comparison), occasion=made_of("r"))["size_agreement"]
     assert isinstance(content, dict)
     half = 1.96 * (134_466.667 / 2) ** 0.5
     expected = {
@@ -222,6 +226,13 @@ def test_each_size_figure_stands_under_its_name_in_json() -> None:
         "recall_itc": 1.0,
         "recall_micro": 2 / 3,
         "recall_macro": 0.5,
+        "recall_micro_or_macro": 3 / 5,
+        "n_pairs": 3,
+        "recall_itc_n": 1,
+        "recall_micro_n": 3,
+        "recall_macro_n": 2,
+        "recall_micro_or_macro_n": 5,
+        "false_deposits_per_slide_n": 4,
     }
     assert {name: content[name] for name in expected} == pytest.approx(expected)
     by_class = content["by_class"]

@@ -18,6 +18,7 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.reference import read_reference
 from nodescan.evaluation.subjects import subjects_of_challenge
+from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared, truth_file
 from tests.patients.made_reports import report, write_csv, write_run
 
@@ -61,7 +62,7 @@ def test_normal_slides_that_were_not_run_do_not_raise_the_froc_score(tmp_path: P
     assert task.score.value == pytest.approx(4 / 6)
     assert (task.n_slides, task.n_lesions, task.normal_left_out) == (1, 1, tuple(normal))
     assert froc_note(found) == "1 lesions, 1 slides; slides without a result: 10 normal left out"
-    content = evaluation_as_json(found, figures(found), reference="truth")
+    content = evaluation_as_json(found, figures(found), occasion=made_of("truth"))
     assert content["froc_normal_slides_left_out"] == normal
     assert (content["n_froc_slides"], content["froc_tumour_slides_missed"]) == (1, [])
 
@@ -111,6 +112,88 @@ def test_official_figures_of_what_was_submitted_stay_as_the_script_has_them(tmp_
     assert (task.n_slides, task.normal_left_out) == (2, ("m",))
 
 
+TOO_MUCH_UNREAD = replace(report("u", status=Status.INCOMPLETE), status=Status.FAILED, tumour_probability=None)
+POINTS = (Detection(0.9, 3000.0, 3000.0),)
+
+
+@pytest.mark.parametrize(
+    ("slide", "expected"),
+    [
+        (None, ((1, 1), (1, 2), (1, 1), (1, 2))),
+        (report("u", status=Status.FAILED), ((1, 1), (1, 2), (1, 1), (1, 2))),
+        (replace(report("u", status=Status.UNMEASURABLE), info=None), ((1, 1), (1, 2), (1, 1), (1, 2))),
+        (TOO_MUCH_UNREAD, ((1, 1), (1, 2), (1, 2), (1, 2))),
+        (replace(report("u", flags=(NOT_HE,), status=Status.INCOMPLETE)), ((1, 1), (1, 2), (1, 2), (1, 2))),
+        (report("u", status=Status.INCOMPLETE, detections=POINTS), ((1, 1), (1, 2), (1, 2), (2, 2))),
+        (report("u", (900.0,), status=Status.INCOMPLETE), ((2, 2), (2, 2), (2, 2), (2, 2))),
+        (report("u", (150.0,), status=Status.INCOMPLETE), ((1, 1), (1, 2), (2, 2), (2, 2))),
+        (replace(report("u", (150.0,)), at_least=True), ((1, 1), (1, 2), (2, 2), (2, 2))),
+    ],
+)
+def test_a_tumour_slide_that_was_not_read_whole_counts_by_one_rule_in_each_figure(
+    tmp_path: Path, slide: SlideReport | None, expected: tuple[tuple[int, int], ...]
+) -> None:
+    """Row by row as docs/tables.md has it, beside a slide whose lesion was found. Hits and cases of sensitivity, that
+    of all, recall and FROC."""
+    truth = tmp_path / "truth"
+    for name in ("a", "u"):
+        truth_file(truth, name, "micro", (900.0,))
+    write_csv(truth / "labels.csv", "slide_id,label", "a,micro", "u,micro")
+    run = write_run(tmp_path / "run", [report("a", (900.0,)), *([] if slide is None else [slide])])
+    found = figures(compared(run, truth))
+    large, task = found.calls[1], found.lesion_task
+    assert found.sizes is not None
+    assert task is not None
+    shares = (large.sensitivity, large.sensitivity_of_all, found.sizes.recall[1])
+    counts = [(one.value, one.n) for one in shares]
+    assert [*counts, (task.score.value, task.n_lesions)] == [(hits / n, n) for hits, n in expected]
+
+
+@pytest.mark.parametrize(
+    ("slide", "expected"),
+    [
+        (None, ((1, 1), (1, 2), 1, 2)),
+        (report("u", status=Status.FAILED), ((1, 1), (1, 2), 1, 2)),
+        (replace(report("u", status=Status.UNMEASURABLE), info=None), ((1, 1), (1, 2), 1, 2)),
+        (replace(report("u", flags=(NOT_HE,), status=Status.INCOMPLETE)), ((1, 1), (1, 2), 1, 2)),
+        (report("u", status=Status.INCOMPLETE, detections=POINTS), ((1, 1), (1, 2), 1, 2)),
+        (report("u", (150.0,), status=Status.INCOMPLETE), ((1, 1), (1, 2), 2, 3)),
+        (replace(report("u", (150.0,)), at_least=True), ((1, 1), (1, 2), 2, 3)),
+        (report("u", (900.0,), status=Status.INCOMPLETE), ((1, 2), (1, 2), 2, 3)),
+        (report("u", (150.0,)), ((2, 2), (2, 2), 2, 3)),
+    ],
+)
+def test_a_normal_slide_that_was_not_read_whole_is_not_called_negative(
+    tmp_path: Path, slide: SlideReport | None, expected: tuple[tuple[int, int], tuple[int, int], int, int]
+) -> None:
+    """Row by row as docs/tables.md has it, beside a normal slide that was read whole: right calls and cases of
+    specificity above isolated tumour cells and of that of all, slides of false deposits and of FROC."""
+    truth = reference(tmp_path, ["n", "u"])
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n"), *([] if slide is None else [slide])])
+    found = figures(compared(run, truth))
+    large = found.calls[1]
+    assert found.sizes is not None
+    assert found.lesion_task is not None
+    counts = [(one.value, one.n) for one in (large.specificity, large.specificity_of_all)]
+    assert counts == [(right / n, n) for right, n in expected[:2]]
+    assert (found.sizes.n_classed - 1, found.lesion_task.n_slides) == expected[2:]
+
+
+def test_a_slide_whose_class_may_be_higher_is_named_where_it_counts_as_without_one(tmp_path: Path) -> None:
+    """At least isolated tumour cells: tumour for certain, and neither a micrometastasis nor none."""
+    run = write_run(tmp_path / "run", [tumour_slide(), report("n", (150.0,), status=Status.INCOMPLETE)])
+    found = compared(run, write_csv(tmp_path / "r.csv", "slide_id,label", "t,micro", "n,itc"))
+    scored = figures(found)
+    tumour, large = scored.calls
+    assert (tumour.table.tolist(), tumour.without_class) == ([[2, 0], [0, 0]], (0, 0))
+    assert (large.table.tolist(), large.without_class) == ([[1, 0], [0, 0]], (0, 1))
+    named = {fact.label: fact.note for fact in left_out(found, scored)}
+    assert named[
+        "Slides whose class is a lower bound below micrometastasis, so left out of sensitivity, specificity, "
+        "predictive values of micro+"
+    ] == ("n")
+
+
 @pytest.mark.parametrize("code", ["not_he", "constant_output"])
 def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, code: str) -> None:
     """A normal slide of another stain that scores 0.95 made the AUC 0.5; it is left out, and said so."""
@@ -126,9 +209,9 @@ def test_the_score_of_a_slide_that_was_not_judged_is_no_score(tmp_path: Path, co
     assert ("Not judged (not H&E, or the same answer everywhere), so without a score", "n") in [
         (fact.label, fact.note) for fact in left_out(found, scored)
     ]
-    content = evaluation_as_json(found, scored, reference="truth")
+    content = evaluation_as_json(found, scored, occasion=made_of("truth"))
     assert content["slides_not_judged"] == content["slides_without_score"] == ["n"]
-    assert "Not judged (not H&amp;E" in render(found, scored, reference="truth")
+    assert "Not judged (not H&amp;E" in render(found, scored, occasion=made_of("truth"))
 
 
 def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
@@ -140,14 +223,19 @@ def test_a_slide_without_a_class_is_named(tmp_path: Path) -> None:
     assert scored.slide_classes is not None
     assert scored.slide_classes.kappa.n == 2
     assert [(fact.label, fact.value, fact.note) for fact in left_out(found, scored)] == [
-        ("Without a class, so left out of kappa, right class and largest size", "1", "n"),
+        (
+            "Without a class, so left out of kappa, right class, sensitivity, specificity, predictive values, largest "
+            "size",
+            "1",
+            "n",
+        ),
         ("Incomplete, so scored only by the part that was examined", "1", "n (90.0 %)"),
     ]
     assert key_facts(scored)[-2].note == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
-    content = evaluation_as_json(found, scored, reference="r.csv")
+    content = evaluation_as_json(found, scored, occasion=made_of("r.csv"))
     assert content["slides_without_class"] == ["n"]
     assert content["largest_size_agreement"]["n_stated"] == 3
-    assert "Without a class, so left out" in render(found, scored, reference="r.csv")
+    assert "Without a class, so left out" in render(found, scored, occasion=made_of("r.csv"))
 
 
 def test_official_figures_refuse_a_slide_of_another_stain_or_leave_it_out(tmp_path: Path) -> None:
@@ -190,7 +278,7 @@ def test_a_slide_without_detections_csv_is_left_out_of_the_lesion_task_by_name(t
     assert froc_note(found) == "1 lesions, 2 slides; 2 slides without detections.csv left out"
     label = "Left out of the lesion task, because they have no detections.csv (run them again with csv among --reports)"
     assert (label, "m, u") in [(fact.label, fact.note) for fact in left_out(found, scored)]
-    content = evaluation_as_json(found, scored, reference="truth")
+    content = evaluation_as_json(found, scored, occasion=made_of("truth"))
     assert (content["slides_without_detections"], content["slides_without_result"]) == (["m", "u"], [])
     assert scored.slide_task is not None
     assert (scored.slide_task.n_tumour, scored.slide_task.n_normal) == (2, 2)
@@ -253,7 +341,7 @@ def test_a_slide_that_was_read_in_part_is_no_silent_negative(tmp_path: Path) -> 
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
     assert ("Incomplete, so scored only by the part that was examined", "n (46.9 %), u (80.0 %)") in rows
     assert ("Normal slides, incomplete with nothing found, left out of the FROC score", "n") in rows
-    content = evaluation_as_json(found, scored, reference="truth")
+    content = evaluation_as_json(found, scored, occasion=made_of("truth"))
     assert content["slides_not_read_whole"] == ["n", "u"]
     assert content["froc_normal_slides_in_part_left_out"] == ["n"]
     official = figures(compared(tmp_path / "run", truth, FrocMode.OFFICIAL)).lesion_task
@@ -286,20 +374,28 @@ def test_a_size_that_is_one_at_least_is_no_measurement(tmp_path: Path) -> None:
     assert scored.sizes.agreement.bias.value == pytest.approx(20.0, abs=0.1)
     assert scored.largest.agreement.bias.value == pytest.approx(20.0)
     assert scored.sizes.recall[1].value == 1.0
+    notes = {fact.label: fact.note for fact in key_facts(scored)}
+    assert notes["Bias of size"] == "measured minus true, 2 matched pairs measured whole"
+    assert notes["Bias of largest size"] == "largest deposit of a slide, measured minus stated; 2 of 3 slides"
     rows = [(fact.label, fact.note) for fact in left_out(found, scored)]
     label = "Lesions whose deposit may be larger than measured: counted as found, left out of bias and limits"
     assert (label, "c") in rows
     label = "Slides whose largest deposit may be larger than measured: left out of the bias of the largest size"
     assert (label, "c") in rows
-    content = evaluation_as_json(found, scored, reference="truth")
+    content = evaluation_as_json(found, scored, occasion=made_of("truth"))
     assert content["size_agreement"]["n_may_be_larger"] == content["largest_size_agreement"]["n_may_be_larger"] == 1
-    assert "c: 2.00 mm" not in render(found, scored, reference="truth")
+    assert content["size_agreement"]["n_pairs"] == content["largest_size_agreement"]["n_pairs"] == 2
+    assert content["size_agreement"]["n_matched"] == content["largest_size_agreement"]["n_matched"] == 3
+    assert "c: 2.00 mm" not in render(found, scored, occasion=made_of("truth"))
 
 
 def test_a_slide_without_a_class_is_left_out_of_no_figure_that_is_not_there(tmp_path: Path) -> None:
-    """Where only tumour and normal are known there is neither kappa nor size, so nothing is said of these."""
+    """Where only tumour and normal are known there is neither kappa nor size, so nothing is said of these; whether it
+    is a tumour slide or a normal one."""
     run = write_run(tmp_path / "run", [tumour_slide(), report("n", status=Status.INCOMPLETE), report("m", (2600.0,))])
-    found = compared(run, write_csv(tmp_path / "r.csv", "slide_id,label", "t,tumor", "n,normal", "m,tumor"))
-    scored = figures(found)
-    assert (scored.slide_classes, scored.largest, scored.without_class) == (None, None, ("n",))
-    assert not any("Without a class" in fact.label for fact in left_out(found, scored))
+    for kind in ("normal", "tumor"):
+        found = compared(run, write_csv(tmp_path / "r.csv", "slide_id,label", "t,tumor", f"n,{kind}", "m,tumor"))
+        scored = figures(found)
+        assert (scored.slide_classes, scored.largest, scored.without_class) == (None, None, ("n",))
+        labels = [fact.label for fact in left_out(found, scored) if "Without a class" in fact.label]
+        assert labels == ["Without a class, so left out of sensitivity, specificity, predictive values"]

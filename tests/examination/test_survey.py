@@ -21,8 +21,9 @@ def test_a_network_that_pads_is_asked_again_in_the_tiles_of_the_first_time(tmp_p
     wanted = np.zeros((64, 64), dtype=np.bool_)
     wanted[3:60, 5:50] = True
     tissue = TissueMask(wanted, Spacing.square(16.0))
+    made = load_card(random_model(tmp_path, "p4m-small", core_px=512))
     for architecture, core_px in (("resnet18", 512), ("p4m-small", SECOND_LOOK_CORE_PX)):
-        card = load_card(random_model(tmp_path / architecture, architecture, core_px=512))
+        card = made.model_copy(update={"architecture": architecture})
         grid = TileGrid(1024, 1024, card.geometry())
         survey = Survey(grid, Spacing.square(1.0), wanted, fitted_tiles(grid, wanted), tissue)
         cells = np.zeros_like(wanted)

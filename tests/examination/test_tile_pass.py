@@ -65,7 +65,8 @@ def test_a_batch_keeps_its_tiles_until_it_is_answered() -> None:
     predictor, number = Slow(), iter(range(1, 99))
     batches = [[_read_tile(next(number)) for _ in range(size)] for size in (3, 3, 1, 0, 2, 3, 4, 3)]
     batches[4].insert(1, (0, 0))  # a tile that can't be read
-    for batch, answers in answered(batches, _pixels_of, predictor):
+    for batch, (told, answers) in zip(batches, answered(batches, _pixels_of, predictor), strict=True):
+        assert told is batch
         assert answers.tolist() == [float(item.pixels[0, 0, 0]) for item in batch if isinstance(item, _ReadTile)]
 
 

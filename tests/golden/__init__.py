@@ -10,6 +10,7 @@ from nodescan.config import load_config
 from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import find_model
+from nodescan.inference.known_tissue import known_tissue
 from nodescan.inference.predictor import open_predictor
 from nodescan.phantoms import make_phantom
 from nodescan.phantoms.canvas import PhantomPlan
@@ -28,7 +29,8 @@ def findings(folder: Path) -> dict[str, Any]:
     make_phantom(path, PLAN)
     predictor = open_predictor(find_model(None), device="cpu", precision="float32")
     ref, settings = SlideRef("phantom", path), load_config(None).settings
-    report = scan_slide(ref, ScanTools(open_slide, predictor, settings), progress=Viewer()).report
+    tools = ScanTools(open_slide, predictor, settings, known_tissue(find_model(None)))
+    report = scan_slide(ref, tools, progress=Viewer()).report
     assert report.model is not None
     assert report.metastasis is not None
     return {

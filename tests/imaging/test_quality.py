@@ -3,6 +3,7 @@
 import io
 import zipfile
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,34 @@ from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.imaging.quality import Stain, out_of_focus, stain_of, without_specks
 from nodescan.imaging.tissue import find_tissue
-from tests.imaging.views import DAB, EOSIN, HAEMATOXYLIN, QUALITY, TISSUE, absorb, disc, glass, nuclei_and_matrix
+from tests.imaging.views import (
+    DAB,
+    EOSIN,
+    HAEMATOXYLIN,
+    QUALITY,
+    TISSUE,
+    absorb,
+    disc,
+    glass,
+    nuclei_and_matrix,
+    real_tissue,
+)
 
 SPACING = Spacing.square(8.0)
 SHAPE = (200, 200)
 
 
+@cache
 def lymphocytes(size: int, seed: int = 0) -> np.ndarray:
-    """uint8 (size, size, 3) at 1 um/px: dark nuclei of 7 px on a pink ground, with sharp borders."""
+    """uint8 (size, size, 3) at 1 um/px, to be read alone: dark nuclei of 7 px on a pink ground, with sharp borders."""
     rng = np.random.default_rng(seed)
     view = np.full((size, size, 3), (205, 150, 190), np.uint8)
     rows, columns = np.ogrid[:size, :size]
     for row, column in rng.uniform(0, size, (size * size // 90, 2)):
         view[np.hypot(rows - row, columns - column) < 3.5] = (95, 60, 140)
-    return np.clip(view + rng.normal(0, 2, view.shape), 0, 255).astype(np.uint8)
+    view = np.clip(view + rng.normal(0, 2, view.shape), 0, 255).astype(np.uint8)
+    view.setflags(write=False)
+    return view
 
 
 def blurred(view: np.ndarray, sigma_px: float) -> np.ndarray:
@@ -95,8 +110,8 @@ def test_the_blurred_block_is_the_one_named() -> None:
 def test_blur_that_leaves_no_contrast_is_found(shared: Path, sigma_px: float, quality: int | None) -> None:
     """Tissue smeared beyond recognition holds nothing to focus on, but it was not examined: never "negative"."""
     found: list[np.ndarray] = []
-    for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
-        view = blurred(np.asarray(Image.open(path).convert("RGB").reduce(4)), sigma_px)
+    for sharp in (view for name, view in real_tissue(shared).items() if name.startswith("centre_")):
+        view = blurred(sharp, sigma_px)
         if quality is not None:
             stored = io.BytesIO()
             Image.fromarray(view).save(stored, "JPEG", quality=quality)
@@ -107,13 +122,7 @@ def test_blur_that_leaves_no_contrast_is_found(shared: Path, sigma_px: float, qu
 
 def test_real_tiles_in_focus_are_not_accused(shared: Path) -> None:
     """Of 1,920 blocks of 30 real tiles and of 320 blocks of five centres none is out of focus."""
-    tiles = [np.asarray(Image.open(path).convert("RGB")) for path in (shared / "data" / "tiles512").glob("*.jpg")]
-    centres = [
-        np.asarray(Image.open(path).convert("RGB").reduce(4)) for path in (shared / "data" / "regions").glob("centre*")
-    ]
-    assert len(tiles) == 30
-    assert len(centres) == 5
-    assert sum(int(out_of_focus(view, 64, QUALITY, None).sum()) for view in (*tiles, *centres)) == 0
+    assert sum(int(out_of_focus(view, 64, QUALITY, None).sum()) for view in real_tissue(shared).values()) == 0
 
 
 @pytest.mark.parametrize("level", [200, 242, 255])

@@ -1,6 +1,7 @@
 """Low-magnification views painted for tests: glass, stained discs, strokes of ink."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,15 @@ EOSIN = np.array([0.10, 0.85, 0.40])
 DAB = np.array([0.27, 0.57, 0.78])
 
 
-def real_tissue(shared: Path) -> dict[str, NDArray[np.uint8]]:
-    """uint8 (512, 512, 3) at about 1 um/px, by name: 30 tiles with tumour, five centres' regions."""
+@cache
+def real_tissue(shared: Path) -> Mapping[str, NDArray[np.uint8]]:
+    """uint8 (512, 512, 3) at about 1 um/px, by name: 30 tiles with tumour, five centres' regions. Read once."""
     tiles = {path.name: path for path in sorted((shared / "data" / "tiles512").glob("*.jpg"))}
     found = {name: np.asarray(Image.open(path).convert("RGB")) for name, path in tiles.items()}
     for path in sorted((shared / "data" / "regions").glob("centre_*.jpeg")):
         found[path.name] = np.asarray(Image.open(path).convert("RGB").reduce(4))
     assert len(found) == 35
+    assert not any(view.flags.writeable for view in found.values())
     return found
 
 

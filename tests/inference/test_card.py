@@ -120,7 +120,7 @@ def test_a_card_that_was_edited_after_tuning_is_not_tuned(tmp_path: Path, key: s
     (flag,) = model_flags(card.identity())
     assert flag.code == "model_not_tuned"
     assert "(its card was edited since it was tuned)" in flag.message
-    assert "Undo the edit or run python -m training tune and scan again" in flag.message
+    assert "Undo the edit or run python -m training tune from a checkout and scan again" in flag.message
     assert card.as_tuned().untuned is None
 
 
@@ -129,7 +129,7 @@ def test_what_only_tells_of_a_model_may_be_edited(tmp_path: Path) -> None:
     words = {**RETOLD, "decision.chosen_on": "our slides", "decision.covered_on": None}
     for number, (key, value) in enumerate(words.items()):
         assert load_card(_edited(tmp_path / str(number), key, value)).untuned is None
-    named = {*EDITS, *RETOLD, "weights", "decision", "tuned_sha256"}
+    named = {*EDITS, *RETOLD, "weights", "decision", "known_tissue", "tuned_sha256"}
     assert named == set(ModelCard.model_fields)
     assert {*DECISION_EDITS, "chosen_on", "covered_on"} == set(Decision.model_fields)
 

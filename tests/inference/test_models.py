@@ -154,6 +154,16 @@ def test_a_model_that_is_not_there_lists_those_that_are() -> None:
         find_model("no-such-model")
 
 
+def test_a_file_that_is_named_for_a_model_is_told_what_a_model_is(tmp_path: Path) -> None:
+    """It is there, so "no such model" would be wrong: weights of others, a checkpoint, or a model's own card."""
+    file = tmp_path / "vit.pt"
+    file.write_bytes(b"PK")
+    with pytest.raises(
+        ModelError, match=r"vit\.pt: is a file, and a model is a folder with a card\.yaml, .* TorchScript"
+    ):
+        find_model(str(file))
+
+
 def test_released_weights_are_small_and_load() -> None:
     """Every model in the wheel is at most 15 MB and opens."""
     cards = list_models()

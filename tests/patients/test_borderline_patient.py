@@ -141,6 +141,59 @@ def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: st
     assert "The software's own result before the review: pN1mi(sn), borderline: pN1mi or pN1a" in text_of(page)
 
 
+@pytest.mark.parametrize("size", ["1985.73", "1985.7", "1986"])
+def test_a_size_that_repeats_the_softwares_own_settles_nothing(tmp_path: Path, size: str) -> None:
+    """As measured or in whole um: "±" and what the stage may be are still told."""
+    found = staged(tmp_path, 1985.73, "a,A,1,yes,1", review=[f"a,1,,,resize,{size},Dr A"])
+    (patient,) = found.patients
+    (section,) = patient.staged.specimen.sections
+    assert (section.largest_um, section.uncertainty_um) == (1985.73, 30.0)
+    assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", True)
+    codes = [note.code for note in patient.all_notes]
+    assert "borderline" in codes
+    assert "size_by_reader" not in codes
+
+
+@pytest.mark.parametrize(
+    ("software_um", "size", "stage"), [(1985.73, "1990", "pN1mi(sn)"), (2000.3, "2000", "pN1mi(sn)")]
+)
+def test_a_readers_size_counts_though_it_is_the_softwares_in_other_digits(
+    tmp_path: Path, software_um: float, size: str, stage: str
+) -> None:
+    """One who measures 1.99 mm may agree with 1985.73 um, and 2.00 mm is of another class than 2000.3 um."""
+    (patient,) = staged(tmp_path, software_um, "a,A,1,yes,1", review=[f"a,1,,,resize,{size},Dr A"]).patients
+    assert (patient.staged.words, patient.staged.borderline) == (stage, False)
+    assert "size_by_reader" in [note.code for note in patient.all_notes]
+
+
+@pytest.mark.parametrize(
+    ("software_um", "review", "told"),
+    [
+        (2030.0, ("a,1,,,resize,2000,Dr A",), "2.00 mm, taken as exact. The software measured 2.03 ± 0.03 mm"),
+        (2400.0, ("a,1,,,resize,2010,Dr A",), "2.01 mm, taken as exact. The software measured 2.40 ± 0.03 mm"),
+        (2020.0, ("a,1,,,resize,1900,Dr A",), ""),
+        (2020.0, ("a,1,,,resize,1990,Dr A", "a,1,,,class,micro,Dr A"), ""),
+        (2020.0, ("a,1,,,class,macro,Dr A",), ""),
+        (2020.0, ("a,,9000,9000,add,2010,Dr A",), ""),
+    ],
+)
+def test_a_readers_size_near_a_limit_is_told_to_count_as_exact(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], software_um: float, review: tuple[str, ...], told: str
+) -> None:
+    """On the page, in patients.json and on the terminal, with what the software measured; not where the reader gave the
+    class, or the software's own "±" reaches no limit from there."""
+    found = staged(tmp_path, software_um, "a,A,1,yes,1", review=review)
+    (page,) = write_staging(found, tmp_path / "out")
+    print_staging(found)
+    (stored,) = json.loads((tmp_path / "out" / "patients.json").read_text())["patients"]
+    notes = [note["message"] for note in stored["notes"] if note["code"] == "size_by_reader"]
+    assert len(notes) == bool(told)
+    assert all(told in text and "micro and macro possible" in text for text in notes)
+    for text in (text_of(page), capsys.readouterr().out):
+        assert ("taken as exact" in text) == bool(told)
+        assert told in text.replace(" ,", ",")
+
+
 @pytest.mark.parametrize(("beside_um", "words"), [(None, "pN1mi as measured"), (300.0, "at least pN1mi")])
 def test_a_stage_that_an_estimated_count_of_cells_makes_is_no_bound_that_holds(
     tmp_path: Path, beside_um: float | None, words: str

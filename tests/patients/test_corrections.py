@@ -280,6 +280,22 @@ def test_dispersed_cells_that_decide_are_said_whatever_single_foci_are_classed(t
     assert [flag.code for flag in slide.flags] == ["cell_count_dispersed", "dispersed_pattern"]
 
 
+def test_a_review_adds_no_cells_over_the_pieces_of_tissue_that_a_report_names(tmp_path: Path) -> None:
+    """24 foci of 15 +- 1 cells: 180 in each of two sections; added by a reader or of an older report, in any."""
+    spread = report("n", [50.0 + number for number in range(24)])
+    counted = tuple(replace(one, cells=CellCount(15, 1), piece=1 + one.id % 2) for one in spread.deposits)
+    apart = replace(spread, deposits=counted, flags=deposit_flags(counted))
+    run = write_run(tmp_path / "run", [apart])
+    for row in ("n,1,,,accept,,Dr A", "n,,900,900,add,60,Dr A"):
+        slide = after(run, row)
+        assert slide.metastasis is Metastasis.ITC
+        assert [flag.code for flag in slide.flags if "dispersed" in flag.code] == ["dispersed_pattern"]
+        assert "360 tumour cells were counted over 24 small foci in 2 separate pieces" in slide.flags[0].message
+    unknown = tuple(replace(one, piece=None) for one in counted)
+    older = replace(apart, deposits=unknown, metastasis=Metastasis.MICRO, flags=deposit_flags(unknown))
+    assert after(write_run(tmp_path / "older", [older]), "n,1,,,accept,,Dr A").metastasis is Metastasis.MICRO
+
+
 def test_what_a_reader_classed_itc_needs_no_count(tmp_path: Path) -> None:
     """Neither a count near 200, nor many small foci, nor cells that weren't counted are left open of it."""
     near = report("n", [150.0, 140.0, 130.0, 120.0, 110.0, 105.0])

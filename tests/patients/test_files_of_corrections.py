@@ -216,18 +216,6 @@ def test_a_number_that_passed_to_a_deposit_of_the_same_size_is_told(tmp_path: Pa
             assert len(told(stage(run, row), "review_before_scan")) == count
 
 
-def test_a_place_beside_a_deposit_is_known_from_the_stages_of_an_earlier_build(tmp_path: Path) -> None:
-    """These keep the deposit's number alone, and neither the place that a row gave nor a fingerprint."""
-    run = scan(tmp_path / "run", FIRST, 600.0)
-    stage(run, BESIDE)
-    stages = json.loads((run / "patients.json").read_text())
-    for key in ("row_centre_um", "found_centre_um", "slide_fingerprint", "file", "other_file"):
-        del stages["patients"][0]["corrections"][0][key]
-    (run / "patients.json").write_text(json.dumps(stages))
-    scan(run, FIRST, 2600.0)
-    assert len(told(stage(run, BESIDE), "review_before_scan")) == 1
-
-
 @pytest.mark.parametrize("first", ["2026-05-15", ""])
 def test_a_number_that_was_checked_on_the_new_scan_is_told_no_more(tmp_path: Path, first: str) -> None:
     """What the note asks for ends it: another comment, and another day where the row has one."""

@@ -25,10 +25,30 @@ def test_a_row_becomes_a_slide(tmp_path: Path) -> None:
         "x/k.svs,,P1,2,CK,",
     )
     assert slides(path, mpp_um=0.5, override_mpp=True) == (
-        SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False, mpp_listed=True),
+        SlideRef("s1", tmp_path / "x" / "a.svs", "P1", "2", 0.25, False, mpp_listed=True, renamed=True),
         SlideRef("b", tmp_path / "x" / "b.svs", "P2", None, 0.5, True),
     )
     assert other_stains(read_slide_rows(path)) == ("k (CK)",)
+
+
+@pytest.mark.parametrize(
+    ("file", "slide_id", "renamed"),
+    [
+        ("Ada 1.svs", "P7-1", True),
+        ("Ada 1.svs", "Ada_1", False),
+        ("Ada 1.svs", "ada_1-rescan", False),
+        ("\u0410\u0434\u0430_1.svs", "P7_1", True),
+        ("1.2.840.7", "1.2.840.7", False),
+        ("Ada 1.svs", "", False),
+    ],
+)
+def test_a_slide_id_that_does_not_begin_with_the_files_name_renames_the_slide(
+    tmp_path: Path, file: str, slide_id: str, renamed: bool
+) -> None:
+    """Also where no letter of the file's name can stand in an id; ids that a run makes never do."""
+    path = write_csv(tmp_path / "m.csv", "path,slide_id", f"{file},{slide_id}", f"x/{file},{slide_id and 'other'}")
+    assert slides(path)[0].renamed is renamed
+    assert slides(path)[1].renamed is bool(slide_id)
 
 
 @pytest.mark.parametrize("header", ["path,mpp", "path,mpp,patient_id"])

@@ -69,6 +69,19 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     assert "1 slide in the manifest but not run, so their nodes count as unread: gone." in page.text
 
 
+def test_many_patients_leave_the_slides_near(tmp_path: Path) -> None:
+    """The first card leads to the slides, and more than 20 patients scroll in a part of the screen; on paper none is
+    cut off."""
+    run = a_run(tmp_path)
+    few, many = (staged(run, *(f"m{one},M{one},1,yes,1," for one in range(count))) for count in (20, 21))
+    for text in (few, many):
+        card = text.partition('<section class="card answer summary')[2].partition("</section>")[0]
+        assert '<a href="#all">To the table of slides</a>' in card
+        assert '<h2 id="all">' in text.partition('id="patients"')[2]
+    assert ['class="scroll tall"' in text for text in (few, many)] == [False, True]
+    assert [part.rpartition("@media ")[2].split()[0] for part in many.split(".tall {")[:-1]] == ["screen"]
+
+
 def test_the_page_says_when_and_by_what_the_patients_were_staged(tmp_path: Path) -> None:
     """The page's own model is that of the last run, which may have scanned a few of their slides, or none."""
     other = replace(report("b").model, name="earlier")

@@ -235,3 +235,65 @@ def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> 
         " The size is near a limit.",
         "Node 1, slide a: Tissue runs into pen marks.",
     ]
+
+
+UNLIKE = Flag("unlike_training", "63 % of the tissue looks unlike the tissue that the model was trained on.")
+FAULT = Flag("scan_fault", "The scan has a fault: two of its colours lie 1.9 um apart.")
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ((FAULT,), "A scan has a fault, so deposits there may be no tumour, and tumour may have been missed."),
+        (
+            (FAULT, UNLIKE),
+            "A scan has a fault and tissue looks unlike the tissue that the model was trained on, so deposits there "
+            "may be no tumour, and tumour may have been missed.",
+        ),
+    ],
+)
+def test_a_stage_on_a_faulty_scan_is_as_measured_and_says_why_once(
+    tmp_path: Path, flags: tuple[Flag, ...], why: str
+) -> None:
+    run = write_run(tmp_path, [report("a", (610.0,), status=Status.INCOMPLETE, flags=flags)])
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "a,A,1").patients
+    assert (patient.staged.words, patient.staged.bound) == ("pN1mi as measured", None)
+    assert answer(patient.staged).count(why) == 1
+
+
+@pytest.mark.parametrize(
+    ("size_um", "status", "words"),
+    [
+        (150.0, Status.INCOMPLETE, "pN0(i+) as measured"),
+        (610.0, Status.INCOMPLETE, "pN1mi as measured"),
+        (2600.0, Status.INCOMPLETE, "pN1a as measured"),
+        (610.0, Status.COMPLETE, "pN1mi"),
+    ],
+)
+def test_what_was_found_in_tissue_that_the_model_does_not_know_bounds_no_stage(
+    tmp_path: Path, size_um: float, status: Status, words: str
+) -> None:
+    """It may be no tumour, so not even pN0(i+) is certain; without the flag it would be."""
+    found = report("a", (size_um,), status=status, flags=(UNLIKE,))
+    (patient,) = staged_by(write_run(tmp_path, [found]), "slide_id,patient_id,node_id", "a,A,1").patients
+    assert patient.staged.words == words
+    assert patient.staged.bound is None
+    assert "so deposits there may be no tumour, and tumour may have been missed" in answer(patient.staged)
+    sure = replace(found, flags=())
+    (patient,) = staged_by(write_run(tmp_path / "sure", [sure]), "slide_id,patient_id,node_id", "a,A,1").patients
+    stage = words.removesuffix(" as measured")
+    assert patient.staged.words == (stage if stage == words else f"at least {stage}")
+
+
+@pytest.mark.parametrize(
+    ("sizes_um", "review"),
+    [((), ()), ((610.0,), ("a,1,,,class,micro,Dr A,",)), ((610.0,), ("a,1,,,resize,640,Dr A,",))],
+)
+def test_where_nothing_rests_on_the_network_alone_only_missed_tumour_is_told(
+    tmp_path: Path, sizes_um: tuple[float, ...], review: Sequence[str]
+) -> None:
+    run = write_run(tmp_path, [report("a", sizes_um, flags=(UNLIKE,))])
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "a,A,1", review=review).patients
+    said = answer(patient.staged)
+    assert "that the model was trained on, so tumour may have been missed." in said
+    assert "may be no tumour" not in said

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.doubts import dispersed_flags
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag
+from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of
 from nodescan.domain.patient import Node, Specimen, Staged
 from nodescan.domain.patient_stage import stage
 from nodescan.domain.report import SlideReport, Status
@@ -24,7 +24,7 @@ from nodescan.patients.page import key_facts
 from nodescan.patients.sentences import answer
 from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
-from tests.patients.made_reports import report
+from tests.patients.made_reports import report, staged_by, write_run
 
 UNSURE_UM = 4.0
 """The uncertainty of each size in made reports."""
@@ -39,14 +39,17 @@ def staged(*sections: Section) -> Staged:
     return stage(Specimen("P", nodes), AJCC8)
 
 
-def dispersed(*sizes_um: float, cells: int) -> SlideReport:
-    """Foci of these sizes and twelve of 0.05 mm with so many cells in all, 40 % unsure."""
-    made = report("d", (*sizes_um, *[50.0] * 12))
+def dispersed(*sizes_um: float, cells: int, pieces: int = 1) -> SlideReport:
+    """Foci of these sizes, and in each piece of tissue twelve of 0.05 mm with so many cells in all, 40 % unsure."""
+    made = report("d", (*sizes_um, *[50.0] * 12 * pieces))
     counted = [
-        replace(one, cells=CellCount(cells // 12, cells // 30)) if one.diameter_um == 50.0 else one
+        replace(one, cells=CellCount(cells // 12, cells // 30), piece=1 + (one.id - 1 - len(sizes_um)) // 12)
+        if one.diameter_um == 50.0
+        else one
         for one in made.deposits
     ]
-    return replace(made, deposits=tuple(counted))
+    flags = (*deposit_flags(counted), *dispersed_flags(counted))
+    return replace(made, deposits=tuple(counted), metastasis=class_found(counted), flags=flags)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +221,7 @@ def test_only_doubts_of_a_class_are_passed_on_to_its_node() -> None:
 
 def test_dispersed_cells_that_nodes_share_are_no_matter_of_sizes_and_keep_their_doubts() -> None:
     """360 cells in two nodes: a micrometastasis in one of them, or isolated tumour cells in both."""
-    made = dispersed(cells=360)
-    flags = (*deposit_flags(made.deposits), *dispersed_flags(made.deposits))
-    found = staged(shared(replace(made, metastasis=class_found(made.deposits), flags=flags), 2))
+    found = staged(shared(dispersed(cells=360), 2))
     assert (found.words, [rule.category for rule in found.may_be]) == ("at least pN0(i+)", ["pN0(i+)"])
     assert found.highest is not None
     assert found.highest.category == "pN1mi"
@@ -237,6 +238,30 @@ def test_a_dispersed_pattern_may_lie_in_another_node_than_the_largest_focus(
     """Three positive nodes, or four: more than 200 cells by themselves make a node positive, far fewer don't."""
     others = [Section(f"m{number}", Status.COMPLETE, Metastasis.MACRO) for number in range(2)]
     assert staged(shared(dispersed(focus_um, cells=cells), 2), *others).words == words
+
+
+@pytest.mark.parametrize(
+    ("nodes", "pieces", "cells", "words", "positive"),
+    [
+        (2, 2, 420, "pN1mi", CountRange(1, 2)),
+        (3, 3, 420, "pN1mi", CountRange(1, 3)),
+        (3, 2, 420, "at least pN0(i+)", CountRange(0, 3)),
+        (2, 2, 120, "pN0(i+)", CountRange(0, 0)),
+        (1, 2, 120, "pN0(i+)", CountRange(0, 0)),
+    ],
+)
+def test_dispersed_cells_of_all_pieces_are_shared_out_among_the_nodes(
+    nodes: int, pieces: int, cells: int, words: str, positive: CountRange
+) -> None:
+    """Clearly more than 200 for each node in all: one of them has so many, though none of the pieces has them all."""
+    found = staged(shared(dispersed(cells=cells, pieces=pieces), nodes))
+    assert (found.words, found.counts.positive) == (words, positive)
+
+
+@pytest.mark.parametrize(("pieces", "positive"), [(1, CountRange(1, 1)), (2, CountRange(1, 2))])
+def test_dispersed_cells_in_several_pieces_may_make_another_node_positive(pieces: int, positive: CountRange) -> None:
+    """120 +- 48 cells in each piece may be more than 200 together, in the node that the focus of 0.5 mm is not in."""
+    assert staged(shared(dispersed(500.0, cells=120, pieces=pieces), 2)).counts.positive == positive
 
 
 @pytest.mark.parametrize(("uncertainty", "known"), [(60, True), (61, False)])
@@ -305,3 +330,59 @@ def test_no_more_nodes_are_borderline_than_have_a_focus(sections: Sequence[Secti
     notes = {fact.label: fact.note for fact in synoptic(found)}
     expected = f"{told} borderline by size, which may or may not count here" if told else ""
     assert notes[MICRO_ELEMENT] == expected
+
+
+@pytest.mark.parametrize(
+    ("sizes_um", "nodes", "pieces", "words"),
+    [
+        ((), 2, 1, "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"),
+        ((), 3, 0, "cannot be determined (no tumour found, but 2 of 3 nodes not fully read)"),
+        ((), 2, 2, "pN0"),
+        ((), 2, 5, "pN0"),
+        ((), 2, None, "pN0"),
+        ((), 1, 0, "pN0"),
+        ((900.0,), 2, 1, "at least pN1mi"),
+    ],
+)
+def test_a_node_without_a_piece_of_tissue_is_not_read(
+    sizes_um: tuple[float, ...], nodes: int, pieces: int | None, words: str
+) -> None:
+    """A slide of two nodes that shows one piece may lack the other; how many pieces older reports show isn't known."""
+    found = staged(shared(replace(report("d", sizes_um), tissue_pieces=pieces), nodes))
+    lacking = pieces is not None and pieces < nodes > 1
+    assert found.words == words
+    assert found.n_nodes == nodes
+    assert found.specimen.n_examined == (max(pieces or 0, 1) if lacking else nodes)
+    told = [note.message for note in found.notes if note.code == "fewer_pieces_than_nodes"]
+    assert [
+        text.startswith(f"Node 0, slide d: the table says that the slide shows {nodes} nodes") for text in told
+    ] == ([True] if lacking else [])
+
+
+def test_a_node_that_one_level_lacks_is_read_in_part() -> None:
+    """Two levels of two nodes, one of which shows one piece: what the other node holds there was not seen."""
+    both, one = (shared(replace(report(f"d{pieces}", ()), tissue_pieces=pieces), 2) for pieces in (2, 1))
+    found = stage(Specimen("P", (Node("N", (both, one), True),)), AJCC8)
+    assert found.words == "cannot be determined (no tumour found, but 1 of 2 nodes not fully read)"
+    assert (found.specimen.n_examined, found.n_in_part) == (2, 1)
+    assert [note.message[:17] for note in found.notes if note.code == "fewer_pieces_than_nodes"] == [
+        "Node N, slide d1:"
+    ]
+
+
+def test_a_level_that_is_said_to_show_fewer_nodes_lacks_none() -> None:
+    """The second node ends above the deeper level, and the table says so."""
+    levels = [shared(replace(report(f"d{nodes}", ()), tissue_pieces=nodes), nodes) for nodes in (2, 1)]
+    assert stage(Specimen("P", (Node("N", tuple(levels), True),)), AJCC8).words == "pN0"
+
+
+def test_a_slide_that_a_reader_read_whole_shows_all_its_nodes(tmp_path: Path) -> None:
+    """Two nodes that touch are one piece of tissue: the reader's word on the slide is of both."""
+    run = write_run(tmp_path / "run", [replace(report("d", ()), tissue_pieces=1)])
+    header, row = "path,patient_id,node_id,nodes_on_slide", "d.tif,P,N,2"
+    before, after = (
+        staged_by(run, header, row, review=review).patients[0].staged for review in ((), ("d,,,,read,negative,Dr A",))
+    )
+    assert not before.determined
+    assert after.words == "pN0"
+    assert "fewer_pieces_than_nodes" not in codes_of(after.notes)

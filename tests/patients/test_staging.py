@@ -118,7 +118,7 @@ def test_failed_incomplete_and_missing_slides_make_the_patient_incomplete(tmp_pa
     said = " ".join(note.message for result in found.patients for note in result.all_notes)
     assert "Node 2, slide b2: failed (the file is truncated)." in said
     assert "Node 2, slide c2: incomplete (9 % could not be read)." in said
-    assert "Node 1, slide gone: failed (listed, but not run)." in said
+    assert "Node 1, slide gone: listed, but not run." in said
     assert found.not_run == ("gone",)
     assert not found.complete
 
@@ -127,7 +127,7 @@ def test_a_slide_of_several_nodes_that_was_not_run_is_told_as_that_alone(tmp_pat
     """It would have shown all three, so none of them is missing on it."""
     (patient,) = staged(tmp_path, "gone,A,1,3", "b1,A,2,1", header=f"{NODES},nodes_on_slide").patients
     said = [note.message for note in patient.all_notes if note.code == "node_unread"]
-    assert said == ["Node 1, slide gone: failed (listed, but not run)."]
+    assert said == ["Node 1, slide gone: listed, but not run."]
 
 
 def test_slides_that_are_in_no_patient_are_listed(tmp_path: Path) -> None:

@@ -227,8 +227,8 @@ def test_copies_of_one_file_are_no_two_nodes(tmp_path: Path) -> None:
     }
     told = [note.message for note in found.patients[1].all_notes if note.code == "node_unread"]
     assert told == [
-        "Node 1, slide c: failed (its file is a copy of that of another patient's slide, so one of the two is the "
-        "wrong file: put the right one there and run it)."
+        "Node 1, slide c: its file is a copy of that of another patient's slide, so one of the two is the wrong file: "
+        "put the right one there and run it."
     ]
 
 

@@ -149,7 +149,7 @@ def test_readings_that_say_no_one_thing_are_refused(tmp_path: Path, rows: tuple[
         (("m,,,,read,negative,R", "m,1,,,reject,,R", "m,2,,,reject,,R"), "pN0"),
         (("m,,,,read,itc,R", "m,1,,,resize,180,R"), "pN0(i+)"),
         (("m,,,,read,macro,R", "m,,9,9,add,2500,R"), "pN1a"),
-        (("m,,,,read,micro,R", "m,1,,,resize,610,R"), "pN1mi"),
+        (("m,,,,read,micro,R", "m,1,,,resize,620,R"), "pN1mi"),
     ],
 )
 def test_deposits_that_fit_the_reading_are_no_contradiction(tmp_path: Path, rows: tuple[str, ...], stage: str) -> None:

@@ -144,6 +144,14 @@ def test_files_are_named_with_their_folders_where_these_tell_them_apart(
     assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == files
 
 
+def test_files_that_a_manifest_renamed_are_named_without_folders(tmp_path: Path) -> None:
+    """Their ids tell them apart; beside them, files of one name still have theirs."""
+    places = {"P1": "Ada/s.svs", "P2": "Bob/s.svs", "s-1": "a/s.svs", "s-2": "b/s.svs"}
+    slides = [SlideRef(name, FOLDER / place, renamed=name[0] == "P") for name, place in places.items()]
+    _write_summary([replace(VARIANTS["macro"]().report, slide=slide) for slide in slides], tmp_path / "summary.csv")
+    assert [row["file"] for row in _rows(tmp_path / "summary.csv")] == ["s.svs", "s.svs", "a/s.svs", "b/s.svs"]
+
+
 def test_a_complete_slide_needs_no_reason(tmp_path: Path) -> None:
     """Though the end of its file is missing: no tissue was lost with it."""
     report = replace(VARIANTS["negative"]().report, flags=(Flag("file_cut_off", "The end is missing."),))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry import shape
 
-from nodescan.annotations.groups import ROLES, Role
+from nodescan.annotations.features import ROLES, Role
 from nodescan.domain.deposits import Polygon
 from nodescan.domain.geometry import max_feret
 from nodescan.reports.geojson_report import deposit_shape, write_geojson

@@ -15,6 +15,7 @@ from PIL import Image
 from nodescan.close_ups import MOST_CLOSE_UPS
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideResult
+from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Micrometers
 from nodescan.reports import html_report
 from nodescan.reports.html_report import render
@@ -137,6 +138,15 @@ def test_each_sheet_of_a_slides_page_names_scan_and_file() -> None:
     unknown = replace(report, provenance=replace(report.provenance, slide_fingerprint=""))
     assert running_words(unknown) == "patient-012-node-3 \u00b7 scanned 2025-03-14 09:26 UTC"
     assert running_words(failed().report) == "patient-012-node-3"
+
+
+def test_the_page_of_a_renamed_slide_does_not_name_its_file() -> None:
+    """A manifest's slide_id may stand for a patient's name."""
+    report = result((MICRO,)).report
+    slide = SlideRef("P1-1", Path("/archive/Ada Doe.svs"), renamed=True)
+    assert provenance_facts(replace(report, slide=slide))[0] == Fact("Slide", "P1-1")
+    named = replace(report, slide=replace(slide, renamed=False))
+    assert provenance_facts(named)[0] == Fact("Slide", "P1-1", "Ada Doe.svs")
 
 
 def test_a_slides_page_says_that_settings_are_a_users_own() -> None:

@@ -36,6 +36,19 @@ def written(planted: ProbabilityMap, tmp_path_factory: pytest.TempPathFactory) -
     return folder / "probability.ome.tif"
 
 
+def test_the_lines_of_the_documents_make_a_table_of_the_examined_cells(
+    written: Path, planted: ProbabilityMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with its centre in um and what the network said there."""
+    monkeypatch.chdir(written.parent)
+    told = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    exec(told.partition("```python\n")[2].partition("```")[0], {})
+    cells = np.loadtxt("cells.csv", delimiter=",", skiprows=1)
+    assert len(cells) == planted.examined.sum()
+    (spot,) = cells[cells[:, 2] > 0.5]
+    assert spot.tolist() == [555.5 * SPACING.x, 333.5 * SPACING.y, 0.9375]
+
+
 def test_both_channels_come_back_exactly(written: Path, planted: ProbabilityMap) -> None:
     """Level 0 is the map, float32, without loss."""
     with tifffile.TiffFile(written) as tiff:

@@ -78,6 +78,11 @@ def test_a_long_slide_name_stays_on_a_phones_page_of_a_patient(tmp_path: Path) -
 def test_no_flag_of_the_index_lies_outside_its_card(tmp_path: Path) -> None:
     """Cut off behind "Cell count", "not assessed" says the contrary. A row becomes a card where it is too narrow."""
     shown = [VARIANTS[kind]().report for kind in ("macro", "incomplete_micro", "unmeasurable", "not_he", "borderline")]
-    page = summary_page.render([result((ITC,), slide_id=LONG).report, *shown], tmp_path, asked=6, run=RUN)
+    shown = [result((ITC,), slide_id=LONG).report, *shown]
+    scored = [
+        one if one.model is None else replace(one, model=replace(one.model, seed_threshold=0.9875)) for one in shown
+    ]
+    page = summary_page.render(scored, tmp_path, asked=6, run=RUN)
+    assert "<small>below 0.9875</small>" in page
     assert "Cell count not assessed" in page
     assert too_wide(page, tmp_path / "summary", 320, 640, 860, 861, 1024, 1200, 1201, 1280) == ""

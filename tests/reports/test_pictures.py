@@ -117,7 +117,7 @@ def test_the_heat_map_is_dark_where_tumour_is_probable_only(macro_folder: Path) 
 @pytest.mark.parametrize("wide", [1800, 1170, 900, 594, 225, 112])
 @pytest.mark.parametrize("threshold", [0.05, 0.42, 0.7])
 def test_the_legend_of_a_heat_map_is_whole_however_narrow_the_slide(wide: int, threshold: float) -> None:
-    """Nothing is cut off at the right: what doesn't fit stands on a line of its own, in smaller text if need be."""
+    """Nothing is cut off at the right: what doesn't fit stands on a line of its own, a sliver's on a wider sheet."""
     model = ModelIdentity("m", "a", "ab" * 32, threshold, smoothing_um=40.0)
     sheet = with_legend(Image.new("RGB", (wide, 1800), "white"), model, text_px=43, hatched=True)
     ink = (np.asarray(sheet)[1800:] != 255).any(axis=-1)

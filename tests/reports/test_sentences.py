@@ -13,7 +13,7 @@ from nodescan.domain.units import Micrometers
 from nodescan.domain.verdict import class_found, failed_if_unread
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
-from nodescan.reports.first_look import look_first
+from nodescan.reports.first_look import look_first, told_whole
 from nodescan.reports.flag_list import flags
 from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, ellipse, result
 
@@ -101,6 +101,14 @@ FAINT = (
 def test_where_to_look_first(variant: str, said: tuple[str, ...]) -> None:
     """What was not examined before what is likely; of a slide without a result the way to get one."""
     assert look_first(VARIANTS[variant]().report) == said
+
+
+@pytest.mark.parametrize("code", ["nuclei_out_of_scale", "scan_fault", "unlike_training", "small_pale_area"])
+def test_what_is_told_first_stands_there_word_for_word_and_is_not_listed_again(code: str) -> None:
+    report = VARIANTS["macro"]().report
+    told = replace(report, flags=(*report.flags, Flag(code, f"Said of {code}.")))
+    assert sum(f"Said of {code}." in said for said in look_first(told)) == 1
+    assert code in told_whole(told)
 
 
 def test_where_nothing_is_to_be_looked_at_that_is_said() -> None:

@@ -193,6 +193,28 @@ def test_a_slide_that_was_not_judged_shows_neither_size_nor_foci(tmp_path: Path)
     assert "0.64" not in page.text
 
 
+@pytest.mark.parametrize(
+    ("score", "seed", "cell"),
+    [
+        (0.871, 0.875, "0.871<small>below 0.875</small>"),
+        (0.87499, 0.875, "0.874<small>below 0.875</small>"),
+        (0.875, 0.875, "0.875"),
+        (0.871, None, "0.871"),
+        (None, 0.875, ""),
+    ],
+)
+def test_a_slides_score_stands_beside_what_a_deposit_needs(
+    tmp_path: Path, score: float | None, seed: float | None, cell: str
+) -> None:
+    """A missed micrometastasis may be a place just below; no score reads as high as the threshold that it is below."""
+    one = report("negative")
+    one = replace(one, tumour_probability=score, model=replace(one.model, seed_threshold=seed))
+    (found,) = re.findall(
+        r'<td role="cell" class="number" data-label="Score"(.*?)</td>', render([one], tmp_path, asked=1, run=RUN)
+    )
+    assert found == f' data-sort="{"" if score is None else score}">{cell}'
+
+
 def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
     """Nor to what an earlier run left of a slide whose new report couldn't be written; odd characters are quoted."""
     odd = 'a #1 "b"%?&<x>: ü'
@@ -209,7 +231,7 @@ def test_links_lead_to_what_is_there_and_nowhere_else(tmp_path: Path) -> None:
     tags = Page(text).tags
     targets = [attributes.get("href") or attributes.get("src") for tag, attributes in tags if tag in ("a", "img")]
     folder = "./a%20%231%20%22b%22%25%3F%26%3Cx%3E%3A%20%C3%BC"
-    assert targets == ["./summary.csv", f"{folder}/overview.jpg", f"{folder}/report.html"]
+    assert targets == ["./summary.csv", "#all", f"{folder}/overview.jpg", f"{folder}/report.html"]
     assert "<b>bare</b>" in text
     assert "<b>old</b>" in text
 
@@ -261,6 +283,26 @@ def test_a_run_without_a_single_report_has_a_page(tmp_path: Path) -> None:
     text = render([], tmp_path, asked=3, run=RUN)
     assert "3 not run" in text
     assert "<script>" not in text
+
+
+@needs_browser
+def test_score_and_then_class_twice_puts_the_likeliest_negative_first_of_all_with_a_class(tmp_path: Path) -> None:
+    """Slides that are equal in one column keep the order of the one that was sorted by before."""
+    negative = [
+        replace(report("negative", name), tumour_probability=score)
+        for name, score in zip("abc", (0.2, 0.9, 0.5), strict=True)
+    ]
+    text = render([report("macro"), *negative, report("failed")], tmp_path, asked=5, run=RUN)
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", text)
+    probe = """<script>
+    var named = {};
+    document.querySelectorAll("#slides thead button").forEach(function (one) { named[one.textContent.trim()] = one; });
+    ["Score", "Class", "Class"].forEach(function (name) { named[name].click(); });
+    document.title = [].map.call(document.querySelectorAll("#slides tbody .slide"),
+      function (cell) { return cell.getAttribute("data-sort"); }).join(",");
+    </script>"""
+    (tmp_path / "page.html").write_text(text.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    assert "<title>failed,b,c,a,macro</title>" in dom(tmp_path / "page.html")
 
 
 @needs_browser

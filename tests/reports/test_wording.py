@@ -396,6 +396,8 @@ def test_a_negative_slide_whose_specks_may_be_one_deposit_says_so_under_its_head
         (["may_be_two_foci"], "one deposit or several"),
         (["joining_gap", "foci_joined"], "one deposit or several"),
         (["nuclei_out_of_scale"], "pixel size in doubt"),
+        (["scan_fault"], "a fault of the scan"),
+        (["unlike_training"], "tissue unlike the training tissue"),
     ],
 )
 def test_at_least_is_said_only_where_the_bound_holds(codes: list[str], reason: str) -> None:
@@ -518,6 +520,44 @@ def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
     assert without_paths("in /archive/Jane Doe 1961/Data1.dat", report) == "in the slide's folder/Data1.dat"
     near = replace(report, slide=SlideRef("a", Path("a.svs")), flags=(Flag("x", "y"),))
     assert without_paths("a. b. c", near) == "a. b. c"
+
+
+@pytest.mark.parametrize(
+    ("file", "said", "told"),
+    [
+        (
+            "Ada (1).tif",
+            "`vips tiffsave Ada (1).tif[page=2] Ada (1)-tiled.tif`",
+            "`vips tiffsave P1.tif[page=2] P1-tiled.tif`",
+        ),
+        ("Ada.mrxs", "put the folder Ada/ beside Ada.mrxs", "put the folder P1/ beside P1.mrxs"),
+        ("Ada.vms", "see Ada.jpg and /archive/Ada/Ada.opt", "see P1.jpg and the slide's folder/P1.opt"),
+        ("1.2.840.7", "1.2.840.7 is one of 7", "P1 is one of 7"),
+        ("8.tif", "not 8-bit, x is 8.5: save 8.tif as 8-N.tif", "not 8-bit, x is 8.5: save P1.tif as P1-N.tif"),
+        ("0", "Deposits: no. 0 (0.26 ± 0.17 mm)", "Deposits: no. 0 (0.26 ± 0.17 mm)"),
+        ("2", "Deposit 2 lies at the edge, 2 % of it", "Deposit 2 lies at the edge, 2 % of it"),
+        ("0.26", "0.26 mm", "0.26 mm"),
+        ("um.tif", "give its um/px; um.tif is no slide", "give its um/px; P1.tif is no slide"),
+        ("a", "a plain TIFF", "a plain TIFF"),
+        ("image", "whole-slide image", "whole-slide image"),
+        ("1945.mrxs", "1945.mrxs: 1/2 of it", "P1.mrxs: 1/2 of it"),
+        ("19450312.mrxs", "19450312/Slidedat.ini is missing", "P1/Slidedat.ini is missing"),
+        ("Dan.tif", "`vips tiffsave Dan.tif Dan-tiled.tif`", "`vips tiffsave P1.tif P1-tiled.tif`"),
+        ("1.svs", "1/2 mm of 1.svs", "1/2 mm of P1.svs"),
+        ("H19-7.svs", "`vips tiffsave H19-7.svs H19-7-tiled.tif`", "`vips tiffsave P1.svs P1-tiled.tif`"),
+        ("Mueller.mrxs", "copy Mueller.mrxs and Mueller/", "copy P1.mrxs and P1/"),
+        ("1.2.840.7", "1.2.840.7 is cut off", "P1 is cut off"),
+    ],
+)
+def test_a_slide_that_a_manifest_renamed_is_told_by_its_id_alone(file: str, said: str, told: str) -> None:
+    """In names made of the file's, too, and where no number or word can be meant: a size must not change because a file
+    is called as one of its digits. What is read back from a report and put into words again stays as it is."""
+    for slide_id in ("P1", "P.Ada.mrxs-1", "x-8.tif", "x.8.tif"):
+        slide = SlideRef(slide_id, Path("/archive/Ada", file), renamed=True)
+        report = replace(VARIANTS["failed"]().report, slide=slide)
+        again = without_paths(said, report)
+        assert again == told.replace("P1", slide_id)
+        assert without_paths(again, report) == again
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows keeps a folder that a process works in")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import tifffile
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import NotASlideError, SlideError
 from nodescan.slides import open_slide, slide_facts
+from nodescan.slides.diagnosis import rejection
 from nodescan.slides.tiff_checks import missing_bytes, tiff_fault
 from nodescan.slides.tiff_directories import CutOffTiffError, directories, layout_of
 from tests.slides.made_dicom import Level, write_level
@@ -138,6 +140,25 @@ def test_an_mrxs_without_its_data(tmp_path: Path):
     assert refusal(tmp_path / "a.mrxs") == "a.mrxs: its data folder a/ is missing; put the folder a/ beside a.mrxs"
     (tmp_path / "a").mkdir()
     assert refusal(tmp_path / "a.mrxs") == "a.mrxs: a/Slidedat.ini is missing; copy a.mrxs and a/ again"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Couldn't open /slides/Ada 1.jpg: 2", "Couldn't open ..."),
+        ("Unrecognized image format: ADA", "Unrecognized image format ..."),
+        ('Reading JPEG header for associated image "Ada": x', "Reading ..."),
+        ("opening /slides/Ada.dcm: unknown image flavor ADA", "opening ..."),
+        ("Couldn't get image flavor", "Couldn't get image flavor"),
+    ],
+)
+def test_reports_quote_openslide_without_the_names_that_it_tells(tmp_path: Path, said: str, told: str):
+    """They stand in a slide's own files, and may be a patient's; the terminal says all of it."""
+    (tmp_path / "a.svs").write_bytes(b"\0" * 100)
+    error = rejection(tmp_path / "a.svs", said)
+    assert error.reason == f"can't be opened as a slide ({said})"
+    assert error.in_reports == f"can't be opened as a slide ({told})"
+    assert pickle.loads(pickle.dumps(error)).in_reports == error.in_reports
 
 
 @pytest.mark.parametrize(

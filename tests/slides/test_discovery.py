@@ -73,6 +73,17 @@ def test_globs_reach_below_and_inputs_keep_their_order(tmp_path: Path):
     assert found(c, tmp_path / "x" / "**" / "*.svs") == [c, b, a]
 
 
+@pytest.mark.parametrize("pattern", ["**/*.tif", "*/*", "s/*.ome.tif"])
+def test_a_glob_takes_no_map_of_an_earlier_run_for_a_slide(tmp_path: Path, pattern: str):
+    """As a folder does not, wherever the file lies; named by itself it is taken, and fails in its own row."""
+    slide, own_map = tmp_path / "s" / "a.ome.tif", tmp_path / "s" / "probability.ome.tif"
+    touch(slide, own_map)
+    assert found(tmp_path / pattern) == found(tmp_path) == [slide]
+    assert found(own_map) == [own_map]
+    with pytest.raises(UsageError, match="matches no slide"):
+        found(tmp_path / "*" / own_map.name)
+
+
 def test_brackets_in_the_name_of_a_file_that_exists_are_no_glob(tmp_path: Path):
     """case[1].svs is itself."""
     touch(tmp_path / "case[1].svs")

@@ -14,8 +14,7 @@ from nodescan.batch.record import RUN_JSON, RUN_LOG, SETTINGS
 from nodescan.batch.run import SUMMARY_CSV
 from nodescan.batch.slide_folders import EARLIER_REPORTS
 from nodescan.domain.naming import SAFE_NAME
-from nodescan.patients.earlier_stages import PAGES, PATIENTS_CSV, PATIENTS_JSON
-from nodescan.patients.submission import SUBMISSION_CSV
+from nodescan.patients.earlier_stages import PAGES, PATIENTS_CSV, PATIENTS_JSON, SUBMISSION_CSV
 from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.slides import slide_ids as slide_ids_module
 from nodescan.slides.slide_ids import RESERVED, safe_name, slide_ids

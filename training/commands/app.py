@@ -16,6 +16,7 @@ for _name, _command in (
     ("export", models.export_command),
     ("average", models.average_command),
     ("tune", models.tune_command),
+    ("know-tissue", models.know_tissue_command),
     ("evaluate-patches", models.evaluate_patches_command),
     ("evaluate-masks", models.evaluate_masks_command),
     ("measure-discs", models.measure_discs_command),

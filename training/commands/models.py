@@ -98,6 +98,17 @@ def tune_command(
     typer.echo(rewrite_card(model, source, only, patches, work))
 
 
+def know_tissue_command(
+    model: Annotated[Path, typer.Option(help="The model folder to write to.")],
+    patches: Annotated[list[Path], typer.Option(help="Patches that the model was trained on; may be given again.")],
+    valid: Annotated[Path, typer.Option(help="Patches that it was not trained on.")],
+) -> None:
+    """Measure which tissue a model was taught, so that scans flag other tissue (unlike_training)."""
+    from training.tuning.tissue import write_known_tissue
+
+    typer.echo(f"{model}: {write_known_tissue(model, patches, valid)}")
+
+
 def _refuse(source: str, given: dict[str, bool]) -> None:
     """Raises UsageError for an option that is given and bears on another source of slides: it would be ignored."""
     for option in (name for name, is_given in given.items() if is_given):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from nodescan.errors import UsageError
-from nodescan.given_files import pipe_at
+from nodescan.given_files import check_is_file
 from nodescan.inference.card import find_model, load_card
 from nodescan.inference.predictor import load_network
 from nodescan.whole_files import output_errors, written_beside
@@ -149,7 +149,7 @@ def _content(checkpoint: Path) -> Iterator[Any]:
 
 
 def _loaded(checkpoint: Path) -> Any:
-    pipe_at(checkpoint)  # raises OSError for what torch would wait for
+    check_is_file(checkpoint)  # torch would wait for a pipe's writer
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what the file is, the error says more
         return torch.load(checkpoint, map_location="cpu", weights_only=True)

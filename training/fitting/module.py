@@ -16,7 +16,6 @@ from torchmetrics.classification import BinaryAUROC
 from nodescan.errors import UsageError
 from nodescan.inference.equivariance import GroupNorm8
 from training.fitting.checkpoints import are_sound, starting_weights
-from training.fitting.pretrained import IMAGENET, imagenet_weights
 from training.fitting.rivals import build_any
 from training.fitting.teachers import Teachers, patch_logit
 from training.fitting.transforms import as_image, normalised
@@ -50,8 +49,7 @@ class TumourModule(lightning.LightningModule):
         weight_decay: AdamW's, on kernels only.
         tile_weight: weight of the tiles' loss beside the patches'; at 0 tiles aren't looked at.
         label_smoothing: how far labels are drawn from 0 and 1.
-        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with; `imagenet`
-            for efficientnet-lite0.
+        init_from: a checkpoint (*.ckpt), or a model by name or folder, whose weights the run starts with.
         teachers: checkpoints or models whose mean answer to a patch its label is drawn to.
         teacher_share: how far, from 0 to 1.
     """
@@ -75,7 +73,7 @@ class TumourModule(lightning.LightningModule):
             raise UsageError("model.teacher_share: is 0, so model.teachers would teach nothing; give both, or neither")
         self.net = build_any(architecture)
         if init_from is not None:
-            found, weights = imagenet_weights() if init_from == IMAGENET else starting_weights(init_from)
+            found, weights = starting_weights(init_from)
             if found != architecture:
                 raise UsageError(f"{init_from}: of architecture {found}, the run is of {architecture}")
             self.net.load_state_dict(weights)

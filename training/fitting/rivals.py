@@ -11,7 +11,6 @@ from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import MODELS, P4MNet, Step, build
 from nodescan.inference.poses import FEATURES
 from nodescan.inference.resnet import Block
-from training.fitting.pretrained import LITE, EfficientNetLite, middle_px
 
 
 class PlainStep(Step):
@@ -81,7 +80,8 @@ class ResidualNet(nn.Module):
         self.answer = nn.Linear(channels[-1], 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        seen = middle_px(image, 2 * self.margin_px + self.stride_px)
+        edge = max(0, image.shape[-1] - 2 * self.margin_px - self.stride_px) // 2
+        seen = image[..., edge : image.shape[-2] - edge, edge : image.shape[-1] - edge]
         x = self.stages(functional.relu(self.stem_norm(self.stem(seen))))
         return self.answer(self.dropout(x.mean(dim=(2, 3))))[..., None]
 
@@ -90,7 +90,6 @@ RIVALS: dict[str, Callable[[], nn.Module]] = {
     "plain": PlainNet,
     "p4m-wide-first": lambda: P4MNet((8, 16, 48, 64), dropout=0.1),
     "residual": ResidualNet,
-    LITE: EfficientNetLite,
     "p4m-half": lambda: P4MNet((2, 8, 24, 32), dropout=0.1),
 }
 

@@ -10,10 +10,10 @@ from nodescan.inference.made_tiles import MEAN, STD
 
 def normalised(image: Tensor) -> Tensor:
     """image : float (N, 3, H, W) in [0, 1] -> the same, each colour centred and scaled."""
-    return (image - by_colour(MEAN, image)) / by_colour(STD, image)
+    return (image - _by_colour(MEAN, image)) / _by_colour(STD, image)
 
 
-def by_colour(values: Sequence[float], image: Tensor) -> Tensor:
+def _by_colour(values: Sequence[float], image: Tensor) -> Tensor:
     """(1, 3, 1, 1) of the image's kind, filled in on its device: a GPU would wait for a copy from the CPU."""
     return torch.stack([image.new_full((), value) for value in values]).view(1, 3, 1, 1)
 

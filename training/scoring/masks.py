@@ -12,13 +12,13 @@ from nodescan.domain.maps import ProbabilityMap
 from nodescan.domain.naming import few
 from nodescan.domain.units import Spacing
 from nodescan.errors import UsageError
-from nodescan.evaluation.bootstrap import Estimate, ratio
+from nodescan.evaluation.bootstrap import Estimate
 from nodescan.evaluation.slide_auc import roc_auc
 from nodescan.imaging.segmentation import smoothed_values
 from nodescan.interfaces import TilePredictor, predict
 from nodescan.mask_images import check_values, read_mask_image
 from training.patches.pictures import colours_of
-from training.scoring.scores import bootstrap
+from training.scoring.scores import bootstrap, ratio
 
 _NEAR_UM = 100.0
 """A drawn border farther than this from any true one may be of a false deposit, so the bias is told without it, too."""

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.evaluation.bootstrap import Estimate, estimate, ratio
+from nodescan.evaluation.bootstrap import Estimate, estimate
 
 BINS = 15
 """Bins of the calibration error, of equal width in probability."""
@@ -37,6 +38,14 @@ def specificity_at(probability: NDArray[np.float64], truth: NDArray[np.bool_], *
     positives = np.sort(probability[truth])[::-1]
     threshold = positives[int(np.ceil(sensitivity * len(positives))) - 1]
     return float((probability[~truth] < threshold).mean())
+
+
+def ratio(parts: NDArray[Any], wholes: NDArray[Any]) -> Callable[[NDArray[np.intp]], float]:
+    """The statistic of all that is in the drawn cases: their parts over their wholes; NaN where these are none.
+
+    parts, wholes : numbers or bool (cases,).
+    """
+    return lambda drawn: float(parts[drawn].sum() / wholes[drawn].sum()) if wholes[drawn].sum() else float("nan")
 
 
 def bootstrap(score: Callable[[NDArray[np.intp]], float], count: int) -> Estimate:

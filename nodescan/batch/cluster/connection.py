@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -27,14 +27,20 @@ _LOOKING_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where to scan. address: of the scheduler, "tcp://host:port". tasks_at_once: slides handed to it, None: 256.
+    """Where to scan. address: of the scheduler, "tcp://host:port".
 
-    stall_s: after so long without any worker the run ends, and a slide without progress is failed.
+    stall_s: after so long without any worker the run ends, and a slide without progress is failed. device: as
+    ScanJob's.
     """
 
     address: str
-    tasks_at_once: int | None
     stall_s: float
+    device: str = "auto"
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a task asks of its worker: a GPU where one is asked for by name."""
+        return {"GPU": 1} if self.device.startswith("cuda") else {}
 
 
 @contextmanager
@@ -62,16 +68,14 @@ def connected(address: str) -> Iterator[distributed.Client]:
             client.close(timeout=_CLOSING_S)
 
 
-def first_workers(
-    client: distributed.Client, cluster: Cluster, resources: dict[str, float] | None, viewer: Viewer
-) -> dict[str, Any]:
+def first_workers(client: distributed.Client, cluster: Cluster, viewer: Viewer) -> dict[str, Any]:
     """The workers there are, by address; where there is none yet, they are waited for. Raises ClusterError."""
     ends, told = time.monotonic() + cluster.stall_s, False
     while True:
         try:
-            workers = workers_of(client, resources, cluster.stall_s)
-            if not workers and workers_of(client, None, cluster.stall_s):
-                raise no_worker(cluster, resources)
+            workers = workers_of(client, cluster)
+            if not workers and workers_of(client, replace(cluster, device="auto")):
+                raise no_worker(cluster)
         except TimeoutError as error:
             raise silent_scheduler(cluster, error) from error
         except OSError:
@@ -79,36 +83,29 @@ def first_workers(
         if workers:
             return workers
         if time.monotonic() >= ends:
-            raise no_worker(cluster, resources)
+            raise no_worker(cluster)
         if not told:
             viewer.note(f"{cluster.address}: no worker has joined yet; waiting")
             told = True
         time.sleep(0.5)
 
 
-def workers_of(client: distributed.Client, resources: dict[str, float] | None, patience_s: float) -> dict[str, Any]:
+def workers_of(client: distributed.Client, cluster: Cluster) -> dict[str, Any]:
     """Address -> what the scheduler knows of each worker that has the resources.
 
-    Raises TimeoutError where it doesn't answer for so long: Dask itself would wait for ever.
+    Raises TimeoutError where it doesn't answer for stall_s: Dask itself would wait for ever.
     """
-    workers = answered(partial(client.scheduler_info, n_workers=-1), patience_s)["workers"]
-    needed = (resources or {}).items()
+    workers = answered(partial(client.scheduler_info, n_workers=-1), cluster.stall_s)["workers"]
     return {
         address: facts
         for address, facts in workers.items()
-        if all(facts.get("resources", {}).get(name, 0) >= amount for name, amount in needed)
+        if all(facts.get("resources", {}).get(name, 0) >= amount for name, amount in cluster.resources.items())
     }
 
 
-def resources_for(device: str) -> dict[str, float] | None:
-    """What a task asks of its worker: a GPU where one is asked for by name."""
-    return {"GPU": 1} if device.startswith("cuda") else None
-
-
-def no_worker(cluster: Cluster, resources: dict[str, float] | None) -> ClusterError:
+def no_worker(cluster: Cluster) -> ClusterError:
     """Says what to start."""
-    option = ' --resources "GPU=1"' if resources else ""
-    kind = " that offers a GPU" if resources else ""
+    option, kind = (' --resources "GPU=1"', " that offers a GPU") if cluster.resources else ("", "")
     return ClusterError(
         f"{cluster.address}: there is no Dask worker{kind}; start some with: dask worker {cluster.address}{option}; "
         "what is finished stays"

@@ -24,7 +24,6 @@ from nodescan.batch.cluster.connection import (
     connected,
     first_workers,
     no_worker,
-    resources_for,
     silent_scheduler,
     tasks_on_machines,
     workers_of,
@@ -43,7 +42,7 @@ from nodescan.inference.card import load_card, packed_models
 from nodescan.slides.files import fingerprint_here
 from nodescan.whole_files import output_errors, part_path
 
-TASKS_AT_ONCE = 256
+_TASKS_AT_ONCE = 256
 """Slides handed to the scheduler at a time: enough for workers that join later, and not a night's work queued whole."""
 
 _LOOK_EVERY_S = 5.0
@@ -59,7 +58,7 @@ def on_cluster(job: ScanJob, cluster: Cluster, viewer: Viewer) -> Iterator["Clus
     Raises ClusterError, ModelError or DeviceError, before any slide, where it can't do the run's work.
     """
     with connected(cluster.address) as client:
-        workers = first_workers(client, cluster, resources_for(job.device), viewer)
+        workers = first_workers(client, cluster, viewer)
         absolute = replace(job, folder=job.folder.absolute(), model=job.model.absolute())
         name = job.model.name if absolute.model.parent == packed_models() else str(absolute.model)
         model = load_card(job.model).identity()
@@ -80,7 +79,6 @@ class ClusterExecutor(ProcessExecutor):
 
     def __init__(self, client: distributed.Client, job: ClusterJob, cluster: Cluster, viewer: Viewer) -> None:
         self._client, self._job, self._cluster, self._viewer = client, job, cluster, viewer
-        self._resources = resources_for(job.scan.device)
         self._asked: WeakSet[distributed.Future[Told]] = WeakSet()
         self._unfit: dict[str, NodescanError] = {}
         self._died: dict[str, WorkerDiedError] = {}
@@ -92,7 +90,7 @@ class ClusterExecutor(ProcessExecutor):
             # Named like what is half written, so that the next run in the folder clears away what this one can't.
             self._markers = part_path(job.scan.folder / "tries")
             self._markers.mkdir()
-        self.pending = cluster.tasks_at_once or TASKS_AT_ONCE
+        self.pending = _TASKS_AT_ONCE
         self._threads = ThreadPoolExecutor(self.pending, thread_name_prefix="cluster")
         client.subscribe_topic(topic_of(job.scan.run_id), self._progress)
         threading.Thread(target=self._watch, name="cluster-watch", daemon=True).start()
@@ -203,7 +201,7 @@ class ClusterExecutor(ProcessExecutor):
         with self._lock:
             if self._ended is not None:
                 raise self._ended
-            resources = self._resources
+            resources = self._cluster.resources
             asked = self._client.submit(work, *arguments, pure=False, retries=0, resources=resources, workers=fit)
             self._asked.add(asked)
         return asyncio.run_coroutine_threadsafe(outcome(asked), loop)
@@ -224,7 +222,7 @@ class ClusterExecutor(ProcessExecutor):
             self._viewer.error(f"{error}; it gets no more slides, but other workers continue")
 
     def _workers(self) -> dict[str, Any]:
-        return workers_of(self._client, self._resources, self._cluster.stall_s)
+        return workers_of(self._client, self._cluster)
 
     def _why_over(self, error: BaseException) -> NodescanError:
         if self._ended is not None:
@@ -268,7 +266,7 @@ class ClusterExecutor(ProcessExecutor):
                 self._viewer.note(f"{self._cluster.address}: no worker is left; waiting for another")
                 told = True
             if time.monotonic() - seen > self._cluster.stall_s:
-                self._end(no_worker(self._cluster, self._resources))
+                self._end(no_worker(self._cluster))
 
     def _progress(self, event: tuple[float, dict[str, Any]]) -> None:
         message = event[-1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import distributed
 
@@ -27,11 +27,13 @@ from nodescan.errors import (
     DeviceLostError,
     LockLostError,
     NodescanError,
+    OutputError,
     SlideError,
     StalledError,
     WorkerDiedError,
 )
 from nodescan.slides.files import fingerprint_here
+from nodescan.whole_files import output_errors
 
 Answer = TypeVar("Answer")
 
@@ -56,12 +58,17 @@ class Attempt:
     seen: str
 
     def begin(self) -> bool:
-        """Whether this is the first time. Raises OSError."""
-        try:
-            with self.marker.open("x", encoding="utf-8") as file:
-                file.write(f"{socket.gethostname()} {os.getpid()}")
-        except FileExistsError:
-            return False
+        """Whether this is the first time. Raises OutputError where no marker can be made.
+
+        On a full disk it may stay empty: it tells no machine then, and the slide's reports meet the same and say so.
+        """
+        with output_errors(self.marker):
+            try:
+                self.marker.touch(exist_ok=False)
+            except FileExistsError:
+                return False
+        with suppress(OSError), self.marker.open("r+", encoding="utf-8") as file:
+            file.write(f"{socket.gethostname()} {os.getpid()}")
         return True
 
 
@@ -95,29 +102,26 @@ class Relay(Viewer):
         self._attempt, self._topic = attempt.marker.name, topic
         self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
 
-    def note(self, text: str) -> None:
-        self.said.append({"event": "note", "text": text})
-
-    def error(self, line: str) -> None:
-        self.said.append({"event": "error", "text": line})
+    def hear(self, event: str, **facts: Any) -> None:
+        self.said.append({"event": event, "facts": facts})
 
     def slide_started(self, slide_id: str, tiles: int) -> None:
-        self._send(slide_id, "slide_started", tiles, 0.0)
+        self._send("slide_started", slide_id=slide_id, tiles=tiles)
 
     def tiles_done(self, slide_id: str, tiles: int, megapixels: float) -> None:
         self._tiles += tiles
         self._megapixels += megapixels
         if time.monotonic() - self._sent >= _PROGRESS_EVERY_S:
-            self._send(slide_id, "tiles_done", self._tiles, self._megapixels)
+            self._send("tiles_done", slide_id=slide_id, tiles=self._tiles, megapixels=self._megapixels)
             self._tiles, self._megapixels, self._sent = 0, 0.0, time.monotonic()
 
     def slide_finished(self, report: SlideReport, seconds: float) -> None:
         self.seconds = seconds
 
-    def _send(self, slide_id: str, event: str, tiles: int, megapixels: float) -> None:
-        message = {"attempt": self._attempt, "slide_id": slide_id, "event": event}
+    def _send(self, event: str, **facts: Any) -> None:
+        message = {"attempt": self._attempt, "event": event, "facts": facts}
         with suppress(Exception):  # progress is for the eye: no slide is lost for it
-            distributed.get_worker().log_event(self._topic, message | {"tiles": tiles, "megapixels": megapixels})
+            distributed.get_worker().log_event(self._topic, message)
 
 
 _KEPT = KeptProcesses()
@@ -138,10 +142,12 @@ def scan_here(attempt: Attempt, job: ClusterJob) -> Told:
         unlike = answered(partial(_unlike, attempt), job.stall_s)
     except TimeoutError as error:
         remedy = "see that all machines still reach the slides, then run again"
-        return replace(me, error=StalledError(attempt.ref.path.name, f"the worker on {me.host}: {error}", remedy))
+        said = (f"the worker on {me.host}: {error}", remedy, f"a worker: {error}")
+        return replace(me, error=StalledError(attempt.ref.path.name, *said))
     if unlike:
         remedy = "put the slides on a disk that all machines see under the same path"
-        return replace(me, error=SlideError(attempt.ref.path.name, f"the worker on {me.host} {unlike}", remedy))
+        said = (f"the worker on {me.host} {unlike}", remedy, f"a worker {unlike}")
+        return replace(me, error=SlideError(attempt.ref.path.name, *said))
     try:
         process = _KEPT.take(job)
     except NodescanError as error:
@@ -271,5 +277,6 @@ def _named(error: Exception, host: str) -> NodescanError:
     """The same error, saying on which machine."""
     if isinstance(error, DeviceLostError):
         return DeviceLostError(f"the worker on {host}: {error.reason}", error.remedy)
-    kind = type(error) if isinstance(error, NodescanError) and not isinstance(error, SlideError) else ClusterError
+    others = (SlideError, OutputError)
+    kind = type(error) if isinstance(error, NodescanError) and not isinstance(error, others) else ClusterError
     return kind(f"the worker on {host}: {error}")

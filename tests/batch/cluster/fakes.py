@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from nodescan.inference.card import load_card
 from tests.batch.worker_fakes import Touchy
@@ -79,7 +80,6 @@ class Farm:
 
     folder: Path
     listens: str = "127.0.0.1"
-    settings: dict[str, str] = field(default_factory=dict)
     scheduler: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     port: int = 0
@@ -116,7 +116,7 @@ class Farm:
         return worker
 
     def start(self, what: str, options: Sequence[str], before: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), MARKS: str(self.folder)} | self.settings
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY), MARKS: str(self.folder)}
         with (self.folder / f"{what}.log").open("ab") as log:
             command = [*before, sys.executable, "-m", "dask", what, *options]
             return subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=self.folder)
@@ -127,6 +127,13 @@ class Farm:
         with Client(self.address, timeout=PATIENCE_S, set_as_default=False) as client:
             until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == workers, self.logs)
 
+    def miss(self, host: str) -> None:
+        """Have the scheduler take the workers of a host for silent, as it does by itself after 5 minutes."""
+        from distributed import Client  # noqa: PLC0415  slow to import, and an extra
+
+        with Client(self.address, timeout=PATIENCE_S, set_as_default=False) as client:
+            client.run_on_scheduler(see_silent, host)
+
     def logs(self) -> str:
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in self.folder.glob("*.log"))
 
@@ -134,6 +141,14 @@ class Farm:
         for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
             kill(process)
         self.workers, self.scheduler = [], None
+
+
+async def see_silent(host: str, dask_scheduler: Any) -> None:
+    """Run in the scheduler."""
+    for worker in dask_scheduler.workers.values():
+        if worker.host == host:
+            worker.last_seen = 0.0
+    await dask_scheduler.check_worker_ttl()
 
 
 def kill(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -151,13 +152,13 @@ def said_of_a_slide(tmp_path: Path, farm: Farm, slide: Path, *, mount: str) -> s
 def test_slide_on_a_disk_of_the_driver_alone_fails_saying_so(
     tmp_path: Path, farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message names the file and what to do, and holds no path."""
+    """The report says what to do, and names neither path nor host."""
     if not may_unshare():
         pytest.skip("mount namespaces can't be made here")
     opener(monkeypatch, "open_quietly")
     slide = paint_slide(tmp_path / "local" / "a.tif")
     assert re.fullmatch(
-        r"the worker on \S+ has no such file; put the slides on a disk that all machines see under the same path",
+        r"a worker has no such file; put the slides on a disk that all machines see under the same path",
         said_of_a_slide(tmp_path, farm, slide, mount=f"mount -t tmpfs none {slide.parent}"),
     )
 
@@ -175,7 +176,7 @@ def test_slide_that_is_another_file_at_the_worker_fails_saying_so(
     there.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     os.utime(there, ns=(here.stat().st_atime_ns, here.stat().st_mtime_ns))
     assert re.fullmatch(
-        r"the worker on \S+ sees another file under this path; put the slides on a disk that all machines "
+        r"a worker sees another file under this path; put the slides on a disk that all machines "
         "see under the same path",
         said_of_a_slide(tmp_path, farm, here, mount=f"mount --bind {there.parent} {here.parent}"),
     )
@@ -220,7 +221,6 @@ def test_cluster_that_cannot_do_the_work_is_said_before_any_slide(
     [
         ({"slots": 2}, "--slots: applies to this machine"),
         ({"copy_to": Path("copies")}, "--stage: copies to a disk of this machine"),
-        ({"scheduler": None, "tasks_at_once": 4}, "--tasks-at-once: applies to a cluster"),
         ({"scheduler": " "}, "--scheduler: no address is given"),
         ({"scheduler": "tcp://nowhere"}, "--scheduler tcp://nowhere: no address of a Dask scheduler"),
     ],
@@ -301,6 +301,8 @@ def test_a_disk_that_hangs_before_the_scan_costs_the_worker_or_the_slide(
     assert told.unfit == unfit
     assert isinstance(told.error, ClusterError if unfit else StalledError)
     assert "its disk didn't answer" in str(told.error)
+    if isinstance(told.error, StalledError):
+        assert told.error.in_reports.startswith("a worker: its disk didn't answer")
 
 
 def test_a_defect_in_looking_after_processes_is_told_once_and_the_watch_goes_on(
@@ -329,6 +331,38 @@ def test_attempt_begins_once(tmp_path: Path) -> None:
     """Whatever Dask repeats, and wherever."""
     attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen="51de")
     assert [attempt.begin(), attempt.begin()] == [True, False]
+    assert attempt.marker.read_text() == f"{socket.gethostname()} {os.getpid()}"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_attempt_on_a_full_disk_begins_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker stays empty, and no worker is unfit for it: the slide's reports meet the full disk and say so."""
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), tmp_path / "marker", seen="51de")
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", **more: Any) -> object:
+        if mode == "x":
+            path.touch()
+        return opened(Path("/dev/full") if mode in ("x", "r+") else path, "w" if mode in ("x", "r+") else mode, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    assert [attempt.begin(), attempt.begin()] == [True, False]
+
+
+def test_a_worker_that_can_make_no_marker_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets no slides, and where no other is left the run ends so, with exit code 1."""
+    monkeypatch.setattr(task.distributed, "get_worker", lambda: SimpleNamespace(address="tcp://me"))
+    monkeypatch.setattr(task.socket, "gethostname", lambda: "node7")
+    monkeypatch.setattr(task, "check_here", lambda job: None)
+    marker = tmp_path / "not a folder" / "marker"
+    marker.parent.touch()
+    attempt = Attempt(SlideRef("a", tmp_path / "a.tif"), marker, seen="51de")
+    told = task.scan_here(attempt, SimpleNamespace(stall_s=PATIENCE_S))  # pyright: ignore[reportArgumentType]
+    assert (told.unfit, type(told.error)) == (True, ClusterError)
+    assert str(told.error) == (
+        f"the worker on node7: {marker}: can't be written (Not a directory); choose an output folder whose parents are "
+        "folders, then run again"
+    )
 
 
 @pytest.mark.parametrize(

@@ -91,8 +91,7 @@ def test_slides_are_read_in_two_network_namespaces_and_one_may_be_cut_off(
     """A machine whose cable is pulled in mid-slide: the slide is read on the other, once."""
     opener(monkeypatch, "open_holding_once")
     (tmp_path / "farm").mkdir()
-    quick = {"DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
-    farm = Farm(tmp_path / "farm", listens="0.0.0.0", settings=quick)
+    farm = Farm(tmp_path / "farm", listens="0.0.0.0")
     with two_namespaces() as (names, addresses):
         try:
             farm.ready(0)
@@ -103,6 +102,7 @@ def test_slides_are_read_in_two_network_namespaces_and_one_may_be_cut_off(
             _, dask_worker = run.until_held(farm)
             cut = names[[worker.pid for worker in farm.workers].index(dask_worker)]
             subprocess.run(["ip", "link", "set", f"{cut}h", "down"], check=True)
+            farm.miss(addresses[names.index(cut)].removesuffix("1") + "2")
             assert run.result().complete
             assert rows(tmp_path) == [(name, "complete", "") for name in "abc"]
             assert run.said.count("a: complete, micro") == 1
@@ -166,7 +166,7 @@ def asking(monkeypatch: pytest.MonkeyPatch) -> Iterator[executor.ClusterExecutor
     running.submit(loop.run_forever)
     asking = object.__new__(executor.ClusterExecutor)
     asking._client = SimpleNamespace(status="running", loop=SimpleNamespace(asyncio_loop=loop), cancel=lambda _: None)
-    asking._cluster, asking._unfit, asking._resources = Cluster("tcp://here:1", None, 600.0), {}, None
+    asking._cluster, asking._unfit = Cluster("tcp://here:1", 600.0), {}
     asking._asked, asking._ended, asking._lock, asking._over = WeakSet(), None, Lock(), Event()
     yield asking
     loop.call_soon_threadsafe(loop.stop)
@@ -201,9 +201,10 @@ def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPa
     """It neither answers nor refuses, as one that was stopped in its window: told as soon as a worker's silence is."""
     silent = Event()
     monkeypatch.setattr(executor, "_LOOK_EVERY_S", 0.01)
+    cluster = Cluster("tcp://here:1", 0.05)
     watched = SimpleNamespace(
-        _cluster=Cluster("tcp://here:1", None, 0.05),
-        _workers=lambda: connection.workers_of(silent_client(silent), None, 0.05),
+        _cluster=cluster,
+        _workers=lambda: connection.workers_of(silent_client(silent), cluster),
         _over=Event(),
         _lock=Lock(),
         _asked=[],
@@ -218,13 +219,13 @@ def test_a_scheduler_that_stands_still_ends_the_run(monkeypatch: pytest.MonkeyPa
 
 def test_a_scheduler_that_stands_still_before_there_is_a_worker_ends_the_run() -> None:
     """It took the client in, and was stopped before it said who works for it."""
-    silent, cluster = Event(), Cluster("tcp://here:1", None, 0.05)
+    silent, cluster = Event(), Cluster("tcp://here:1", 0.05)
     with pytest.raises(ClusterError, match=r"tcp://here:1: the Dask scheduler doesn't answer; what is finished stays"):
-        connection.first_workers(silent_client(silent), cluster, None, PlainViewer(io.StringIO()))
+        connection.first_workers(silent_client(silent), cluster, PlainViewer(io.StringIO()))
     silent.set()
 
 
 def test_what_was_met_instead_of_a_schedulers_answer_is_told() -> None:
     """A defect here isn't taken for a scheduler that is only silent."""
-    cluster = Cluster("tcp://here:1", None, 0.05)
+    cluster = Cluster("tcp://here:1", 0.05)
     assert "answer (KeyError: 'workers'); what" in str(connection.silent_scheduler(cluster, KeyError("workers")))

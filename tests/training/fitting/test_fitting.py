@@ -27,7 +27,7 @@ from training.fitting.averaging import average
 from training.fitting.broken_runs import how_to_start_again
 from training.fitting.checkpoint_writing import WholeCheckpoints
 from training.fitting.checkpoints import STEPS, read_checkpoint
-from training.fitting.lightning_cli import _progress_in_words, fit
+from training.fitting.lightning_cli import TrainingCLI, _progress_in_words, fit
 from training.fitting.module import TumourModule
 from training.fitting.resume import last_checkpoint
 from training.patches.numbered_batches import Batch
@@ -227,7 +227,23 @@ def test_an_unknown_architecture_is_told_all_there_are(
     config = small_config(tmp_path / "small.yaml", index, batches=1)
     line = said_of(["--config", str(config), "--model.architecture", "nonsense"], capsys)
     assert f"no architecture named 'nonsense'; there are {', '.join(sorted(MODELS))}, and" in line
-    assert line.endswith("not exported: efficientnet-lite0, p4m-half, p4m-wide-first, plain, residual")
+    assert line.endswith("not exported: p4m-half, p4m-wide-first, plain, residual")
+
+
+@pytest.mark.parametrize(("architecture", "told"), [("residual", False), ("p4m", True)])
+def test_only_of_a_network_that_scans_it_is_said_how_to_make_a_model(
+    architecture: str, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """export would refuse a rival's checkpoint."""
+    best = SimpleNamespace(best_model_path="my runs/best.ckpt", monitor="valid/auc", best_model_score=0.9)
+    trainer = SimpleNamespace(
+        checkpoint_callbacks=[best], callbacks=[best], is_global_zero=True, global_step=6, estimated_stepping_batches=6
+    )
+    cli = SimpleNamespace(trainer=trainer, model=SimpleNamespace(hparams={"architecture": architecture}))
+    TrainingCLI.after_fit(cli)
+    said = capsys.readouterr().out
+    assert "best checkpoint, valid/auc 0.9000: my runs/best.ckpt" in said
+    assert ("python -m training export 'my runs/best.ckpt' --to" in said) == told
 
 
 @pytest.mark.parametrize(("batches", "epochs"), [(4, 4), (5, 3)])

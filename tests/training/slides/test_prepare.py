@@ -409,9 +409,9 @@ def test_masks_of_real_outlines_have_their_area(shared: Path) -> None:
     level0, frame = Spacing.square(0.243), Spacing.square(0.972)
     assert files
     for file in files:
-        outlines = read_outlines(file)
-        mask = draw_mask(outlines.lesions(), (30_000, 56_000), level0=level0, frame=frame)
-        assert mask.tumour_px == pytest.approx(outlines.lesions().area / 16, rel=0.01), file.name
+        lesions = read_outlines(file).lesions()
+        mask = draw_mask(lesions, (30_000, 56_000), level0=level0, frame=frame)
+        assert mask.tumour_px == pytest.approx(lesions.area / 16, rel=0.01), file.name
 
 
 def prepared(data_set: Path, to: Path) -> None:

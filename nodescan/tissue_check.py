@@ -1,0 +1,112 @@
+"""Looks at fields all over a slide's tissue: has the scan a fault, and does the tissue look like what the model knows?
+
+A network answers whatever it is shown.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtrc
+
+from nodescan.domain.flags import Flag
+from nodescan.domain.geometry import PixelBox
+from nodescan.domain.maps import TissueMask
+from nodescan.errors import RegionUnreadableError
+from nodescan.imaging import whole_faults as limits
+from nodescan.imaging.places import FIELD_PX, spread_places
+from nodescan.imaging.whole_faults import WholeFaults, has_texture, measure_faults
+from nodescan.interfaces import KnownTissue, Slide
+
+_FIELDS, _FEWEST = 48, 16
+
+_USUALLY_UNLIKE = 0.2
+"""Share of unlike fields that known tissue has at most: 0 to 0.08 of five centres' regions, 0.13 of 30 tiles of another
+slide, 0 to 0.13 of 39 composites, 0 to 0.06 of 22 phantoms. Of skin (CMU-1) it is 0.63, of a carcinoma of head and neck
+(TCGA, no pixel size) 0.77 at 0.25 um/px, 0.47 at 0.5."""
+
+_USUAL_GRID = {2: 1.4, 4: 3.6, 8: 5.6}
+"""At most, in sound scans."""
+
+_BY_CHANCE = 0.001
+"""How often so many fields of such tissue may be beyond it."""
+
+
+def field_flags(
+    slide: Slide, tissue: TissueMask, known: KnownTissue | None, spacing_range_um: tuple[float, float]
+) -> tuple[Flag, ...]:
+    """Reads some fields all over the tissue, at the spacing that the network sees; tells faults, then unlike tissue.
+
+    known: None where nobody measured what the model knows. spacing_range_um: the finest and the coarsest that the
+    network accepts. No flag where there is too little tissue to tell. Raises UnmeasurableError as Slide.frame_spacing
+    does.
+    """
+    spacing = slide.frame_spacing(*spacing_range_um)
+    boxes: list[PixelBox] = []
+    read: list[NDArray[np.uint8]] = []
+    for box in spread_places(tissue, spacing, side_px=FIELD_PX, most=_FIELDS):
+        with suppress(RegionUnreadableError):
+            read.append(slide.read(box, spacing))
+            boxes.append(box)
+    if len(read) < _FEWEST:
+        return ()
+    fields, corners = np.stack(read), np.array([(box.top, box.left) for box in boxes])
+    clear, faults = has_texture(fields), list[str]()
+    if clear.sum() >= _FEWEST:
+        faults += _fault_words(measure_faults(fields[clear], corners[clear], spacing.mean, tissue.glass))
+    unlike = "" if known is None else _unlike_words(known.unlike(fields), faulty=bool(faults))
+    told = (Flag("scan_fault", _with_advice(faults)), Flag("unlike_training", unlike))
+    return tuple(flag for flag in told if flag.message)
+
+
+def _fault_words(found: WholeFaults) -> Iterator[str]:
+    """Each fault with its number."""
+    if found.colour_shift_um > limits.MOST_COLOUR_SHIFT_UM:
+        yield f"two of its colours lie {found.colour_shift_um:.1f} um apart (sound scans: at most 0.4)"
+    if found.rows_off > limits.MOST_ROWS_OFF:
+        yield f"{100 * found.rows_off:.0f} % of its rows of pixels are out of place (sound scans: at most 13 %)"
+    period = max(found.grid, key=lambda one: found.grid[one] / limits.MOST_GRID[one])
+    if found.grid[period] > limits.MOST_GRID[period]:
+        times = f"{found.grid[period]:.1f} times those between"
+        yield (
+            f"it was enlarged or strongly compressed (steps at every {period} pixels are {times}; sound scans: at most "
+            f"{_USUAL_GRID[period]})"
+        )
+    elif found.fine_share < limits.LEAST_FINE:
+        yield (
+            f"it was enlarged, or is out of focus everywhere (fine structure is {100 * found.fine_share:.2f} % of the "
+            "coarse; sound scans: at least 1 %)"
+        )
+    elif found.ghost > limits.MOST_GHOST and found.rows_off <= limits.MOST_ROWS_OFF:  # those repeat themselves, too
+        yield f"a second picture lies over the first, displaced ({found.ghost:.2f}; sound scans: at most 0.12)"
+    if found.cut_off > limits.MOST_CUT_OFF:
+        share = f"{100 * found.cut_off:.0f} %"
+        yield f"it is overexposed (red is white in {share} of the stained pixels; sound scans: at most 3.5 %)"
+
+
+def _with_advice(faults: list[str]) -> str:
+    """What the faults do to the result, and what to do; "" without any."""
+    if not faults:
+        return ""
+    return (
+        f"The scan has a fault: {'; '.join(faults)}. Tumour may be missed, sizes may be wrong, and deposits found here "
+        "may be no tumour. Scan or export the slide again, or read it under the microscope."
+    )
+
+
+def _unlike_words(unlike: NDArray[np.bool_], *, faulty: bool) -> str:
+    """That the tissue is unlike the training tissue; "" where it is not. faulty: what that does is told already."""
+    if unlike.size < _FEWEST or bdtrc(unlike.sum() - 1, unlike.size, _USUALLY_UNLIKE) >= _BY_CHANCE:
+        return ""
+    seen = (
+        f"{100 * unlike.mean():.0f} % of the tissue looks unlike the tissue that the model was trained on (usually at "
+        f"most {100 * _USUALLY_UNLIKE:.0f} %)."
+    )
+    if faulty:
+        return f"{seen} The fault of the scan may be the reason. It may also be other tissue, or another stain."
+    return (
+        f"{seen} It may be other tissue than a lymph node, another stain, or a fault of the scan or the file, such as "
+        "blur. Deposits found here may be no tumour, and tumour may be missed. Compare the scan with the slide under "
+        "the microscope."
+    )
