@@ -1,6 +1,8 @@
 # The released model, step by step. DATA is the folder of patches that the configurations name.
 # TOOL is the script that laid out the slides for the thresholds; it isn't in this repository. Without --tool `tune` lays
 # out others of the same patches, and may choose other thresholds.
+# Two runs did not end by themselves: the second was stopped after epoch 16 of 24 (its best checkpoint is of epoch 12), the
+# third at step 4,500 of 4,880. Run to the end they may give other checkpoints.
 python -m training fit --config configs/train/pcam.yaml && \
 python -m training fit --config configs/train/pcam-second.yaml --model.init_from runs/pcam/lightning_logs/version_0/checkpoints/best.ckpt && \
 python -m training fit --config configs/train/pcam-third.yaml --model.init_from runs/pcam-second/lightning_logs/version_0/checkpoints/best.ckpt && \

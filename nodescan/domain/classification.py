@@ -14,7 +14,7 @@ MICRO_LIMIT_UM = Micrometers(2000.0)
 """Exactly 2.0 mm is still a micrometastasis (AJCC 8th)."""
 
 ITC_CELL_LIMIT = 200
-"""More than 200 cells are a micrometastasis, whatever the size (AJCC 8th)."""
+"""More than 200 cells are a micrometastasis, whatever the size (CAP synoptic; AJCC 8th says approximately 200)."""
 
 
 class Metastasis(IntEnum):

@@ -195,7 +195,9 @@ def _froc_note(task: LesionTask) -> str:
         more += f"; {how_many(len(task.without_detections), 'slide')} without {DETECTIONS_CSV} left out"
     if task.normal_in_part:
         more += f"; {how_many(len(task.normal_in_part), 'normal slide')}, incomplete with nothing found, left out"
-    return f"{task.n_lesions} lesions, {task.n_slides} slides{more}{_in_part_note(task.in_part)}"
+    return (
+        f"{how_many(task.n_lesions, 'lesion')}, {how_many(task.n_slides, 'slide')}{more}{_in_part_note(task.in_part)}"
+    )
 
 
 def _in_part_note(names: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ class Calls:
     ones and others that got no class, or one below the limit that is a lower bound: what was not read may be positive.
     not_run: those that were never run; with the table's and these, they are all of the reference.
     sensitivity_of_all, specificity_of_all: over these, where a case without a class was not called what it is
-    (intention to diagnose, STARD 2015); they alone count such cases.
+    (intention to diagnose: Schuetz et al., BMJ 2012; STARD 2015, items 15 and 16); they alone count such cases.
     """
 
     question: Question

@@ -29,7 +29,7 @@ DEFAULT_MODEL = "pcam-p4m"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 _MOST_CARD_BYTES, _MOST_WEIGHTS_BYTES = 1_000_000, 4_000_000_000
-"""The released card has 1,533; 11 million weights, as ResNet-18 has, take 45 MB."""
+"""The released card has 1,880; 11 million weights, as ResNet-18 has, take 45 MB."""
 
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
