@@ -82,9 +82,10 @@ def reader_may_leave() -> Iterator[None]:
 
 
 def say(message: str) -> None:
-    """An error, on one line of stderr, as far as anybody listens; "error: " is put before it."""
+    """An error, on one line of stderr, as far as anybody listens; "error: " is put before it. Lines of a library's
+    message are joined; blanks stay, as a file's name may hold two."""
     with suppress(OSError, ValueError):
-        print("error: " + one_line(" ".join(message.split())), file=sys.stderr, flush=True)
+        print("error: " + one_line(" ".join(map(str.strip, message.splitlines()))), file=sys.stderr, flush=True)
 
 
 def tell(text: str, stream: TextIO | None = None, *, flush: bool = False) -> None:

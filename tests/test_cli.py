@@ -360,6 +360,7 @@ def test_an_uncertainty_can_be_read_where_an_output_knows_ascii_alone() -> None:
         (["bench", "--mpp", "0.25"], "--mpp: needs a slide, and none is named; name one, or leave --mpp out"),
         (["bench", "--tissue-mm2", "5"], "--tissue-mm2: applies to --what memory and time"),
         (["info", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
+        (["info", "no  where.svs"], "no  where.svs: there is no such file or folder; check the spelling"),
         (["bench", "nowhere.svs"], "nowhere.svs: there is no such file or folder; check the spelling"),
         (["measure", "nowhere.png", "--mpp", "1"], "nowhere.png: there is no such file or folder; check the spelling"),
         (["fly"], "No such command 'fly'"),

@@ -67,12 +67,15 @@ class BarViewer(Viewer):
                 self._bars.stop()
 
     def _show_batch(self) -> None:
-        """A slide that is half done counts as half, so that the time left is true for few large slides too."""
+        """A slide that is half done counts as half, so that the time left is true for few large slides too. One whose tiles
+        are done isn't finished: its report is to be written."""
         if self._batch is None:
             return
         state = self._state
         parts = sum(advance.done / advance.tiles for advance in state.running.values() if advance.tiles)
-        self._bars.update(self._batch, completed=state.finished + parts, counts=f"{state.finished}/{state.slides}")
+        self._bars.update(
+            self._batch, completed=state.finished + 0.99 * parts, counts=f"{state.finished}/{state.slides}"
+        )
 
     def _line(self, text: str) -> None:
         with GONE:
