@@ -67,8 +67,8 @@ class BarViewer(Viewer):
                 self._bars.stop()
 
     def _show_batch(self) -> None:
-        """A slide that is half done counts as half, so that the time left is true for few large slides too. One whose tiles
-        are done isn't finished: its report is to be written."""
+        """A slide that is half done counts as half, so that the time left is true for few large slides too. One whose
+        tiles are done isn't finished: its report is to be written."""
         if self._batch is None:
             return
         state = self._state
