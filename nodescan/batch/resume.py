@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nodescan.batch.slide_folders import EARLIER_REPORTS, mark_of
 from nodescan.batch.slide_task import RunTools, asked_of
+from nodescan.domain.naming import few
 from nodescan.domain.report import RESULT_VERSION, Asked, ModelIdentity, Provenance, SlideReport
 from nodescan.domain.slide import SlideRef, SpacingSource
 from nodescan.errors import UnmeasurableError, UsageError
@@ -24,6 +25,8 @@ _ONLY_TIME = (
     "time, copy that too, as with cp -p or rsync -t, and the report is kept)"
 )
 """A file that was written anew in the same size looks so, too, if it differs between the samples."""
+
+_MOST_NAMED = 5
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
@@ -69,6 +72,7 @@ def plan_resume(refs: Sequence[SlideRef], tools: RunTools) -> ResumeOutcome:
     of the same name, whose result would be lost, or was made by a newer nodescan.
     """
     folder, found = tools.job.folder, ResumeOutcome()
+    newer: dict[str, NewerReportError] = {}
     had = cache(partial(_slides_by_bytes, folder))
     for ref in refs:
         path = mark_of(folder / ref.slide_id)
@@ -76,6 +80,9 @@ def plan_resume(refs: Sequence[SlideRef], tools: RunTools) -> ResumeOutcome:
             continue
         try:
             report, seen = _kept(ref, path, tools)
+        except NewerReportError as error:
+            newer[ref.slide_id] = error
+            continue
         except _Redo as redo:
             made, why = _whole_report(path), str(redo) + (_bytes_of(had().get(redo.found)) if redo.found else "")
             _check_same_slide(ref, path, made, had)
@@ -96,6 +103,8 @@ def plan_resume(refs: Sequence[SlideRef], tools: RunTools) -> ResumeOutcome:
         if _is_given_before(ref, report):
             assert report.info is not None
             found.given_before.append(f"{ref.slide_id} {report.info.spacing.mean:g} um")
+    if newer:
+        raise UsageError(_newer_words(newer, of=len(refs)))
     return found
 
 
@@ -184,7 +193,7 @@ def _outlines_edited(path: Path) -> bool:
 
 def _kept(ref: SlideRef, path: Path, tools: RunTools) -> tuple[SlideReport, bool]:
     """The slide's report, and whether its files are there. Raises _Redo where it can't stand for a new scan, and
-    UsageError where that would replace a newer nodescan's."""
+    NewerReportError where that would replace a newer nodescan's."""
     if not path.is_file():
         raise _Redo("its report was not finished, or report.json was deleted")
     try:
@@ -194,9 +203,8 @@ def _kept(ref: SlideRef, path: Path, tools: RunTools) -> tuple[SlideReport, bool
         if version != RESULT_VERSION:
             raise _Redo(f"nodescan gives other results now (result version {version}, now {RESULT_VERSION})")
         report, beside = file.report_of(ref), file.files_beside()
-    except NewerReportError as error:
-        force = f"add --force to replace it (what it found is then kept in {EARLIER_REPORTS})"
-        raise UsageError(f"{error}, choose another --out, or {force}") from None
+    except NewerReportError:
+        raise
     except UsageError as error:
         raise _Redo(f"its report is not whole ({str(error).removesuffix('; run the slide again')})") from None
     if report.status.without_result:
@@ -260,6 +268,17 @@ def _is_measured_alike(ref: SlideRef, report: SlideReport, then: Asked) -> bool:
 def _is_given_before(ref: SlideRef, report: SlideReport) -> bool:
     """Whether the report is measured with a given pixel size, and none is given now."""
     return ref.mpp_um is None and report.info is not None and report.info.spacing_source is SpacingSource.USER
+
+
+def _newer_words(newer: Mapping[str, NewerReportError], *, of: int) -> str:
+    """Of slides whose reports a newer nodescan made, slide_id -> error, among all `of` slides: how many, and what to do
+    so that the others aren't scanned again."""
+    many = len(newer) > 1
+    count = f"{len(newer)} of {of} slides have newer reports ({few([*newer], _MOST_NAMED)}); " if many else ""
+    alone = f"scan only {'these slides' if many else 'this slide'} with --force"
+    force = "add --force" if len(newer) == of else alone
+    kept = f"to replace what it found (which is then kept in {EARLIER_REPORTS})"
+    return f"{count}{next(iter(newer.values()))}, choose another --out, or {force} {kept}"
 
 
 def _is_contradicted(ref: SlideRef, report: SlideReport) -> bool:

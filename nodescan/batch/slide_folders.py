@@ -18,7 +18,7 @@ from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON, report_as_json
 from nodescan.reports.json_values import DAMAGE
-from nodescan.reports.report_reader import NewerReportError, content_of
+from nodescan.reports.report_reader import NewerReportError, ReportFile, content_of
 from nodescan.whole_files import once_closed, output_errors, refuse_link, remove_once_closed, write_beside
 
 EARLIER_REPORTS = "earlier-reports"
@@ -123,8 +123,9 @@ def keep_replaced(folder: Path, report: SlideReport) -> None:
 
 
 def _may_differ(mark: Path, report: SlideReport) -> bool:
-    """As _found_otherwise; a report that a newer nodescan wrote in another way may. Raises UsageError and OSError."""
+    """As _found_otherwise; a newer nodescan's report may, whatever stands in it. Raises UsageError and OSError."""
     try:
+        ReportFile(mark).check_not_newer()
         return _found_otherwise(content_of(mark)[0], report)
     except NewerReportError:
         return True

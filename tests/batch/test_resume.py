@@ -622,9 +622,13 @@ def test_a_new_result_version_redoes_all(place: Place, monkeypatch: pytest.Monke
     [
         ({"result_version": RESULT_VERSION + 1}, f"(result version {RESULT_VERSION + 1}, now {RESULT_VERSION})"),
         ({"schema_version": SCHEMA_VERSION + 1}, f"of schema version {SCHEMA_VERSION} (found {SCHEMA_VERSION + 1})"),
+        (
+            {"result_version": RESULT_VERSION + 1, "status": "of another kind", "deposits": None, "model": "another"},
+            f"(result version {RESULT_VERSION + 1}, now {RESULT_VERSION})",
+        ),
     ],
 )
-def test_an_older_nodescan_replaces_no_newer_report(place: Place, newer: dict[str, int], said: str) -> None:
+def test_an_older_nodescan_replaces_no_newer_report(place: Place, newer: dict[str, object], said: str) -> None:
     """It stops before any slide, names one report and the ways out; with --force the newer report is kept beside."""
     path = place.out / "a" / "report.json"
     content = json.loads(path.read_text())
@@ -636,12 +640,33 @@ def test_an_older_nodescan_replaces_no_newer_report(place: Place, newer: dict[st
         place.run()
     assert str(told.value).startswith("a/report.json: ")
     assert said in str(told.value)
-    for way in ("use the newer nodescan that made it", "choose another --out", "add --force"):
+    for way in ("use the newer nodescan that made it", "choose another --out", "scan only this slide with --force"):
         assert way in str(told.value)
     assert path.read_bytes() == made
     assert not place.heard.scanned
     place.run(force=True)
     assert _kept_aside(place) == {"a": made}
+
+
+def test_all_newer_reports_are_counted_and_their_slides_named(place: Place) -> None:
+    """So that a user who wants them replaced can scan these slides alone again, and not every slide of the run."""
+    for name in "cd":
+        shutil.copy2(place.folder / "a.tif", place.folder / f"{name}.tif")
+    place.run()
+    for name in "acd":
+        path = place.out / name / "report.json"
+        now, newer = f'"result_version": {RESULT_VERSION}', f'"result_version": {RESULT_VERSION + 1}'
+        path.write_text(path.read_text().replace(now, newer))
+    with pytest.raises(UsageError) as told:
+        place.run()
+    assert str(told.value) == (
+        "3 of 4 slides have newer reports (a, c, d); a/report.json: was made by another version (result version "
+        f"{RESULT_VERSION + 1}, now {RESULT_VERSION}); use the newer nodescan that made it, choose another --out, or "
+        "scan only these slides with --force to replace what it found (which is then kept in earlier-reports)"
+    )
+    with pytest.raises(UsageError, match=r"^a/report.json: .*, or add --force to replace"):
+        place.run(inputs=(str(place.folder / "a.tif"),))
+    assert not place.heard.scanned
 
 
 def test_what_failed_is_tried_again_and_named(place: Place) -> None:
