@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.inference.card import ModelCard
-from nodescan.inference.lanes import Answer, Lanes, check_not_forked
+from nodescan.inference.lanes import Answer, Lanes, started
 from nodescan.interfaces import TilePredictor
 
 TOLERANCE = {"bfloat16": 0.06, "float16": 0.012, "int8": 0.14, "int8-16": 0.16}
@@ -68,5 +68,4 @@ class FastPredictor:
         return min(SMOOTHED_TOLERANCE, self.tolerance) if smooth else self.tolerance
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        check_not_forked()
-        return self._lanes.start(tiles)
+        return started(self._lanes, tiles)

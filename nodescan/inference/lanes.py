@@ -59,3 +59,15 @@ class Lanes(Protocol):
         ...
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer: ...
+
+
+def started(lanes: Lanes, tiles: NDArray[np.uint8]) -> Answer:
+    """As Lanes' start; both it and the answer raise ModelError as check_not_forked does."""
+    check_not_forked()
+    answer = lanes.start(tiles)
+
+    def answer_here() -> NDArray[np.float32]:
+        check_not_forked()
+        return answer()
+
+    return answer_here

@@ -17,7 +17,7 @@ from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import Plain
 from nodescan.inference.gpu_errors import gpu_errors
-from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, check_not_forked, lane_count
+from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, check_not_forked, lane_count, started
 from nodescan.inference.models import build
 
 
@@ -51,8 +51,7 @@ class TorchPredictor(CardFacts):
         return other
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
-        check_not_forked()
-        return self._lanes.start(tiles)
+        return started(self._lanes, tiles)
 
 
 def open_predictor(

@@ -17,7 +17,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
-from nodescan.inference.lanes import Answer, Lanes, check_not_forked, lane_count
+from nodescan.inference.lanes import Answer, Lanes, check_not_forked, lane_count, started
 from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
 from nodescan.machine import computing_threads, eight_bit_precision
 
@@ -80,8 +80,8 @@ class LaterPredictor(CardFacts):
 
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """As TilePredictor's. Raises ModelError or MemoryError where the network can't be compiled."""
-        check_not_forked()
-        return self.begin().result().start(tiles)
+        check_not_forked()  # before it is waited for
+        return started(self.begin().result(), tiles)
 
 
 class CallingLanes:

@@ -38,10 +38,13 @@ tried("a child that opens one first", opened)
 predictor = opened()
 tiles = made_tiles(2, predictor.geometry.input_px)
 predictor.start(tiles)()
+answer, in_float32 = predictor.start(tiles), getattr(predictor, "reference", predictor).start(tiles)
 tried("opened:", opened)
 tried("asked:", lambda: predictor.start(tiles)())
 tried("asked in float32:", lambda: getattr(predictor, "reference", predictor).start(tiles)())
-print("the parent's own answers", predictor.start(tiles)().shape[0])
+tried("begun before:", answer)
+tried("begun before in float32:", in_float32)
+print("the parent's own answers", answer().shape[0], in_float32().shape[0], predictor.start(tiles)().shape[0])
 """
 
 WITH_TORCH = (
@@ -69,5 +72,6 @@ def test_a_forked_process_says_that_it_can_use_no_model(tmp_path: Path, opener: 
     refused = "a model was opened before this process was forked; start processes by spawn instead"
     first, *forked, last = done.stdout.splitlines()
     assert first == "a child that opens one first went well"
-    assert forked == [f"opened: {refused}", f"asked: {refused}", f"asked in float32: {refused}"]
-    assert last == "the parent's own answers 2"
+    tried = ("opened", "asked", "asked in float32", "begun before", "begun before in float32")
+    assert forked == [f"{name}: {refused}" for name in tried]
+    assert last == "the parent's own answers 2 2 2"
