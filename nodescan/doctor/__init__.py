@@ -1,6 +1,5 @@
 """Whether an installation can be trusted: each part tried by itself, then a slide of known truth scanned whole."""
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -128,13 +127,12 @@ def check_openslide(phantom: Phantom) -> Check:
     It may be openslide-bin's or the system's.
     """
     from nodescan.slides import slide_facts
-    from nodescan.slides.openslide_handles import INSTALL_LIBRARY, OLDEST_LIBRARY, library_versions
+    from nodescan.slides.openslide_handles import INSTALL_LIBRARY, library_versions, too_old
 
+    if wrong := too_old():
+        return Check("openslide", State.FAIL, wrong, INSTALL_LIBRARY)
     library, package = library_versions()
     found = f"OpenSlide {library}, openslide-python {package}"
-    if tuple(map(int, re.findall(r"\d+", library)[:3])) < OLDEST_LIBRARY:
-        wanted = ".".join(map(str, OLDEST_LIBRARY))
-        return Check("openslide", State.FAIL, f"{found}; needed is OpenSlide {wanted} or newer", INSTALL_LIBRARY)
     truth, facts = phantom.truth, slide_facts(phantom.ref)
     if facts.sizes_px[0] != (truth.width_px, truth.height_px) or facts.info is None:
         return Check(

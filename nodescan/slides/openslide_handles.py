@@ -1,5 +1,6 @@
 """OpenSlide handles that outlive a bad tile."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -18,7 +19,7 @@ _DISORDERED = "its levels are out of order, as where planes of focus follow one 
 """OpenSlide says of such a file no more than that it is none of its formats."""
 
 OLDEST_LIBRARY = (4, 0, 1)
-"""Version 4.0.0 can't read empty deflate tiles of sparse TIFFs."""
+_WHY_NOT_OLDER = "4.0.0 can't read empty deflate tiles of sparse TIFFs"
 
 INSTALL_LIBRARY = "install the library that openslide-bin brings: pip install --upgrade openslide-bin"
 
@@ -28,14 +29,21 @@ def library_versions() -> tuple[str, str]:
     return openslide.__library_version__, openslide.__version__
 
 
+def too_old() -> str:
+    """What is wrong with a library older than OLDEST_LIBRARY; "" of any other. It may be the system's."""
+    library, package = library_versions()
+    if tuple(map(int, re.findall(r"\d+", library)[:3])) >= OLDEST_LIBRARY:
+        return ""
+    wanted = ".".join(map(str, OLDEST_LIBRARY))
+    needed = f"needed is OpenSlide {wanted} or newer, because {_WHY_NOT_OLDER}"
+    return f"OpenSlide {library}, openslide-python {package}; {needed}"
+
+
 def tile_cache(kept_bytes: int) -> openslide.OpenSlideCache:
-    """Raises WorkerError where the library is too old to have one: then no slide can be opened."""
-    try:
-        return openslide.OpenSlideCache(kept_bytes)
-    except openslide.OpenSlideVersionError as error:
-        library, package = library_versions()
-        found = f"openslide-python {package} can't work with OpenSlide {library} ({error})"
-        raise WorkerError(f"{found}; {INSTALL_LIBRARY}") from None
+    """Raises WorkerError where the library is too old: then no slide is opened."""
+    if wrong := too_old():
+        raise WorkerError(f"{wrong}; {INSTALL_LIBRARY}")
+    return openslide.OpenSlideCache(kept_bytes)
 
 
 class HandlePool:

@@ -40,7 +40,7 @@ from nodescan.patients.slide_rows import read_slide_rows
 from nodescan.patients.staging import stage_reports
 from nodescan.reports import CHOICES, report_names
 from nodescan.reports.report_reader import read_reports
-from nodescan.slides import open_slide
+from nodescan.slides import open_slide, slide_facts
 from nodescan.slides.discovery import find_slides
 from nodescan.slides.files import fingerprint
 from nodescan.whole_files import output_errors
@@ -120,21 +120,19 @@ def test_a_path_that_would_be_too_long_is_told_before_any_slide_is_read(
     assert run_batch(request, Listener()).complete
 
 
-@pytest.mark.parametrize("slots", [0, 1])
-def test_an_openslide_library_that_its_package_refuses_stops_the_run_on_one_line(
-    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, slots: int
+@pytest.mark.parametrize(("library", "slots"), [("3.4.1", 0), ("4.0.0", 0), ("4.0.0", 1)])
+def test_an_openslide_library_that_is_too_old_stops_the_run_on_one_line(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch, library: str, slots: int
 ) -> None:
-    """Else each slide would fail by it."""
-
-    def refused(capacity: int) -> None:
-        raise openslide.OpenSlideVersionError("4.0.0")
-
+    """By the reason that `doctor` gives: each slide would fail by it, or areas of it could not be read."""
     scan_with(ColourPredictor(), monkeypatch)
-    monkeypatch.setattr(openslide, "OpenSlideCache", refused)
-    monkeypatch.setattr(openslide, "__library_version__", "3.4.1")
-    request = BatchRequest((str(paint_slide(tmp_path / "a.tif")),), out, slots=slots)
-    with pytest.raises(WorkerError, match=r"OpenSlide 3\.4\.1 \(.*4\.0\.0 required\); .*openslide-bin$"):
-        run_batch(request, Listener())
+    slide = paint_slide(tmp_path / "a.tif")
+    monkeypatch.setattr(openslide, "__library_version__", library)
+    needed = rf"OpenSlide {library}, .*; needed is OpenSlide 4\.0\.1 or newer, because .*; .*openslide-bin$"
+    with pytest.raises(WorkerError, match=needed):
+        run_batch(BatchRequest((str(slide),), out, slots=slots), Listener())
+    with pytest.raises(WorkerError, match=needed):
+        slide_facts(SlideRef("a", slide))
     assert not list(out.glob("*/report.json"))
 
 
