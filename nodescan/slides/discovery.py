@@ -39,14 +39,15 @@ _LOST_AND_FOUND = "lost+found"
 _EMPTY, _UNLISTED = "folder-without-slides", "folder-not-listed"
 """The ids of such folders: by its own name, which may be a patient's, one might be taken for the slide beside it."""
 
-OWN_RESULTS = frozenset({"probability.ome.tif"})
-"""Written by nodescan itself: what a folder or a glob finds of a result folder among slides is not analysed again."""
+_OWN_MAP, _OWN_MARKS = "probability.ome.tif", ("report.json", ".older-report.json", ".replaced-report.json")
+"""Written by nodescan itself: what a folder or a glob finds of a result folder among slides is not analysed again. A
+map lies beside one of the marks: a report, or one that a run put aside; without any it may be a user's slide."""
 
 
 def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
     """The slides that the inputs name, in their order, those of a folder sorted by path.
 
-    A file named, or met by a glob and none of OWN_RESULTS, is taken whatever it is, and fails later in its own row if
+    A file named, or met by a glob and no map of nodescan's, is taken whatever it is, and fails later in its own row if
     it is no slide; so do, beside other slides, a folder without slides and one that can't be listed, which could hold a
     patient's only positive node. Folders are searched to their bottom by suffix. A DICOM series is one slide, and so is
     an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that
@@ -96,7 +97,7 @@ def _expand(text: str) -> list[_Found]:
     if not glob.has_magic(text):
         raise nothing_there(text)
     paths = map(Path, sorted(glob.glob(text, recursive=True)))
-    matches = [match for match in paths if match.name not in OWN_RESULTS]
+    matches = [match for match in paths if not _is_own_map(match)]
     found = [item for match in matches for item in (_slides_below(match) if os.path.isdir(match) else [_Found(match)])]
     if not found:
         raise UsageError(f"{text}: matches no slide; check the pattern, and put it in quotes")
@@ -126,7 +127,7 @@ def _slides_below(folder: Path) -> list[_Found]:
 
 
 def _looks_like_a_slide(path: Path) -> bool:
-    if path.name.startswith(".") or path.name in OWN_RESULTS:
+    if path.name.startswith(".") or _is_own_map(path):
         return False
     if _suffix(path) in SUFFIXES:
         return True
@@ -134,6 +135,10 @@ def _looks_like_a_slide(path: Path) -> bool:
         return path.name != _DICOM_DIRECTORY and path.is_file() and is_dicom(path)
     except OSError:  # DICOM files are often named by number or UID: what may be a slide fails in its own row
         return without_suffix(path) == path.name
+
+
+def _is_own_map(path: Path) -> bool:
+    return path.name == _OWN_MAP and any(os.path.lexists(path.with_name(mark)) for mark in _OWN_MARKS)
 
 
 def _suffix(path: Path) -> str:

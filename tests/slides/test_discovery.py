@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from nodescan.errors import SlideError, UsageError
+from nodescan.reports import OLDER_JSON, REPLACED_JSON
+from nodescan.reports.json_report import REPORT_JSON
 from nodescan.slides import discovery, open_slide
 from nodescan.slides.discovery import SUFFIXES, find_slides
 from tests.slides.made_dicom import Level, write_dicom, write_level
@@ -25,7 +27,7 @@ def test_folders_are_searched_to_their_bottom_by_suffix_in_any_case(tmp_path: Pa
     """Every suffix counts; notes, hidden files and nodescan's own maps don't."""
     slides = [tmp_path / "deep" / "er" / f"s{suffix}" for suffix in sorted(SUFFIXES)] + [tmp_path / "T.SVS"]
     touch(*slides, tmp_path / "notes.txt", tmp_path / "._s.svs", tmp_path / ".hidden/s.svs")
-    touch(tmp_path / "s" / "probability.ome.tif")
+    touch(tmp_path / "s" / "probability.ome.tif", tmp_path / "s" / "report.json")
     assert set(found(tmp_path)) == set(slides)
 
 
@@ -73,15 +75,25 @@ def test_globs_reach_below_and_inputs_keep_their_order(tmp_path: Path):
     assert found(c, tmp_path / "x" / "**" / "*.svs") == [c, b, a]
 
 
-@pytest.mark.parametrize("pattern", ["**/*.tif", "*/*", "s/*.ome.tif"])
+@pytest.mark.parametrize("pattern", ["**/*.tif", "*/*.tif", "s/*.ome.tif"])
 def test_a_glob_takes_no_map_of_an_earlier_run_for_a_slide(tmp_path: Path, pattern: str):
     """As a folder does not, wherever the file lies; named by itself it is taken, and fails in its own row."""
     slide, own_map = tmp_path / "s" / "a.ome.tif", tmp_path / "s" / "probability.ome.tif"
-    touch(slide, own_map)
+    touch(slide, own_map, tmp_path / "s" / "report.json")
     assert found(tmp_path / pattern) == found(tmp_path) == [slide]
     assert found(own_map) == [own_map]
     with pytest.raises(UsageError, match="matches no slide"):
         found(tmp_path / "*" / own_map.name)
+
+
+@pytest.mark.parametrize("mark", [REPORT_JSON, OLDER_JSON, REPLACED_JSON])
+def test_a_slide_that_is_called_as_nodescans_map_is_passed_over_beside_a_report_alone(tmp_path: Path, mark: str):
+    """Also beside one that a run put aside; a user's slide or folder of this name is taken, by a glob and a folder."""
+    own_map, slide = tmp_path / "results" / "a" / "probability.ome.tif", tmp_path / "b" / "probability.ome.tif"
+    inside = tmp_path / "c" / "probability.ome.tif" / "a.svs"
+    touch(own_map, own_map.with_name(mark), slide, inside)
+    assert found(tmp_path) == [slide, inside]
+    assert found(tmp_path / "**" / "*.ome.tif") == [slide, inside]
 
 
 def test_brackets_in_the_name_of_a_file_that_exists_are_no_glob(tmp_path: Path):
