@@ -256,7 +256,8 @@ def _with_id(text: str, slide: SlideRef) -> str:
     """The text with the slide_id for the file's name, also in names made of it: a folder or file beside it, or the copy
     that a command makes.
 
-    Only where no number and no common word can be meant: "0" stands in sizes, "um" in units, "a" in sentences.
+    Only where no number, no common word and no run.log can be meant: "0" stands in sizes, "um" in units, "a" in
+    sentences.
     """
     path, begins = slide.path, r"(?<![\w.-])"  # not inside a slide_id: what is read back is put into words again
     suffix = "" if path.suffix[1:].isdigit() else path.suffix  # as of a DICOM file, 1.2.840.7
@@ -264,7 +265,7 @@ def _with_id(text: str, slide: SlideRef) -> str:
     if suffix or (_is_name(path.name) and not is_word):
         text = re.sub(rf"{begins}{re.escape(path.name)}(?!\w)", lambda _: slide.slide_id + suffix, text)
     after = r"/|\.[A-Za-z]|-\w+\.tif" if _is_name(path.stem) or len(path.stem) >= _LONG else r"-\w+\.tif"
-    return re.sub(rf"{begins}{re.escape(path.stem)}(?={after})", lambda _: slide.slide_id, text)
+    return re.sub(rf"{begins}(?!run\.log\b){re.escape(path.stem)}(?={after})", lambda _: slide.slide_id, text)
 
 
 def _is_name(word: str) -> bool:

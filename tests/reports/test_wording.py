@@ -547,6 +547,8 @@ def test_paths_outside_the_run_are_taken_out_of_messages() -> None:
         ("H19-7.svs", "`vips tiffsave H19-7.svs H19-7-tiled.tif`", "`vips tiffsave P1.svs P1-tiled.tif`"),
         ("Mueller.mrxs", "copy Mueller.mrxs and Mueller/", "copy P1.mrxs and P1/"),
         ("1.2.840.7", "1.2.840.7 is cut off", "P1 is cut off"),
+        ("run.svs", "run.svs stopped; report it with run.log", "P1.svs stopped; report it with run.log"),
+        ("run.svs", "see run.logs and run/", "see P1.logs and P1/"),
     ],
 )
 def test_a_slide_that_a_manifest_renamed_is_told_by_its_id_alone(file: str, said: str, told: str) -> None:
