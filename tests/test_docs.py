@@ -43,7 +43,7 @@ COMMANDS = {
 _CODE = re.compile(r'(?:Flag\(\s*|code = )"([a-z_]+)"')
 """A flag's code where it is made: Flag("code", ...), or an error's code."""
 
-_LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 """A link within the repository: the file, "" for the document itself, and the heading, "" for none."""
 
 
@@ -174,7 +174,7 @@ def test_every_command_in_a_document_is_one(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
     """To a file of the repository, and to a heading in it where one is named."""
-    for place, heading in _LINK.findall(document.read_text(encoding="utf-8")):
+    for place, heading in LINK.findall(document.read_text(encoding="utf-8")):
         target = document.parent / place if place else document
         assert target.exists(), place
         if heading:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_docs import LINK
+
 REPOSITORY = Path(__file__).parents[1]
 MODEL_CARDS = sorted((REPOSITORY / "nodescan" / "weights").glob("*/card.yaml"))
 
@@ -62,11 +64,25 @@ def test_wheel_holds_the_product_alone(wheel: Path) -> None:
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nodescan"}
     for path in ("configs/scan.yaml", "reports/report.schema.json", "patients/patients.schema.json", "cli.py"):
         assert f"nodescan/{path}" in names
-    docs = {name for name in names if "/docs/" in name}
-    assert docs == {f"nodescan/docs/{name}" for name in ("MODEL_CARD.md", "flags.md", "limits.md")}
     assert [name for name in names if "/configs/" in name] == ["nodescan/configs/scan.yaml"]  # none of training
     for card in MODEL_CARDS:
         assert f"nodescan/weights/{card.parent.name}/card.yaml" in names
+
+
+def test_every_link_in_a_document_of_the_wheel_leads_to_one_of_the_wheel(wheel: Path) -> None:
+    """limits.md and flags.md, to which the program leads, and whatever these lead to."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        documents = {name: archive.read(name).decode() for name in names if name.endswith(".md")}
+    assert {"nodescan/MODEL_CARD.md", "nodescan/docs/flags.md", "nodescan/docs/limits.md"} <= documents.keys()
+    links = {
+        (name, os.path.normpath(Path(name).parent / place))
+        for name, text in documents.items()
+        for place, _ in LINK.findall(text)
+        if place
+    }
+    assert len(links) > 20
+    assert {link for link in links if link[1] not in names} == set()
 
 
 def test_sdist_can_be_tested_and_trained_from(dist: Path) -> None:
