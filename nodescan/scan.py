@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from nodescan.close_ups import begin_close_ups, begin_place_close_ups
 from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, STOPS_COMPLETE, Flag, codes_of
+from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, STOPS_COMPLETE, Flag, codes_of, without_may_be_none
 from nodescan.domain.maps import NotExamined, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
@@ -117,7 +117,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         if _judged(about_slide):  # else nothing that the network marked is a finding
             about_finding = (
                 *wait_for_spacing_flags(),
-                *wait_for_field_flags(),
+                *(wait_for_field_flags() if deposits else without_may_be_none(wait_for_field_flags())),
                 *finding_flags(deposits, cut, foci, examination, tissue),
             )
         finding = Finding(tissue, examination, deposits, detections, (*about_slide, *about_finding), pieces)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtrc
 
-from nodescan.domain.flags import Flag
+from nodescan.domain.flags import MAY_BE_NONE, Flag
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import TissueMask
 from nodescan.errors import RegionUnreadableError
@@ -90,8 +90,8 @@ def _with_advice(faults: list[str]) -> str:
     if not faults:
         return ""
     return (
-        f"The scan has a fault: {'; '.join(faults)}. Tumour may be missed, sizes may be wrong, and deposits found here "
-        "may be no tumour. Scan or export the slide again, or read it under the microscope."
+        f"The scan has a fault: {'; '.join(faults)}. Tumour may be missed, and sizes may be wrong. {MAY_BE_NONE} "
+        "Scan or export the slide again, or read it under the microscope."
     )
 
 
@@ -107,6 +107,5 @@ def _unlike_words(unlike: NDArray[np.bool_], *, faulty: bool) -> str:
         return f"{seen} The fault of the scan may be the reason. It may also be other tissue, or another stain."
     return (
         f"{seen} It may be other tissue than a lymph node, another stain, or a fault of the scan or the file, such as "
-        "blur. Deposits found here may be no tumour, and tumour may be missed. Compare the scan with the slide under "
-        "the microscope."
+        f"blur. {MAY_BE_NONE} Tumour may be missed. Compare the scan with the slide under the microscope."
     )

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from nodescan.domain.flags import MAY_BE_NONE
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.slide import SlideRef
@@ -64,7 +65,7 @@ def test_so_many_unlike_fields_are_told_as_chance_gives_to_one_known_slide_in_a_
     assert told(Strange(19)) == []
     (said,) = told(Strange(20))
     assert said.startswith("42 % of the tissue looks unlike the tissue that the model was trained on")
-    assert "tumour may be missed" in said
+    assert "Tumour may be missed" in said
 
 
 def test_nothing_is_told_of_fewer_than_sixteen_stained_fields_nor_without_known_tissue() -> None:
@@ -120,7 +121,7 @@ def test_a_fault_is_told_with_its_number_whatever_is_known_of_the_model(phantom:
     (said,) = codes(Scanned(fields=some_fields(phantom, 2)), known).values()
     assert said == (
         "The scan has a fault: two of its colours lie 1.9 um apart (sound scans: at most 0.4). Tumour may be missed, "
-        "sizes may be wrong, and deposits found here may be no tumour. Scan or export the slide again, or read it "
+        "and sizes may be wrong. Deposits found here may be no tumour. Scan or export the slide again, or read it "
         "under the microscope."
     )
 
@@ -162,6 +163,7 @@ def test_a_slide_with_its_colours_apart_is_flagged_and_told_first(phantom: Path,
     (fault,) = (flag for flag in apart.flags if flag.code == "scan_fault")
     assert float(fault.message.split("colours lie ")[1].split(" um")[0]) == pytest.approx(1, abs=0.3)
     assert look_first(apart)[0] == fault.message
+    assert (MAY_BE_NONE in fault.message) is bool(apart.deposits)
 
 
 @pytest.mark.parametrize(("name", "mpp_um"), [("CMU-1-Small-Region.svs", None), ("tcga-cr-7395-01a-01-ts1.svs", 0.25)])

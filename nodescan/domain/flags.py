@@ -158,6 +158,9 @@ DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 ANSWERS_IN_DOUBT = frozenset({"scan_fault", "unlike_training"})
 """Flags that say that the network may be wrong anywhere on the slide: what it found may be no tumour."""
 
+MAY_BE_NONE = "Deposits found here may be no tumour."
+"""A sentence in their messages, which holds as long as something rests on deposits that no reader accepted."""
+
 OF_OTHER_NODES = frozenset(
     {
         "size_near_limit",
@@ -193,6 +196,11 @@ TOLD_FIRST = tuple(code for code, kind in FLAGS.items() if kind.doubt or kind.no
 def codes_of(flags: Iterable[Flag]) -> frozenset[str]:
     """Which codes there are, in no order."""
     return frozenset(flag.code for flag in flags)
+
+
+def without_may_be_none(flags: Iterable[Flag]) -> tuple[Flag, ...]:
+    """The flags without the sentence MAY_BE_NONE: nothing was found, or nothing rests on it alone."""
+    return tuple(Flag(flag.code, flag.message.replace(f"{MAY_BE_NONE} ", "")) for flag in flags)
 
 
 def each_code(flags: Iterable[Flag]) -> tuple[str, ...]:

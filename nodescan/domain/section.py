@@ -41,8 +41,8 @@ class Section:
     cells, leaves a lower class open.
     missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
-    may_be_none: what was found may be no tumour, since the model was trained on other tissue, or the scan has a fault;
-    no reader measured it or gave its class.
+    may_be_none: all that was found may be no tumour, since the model was trained on other tissue, or the scan has a
+    fault; no reader accepted any of it. unaccepted: what it says of its node rests on a deposit that may be none.
     size_may_be_less: a doubt that no uncertainty tells, of the pixel size or of foci that run together, leaves a
     shorter largest deposit open.
     judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
@@ -68,6 +68,7 @@ class Section:
     cut_off_macro: bool = False
     may_be_less: bool = False
     may_be_none: bool = False
+    unaccepted: bool = False
     size_may_be_less: bool = False
     class_by_reader: bool = False
     missed: str = ""

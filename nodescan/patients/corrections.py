@@ -31,9 +31,6 @@ _SHRUNK = 20.0
 _MM_LEAST = 0.5
 """A new size of less than a twentieth of the measured one, and in mm at least half of it, was meant in mm."""
 
-_SAME_UM = 0.1
-"""Sizes nearer than this are the same, rounded in two ways."""
-
 _SIZE_AND_CLASS = ({"add", "class"}, {"resize", "class"})
 """Actions of two rows that may be of one deposit: more than 200 cells make 0.15 mm a micrometastasis."""
 
@@ -168,7 +165,7 @@ class _Review:
             check_fits(self._reading, self._rows, self.changed)
             concluded = as_read(self.changed, self.original, reading=self._reading, vouched=self._vouched)
         doubts = row_doubts(self.original, before_scan=self._outdated, other_file=self._other_file)
-        return replace(concluded, flags=(*doubts, *concluded.flags))
+        return replace(concluded, flags=(*doubts, *concluded.flags), accepted=frozenset(self._vouched))
 
 
 def _check_file(correction: Correction, original: StoredReport) -> None:
@@ -237,8 +234,6 @@ def _changed(before: Deposit, correction: Correction) -> Deposit | None:
         case "resize":
             assert correction.size_um is not None
             _check_unit(correction.size_um, before, correction.where)
-            if _is_own_size(correction.size_um, before):
-                return before
             size, exact = correction.size_um, Micrometers(0.0)
             resized = replace(before, diameter_um=size, diameter_uncertainty_um=exact, cut_off=False)
             return replace(resized, metastasis=resized.class_measured)
@@ -247,16 +242,6 @@ def _changed(before: Deposit, correction: Correction) -> Deposit | None:
             return replace(before, metastasis=correction.label, class_given=True)
         case _:
             return before
-
-
-def _is_own_size(size_um: Micrometers, measured: Deposit) -> bool:
-    """Whether a reader's size is the software's, as measured or in whole um: no measurement of its own.
-
-    Not as printed in mm: a reader who measures 0.15 mm may agree with 146.8 um. Nor where it is of another class.
-    """
-    own_um = measured.diameter_um
-    same = abs(size_um - own_um) < _SAME_UM or size_um == round(own_um)
-    return same and classify(size_um) is classify(own_um)
 
 
 def _added(number: int, correction: Correction) -> Deposit:

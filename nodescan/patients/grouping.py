@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import replace
 
 from nodescan.domain.bounds import LowerBy, lower_by, sizes_doubted
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
@@ -18,6 +19,7 @@ from nodescan.domain.flags import (
     Flag,
     codes_of,
     reasons,
+    without_may_be_none,
 )
 from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.patient import Node, Specimen
@@ -25,7 +27,7 @@ from nodescan.domain.report import Outcome, Status
 from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17, FociCounts, StagingTable, most_foci
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_range, highest_class
+from nodescan.domain.verdict import class_found, class_range, highest_class
 from nodescan.labels import LabelTable
 from nodescan.manifest import NodeFacts
 from nodescan.reports.places import place
@@ -57,6 +59,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
     said = report.metastasis is not None
     sizes = [(deposit.diameter_um, deposit.diameter_uncertainty_um) for deposit in report.deposits]
     doubts = _doubts(report, nodes_on_slide)
+    in_doubt = not codes_of(report.flags).isdisjoint(ANSWERS_IN_DOUBT) and report.reading is None
     largest_um, uncertainty_um = max(sizes, default=(None, None))
     certain = _certain(report, nodes_on_slide)
     cut_off = [deposit.metastasis for deposit in report.deposits if deposit.size_at_least]
@@ -77,7 +80,8 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
         may_be_less=said and report.reading is None and not given and _may_be_less(report, certain),
-        may_be_none=said and report.reading is None and _may_be_none(report),
+        may_be_none=said and in_doubt and report.accepted.isdisjoint(one.id for one in report.deposits),
+        unaccepted=in_doubt and _decides_unaccepted(report, nodes_on_slide),
         size_may_be_less=bool(uncertainty_um and sizes_doubted(codes_of(report.flags))),
         class_by_reader=any(
             deposit.class_given and deposit.metastasis is not classify(deposit.diameter_um)
@@ -134,10 +138,15 @@ def _may_be_less(report: StoredReport, certain: Metastasis | None) -> bool:
     return any(reason not in told for reason in lower_by(report))
 
 
-def _may_be_none(report: StoredReport) -> bool:
-    """Whether all that was found rests on a network that may be wrong anywhere on the slide, and on no reader."""
-    by_reader = any(deposit.class_given or deposit.diameter_uncertainty_um == 0 for deposit in report.deposits)
-    return bool(codes_of(report.flags) & ANSWERS_IN_DOUBT) and not by_reader
+def _decides_unaccepted(report: StoredReport, nodes: int) -> bool:
+    """Whether deposits that no reader accepted decide the slide's class, its largest size, or another node's class."""
+    accepted = [deposit for deposit in report.deposits if deposit.id in report.accepted]
+    if len(accepted) == len(report.deposits) or nodes > 1 or report.metastasis is None:
+        return len(accepted) < len(report.deposits)
+    largest_um, accepted_um = (
+        max((deposit.diameter_um for deposit in deposits), default=0.0) for deposits in (report.deposits, accepted)
+    )
+    return class_found(accepted) < report.metastasis or accepted_um < largest_um
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
@@ -259,12 +268,30 @@ def _node(name: tuple[str, str], rows: Sequence[tuple[NodeFacts, Section | None]
     sentinel = [facts.sentinel for facts, _ in rows if facts.sentinel is not None]
     sections = sorted((section for _, section in rows if section is not None), key=lambda section: section.slide_id)
     node_id, slide_id = name
+    nodes = max(facts.nodes_on_slide for facts, _ in rows)
     return Node(
         node_id or slide_id,
-        tuple(sections),
+        _with_unaccepted(sections, nodes),
         sentinel[0] if sentinel else None,
-        nodes_stated=max(facts.nodes_on_slide for facts, _ in rows),
+        nodes_stated=nodes,
     )
+
+
+def _with_unaccepted(sections: Sequence[Section], nodes: int) -> tuple[Section, ...]:
+    """Sections of a node, or of several, that say of a deposit that it may be none only where it decides something.
+
+    It doesn't where others of the one node are as large and of no lower class.
+    """
+    sure = [section for section in sections if not section.unaccepted]
+    largest = max((section.metastasis or Metastasis.NONE for section in sure), default=Metastasis.NONE)
+    largest_um = max((section.largest_um or 0.0 for section in sure), default=0.0)
+    known: list[Section] = []
+    for one in sections:
+        found = one.metastasis
+        decides = nodes > 1 or found is None or found > largest or (one.largest_um or 0.0) > largest_um
+        told = one.unaccepted and decides
+        known.append(one if told else replace(one, unaccepted=False, doubts=without_may_be_none(one.doubts)))
+    return tuple(known)
 
 
 def _natural(name: tuple[str, str]) -> list[tuple[int, str]]:

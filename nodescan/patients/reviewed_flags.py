@@ -8,11 +8,15 @@ from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import AS_FOUND, RESTATED, Flag
 from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.naming import slide_of_node
-from nodescan.domain.patient import Staged
+from nodescan.domain.patient import Node, Staged
 from nodescan.domain.report import FILE_SIGNS
+from nodescan.domain.verdict import class_range
 from nodescan.patients.applied import Applied
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
+
+_SAME_UM = 1.0
+"""Sizes nearer than this are the same: corrections may give whole um."""
 
 
 def row_doubts(original: StoredReport, *, before_scan: bool, other_file: bool) -> list[Flag]:
@@ -93,35 +97,51 @@ def contradictions(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 def exact_notes(
     staged: Staged, rows: Sequence[Applied], found: Sequence[StoredReport], reviewed: Mapping[str, StoredReport]
 ) -> list[Flag]:
-    """Sizes by a reader that the software's "±" would leave near a limit between classes: they count as exact.
+    """Sizes by a reader that would not settle the class of a node by the software's word: they count as exact.
 
-    rows: of the patient's slides; found: their reports as the software made them; reviewed: by slide, after the rows.
+    It would be near a limit between classes by the software's "±", or a lower bound of that very size. rows: of the
+    patient's slides; found: their reports as the software made them; reviewed: by slide, after the rows.
     """
     there = {(report.slide_id, deposit.id): deposit for report in found for deposit in report.deposits}
-    left = {
-        (report.slide_id, deposit.id): deposit
-        for report in reviewed.values()
-        if report.reading is None
-        for deposit in report.deposits
-        if not deposit.class_given
-    }
-    of_slide = {one.slide_id: node.node_id for node in staged.specimen.nodes for one in node.sections}
+    nodes = {section.slide_id: node for node in staged.specimen.nodes for section in node.sections}
     notes: list[Flag] = []
     for row in rows:
-        before, after = (deposits.get((row.slide_id, row.deposit_id or 0)) for deposits in (there, left))
-        if before is None or after is None or after.diameter_uncertainty_um > 0:
+        before, report = there.get((row.slide_id, row.deposit_id or 0)), reviewed[row.slide_id]
+        after = next((one for one in report.deposits if one.id == row.deposit_id and not one.class_given), None)
+        if before is None or after is None or after.diameter_uncertainty_um > 0 or report.reading is not None:
             continue
-        as_sure = replace(after, diameter_uncertainty_um=before.diameter_uncertainty_um)
-        if as_sure.borderline:
-            least, most = classify(as_sure.shortest_um), classify(as_sure.longest_um)
-            measured = size_in_mm(before.diameter_um, before.diameter_uncertainty_um)
-            text = (
-                f"{slide_of_node(of_slide[row.slide_id], row.slide_id)}: deposit {after.id} has the size that {row.by} "
-                f"gave, {size_in_mm(after.diameter_um, None)}, taken as exact. The software measured {measured}; with "
-                f"this “±” the reader's size would leave {least.word} and {most.word} possible."
+        node, as_sure = nodes[row.slide_id], replace(after, diameter_uncertainty_um=before.diameter_uncertainty_um)
+        cut = before.cut_off and abs(after.diameter_um - before.diameter_um) < _SAME_UM
+        highest = Metastasis.MACRO if cut else classify(as_sure.longest_um)
+        if not (cut or as_sure.borderline) or not _may_decide(as_sure, highest, report, node):
+            continue
+        measured = size_in_mm(before.diameter_um, before.diameter_uncertainty_um)
+        said = (
+            f"{slide_of_node(node.node_id, row.slide_id)}: deposit {after.id} has the size that {row.by} gave, "
+            f"{size_in_mm(after.diameter_um, None)}, taken as exact"
+        )
+        if cut:
+            said += (
+                f" and whole. The software measured the same, {measured}, where the deposit is cut off, and would call "
+                "its class “at least”."
             )
-            notes.append(Flag("size_by_reader", text))
+        else:
+            said += (
+                f". The software measured {measured}; with this “±” the reader's size would leave "
+                f"{classify(as_sure.shortest_um).word} and {highest.word} possible."
+            )
+        notes.append(Flag("size_by_reader", said))
     return notes
+
+
+def _may_decide(as_sure: Deposit, highest: Metastasis, report: StoredReport, node: Node) -> bool:
+    """Whether a deposit that may be of so high a class could change its node's, whatever else is found there.
+
+    as_sure: as a size of the software would be; report: of its slide. Where several nodes share the slides, always.
+    """
+    others = [section.classes[0] for section in node.sections if section.slide_id != report.slide_id]
+    lowest, _ = class_range([as_sure, *(one for one in report.deposits if one.id != as_sure.id)])
+    return node.n_nodes > 1 or highest > max(lowest, *others, Metastasis.NONE)
 
 
 def _within_uncertainty(deposit: Deposit) -> bool:

@@ -143,7 +143,7 @@ def _doubts(staged: Staged) -> list[str]:
     codes = codes_of(staged.notes)
     said = ["The pixel size is in doubt, and with it every size."] if "nuclei_out_of_scale" in codes else []
     if unsure := [why for code, why in _UNSURE.items() if code in codes]:
-        found = any(one.may_be_none and one.metastasis for one in staged.specimen.sections)
+        found = any(one.unaccepted and one.metastasis for one in staged.specimen.sections)
         what = "deposits there may be no tumour, and tumour" if found else "tumour"
         why = " and ".join(unsure)
         said.append(f"{why[0].upper()}{why[1:]}, so {what} may have been missed.")

@@ -47,13 +47,15 @@ class StoredReport(SlideReport):
     slide: its id alone, unless the reader was told whose report it is. info: without warnings.
     unclassed_um: the largest deposit of which a review that gave the slide its class said nothing. before_review: the
     status of a slide that a review gave a class; None for any other. reading: of the whole slide by a reader, None
-    where nobody told of one. file_sha256: of report.json as it was read; "" where the report wasn't read from there.
+    where nobody told of one. accepted: ids of the deposits that a reader accepted, measured, gave a class or added.
+    file_sha256: of report.json as it was read; "" where the report wasn't read from there.
     """
 
     folder: Path
     unclassed_um: Micrometers | None = None
     before_review: Status | None = None
     reading: WholeReading | None = None
+    accepted: frozenset[int] = frozenset()
     file_sha256: str = ""
 
     @property

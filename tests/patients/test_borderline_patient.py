@@ -141,29 +141,60 @@ def test_what_a_reader_measured_or_classed_is_settled(tmp_path: Path, review: st
     assert "The software's own result before the review: pN1mi(sn), borderline: pN1mi or pN1a" in text_of(page)
 
 
-@pytest.mark.parametrize("size", ["1985.73", "1985.7", "1986"])
-def test_a_size_that_repeats_the_softwares_own_settles_nothing(tmp_path: Path, size: str) -> None:
-    """As measured or in whole um: "±" and what the stage may be are still told."""
-    found = staged(tmp_path, 1985.73, "a,A,1,yes,1", review=[f"a,1,,,resize,{size},Dr A"])
-    (patient,) = found.patients
+@pytest.mark.parametrize("size", ["1985.73", "1985.7", "1986", "1990"])
+def test_a_readers_size_that_is_the_softwares_own_is_the_readers_and_is_told(tmp_path: Path, size: str) -> None:
+    """The reader measured the same, so the size is exact, and the note has the "±" that no longer counts."""
+    (patient,) = staged(tmp_path, 1985.73, "a,A,1,yes,1", review=[f"a,1,,,resize,{size},Dr A"]).patients
     (section,) = patient.staged.specimen.sections
-    assert (section.largest_um, section.uncertainty_um) == (1985.73, 30.0)
-    assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", True)
-    codes = [note.code for note in patient.all_notes]
-    assert "borderline" in codes
-    assert "size_by_reader" not in codes
+    assert (section.largest_um, section.uncertainty_um) == (float(size), None)
+    assert (patient.staged.words, patient.staged.borderline) == ("pN1mi(sn)", False)
+    (note,) = [note.message for note in patient.all_notes if note.code == "size_by_reader"]
+    assert "1.99 mm, taken as exact. The software measured 1.99 ± 0.03 mm; with this" in note
 
 
 @pytest.mark.parametrize(
-    ("software_um", "size", "stage"), [(1985.73, "1990", "pN1mi(sn)"), (2000.3, "2000", "pN1mi(sn)")]
+    ("size", "beside_um", "told"), [("900", None, True), ("950", None, False), ("900", 2600.0, False)]
 )
-def test_a_readers_size_counts_though_it_is_the_softwares_in_other_digits(
-    tmp_path: Path, software_um: float, size: str, stage: str
+def test_a_readers_size_that_makes_a_deposit_whole_with_the_softwares_size_is_told(
+    tmp_path: Path, size: str, beside_um: float | None, told: bool
 ) -> None:
-    """One who measures 1.99 mm may agree with 1985.73 um, and 2.00 mm is of another class than 2000.3 um."""
-    (patient,) = staged(tmp_path, software_um, "a,A,1,yes,1", review=[f"a,1,,,resize,{size},Dr A"]).patients
-    assert (patient.staged.words, patient.staged.borderline) == (stage, False)
-    assert "size_by_reader" in [note.code for note in patient.all_notes]
+    """The software saw a part alone, so the size may be copied. Not beside a macrometastasis."""
+    made = report("a", (900.0,))
+    cut = replace(made, deposits=(replace(made.deposits[0], cut_off=True),), at_least=True)
+    others = [] if beside_um is None else [report("b", (beside_um,))]
+    run = write_run(tmp_path / "run", [cut, *others])
+    rows = ["a,A,1", *["b,A,1" for _ in others]]
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", *rows, review=[f"a,1,,,resize,{size},Dr A"]).patients
+    assert patient.staged.determined
+    notes = [note.message for note in patient.all_notes if note.code == "size_by_reader"]
+    assert (
+        notes
+        == [
+            "Node 1, slide a: deposit 1 has the size that Dr A gave, 0.90 mm, taken as exact and whole. The software "
+            "measured the same, 0.900 ± 0.004 mm, where the deposit is cut off, and would call its class “at least”."
+        ]
+        * told
+    )
+
+
+@pytest.mark.parametrize(("others", "told"), [((), True), ((1900.0,), True), ((2600.0,), False), ((2003.0,), True)])
+def test_a_size_by_a_reader_is_told_only_where_it_decides(
+    tmp_path: Path, others: tuple[float, ...], told: bool
+) -> None:
+    """Not beside a certain macrometastasis, on the slide or on another one of the node; but of a node of its own."""
+    review, head = ["a,{},,,resize,1990,Dr A"], "slide_id,patient_id,node_id,nodes_on_slide"
+
+    def codes(run: Path, *rows: str, number: int = 1) -> list[str]:
+        (patient,) = staged_by(run, head, *rows, review=[review[0].format(number)]).patients
+        return [note.code for note in patient.all_notes]
+
+    own = planted(1986.0)
+    slides = [own, *[report(f"s{number}", (size,)) for number, size in enumerate(others)]]
+    run = write_run(tmp_path / "run", slides)
+    names = [one.slide.slide_id for one in slides]
+    assert ("size_by_reader" in codes(run, *[f"{name},A,1,1" for name in names])) is told
+    assert "size_by_reader" in codes(run, *[f"{name},A,{name},1" for name in names])
+    assert "size_by_reader" in codes(run, *[f"{name},A,1,2" for name in names])
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,8 @@ def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> 
     ]
 
 
-UNLIKE = Flag("unlike_training", "63 % of the tissue looks unlike the tissue that the model was trained on.")
+MAY_BE_NONE = "Deposits found here may be no tumour."
+UNLIKE = Flag("unlike_training", f"63 % of the tissue looks unlike the model's. {MAY_BE_NONE} Compare the scan.")
 FAULT = Flag("scan_fault", "The scan has a fault: two of its colours lie 1.9 um apart.")
 
 
@@ -286,14 +287,53 @@ def test_what_was_found_in_tissue_that_the_model_does_not_know_bounds_no_stage(
 
 
 @pytest.mark.parametrize(
-    ("sizes_um", "review"),
-    [((), ()), ((610.0,), ("a,1,,,class,micro,Dr A,",)), ((610.0,), ("a,1,,,resize,640,Dr A,",))],
+    ("sizes_um", "nodes", "review", "told"),
+    [
+        ((), 1, (), False),
+        ((610.0,), 1, (), True),
+        ((610.0,), 1, ("a,1,,,class,micro,Dr A,",), False),
+        ((610.0,), 1, ("a,1,,,resize,640,Dr A,",), False),
+        ((610.0,), 1, ("a,1,,,accept,,Dr A,",), False),
+        ((610.0,), 1, ("a,1,,,reject,,Dr A,",), False),
+        ((610.0,), 1, ("a,1,,,reject,,Dr A,", "a,,9000,9000,add,700,Dr A,"), False),
+        ((900.0, 610.0), 1, ("a,1,,,accept,,Dr A,",), False),
+        ((900.0, 610.0), 2, ("a,1,,,accept,,Dr A,",), True),
+        ((900.0, 610.0), 1, ("a,2,,,accept,,Dr A,",), True),
+        ((900.0, 610.0), 1, ("a,1,,,reject,,Dr A,",), True),
+        ((2600.0, 610.0), 1, ("a,2,,,class,micro,Dr A,",), True),
+        ((610.0,), 1, ("a,,,,read,micro,Dr A,",), False),
+    ],
 )
-def test_where_nothing_rests_on_the_network_alone_only_missed_tumour_is_told(
-    tmp_path: Path, sizes_um: tuple[float, ...], review: Sequence[str]
+def test_deposits_may_be_no_tumour_only_where_one_that_no_reader_accepted_decides(
+    tmp_path: Path, sizes_um: tuple[float, ...], nodes: int, review: Sequence[str], told: bool
 ) -> None:
+    """Class, largest size or another node of the slide; in the sentence and in the note. That tumour may have been
+    missed stands in any case, until somebody read the whole slide."""
     run = write_run(tmp_path, [report("a", sizes_um, flags=(UNLIKE,))])
-    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "a,A,1", review=review).patients
-    said = answer(patient.staged)
-    assert "that the model was trained on, so tumour may have been missed." in said
-    assert "may be no tumour" not in said
+    (patient,) = staged_by(run, HEAD, f"a,A,1,{nodes}", review=review).patients
+    said, notes = answer(patient.staged), [note.message for note in patient.all_notes if note.code == UNLIKE.code]
+    assert ("may be no tumour" in said) is told
+    if any(",read," in row for row in review):
+        assert notes == []
+        return
+    assert "tumour may have been missed." in said
+    assert notes == [f"Node 1, slide a: {UNLIKE.message if told else UNLIKE.message.replace(f'{MAY_BE_NONE} ', '')}"]
+
+
+@pytest.mark.parametrize(("size_um", "beside_um", "told"), [(300.0, 900.0, False), (1200.0, 900.0, True)])
+def test_a_deposit_that_may_be_no_tumour_is_told_where_its_node_rests_on_it(
+    tmp_path: Path, size_um: float, beside_um: float, told: bool
+) -> None:
+    """Not beside a larger one on a slide of the same node that has no fault."""
+    run = write_run(tmp_path, [report("a", (size_um,), flags=(UNLIKE,)), report("b", (beside_um,))])
+    (patient,) = staged_by(run, HEAD, "a,A,1,1", "b,A,1,1").patients
+    assert ("may be no tumour" in answer(patient.staged)) is told
+    (note,) = [note.message for note in patient.all_notes if note.code == UNLIKE.code]
+    assert (MAY_BE_NONE in note) is told
+
+
+def test_an_accepted_deposit_of_itc_size_is_a_bound(tmp_path: Path) -> None:
+    """On a slide that was read in part and is unlike the training tissue: it is tumour, as the reader says."""
+    run = write_run(tmp_path, [report("a", (150.0, 100.0), status=Status.INCOMPLETE, flags=(UNLIKE,))])
+    (patient,) = staged_by(run, HEAD, "a,A,1,1", review=["a,2,,,accept,,Dr A,"]).patients
+    assert patient.staged.words == "at least pN0(i+)"
