@@ -9,10 +9,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from nodescan.annotations import Outlines, read_outlines
+from nodescan.annotations import read_outlines
 from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
-from nodescan.annotations.stated import StatedSize, spacing_of_sizes
+from nodescan.annotations.stated import spacing_of_sizes
 from nodescan.domain.bounds import lowest_by_size
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
@@ -29,7 +29,7 @@ from nodescan.imaging.doubts import outline_gap_readings
 from nodescan.imaging.masks import fill_holes, measure_filled, measure_polygons, stretches_of
 from nodescan.imaging.sizing import to_shape
 from nodescan.mask_images import STAND_IN_NOTE, MaskImage, check_values, read_mask_image
-from nodescan.stated_sizes import STATED_TOLERANCE, fits, in_pixels, stated_notes
+from nodescan.stated_sizes import STATED_TOLERANCE, StatedDeposits, stated_deposits, stated_notes
 
 FINEST_GIVEN_UM, COARSEST_GIVEN_UM = 0.05, 100.0
 """A given spacing outside this range of um/px is a slip of units: below is finer than light resolves, and above
@@ -182,48 +182,42 @@ def _measure_outlines(path: Path, mpp: Spacing | None, value: int | None, joinin
         )
     lesions = outlines.lesions()
     drawn = measure_polygons(lesions, mpp, joining_gap_um=joining_gap_um)
-    own = tuple(size for size in outlines.stated if size.said.uncertainty_um is not None and fits(size, mpp))
-    deposits = _as_stated(drawn, outlines, own, mpp)
-    said = united([shapely.buffer(size.outline, _SAME_PX) for size in own])
-    as_stated = bool(drawn) and lesions.within(said)
-    notes = outlines.notes + stated_notes(outlines.stated, deposits, mpp)
+    found = stated_deposits(outlines.stated, drawn, mpp)
+    deposits = _as_stated(drawn, found)
+    own = [one for one in found if one.size.said.uncertainty_um is not None]
+    said = united([shapely.buffer(one.size.outline, _SAME_PX) for one in own])
+    sure = {number for one in own for number in one.fitting}
+    as_stated = bool(drawn) and all(one.id in sure for one in drawn) and lesions.within(said)
+    notes = outlines.notes + stated_notes(found, mpp)
     notes += (CUT_NOT_STATED,) if drawn and not as_stated else ()
     stated = spacing_of_sizes(outlines.stated)
     doubted = stated is not None and abs(mpp.mean / stated - 1) > STATED_TOLERANCE
     if doubted:
         contradiction = f"go with {stated:.4g} um/px, or the outlines were edited since; measured with {mpp.mean:.4g}"
         notes += (f"the diameters that the file states {contradiction} as given",)
-    found = largest_class(deposits)
-    return Measurement(path, mpp, SpacingSource.USER, deposits, found, notes, as_stated, scale_doubted=doubted)
+    worst = largest_class(deposits)
+    return Measurement(path, mpp, SpacingSource.USER, deposits, worst, notes, as_stated, scale_doubted=doubted)
 
 
-def _as_stated(
-    drawn: Sequence[Deposit], outlines: Outlines, own: Sequence[StatedSize], mpp: Spacing
-) -> tuple[Deposit, ...]:
-    """Each with the largest uncertainty that the file states of its outlines beside the drawing's own (root of
-    squares), and cut off where the file states that of any of its outlines.
+def _as_stated(drawn: Sequence[Deposit], found: Sequence[StatedDeposits]) -> tuple[Deposit, ...]:
+    """Each with the largest uncertainty that the file states of it beside the drawing's own (root of squares), and cut
+    off where the file states that of any of its outlines.
 
-    own: of what the file states, the uncertainties of these very outlines. A deposit stays cut off where its outline is
-    another now: the file doesn't say where it was, and a lower bound must not be lost.
+    A deposit stays cut off where it is another now: the file doesn't say where it was, and a lower bound must not be
+    lost.
     """
-    tree = shapely.STRtree(in_pixels(drawn, mpp))
-    stated_um = [0.0] * len(drawn)
-    for size in own:
-        for index in tree.query(size.outline, predicate="intersects"):
-            stated_um[index] = max(stated_um[index], size.said.uncertainty_um or 0.0)
-    cut_off = {
-        int(index)
-        for size in outlines.stated
-        if size.said.cut_off
-        for index in tree.query(size.outline, predicate="intersects")
-    }
+    stated_um = dict.fromkeys((deposit.id for deposit in drawn), 0.0)
+    for one in found:
+        for number in one.fitting:
+            stated_um[number] = max(stated_um[number], one.size.said.uncertainty_um or 0.0)
+    cut_off = {deposit.id for one in found if one.size.said.cut_off for deposit in one.deposits}
     return tuple(
         replace(
             deposit,
-            diameter_uncertainty_um=Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um[index])),
-            cut_off=index in cut_off,
+            diameter_uncertainty_um=Micrometers(math.hypot(deposit.diameter_uncertainty_um, stated_um[deposit.id])),
+            cut_off=deposit.id in cut_off,
         )
-        for index, deposit in enumerate(drawn)
+        for deposit in drawn
     )
 
 

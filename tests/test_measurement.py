@@ -650,6 +650,36 @@ def test_what_a_file_states_of_another_outline_is_left_out(tmp_path, capsys, shi
     )
 
 
+@pytest.mark.parametrize(
+    ("drawn", "fitting", "said"),
+    [
+        (("Exclusion", [(2500, -10), (2900, -10), (2900, 410), (2500, 410)]), [False], "1.41 mm, and 1.27 mm"),
+        (("Exclusion", [(2750, -10), (2900, -10), (2900, 410), (2750, 410)]), [True], ""),
+        (("Exclusion", [(2600, -10), (2610, -10), (2610, 410), (2600, 410)]), [False, False], "1.41 mm, and 1.32 mm"),
+        (("Exclusion", [(2750, -10), (2760, -10), (2760, 410), (2750, 410)]), [True, False], "1.41 mm, and 0.20 mm"),
+        (("Tumor", [(2700, 0), (3200, 0), (3200, 400), (2700, 400)]), [False], "1.41 mm, and 1.61 mm"),
+        (("Tumor", [(100, 100), (200, 100), (200, 200), (100, 200)]), [True], ""),
+    ],
+)
+def test_a_stated_uncertainty_is_of_the_deposit_that_results(tmp_path, capsys, drawn, fitting, said):
+    """An exclusion, or an outline by hand over nodescan's own, makes another deposit of it, though the outline is as it
+    was written. What is measured then is as sure as it was drawn."""
+    bar = [(0, 0), (2800, 0), (2800, 400), (0, 400)]
+    own = feature([closed(bar)], "Tumor")
+    own["properties"]["measurements"] = {"Diameter um": math.hypot(1400, 200), "Diameter uncertainty um": 70.0}
+    found = measured(
+        geojson(tmp_path / "a.geojson", [own, feature([closed(drawn[1])], drawn[0])]), mpp=Spacing.square(0.5)
+    )
+    own_um = math.hypot(0.5, 0.5)
+    unsure_um = [one.diameter_uncertainty_um for one in found.deposits]
+    assert unsure_um == pytest.approx([math.hypot(70, own_um) if fits else own_um for fits in fitting])
+    told = [note for note in found.notes if "± that the file states is left out" in note]
+    assert len(told) == bool(said)
+    assert all(f"the file states {said} is measured here" in note for note in told)
+    print_measurement(found, as_json=False)
+    assert ("± covers only how the outline is drawn" in capsys.readouterr().out) is not all(fitting)
+
+
 @pytest.mark.parametrize("stated_um", [None, 141.4, 300.0])
 def test_a_lower_bound_outlives_another_outline(tmp_path, stated_um):
     """The file doesn't say where the deposit was cut off, so whether a new border reaches there isn't known."""
@@ -808,7 +838,7 @@ def test_of_many_contradictions_a_few_are_told(tmp_path):
 
 
 def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no_more(tmp_path, capsys):
-    """Of all its deposits or of one: a lesion added by hand has none; what was joined to one keeps at least that."""
+    """Of all its deposits or of one: a lesion added by hand has none, nor has what such a lesion made longer."""
     (tmp_path / "sure").mkdir()
     write_geojson(result((MICRO,)), tmp_path / "sure")
     (stated,) = json.loads((tmp_path / "sure" / "deposits.geojson").read_text())["features"]
@@ -816,14 +846,9 @@ def test_where_the_file_states_no_uncertainty_the_outline_s_own_is_said_to_be_no
     beside = feature([closed([(x - 2000, y), (x + 2000, y), (x + 2000, y + 2000)])], "Tumor")
     apart = feature([closed(SQUARE)], "Tumor")
     pixel = math.hypot(0.25, 0.25)
-    whole = math.hypot(MICRO.diameter_uncertainty_um, pixel)
-    for name, features, own in (
-        ("beside", [stated, beside], whole),
-        ("apart", [stated, apart], pixel),
-        ("none", [apart], pixel),
-    ):
+    for name, features in (("beside", [stated, beside]), ("apart", [stated, apart]), ("none", [apart])):
         found = measured(geojson(tmp_path / f"{name}.geojson", features), mpp=Spacing.square(0.25))
-        assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(own)
+        assert found.deposits[-1].diameter_uncertainty_um == pytest.approx(pixel)
         print_measurement(found, as_json=False)
         assert "± covers only how the outline is drawn" in capsys.readouterr().out
 
