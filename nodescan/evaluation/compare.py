@@ -1,6 +1,6 @@
 """Holds every slide against the reference: its score, its class, its detections, its sizes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +38,7 @@ from nodescan.reports.detections import DetectionList
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON, read_deposit_shapes
 from nodescan.reports.made_with import MadeWith
 from nodescan.reports.report_reader import StoredReport
+from nodescan.slides.slide_ids import slide_key
 
 _COARSER = 1.1
 """Above so many times the organisers' spacing their ITC limit is told: CAMELYON's own scanners stay below, at 0.25."""
@@ -52,8 +53,8 @@ class SlideOutcome:
 
     reference: ReferenceSlide
     subject: Subject | None
-    hits: SlideHits | None
-    pairing: Pairing | None
+    hits: SlideHits | None = None
+    pairing: Pairing | None = None
     unpaired: str = ""
 
     @property
@@ -155,10 +156,7 @@ def compare(
     refuse_strangers(known, reference)
     made = made_alike([by_key[key] for key in known])
     slides = [(slide, by_key.get(key)) for key, slide in {**reference.slides, **known}.items()]
-    outcomes = [
-        _outcome(*one, mode, mpp_um) if reference.has_lesions else SlideOutcome(*one, hits=None, pairing=None)
-        for one in slides
-    ]
+    outcomes = [_outcome(*one, mode, mpp_um) if reference.has_lesions else SlideOutcome(*one) for one in slides]
     outcomes.sort(key=lambda outcome: outcome.slide_id)
     unscored = [slide.slide_id for slide in outcomes if reference.has_lesions and slide.reference.lacks_lesions]
     if mode is FrocMode.OFFICIAL and unscored:
@@ -178,9 +176,8 @@ def compare(
         made_with=made,
         notes=(
             *reference.notes,
-            *_notes(by_key, known, reference, mode, mpp_um),
-            *_lesion_notes(outcomes),
-            *_itc_notes(outcomes, mode),
+            *_notes(outcomes, reference, mode, mpp_um),
+            *_lesion_notes(outcomes, mode),
             *known_patients.notes,
         ),
         without_detections=tuple(sorted(unplaced)),
@@ -255,68 +252,42 @@ def _pairing(slide: ReferenceSlide, subject: Subject | None) -> tuple[str, Pairi
     return "", pair(slide.slide_id, lesions, report.deposits, shapes)
 
 
-def _lesion_notes(slides: list[SlideOutcome]) -> list[str]:
-    """What makes false positives of points that may be none, and sizes of masks longer than they are."""
-    scored = [outcome for outcome in slides if outcome.hits is not None and outcome.reference.tumour]
-    outside = [outcome.slide_id for outcome in scored if outcome.hits is not None and outcome.hits.outside]
-    partly = [outcome.slide_id for outcome in scored if outcome.slide_id.casefold() in NOT_EXHAUSTIVE]
-    notes: list[str] = []
-    if outside:
-        notes.append(
-            f"points outside of the mask count as false positives; are x and y level-0 pixels? {few_ids(outside)}"
-        )
-    if partly:
-        notes.append(f"not every lesion is outlined, so a false positive may be tumour: {few_ids(partly)}")
-    lesions = [outcome.reference.lesions for outcome in slides if outcome.pairing is not None]
-    if any(file is not None and file.kind_of_file == "mask" for file in lesions):
-        notes.append(
+def _notes(slides: Sequence[SlideOutcome], reference: Reference, mode: FrocMode, mpp_um: float | None) -> Iterator[str]:
+    """What was assumed."""
+    if assumed := [slide.slide_id for slide in slides if slide_key(slide.slide_id) not in reference.slides]:
+        yield f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {few_ids(assumed)}"
+    unknown_spacing = any(slide.subject is not None and slide.report is None for slide in slides)
+    if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
+        used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions; give another with --mpp"
+        yield f"no pixel size is known, so {used}"
+
+
+def _lesion_notes(slides: Sequence[SlideOutcome], mode: FrocMode) -> Iterator[str]:
+    """What makes false positives of points that may be none, sizes of masks longer than they are, and lesions above 0.2
+    mm isolated tumour cells, as pixels are coarse or are not the slide's own."""
+    scored = [(slide, slide.hits) for slide in slides if slide.hits is not None and slide.reference.tumour]
+    if outside := [slide.slide_id for slide, hits in scored if hits.outside]:
+        yield f"points outside of the mask count as false positives; are x and y level-0 pixels? {few_ids(outside)}"
+    if partly := [slide.slide_id for slide, _ in scored if slide.slide_id.casefold() in NOT_EXHAUSTIVE]:
+        yield f"not every lesion is outlined, so a false positive may be tumour: {few_ids(partly)}"
+    if any(slide.pairing is not None and slide.reference.on_mask for slide in slides):
+        yield (
             f"sizes of masks at level 5 are up to about {CORNER_BIAS_PX} px ({CORNER_BIAS_PX * LEVEL_PX:.0f} of level "
             "0) too long, because they are measured from corner to corner. The bias of size, true classes, recall by "
             "class and the table of lesions by true size include this error: a lesion just below 0.2 or 2 mm may have "
             "the next class. Outlines avoid this"
         )
-    return notes
-
-
-def _itc_notes(slides: list[SlideOutcome], mode: FrocMode) -> list[str]:
-    """Which lesions above 0.2 mm the lesion task leaves out, as its pixels are coarse or are not the slide's own."""
-    scored = [outcome.reference.lesions for outcome in slides if outcome.hits is not None and outcome.reference.tumour]
-    if mode is FrocMode.EVERY_SLIDE:
-        if not any(file is not None and file.kind_of_file == "mask" for file in scored):
-            return []
-        above_px = MASK_ITC_PX * LEVEL_PX
-        return [
-            f"on masks, lesions that exceed 200 um by up to {above_px:.0f} px of level 0 may count as isolated tumour "
-            "cells and be left out of the lesion task; outlines avoid this"
-        ]
-    coarse = {
-        outcome.slide_id: float(outcome.report.info.spacing.mean)
-        for outcome in slides
-        if outcome.reference.tumour and outcome.report is not None and outcome.report.info is not None
-    }
-    coarse = {name: um for name, um in coarse.items() if um > OFFICIAL_SPACING_UM * _COARSER}
-    if not coarse:
-        return []
-    longest_um = official_itc_um(max(coarse.values()))
-    return [
-        f"the organisers' script assumes {OFFICIAL_SPACING_UM} um/px for every slide; on coarser slides, lesions up to "
-        f"about {longest_um:.0f} um count as isolated tumour cells and are left out: {few_ids(coarse)}"
-    ]
-
-
-def _notes(
-    by_key: Mapping[str, Subject],
-    known: Mapping[str, ReferenceSlide],
-    reference: Reference,
-    mode: FrocMode,
-    mpp_um: float | None,
-) -> list[str]:
-    notes: list[str] = []
-    assumed = [slide.slide_id for key, slide in known.items() if key not in reference.slides]
-    if assumed:
-        notes.append(f"assumed normal: {how_many(len(assumed), 'slide')} without a mask or outline: {few_ids(assumed)}")
-    unknown_spacing = any(subject.report is None for subject in by_key.values())
-    if mode is FrocMode.EVERY_SLIDE and reference.has_lesions and unknown_spacing and mpp_um is None:
-        used = f"{OFFICIAL_SPACING_UM} um/px was used for lesions; give another with --mpp"
-        notes.append(f"no pixel size is known, so {used}")
-    return notes
+    if mode is FrocMode.EVERY_SLIDE and any(slide.reference.on_mask for slide, _ in scored):
+        yield (
+            f"on masks, lesions that exceed 200 um by up to {MASK_ITC_PX * LEVEL_PX:.0f} px of level 0 may count as "
+            "isolated tumour cells and be left out of the lesion task; outlines avoid this"
+        )
+    tumour = [(slide.slide_id, slide.report) for slide in slides if slide.reference.tumour]
+    sizes_um = {name: report.info.spacing.mean for name, report in tumour if report is not None and report.info}
+    coarse = {name: float(um) for name, um in sizes_um.items() if um > OFFICIAL_SPACING_UM * _COARSER}
+    if mode is FrocMode.OFFICIAL and coarse:
+        longest_um = official_itc_um(max(coarse.values()))
+        yield (
+            f"the organisers' script assumes {OFFICIAL_SPACING_UM} um/px for every slide; on coarser slides, lesions "
+            f"up to about {longest_um:.0f} um count as isolated tumour cells and are left out: {few_ids(coarse)}"
+        )

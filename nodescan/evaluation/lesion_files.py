@@ -27,10 +27,21 @@ from nodescan.mask_images import read_mask_image
 from nodescan.measurement import check_measurable, check_possible
 from nodescan.phantoms import TRUTH_ENDING
 from nodescan.reports.json_values import DAMAGE, finite, point
+from nodescan.slides.dicom_series import level_of, series_levels
 from nodescan.strict_json import strict_json
 
 _MASK = re.compile(r"(?P<slide>.+)_mask\.(png|tiff?)", re.IGNORECASE)
 _OUTLINE_SUFFIXES = (".xml", ".geojson")
+
+_LESION_SUFFIXES = frozenset(
+    {".json", ".npy", ".png", ".apng", ".bmp", ".gif", ".webp", ".jpg", ".jpeg", ".jpe", ".jfif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"}
+)
+_LESION_WORDS = ("mask", "annot", "lesion")
+"""Endings, and words in names, of files that other programs keep masks and outlines in: all pictures that masks are
+read from, but for TIFF, in which the slides themselves are."""
+
+_DICOM_SUFFIX = ".dcm"
 
 PADDED_PX = 512 // LEVEL_PX
 """A mask may be longer than its slide by this: writers fill up tiles of 512 px."""
@@ -148,6 +159,23 @@ def lesion_file(path: Path) -> LesionFile | None:
     if ending in _OUTLINE_SUFFIXES or (ending == ".json" and holds_geojson(path)):
         return LesionFile(path, path.stem, "outlines")
     return None
+
+
+def may_show_lesions(path: Path) -> bool:
+    """Whether a file that wasn't read may be a mask or outlines by another name; a slide, or a text, is neither."""
+    if not path.is_file():
+        return False
+    named = any(word in path.stem.casefold() for word in _LESION_WORDS)
+    suffix = path.suffix.lower()
+    return named or suffix in _LESION_SUFFIXES or (suffix == _DICOM_SUFFIX and not _is_of_a_slide(path))
+
+
+def _is_of_a_slide(dicom: Path) -> bool:
+    """Whether it is a level of a slide, or a picture of its series, as of the label: masks are DICOM files, too."""
+    try:
+        return level_of(dicom) is not None or bool(series_levels(dicom))
+    except OSError:
+        return False
 
 
 def planted_deposits(planted: Sequence[Mapping[str, object]]) -> tuple[Deposit, ...]:

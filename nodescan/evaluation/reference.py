@@ -10,9 +10,8 @@ from nodescan.csv_rows import CsvRow, read_lines, read_table, tables_in
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import few
 from nodescan.errors import UsageError
-from nodescan.evaluation.lesion_files import OWN_OUTLINES, LesionFile, lesion_file
+from nodescan.evaluation.lesion_files import OWN_OUTLINES, LesionFile, lesion_file, may_show_lesions
 from nodescan.labels import CLASS_OF, LabelledSlide, is_camelyon17, label_and_size, read_labels
-from nodescan.slides.dicom_series import level_of, series_levels
 from nodescan.slides.discovery import SUFFIXES
 from nodescan.slides.slide_ids import safe_name, slide_key
 
@@ -34,16 +33,6 @@ NOT_EXHAUSTIVE = frozenset(
 """Slides of CAMELYON16 whose lesions are not all outlined (data_manifests/README.md)."""
 
 _TUMOUR_NAME = re.compile(r"tumou?r_\d+", re.IGNORECASE)
-
-_LESION_SUFFIXES = frozenset(
-    {".json", ".npy", ".png", ".apng", ".bmp", ".gif", ".webp", ".jpg", ".jpeg", ".jpe", ".jfif"}
-    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm"}
-)
-_LESION_WORDS = ("mask", "annot", "lesion")
-"""Endings, and words in names, of files that other programs keep masks and outlines in: all pictures that masks are
-read from, but for TIFF, in which the slides themselves are."""
-
-_DICOM_SUFFIX = ".dcm"
 
 _IN_ONE = ((MENDED, f"outlines {MENDED}"), (NO_TUMOUR, NO_TUMOUR), (OWN_OUTLINES, OWN_OUTLINES))
 """Notes of outlines that leave a truth as it was drawn, or may meet each file alike; and how they begin."""
@@ -68,6 +57,11 @@ class ReferenceSlide:
     def lacks_lesions(self) -> bool:
         """Whether it shows tumour, and no file says where."""
         return bool(self.tumour) and self.lesions is None
+
+    @property
+    def on_mask(self) -> bool:
+        """Whether its lesions are those of a mask."""
+        return self.lesions is not None and self.lesions.kind_of_file == "mask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +139,20 @@ def _read_csv(path: Path) -> Reference:
                 )
         return _read_nodes(path)
     table = read_table(path, columns=_SLIDE_COLUMNS, required=("slide_id", "label"))
-    return Reference(path.name, _by_key(path.name, [_slide(row) for row in table], table))
+    return Reference(path.name, _by_key((row, _slide(row)) for row in table))
 
 
 def _read_nodes(path: Path) -> Reference:
     """A table of patients' nodes, CAMELYON17's own or another."""
     table = read_labels(path)
-    slides: list[ReferenceSlide] = []
+    slides: list[tuple[CsvRow, ReferenceSlide]] = []
     for slide in table.slides:
+        facts = slide.facts
         if not slide.slide_id:
-            raise slide.facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
+            raise facts.where.error("slide_id is empty; evaluation needs to know which slide it is")
         own = ReferenceSlide(slide.slide_id, slide.label is not Metastasis.NONE, slide.label, slide.largest_um)
-        slides.append(replace(own, patient_id=slide.facts.patient_id, node_id=slide.facts.node_id))
-    return Reference(path.name, _by_key(path.name, slides), table.slides, table.stages)
+        slides.append((facts.where, replace(own, patient_id=facts.patient_id, node_id=facts.node_id)))
+    return Reference(path.name, _by_key(slides), table.slides, table.stages)
 
 
 def _slide(row: CsvRow) -> ReferenceSlide:
@@ -179,9 +174,8 @@ def _slide(row: CsvRow) -> ReferenceSlide:
 
 
 def _read_camelyon16(path: Path) -> Reference:
-    slides: list[ReferenceSlide] = []
+    slides: list[tuple[CsvRow, ReferenceSlide]] = []
     notes: list[str] = []
-    rows: list[CsvRow] = []
     for row in read_lines(path):
         if len(row.cells) != _CAMELYON16_COLUMNS:
             raise row.error("is not name,Tumor|Normal,histology,None|Micro|Macro")
@@ -193,9 +187,8 @@ def _read_camelyon16(path: Path) -> Reference:
         if name.casefold() in LEFT_OUT:
             notes.append(f"{name} is left out: {LEFT_OUT[name.casefold()]}")
             continue
-        slides.append(ReferenceSlide(name, _CAMELYON16_KINDS[kind], _CAMELYON16_LABELS[label]))
-        rows.append(row)
-    return Reference(path.name, _by_key(path.name, slides, tuple(rows)), notes=tuple(notes))
+        slides.append((row, ReferenceSlide(name, _CAMELYON16_KINDS[kind], _CAMELYON16_LABELS[label])))
+    return Reference(path.name, _by_key(slides), notes=tuple(notes))
 
 
 def _read_folder(folder: Path) -> Reference:
@@ -215,22 +208,25 @@ def _read_folder(folder: Path) -> Reference:
             raise UsageError(f"{path.name} and {other.path.name}: both show the lesions of one slide; leave one out")
     if not found and labelled is None:
         raise UsageError(f"{folder}: holds no <slide>_mask.png or .tif, <slide>.xml, .geojson, .truth.json or CSV")
-    unread = _unread(others, found, labelled, {slide_key(table.stem) for table in tables})
+    outlined = {*found, *(slide_key(table.stem) for table in tables)}
+    listed = outlined.union(labelled.slides if labelled else ())  # a slide's own picture is of it, but no .json is one
+    own = {path: slide_key(path.stem) in (outlined if path.suffix.lower() == ".json" else listed) for path in others}
+    unread = [path for path in others if path.name[0] != "." and not own[path]]
     names = few([path.name for path in unread], 5)
     notes = [f"not read, as no masks, outlines or labels: {names}"] if unread else []
     if labelled is not None:
         labelled = _with_lesions(labelled, found)
         return replace(labelled, notes=(*labelled.notes, *notes))
-    shown = {key: file.kind() for key, file in found.items()}
+    shown = {key: (file, file.kind()) for key, file in found.items()}
     slides = {
-        key: ReferenceSlide(file.slide_id, shown[key].tumour, shown[key].label, shown[key].largest_um, file)
-        for key, file in found.items()
+        key: ReferenceSlide(file.slide_id, one.tumour, one.label, one.largest_um, file)
+        for key, (file, one) in shown.items()
     }
     all_tumour = all(slide.tumour for slide in slides.values())
-    in_doubt = [path.name for path in unread if _may_show_lesions(path)]
+    in_doubt = [path.name for path in unread if may_show_lesions(path)]
     if all_tumour and in_doubt:
         notes.append(_doubt(in_doubt))
-    notes += _outline_notes({found[key].path.name: one.notes for key, one in shown.items()})
+    notes += _outline_notes({file.path.name: one.notes for file, one in shown.values()})
     other = tuple(path.name for path in unread if path.is_file() and path.suffix.lower() not in SUFFIXES)
     normal = all_tumour and not in_doubt
     return Reference(folder.name, slides, unlisted_is_normal=normal, unread=other, notes=tuple(notes))
@@ -249,36 +245,6 @@ def _slide_of(name: str, slides: Collection[str]) -> str | None:
     of "a_10.zip". All as slide_key has them."""
     ends = [end for end in range(len(name), 0, -1) if not name[end : end + 1].isalnum()]
     return next((name[:end] for end in ends if name[:end] in slides), None)
-
-
-def _unread(
-    others: list[Path], found: Mapping[str, LesionFile], labelled: Reference | None, tables: set[str]
-) -> list[Path]:
-    """What is of a slide that nothing else shows: not the slide's own picture."""
-    listed = {*found, *tables, *(labelled.slides if labelled else ())}
-    outlined = {*found, *tables}
-    return [
-        path
-        for path in others
-        if path.name[0] != "." and slide_key(path.stem) not in (outlined if path.suffix.lower() == ".json" else listed)
-    ]
-
-
-def _may_show_lesions(path: Path) -> bool:
-    """Whether a file that wasn't read may be a mask or outlines by another name; a slide, or a text, is neither."""
-    if not path.is_file():
-        return False
-    named = any(word in path.stem.casefold() for word in _LESION_WORDS)
-    suffix = path.suffix.lower()
-    return named or suffix in _LESION_SUFFIXES or (suffix == _DICOM_SUFFIX and not _is_of_a_slide(path))
-
-
-def _is_of_a_slide(dicom: Path) -> bool:
-    """Whether it is a level of a slide, or a picture of its series, as of the label: masks are DICOM files, too."""
-    try:
-        return level_of(dicom) is not None or bool(series_levels(dicom))
-    except OSError:
-        return False
 
 
 def _outline_notes(told: Mapping[str, Sequence[str]]) -> list[str]:
@@ -314,17 +280,17 @@ def _with_lesions(labelled: Reference, files: Mapping[str, LesionFile]) -> Refer
     return replace(labelled, slides=slides, notes=(*labelled.notes, *notes, *_outline_notes(told)))
 
 
-def _by_key(name: str, slides: list[ReferenceSlide], rows: tuple[CsvRow, ...] = ()) -> dict[str, ReferenceSlide]:
+def _by_key(rows: Iterable[tuple[CsvRow, ReferenceSlide]]) -> dict[str, ReferenceSlide]:
+    """The slides of a table. Raises UsageError where two of its rows are of one."""
     found: dict[str, ReferenceSlide] = {}
-    for index, slide in enumerate(slides):
+    for row, slide in rows:
         first = found.setdefault(slide_key(slide.slide_id), slide)
         if first is slide:
             continue
-        where = f"{name}, line {rows[index].line}" if rows else name
         if first.slide_id.casefold() == slide.slide_id.casefold():
-            raise UsageError(f"{where}: the slide {slide.slide_id!r} stands there twice; leave one row")
-        raise UsageError(
-            f"{where}: {slide.slide_id!r} and {first.slide_id!r} are both {safe_name(slide.slide_id)!r} in reports; "
-            "write each as its report's folder is named"
+            raise row.error(f"the slide {slide.slide_id!r} stands there twice; leave one row")
+        raise row.error(
+            f"{slide.slide_id!r} and {first.slide_id!r} are both {safe_name(slide.slide_id)!r} in reports; write each "
+            "as its report's folder is named"
         )
     return found
