@@ -40,6 +40,7 @@ class Section:
     which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells, or a count of
     cells, leaves a lower class open.
     missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
+    cut_off_up_to_um: how long a deposit may be that is cut off, and of which a reader gave the class; 0 without one.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
     may_be_none: all that was found may be no tumour, since the model was trained on other tissue, or the scan has a
     fault; no reader accepted any of it. unaccepted: what it says of its node rests on a deposit that may be none.
@@ -66,6 +67,7 @@ class Section:
     class_range: tuple[Metastasis, Metastasis] | None = None
     cut_off: bool = False
     cut_off_macro: bool = False
+    cut_off_up_to_um: float = 0.0
     may_be_less: bool = False
     may_be_none: bool = False
     unaccepted: bool = False
@@ -107,7 +109,12 @@ class Section:
     @property
     def size_at_least(self) -> bool:
         """Whether the largest size is a lower bound."""
-        return not self.complete or self.cut_off or (self.reading is not None and self.reading.size_at_least)
+        return self._at_least_beside(self.largest_um)
+
+    def _at_least_beside(self, length_um: Micrometers | None) -> bool:
+        """Whether it may hold a larger deposit than of this length, as it or a deposit was not seen whole."""
+        in_part = not self.complete or (self.reading is not None and self.reading.size_at_least)
+        return in_part or self.cut_off or self.cut_off_up_to_um > (length_um or 0.0)
 
     def may_exceed(self, length_um: Micrometers | None) -> bool:
         """Whether it may hold a larger deposit than any measured, where the largest has this length; None: not known.
@@ -120,7 +127,7 @@ class Section:
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         fits = length_um is not None and (self.largest_um or 0.0) <= longest_um <= length_um
         settled = self.reading is not None and fits
-        return self.size_at_least and not settled
+        return self._at_least_beside(length_um) and not settled
 
     def beyond(self, length_um: Micrometers | None) -> bool:
         """Whether it has a class, but no size, by which it may hold a larger deposit than of this length; None: any."""

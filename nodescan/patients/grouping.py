@@ -79,6 +79,7 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         doubts=tuple(flag for flag in report.flags if flag.code in doubts),
         cut_off=bool(cut_off),
         cut_off_macro=all(found is Metastasis.MACRO for found in cut_off),
+        cut_off_up_to_um=_cut_off_up_to_um(report),
         may_be_less=said and report.reading is None and not given and _may_be_less(report, certain),
         may_be_none=said and in_doubt and report.accepted.isdisjoint(one.id for one in report.deposits),
         unaccepted=in_doubt and _decides_unaccepted(report, nodes_on_slide),
@@ -93,6 +94,12 @@ def section_of(report: StoredReport, *, nodes_on_slide: int = 1) -> Section:
         reading=report.reading,
         pieces=report.tissue_pieces if report.reading is None else None,
     )
+
+
+def _cut_off_up_to_um(report: StoredReport) -> Micrometers:
+    """See Section. Of a slide that a reader read whole, `WholeReading` says it."""
+    given = [one.metastasis for one in report.deposits if one.cut_off and one.class_given and report.reading is None]
+    return max(given, default=Metastasis.NONE).longest_um
 
 
 def _doubts(report: StoredReport, nodes: int) -> Set[str]:

@@ -98,6 +98,26 @@ def test_a_macrometastasis_by_its_size_stays_one_by_its_size(tmp_path: Path) -> 
     assert REPLACED in text
 
 
+@pytest.mark.parametrize(
+    ("sizes_um", "row", "at_least"),
+    [
+        ((900.0,), "a,1,,,class,micro,R", True),
+        ((900.0,), "a,1,,,accept,,R", True),
+        ((900.0,), "a,1,,,resize,950,R", False),
+        ((2600.0, 900.0), "a,2,,,class,micro,R", False),
+    ],
+)
+def test_the_size_of_a_deposit_that_is_cut_off_stays_a_lower_bound_beside_a_readers_class(
+    tmp_path: Path, sizes_um: tuple[float, ...], row: str, at_least: bool
+) -> None:
+    """The class says nothing of where the deposit ends, but a micrometastasis is no longer than 2 mm."""
+    made = report("a", sizes_um)
+    cut = replace(made.deposits[-1], cut_off=True)
+    run = write_run(tmp_path / "run", [replace(made, deposits=(*made.deposits[:-1], cut))])
+    (patient,) = staged_by(run, "slide_id,patient_id,node_id", "a,A,1", review=[row]).patients
+    assert patient.staged.size_at_least is at_least
+
+
 @pytest.mark.parametrize("review", [(), ("a,1,,,accept,,R",), ("a,1,,,resize,1900,R",)])
 def test_sizes_alone_need_no_such_word(tmp_path: Path, review: tuple[str, ...]) -> None:
     """A review without a class, or none."""
