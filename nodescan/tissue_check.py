@@ -26,8 +26,8 @@ _USUALLY_UNLIKE = 0.2
 slide, 0 to 0.13 of 39 composites, 0 to 0.06 of 22 phantoms. Of skin (CMU-1) it is 0.63, of a carcinoma of head and neck
 (TCGA, no pixel size) 0.77 at 0.25 um/px, 0.47 at 0.5."""
 
-_USUAL_GRID = {2: 1.4, 4: 3.6, 8: 5.6}
-"""At most, in sound scans."""
+_GRIDS = {2: ("every 2 pixels", 6.3), 3: ("one other distance", 4.9), 8: ("every 8 pixels", 5.6)}
+"""By the period in px: where the steps lie, and how strong they are in sound scans at most."""
 
 _BY_CHANCE = 0.001
 """How often so many fields of such tissue may be beyond it."""
@@ -61,24 +61,31 @@ def field_flags(
 
 
 def _fault_words(found: WholeFaults) -> Iterator[str]:
-    """Each fault with its number."""
-    if found.colour_shift_um > limits.MOST_COLOUR_SHIFT_UM:
+    """Each fault with its number. Rows out of place and colours apart repeat the picture, too."""
+    colours_apart = found.colour_shift_um > limits.MOST_COLOUR_SHIFT_UM
+    rows_off, across = found.rows_off > limits.MOST_ROWS_OFF, found.across_lines > limits.MOST_ACROSS_LINES
+    if colours_apart:
         yield f"two of its colours lie {found.colour_shift_um:.1f} um apart (sound scans: at most 0.4)"
-    if found.rows_off > limits.MOST_ROWS_OFF:
-        yield f"{100 * found.rows_off:.0f} % of its rows of pixels are out of place (sound scans: at most 13 %)"
+    if rows_off:
+        yield f"{100 * found.rows_off:.0f} % of its rows of pixels are out of place (sound scans: at most 6 %)"
+    elif across:
+        yield (
+            f"its rows of pixels are far out of place (fine structure across them is {100 * found.across_lines:.0f} % "
+            "of the coarse; sound scans: at most 25 %)"
+        )
     period = max(found.grid, key=lambda one: found.grid[one] / limits.MOST_GRID[one])
     if found.grid[period] > limits.MOST_GRID[period]:
-        times = f"{found.grid[period]:.1f} times those between"
+        at, usual = _GRIDS[period]
         yield (
-            f"it was enlarged or strongly compressed (steps at every {period} pixels are {times}; sound scans: at most "
-            f"{_USUAL_GRID[period]})"
+            f"it was enlarged or strongly compressed (steps at {at} are {found.grid[period]:.1f} times those elsewhere;"
+            f" sound scans: at most {usual})"
         )
     elif found.fine_share < limits.LEAST_FINE:
         yield (
             f"it was enlarged, or is out of focus everywhere (fine structure is {100 * found.fine_share:.2f} % of the "
             "coarse; sound scans: at least 1 %)"
         )
-    elif found.ghost > limits.MOST_GHOST and found.rows_off <= limits.MOST_ROWS_OFF:  # those repeat themselves, too
+    elif found.ghost > limits.MOST_GHOST and not (colours_apart or rows_off or across):
         yield f"a second picture lies over the first, displaced ({found.ghost:.2f}; sound scans: at most 0.12)"
     if found.cut_off > limits.MOST_CUT_OFF:
         share = f"{100 * found.cut_off:.0f} %"

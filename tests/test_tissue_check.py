@@ -126,6 +126,21 @@ def test_a_fault_is_told_with_its_number_whatever_is_known_of_the_model(phantom:
     )
 
 
+def test_a_colour_far_apart_is_not_told_as_a_second_picture(phantom: Path) -> None:
+    (said,) = codes(Scanned(fields=some_fields(phantom, 12)), None).values()
+    assert "two of its colours lie 11.3 um apart" in said
+    assert "second picture" not in said
+
+
+def test_rows_far_out_of_place_are_told_as_such(phantom: Path) -> None:
+    """Every second one by 30 um."""
+    fields = some_fields(phantom)
+    fields[:, 1::2] = np.roll(fields[:, 1::2], 32, 2)
+    (said,) = codes(Scanned(fields=fields), None).values()
+    assert "its rows of pixels are far out of place (fine structure across them is" in said
+    assert "second picture" not in said
+
+
 def test_no_fault_is_told_of_fewer_than_sixteen_fields(phantom: Path) -> None:
     faulty = some_fields(phantom, 2)
     assert codes(Scanned(unreadable=32, fields=faulty), None).keys() == {"scan_fault"}

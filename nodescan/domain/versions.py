@@ -2,7 +2,7 @@
 
 from nodescan import __version__
 
-RESULT_VERSION = 33
+RESULT_VERSION = 34
 """Counted up with every set of changes that CHANGELOG.md marks Result-changing: reports of another number are made
 again. `__version__` ends in the same number: pip takes two wheels of one version for the same program."""
 

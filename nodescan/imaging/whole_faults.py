@@ -22,12 +22,18 @@ MOST_COLOUR_SHIFT_UM: Final = 0.5
 MOST_GHOST: Final = 0.2
 """Sound: 0.12 at most. A second picture of a weight of 0.15: 0.19 to 0.39; of 0.3: 0.55 and more."""
 
-MOST_ROWS_OFF: Final = 0.18
-"""Sound: 0.13 at most. Rows displaced at random by 1 um (SD): 0.20 and more; every second one by 2 um: 0.48."""
+MOST_ROWS_OFF: Final = 0.15
+"""Sound: 0.06 at most, 0.12 of regions stretched threefold. Rows displaced at random by 1 um (SD): 0.20 and more; every
+second one by 2 to 12 um: 0.71 and more."""
 
-MOST_GRID: Final[Mapping[int, float]] = {2: 1.5, 4: 4.0, 8: 6.0}
-"""By the period in px. Sound: 1.24, 2.2 and 2.3 at most; with JPEG of quality 20, which hides little, 1.4, 3.6 and 5.6.
-Enlarged twofold: 1.7 and more at 2; fourfold: 9 and more at 4. JPEG of quality 8: 6.01 and more at 8."""
+MOST_ACROSS_LINES: Final = 0.5
+"""Sound: 0.17 at most, 0.25 oversharpened. Every second row displaced by 16 to 40 um: 0.82 and more."""
+
+MOST_GRID: Final[Mapping[int, float]] = {2: 8.0, 3: 5.0, 8: 6.0}
+"""By the period in px (see WholeFaults). Sound, with JPEG of quality 20, which hides little: at most 6.3 at 2,
+5.6 at 8; 3.9 at 3, of levels that are resampled to be read (4.9 by a coarser method). Pixels repeated 1.5 to 7 times: 9
+and more at 2, or 7 and more at 3; interpolated two- to threefold: 7.7 and more at 2, or 5.2 and more at 3, less by
+Lanczos' filter. JPEG of quality 8: 6.01 and more at 8."""
 
 LEAST_FINE: Final = 0.002
 """Sound: 0.012 and more; 0.0035 of a file that states its pixels twice too coarse, and is resampled. Enlarged fourfold
@@ -42,7 +48,12 @@ _LEAST_TEXTURE = 0.05
 more, and 95 in 100 fields 0.16 and more; bare glass and flat paint have 0.03 and less."""
 
 _LEAST_IN_COMMON = 0.5
-"""Of two colours' phases after the best shift, as their mean cosine: 0.997 and more in tissue."""
+"""Of two colours' phases after the best shift, as their mean cosine: 0.99 and more in tissue;
+0.62 and more if 40 px apart."""
+
+_MOST_DIRECTED = 0.5
+"""Lymph nodes: 0.14 at most, also with a second picture; skin 0.34. Regions stretched two-, threefold: 0.50, 0.61 and
+more."""
 
 _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32), 4) / 255)
 
@@ -52,8 +63,9 @@ _WHITE_GLASS, _CUT_OFF_FROM = 253.5, 254
 _STAINED_BELOW = 215
 """In green: tissue with its pale edges."""
 
-_SHIFTS_PX = np.arange(-100, 101) / 20
+_SUBPIXELS = np.arange(-20, 21) / 20
 _MOST_LINE_SHIFT_PX = 14
+_BLOCK_PX = 8
 _GHOST_PX = (5, 32)
 
 _DOWN, _ALONG = np.fft.fftfreq(FIELD_PX)[:, None], np.fft.rfftfreq(FIELD_PX)
@@ -73,11 +85,14 @@ _Spectra = NDArray[np.complex64]
 class WholeFaults:
     """What fields of a scan have; see the limits above.
 
-    colour_shift_um: the largest distance of two colours, the same one all over the scan; 0 where they share nothing.
-    ghost: how strongly a second picture shows, near w / (1 - w) for its weight w.
+    colour_shift_um: the largest distance of two colours, the same one all over the scan, up to about 45 px; 0 where
+    they share nothing, or where the tissue runs in one direction all over the scan.
+    ghost: how strongly a second picture shows, near w / (1 - w) for its weight w; 0 where the tissue runs so.
     rows_off: share of neighbouring rows (or columns, if more) that fit much better when displaced by 2 px or more.
-    grid: by period in px, steps that stand alone along the lines of a grid, as a multiple of those off it.
+    grid: by period in px, how strongly steps repeat there: 8 is that of JPEG's blocks, in the frame; 2, and 3 for all
+    of 2.1 to 3.7 px, are of each field, and show all other factors by their multiples.
     fine_share: power of fine structure (2 to 4 px) per that of coarse (8 to 16 px).
+    across_lines: the same of structure that lies across rows (or columns, if more).
     cut_off: share of stained pixels whose red is cut off at white; 0 where the slide's glass is not white.
     """
 
@@ -86,6 +101,7 @@ class WholeFaults:
     rows_off: float
     grid: Mapping[int, float]
     fine_share: float
+    across_lines: float
     cut_off: float
 
 
@@ -104,12 +120,16 @@ def measure_faults(fields: NDArray[np.uint8], corners: NDArray[np.intp], um_per_
     density = _DENSITY[fields]
     colours = [_spectra(density[..., channel]) for channel in range(3)]
     green = fields[..., 1].astype(np.float32)
+    power = _relative_power(colours[1])
+    directed = _directed(power)  # along its fibres such tissue looks like itself
+    pairs = () if directed else ((0, 1), (1, 2), (0, 2))
     return WholeFaults(
-        colour_shift_um=max(_shift_px(colours[one], colours[two]) for one, two in ((0, 1), (1, 2), (0, 2))) * um_per_px,
-        ghost=_ghost(colours[1]),
+        colour_shift_um=max((_shift_px(colours[one], colours[two]) for one, two in pairs), default=0.0) * um_per_px,
+        ghost=0.0 if directed else _ghost(power),
         rows_off=_rows_off(density[..., 1]),
-        grid={period: _grid(green, corners, period) for period in MOST_GRID},
+        grid={**_combs(green), 8: _blocks(green, corners)},
         fine_share=_fine_share(colours[1]),
+        across_lines=_across_lines(colours[1]),
         cut_off=_cut_off(fields, glass),
     )
 
@@ -140,24 +160,39 @@ def _shift_px(one: _Spectra, two: _Spectra) -> float:
     band = (_PER_PX > 0.03) & (_PER_PX < 0.1)
     power = [np.sqrt((abs(plane) ** 2).sum(axis=(1, 2), keepdims=True)) + 1e-6 for plane in (one, two)]
     cross = (one.conj() * two / (power[0] * power[1])).sum(axis=0)
-    phase = np.where(band, cross / (abs(cross) + 1e-12), 0) * _TIMES
-    to_y = np.exp(2j * np.pi * _SHIFTS_PX[:, None] * _DOWN[:, 0])
-    to_x = np.exp(2j * np.pi * _ALONG[:, None] * _SHIFTS_PX)
-    fit = np.einsum("yj,jx->yx", np.einsum("yk,kj->yj", to_y, phase), to_x).real  # no threads of BLAS
-    y, x = divmod(int(fit.argmax()), fit.shape[1])
-    if fit[y, x] < _LEAST_IN_COMMON * (band * _TIMES).sum():
+    phase = np.where(band, cross / (abs(cross) + 1e-12), 0)
+    fit = np.fft.irfft2(phase, (FIELD_PX, FIELD_PX)) * FIELD_PX**2 / (band * _TIMES).sum()
+    nearest = divmod(int(fit.argmax()), FIELD_PX)
+    if fit[nearest] < _LEAST_IN_COMMON:
         return 0.0
-    return float(np.hypot(_SHIFTS_PX[y], _SHIFTS_PX[x]))
+    y, x = (_SUBPIXELS + (at + FIELD_PX // 2) % FIELD_PX - FIELD_PX // 2 for at in nearest)
+    to_y, to_x = np.exp(2j * np.pi * y[:, None] * _DOWN[:, 0]), np.exp(2j * np.pi * _ALONG[:, None] * x)
+    near = np.einsum("yj,jx->yx", np.einsum("yk,kj->yj", to_y, phase * _TIMES), to_x).real  # no threads of BLAS
+    row, column = divmod(int(near.argmax()), near.shape[1])
+    return float(np.hypot(y[row], x[column]))
 
 
-def _ghost(spectra: _Spectra) -> float:
-    """Height of the cepstrum's highest peak that is 5 to 32 px off: two pictures interfere in the spectrum."""
+def _relative_power(spectra: _Spectra) -> NDArray[np.float64]:
+    """float64 (96, 49): the power that most fields have, per its mean at all places as far from the middle."""
     power = abs(spectra) ** 2
     power = np.median(power / power.mean(axis=(1, 2), keepdims=True), axis=0)  # edges in some fields count for nothing
     ring = np.minimum((_PER_PX * FIELD_PX).round().astype(int), FIELD_PX // 2)
-    usual = (np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[ring]
+    return power / (np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[ring]
+
+
+def _directed(power: NDArray[np.float64]) -> bool:
+    """Whether the tissue runs in one direction all over the scan. power: as of _relative_power."""
+    power = np.where((_PER_PX > 0.03) & (_PER_PX < 0.3), power, 0) * _TIMES
+    return float(abs((power * np.exp(2j * np.arctan2(_DOWN, _ALONG))).sum()) / power.sum()) > _MOST_DIRECTED
+
+
+def _ghost(power: NDArray[np.float64]) -> float:
+    """Height of the cepstrum's highest peak that is 5 to 32 px off: two pictures interfere in the spectrum.
+
+    power: as of _relative_power.
+    """
     band = (_PER_PX > 0.03) & (_PER_PX < 0.3)
-    fringes = np.where(band, np.log(power / usual), 0)
+    fringes = np.where(band, np.log(power), 0)
     fringes[band] -= fringes[band].mean()
     peaks = np.fft.irfft2(fringes, (FIELD_PX, FIELD_PX)) * 2 * FIELD_PX**2 / (band * _TIMES).sum()
     away = np.fft.fftfreq(FIELD_PX, 1 / FIELD_PX)
@@ -166,7 +201,10 @@ def _ghost(spectra: _Spectra) -> float:
 
 
 def _rows_off(density: _Density) -> float:
-    """A row fits if it correlates by more than 0.4, and much better if by 0.15 more than where it lies."""
+    """A row fits if it correlates by more than 0.4, and much better if by 0.15 more than where it lies.
+
+    Fibres at a low angle lie displaced in each row by as much again: such a row is in its place.
+    """
     fine, most, shares = _fine(density, 8), _MOST_LINE_SHIFT_PX, list[float]()
     for lines in (fine, np.ascontiguousarray(fine.swapaxes(1, 2))):
         one, two = lines[:, :-1, most:-most], lines[:, 1:]
@@ -176,22 +214,41 @@ def _rows_off(density: _Density) -> float:
             other = two[..., shift : shift + width]
             power = own * np.einsum("nyx,nyx->ny", other, other)
             fits[shift] = np.einsum("nyx,nyx->ny", one, other) / np.sqrt(power + 1e-6)
-        best, away = fits.max(axis=0), abs(fits.argmax(axis=0) - most)
-        shares.append(float(((away >= 2) & (best > 0.4) & (best - fits[most] > 0.15)).mean()))
+        best, away = fits.max(axis=0), fits.argmax(axis=0) - most
+        turns = np.pad(abs(np.diff(away, axis=1)) >= 2, ((0, 0), (1, 1)), constant_values=True)
+        off = (abs(away) >= 2) & turns[:, 1:] & turns[:, :-1] & (best > 0.4) & (best - fits[most] > 0.15)
+        shares.append(float(off.mean()))
     return max(shares)
 
 
-def _grid(green: NDArray[np.float32], corners: NDArray[np.intp], period: int) -> float:
-    """At the commonest phase per the median phase: a step stands alone by what it exceeds both of its neighbours.
+def _alone(green: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """float32 (N, 93): by what each step along this axis exceeds both of its neighbours, a mean over the other one."""
+    step = abs(np.diff(np.moveaxis(green, axis, -1), axis=-1))
+    return np.maximum(0, step[..., 1:-1] - np.maximum(step[..., :-2], step[..., 2:])).mean(axis=1)
 
-    Period 8: JPEG of the level that was read; 4: of one twice as fine, or pixels repeated 4 x 4; 2: 2 x 2.
+
+def _combs(green: NDArray[np.float32]) -> dict[int, float]:
+    """Where pixels were repeated or interpolated, whatever the factor (Gallagher, 2005): steps have a period.
+
+    Places that JPEG's blocks have are left out: those of 8 and 4 px, of a level twice as fine, and of 8/3 px.
     """
+    heights = list[NDArray[np.float64]]()
+    for axis in (1, 2):
+        alone = _alone(green, axis)
+        alone -= alone.mean(axis=1, keepdims=True)
+        height = abs(np.fft.rfft(alone * np.hanning(alone.shape[1]), FIELD_PX, axis=1))
+        heights.append(np.median(height / (np.median(height, axis=1, keepdims=True) + 1e-3), axis=0))
+    height = np.maximum(heights[0], heights[1])
+    return {2: float(height[47:].max()), 3: float(max(height[26:35].max(), height[38:47].max()))}
+
+
+def _blocks(green: NDArray[np.float32], corners: NDArray[np.intp]) -> float:
+    """Of JPEG's blocks in the level that was read: at the commonest phase per the median phase."""
     ratios: list[float] = []
     for axis in (1, 2):
-        step = abs(np.diff(np.moveaxis(green, axis, -1), axis=-1))
-        alone = np.maximum(0, step[..., 1:-1] - np.maximum(step[..., :-2], step[..., 2:])).mean(axis=1)
-        whole = alone[:, : alone.shape[1] // period * period].reshape(len(alone), -1, period).mean(axis=1)
-        at = np.add.outer(corners[:, axis - 1], np.arange(period)) % period
+        alone = _alone(green, axis)
+        whole = alone[:, : alone.shape[1] // _BLOCK_PX * _BLOCK_PX].reshape(len(alone), -1, _BLOCK_PX).mean(axis=1)
+        at = np.add.outer(corners[:, axis - 1], np.arange(_BLOCK_PX)) % _BLOCK_PX
         phases = np.median(np.take_along_axis(whole, at.argsort(axis=1), axis=1), axis=0)
         ratios.append(float(phases.max() / (np.median(phases) + 0.02)))
     return max(ratios)
@@ -201,6 +258,16 @@ def _fine_share(spectra: _Spectra) -> float:
     power = (abs(spectra) ** 2).mean(axis=0)
     fine, coarse = (_PER_PX > 0.25) & (_PER_PX < 0.5), (_PER_PX > 0.06) & (_PER_PX <= 0.125)
     return float(power[fine].mean() / power[coarse].mean())
+
+
+def _across_lines(spectra: _Spectra) -> float:
+    power = (abs(spectra) ** 2).mean(axis=0)
+    shares: list[float] = []
+    for across, along in ((abs(_DOWN), _ALONG), (_ALONG, abs(_DOWN))):
+        wide = (along > 0.01) & (along < 0.1)
+        fine, coarse = wide & (across > 0.25), wide & (across > 0.06) & (across <= 0.125)
+        shares.append(float(power[fine].mean() / power[coarse].mean()))
+    return max(shares)
 
 
 def _cut_off(fields: NDArray[np.uint8], glass: Glass) -> float:
