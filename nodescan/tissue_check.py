@@ -26,7 +26,7 @@ _USUALLY_UNLIKE = 0.2
 slide, 0 to 0.13 of 39 composites, 0 to 0.06 of 22 phantoms. Of skin (CMU-1) it is 0.63, of a carcinoma of head and neck
 (TCGA, no pixel size) 0.77 at 0.25 um/px, 0.47 at 0.5."""
 
-_GRIDS = {2: ("every 2 pixels", 6.3), 3: ("one other distance", 4.9), 8: ("every 8 pixels", 5.6)}
+_GRIDS = {2: ("every 2 pixels", 7.9), 3: ("one other distance", 4.9), 8: ("every 8 pixels", 5.6)}
 """By the period in px: where the steps lie, and how strong they are in sound scans at most."""
 
 _BY_CHANCE = 0.001

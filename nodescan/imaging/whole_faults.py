@@ -29,11 +29,11 @@ second one by 2 to 12 um: 0.71 and more."""
 MOST_ACROSS_LINES: Final = 0.5
 """Sound: 0.17 at most, 0.25 oversharpened. Every second row displaced by 16 to 40 um: 0.82 and more."""
 
-MOST_GRID: Final[Mapping[int, float]] = {2: 8.0, 3: 5.0, 8: 6.0}
-"""By the period in px (see WholeFaults). Sound, with JPEG of quality 20, which hides little: at most 6.3 at 2,
-5.6 at 8; 3.9 at 3, of levels that are resampled to be read (4.9 by a coarser method). Pixels repeated 1.5 to 7 times: 9
-and more at 2, or 7 and more at 3; interpolated two- to threefold: 7.7 and more at 2, or 5.2 and more at 3, less by
-Lanczos' filter. JPEG of quality 8: 6.01 and more at 8."""
+MOST_GRID: Final[Mapping[int, float]] = {2: 9.0, 3: 5.0, 8: 6.0}
+"""By the period in px (see WholeFaults). Sound: at most 4.4 at 2, 3.9 at 3 of levels that are resampled to be read (4.9
+by a coarser method), 2.3 at 8; with JPEG of quality 20, which hides little, 7.9 at 2, 5.6 at 8 (7.6 where JPEG had been
+there before). Pixels repeated 1.5 to 7 times: 9.2 and more at 2, or 7 and more at 3; interpolated two- to threefold: 11
+and more at 2, or 5.2 and more at 3, less by Lanczos' filter. JPEG of quality 8: 6.01 and more at 8."""
 
 LEAST_FINE: Final = 0.002
 """Sound: 0.012 and more; 0.0035 of a file that states its pixels twice too coarse, and is resampled. Enlarged fourfold
