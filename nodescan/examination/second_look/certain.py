@@ -102,8 +102,8 @@ class _LowAndHigh:
 def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh | None:
     """None if no deposit can be certain.
 
-    This is the case if there is no deposit above isolated tumour cells, if foci are joined over a gap, if the pattern of
-    foci differs between the lowest and the highest values, or if outline threshold and seed threshold are too close
+    This is the case if there is no deposit above isolated tumour cells, if foci are joined over a gap, if the pattern
+    of foci differs between the lowest and the highest values, or if outline threshold and seed threshold are too close
     together.
     """
     rule, tolerance, probability = known.rule, known.tolerance, known.probability
