@@ -12,7 +12,7 @@ from nodescan.interfaces import Slide
 from nodescan.threads import start_each
 
 _CLOSE_UP_PX, _SMALLEST_UM, _READERS = 512, 300.0, 2
-"""The longest that a picture's side may be, the least that it shows, and how many are read at a time."""
+"""The longest side of a picture in px, the least length that it shows in um, and how many are read at a time."""
 
 MOST_CLOSE_UPS = 30
 """The largest deposits are shown; all stand in the table."""
@@ -36,7 +36,7 @@ def begin_place_close_ups(slide: Slide, places: Sequence[Detection]) -> Callable
 def _begin(
     slide: Slide, squares: Sequence[tuple[tuple[float, float], float]]
 ) -> Callable[[], tuple[Picture | None, ...]]:
-    """Reads squares, (middle, side) in um; None of what can't be read: a deposit stands in the report all the same."""
+    """Reads squares, (middle, side) in um; None for one that can't be read: its deposit is in the report anyway."""
     waits = start_each("close-up", lambda square: _around(slide, *square), squares, threads=_READERS)
     return lambda: tuple(wait() for wait in waits)
 
@@ -54,7 +54,8 @@ def _around(slide: Slide, middle_um: tuple[float, float], side_um: float) -> Pic
 
 
 def _middle(deposit: Deposit) -> tuple[float, float]:
-    """Of its outline and ends, in um: a long tail lies further from the centre of gravity than half the picture."""
+    """The middle of its outline and ends, in um. (A long tail may lie farther from the centre of gravity than half the
+    picture.)"""
     rings = [polygon.exterior for polygon in deposit.outline]
     points = np.concatenate([np.asarray(deposit.endpoints_um, dtype=np.float64), *rings])
     x, y = (points.min(axis=0) + points.max(axis=0)) / 2

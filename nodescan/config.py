@@ -22,7 +22,7 @@ from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a run was told. text: the file as read; sha256: over its values, so that comments and order don't count."""
+    """A run's settings. text: the file as read; sha256: over its values, so that comments and order don't count."""
 
     name: str
     text: str

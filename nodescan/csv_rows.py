@@ -1,4 +1,5 @@
-"""CSV files: read strictly, so that what a column or a cell can't mean is an error that names the line; and written."""
+"""Reads and writes CSV files. Reading is strict: a column or cell without a clear meaning is an error that names the
+line."""
 
 import csv
 import difflib
@@ -42,14 +43,14 @@ _LINE_END = re.compile("\r\n|\r|\n")
 _NO_NAME = re.compile(
     r"#[^\W\d][\w/]*[!?]|#n/?[adv]|#{2,}|<?n/?a>?|n\.a\.|nan|null|none|nil|unknown|missing|[-?.*]+", re.IGNORECASE
 )
-"""What spreadsheets and programs write where there is no value, or an error: rows that have it share nothing."""
+"""Written by spreadsheets and programs for a missing value or an error: rows with such a cell don't belong together."""
 
 _SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?e\+[0-9]+", re.IGNORECASE)
 """How a spreadsheet shows, and saves, a number of more than 11 digits."""
 
 _WORKBOOKS = {b"PK\x03\x04": "a zip file, as workbooks are (.xlsx, .ods)", b"\xd0\xcf\x11\xe0": "a workbook (.xls)"}
 _OTHER_TEXTS = {"<": "XML", "{": "JSON", "[": "JSON"}
-"""What files begin with that are often named in the place of a CSV."""
+"""How files begin that users often name instead of a CSV."""
 
 _YES, _NO = ("yes", "true", "1", "y"), ("no", "false", "0", "n")
 
@@ -75,7 +76,8 @@ class CsvRow:
         return text
 
     def shared_name(self, column: str) -> str:
-        """The `name` of what several rows may belong to: one that only looks like a name would throw them together."""
+        """The `name` of a patient or node that several rows may share. Refuses placeholders, which would join unrelated
+        rows."""
         text = self.name(column)
         if _NO_NAME.fullmatch(text):
             raise self.error(f"{column} is {text!r}, which names nothing; write its name, or leave the cell empty")
@@ -121,7 +123,7 @@ class CsvRow:
         return value
 
     def size_um(self, column: str) -> float | None:
-        """A deposit's size in um, 0 for none, None for an empty cell; one that only makes sense in mm is refused."""
+        """A deposit's size in um, 0 for none, None for an empty cell. A number that is clearly in mm is refused."""
         value = self.number(column)
         if value is not None and value != 0 and not SMALLEST_SIZE_UM <= value <= LARGEST_SIZE_UM:
             hint = "less than half a cell: is it in mm?" if value < SMALLEST_SIZE_UM else "longer than any lymph node."
@@ -266,8 +268,8 @@ def csv_line(cells: Sequence[object]) -> str:
 def plain_cell(text: str) -> str:
     """The text as it can be shown, with an apostrophe in front of what a spreadsheet would run as a formula.
 
-    One that separates columns by semicolons, or by tabs, begins a cell behind each of these, and of a line's end, too,
-    with or without a quotation mark.
+    A spreadsheet that separates columns by semicolons or tabs begins a new cell after each of these, and after a line
+    end, with or without a quotation mark.
     """
     text = _BEHIND_SEPARATOR.sub(r"\1'\2", shown(text))
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text

@@ -1,4 +1,4 @@
-"""Deflate streams held against the checksum at their end, which libtiff doesn't read on to."""
+"""Checks Deflate streams against the checksum at their end, which libtiff doesn't read."""
 
 import zlib
 
@@ -9,7 +9,7 @@ _PIECE_BYTES = 2**20
 def ends_with_its_sum(packed: bytes, most_bytes: int) -> bool | None:
     """Whether a stream unpacks, and its checksum is right; None where it doesn't end within `most_bytes`, or at all.
 
-    What goes on behind them isn't unpacked, for it may be a thousand times as long as its file.
+    Data after these bytes isn't unpacked, because it may be a thousand times as long as its file.
     """
     unpacking, found = zlib.decompressobj(), 0
     try:

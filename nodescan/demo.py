@@ -98,7 +98,7 @@ def _phantom_file(slides: Path, plan: PhantomPlan) -> Path:
 def _check_ours(slides: Path) -> None:
     """Raises UsageError where a file of a planned name isn't an earlier demo's: a phantom, with its truth beside it.
 
-    A demo that was stopped may leave the truth alone, since it is put in place first.
+    A demo that was stopped may leave only the truth, which is written first.
     """
     refuse_link(slides)
     for plan in demo_plans():
@@ -110,7 +110,8 @@ def _check_ours(slides: Path) -> None:
 
 
 def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple[Pair, ...]:
-    """Each planted deposit, the largest first, with the likest one found within its own diameter; then the rest."""
+    """Each planted deposit, the largest first, with the most similar one found within its own diameter; then the
+    rest."""
     left = list(found)
     matched: list[tuple[PlantedDeposit, Deposit | None]] = []
     for deposit in sorted(planted, key=lambda deposit: -deposit.diameter_um):
@@ -130,8 +131,11 @@ def paired(planted: Sequence[PlantedDeposit], found: Sequence[Deposit]) -> tuple
 
 
 def _gap_within_um(planted: PlantedDeposit, found: Deposit, missed: Sequence[PlantedDeposit]) -> float | None:
-    """The gap between the planted focus and the other of its pair, where `found` is both: centred nearer to the middle
-    between them than to either, and longer than their centres are apart. None otherwise."""
+    """The gap between the planted focus and the other of its pair, if `found` is both as one; else None.
+
+    It is both if its centre is nearer to the middle between them than to either, and if it is longer than the distance
+    of their centres.
+    """
     for other in missed:
         apart_um = math.dist(planted.centre_um, other.centre_um)
         gap_um = apart_um - (planted.diameter_um + other.diameter_um) / 2
@@ -143,7 +147,7 @@ def _gap_within_um(planted: PlantedDeposit, found: Deposit, missed: Sequence[Pla
 
 
 def _unlikeness_um(planted: PlantedDeposit, found: Deposit) -> float:
-    """How far apart in place and in size: a speck at the very centre is not the deposit around it."""
+    """The difference in place and in size: a speck at the centre of a deposit is not that deposit."""
     return math.dist(found.centre_um, planted.centre_um) + abs(found.diameter_um - planted.diameter_um)
 
 

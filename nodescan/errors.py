@@ -31,7 +31,8 @@ from nodescan.process_limits import address_limit_bytes
 
 
 class NodescanError(Exception):
-    """The root: its text is one line that a user can act on. code: of the flag of a slide that has no result by it."""
+    """The root: its text is one line that a user can act on. code: of the flag on a slide that has no result because of
+    it."""
 
     code: ClassVar[str] = "failed"
 
@@ -41,7 +42,7 @@ class UsageError(NodescanError):
 
 
 def nothing_there(place: object) -> UsageError:
-    """Of a path that was named and names nothing."""
+    """The error for a named path at which there is nothing."""
     return UsageError(f"{place}: there is no such file or folder; check the spelling")
 
 
@@ -53,7 +54,7 @@ class SlideError(NodescanError):
     """One slide can't be used.
 
     slide: its file name or id. reason: what is wrong. remedy: what the user can do, "" where nothing helps. in_reports:
-    the reason without names that are nobody's business outside; "" where it has none.
+    the reason without private names, for reports; "" if the reason has none.
     """
 
     code = "unreadable"
@@ -191,5 +192,5 @@ class NoRoomLeftError(OutputError):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first, without what another library adds in further lines; its class where it says nothing."""
+    """The first line of an error's text, or its class if it has no text. Other libraries add more lines."""
     return next(iter(str(error).splitlines()), type(error).__name__)

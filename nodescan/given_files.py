@@ -1,6 +1,6 @@
-"""Files that others made, so read that none makes the program wait for ever, or fills memory without end.
+"""Reads files that others made, so that none makes the program wait for ever or fills the memory.
 
-Those that a user names, and those that lie in a folder of results or of a model, which may be somebody else's.
+These are files that a user names, and files in a folder of results or of a model, which may be somebody else's.
 """
 
 import errno
@@ -18,7 +18,7 @@ _MOST_FOUND_BYTES = 256_000_000
 """Of a file in a folder of results: the outlines of 10,000 deposits of 0.3 mm have some 70 MB."""
 
 _AT_ONCE_BYTES = 1_000_000
-"""Memory is taken for what is there, not for all that might be."""
+"""Read in pieces, so that memory is used only for what the file really holds."""
 
 
 def given_bytes(path: Path) -> bytes:
@@ -28,7 +28,7 @@ def given_bytes(path: Path) -> bytes:
 
 
 def given_sha256(path: Path) -> str:
-    """Of what the file holds, which needs no room in memory. Raises OSError, see check_is_file."""
+    """The sha256 of the file's content, read in pieces. Raises OSError, see check_is_file."""
     check_is_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

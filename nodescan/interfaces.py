@@ -1,4 +1,4 @@
-"""The doors between rooms, as Protocols: what a scan needs of a slide, a predictor and a report writer."""
+"""The interfaces between rooms, as Protocols: what a scan needs from a slide, a predictor and a report writer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +66,7 @@ class Slide(Protocol):
 
 
 class PredictorFacts(Protocol):
-    """What is said of a network that may run in another process."""
+    """Facts about a network that may run in another process."""
 
     @property
     def model(self) -> ModelIdentity: ...
@@ -127,14 +127,14 @@ def predict(predictor: TilePredictor, tiles: NDArray[np.uint8]) -> NDArray[np.fl
 
 @runtime_checkable
 class ApproximatePredictor(TilePredictor, Protocol):
-    """A predictor that is fast because its answers may be a little off. Findings are held to its reference's."""
+    """A predictor that is fast because its answers may be a little off. Findings must equal those of its reference."""
 
     @property
     def reference(self) -> TilePredictor: ...
 
     @property
     def second_look(self) -> TilePredictor:
-        """The reference for few cells: it may be asked in smaller tiles, and answers as the reference does."""
+        """The reference for a few cells: it may take smaller tiles, and gives the same answers."""
         ...
 
     @property

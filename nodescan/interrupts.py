@@ -10,10 +10,10 @@ from types import FrameType
 from nodescan.errors import no_thread
 
 INTERRUPTED, STOPPED = 130, "stopped by the user"
-"""The exit code of what a signal ended, as of a shell's 128 and SIGINT's 2; and what is said of it."""
+"""The exit code after a signal (a shell's 128 plus SIGINT's 2), and the message."""
 
 LEAVING_S = 5.0
-"""Signals that come so soon after one that ended the block don't disturb its leaving."""
+"""Signals that come so soon after the one that ended the block are ignored, so that the block can end in order."""
 
 
 _IMPORTING = "<frozen importlib._bootstrap>"
@@ -28,7 +28,7 @@ class _Heard:
 def raise_if_ended() -> None:
     """Raises KeyboardInterrupt where a signal came already, and nobody heard of it.
 
-    Python prints and drops what is raised while an object is thrown away, or in a callback of another's code.
+    Python only prints an exception that is raised while an object is deleted, or in a callback from other code.
     """
     if _Heard.at is not None:
         raise KeyboardInterrupt

@@ -104,7 +104,7 @@ def _labelled(row: CsvRow) -> LabelledSlide:
 
 
 def _node_words(facts: NodeFacts) -> str:
-    """What tells a node from all others: patient, specimen and side belong to its name."""
+    """A node's full name: it includes patient, specimen and side."""
     return " / ".join((*filter(None, facts.specimen), facts.node_id))
 
 
@@ -135,7 +135,7 @@ def _read_camelyon17(path: Path) -> LabelTable:
 
 
 def _camelyon17_node(row: CsvRow, patient_id: str, node_id: str) -> LabelledSlide:
-    """The file's names are all there is: a node has one slide, and its patient is in the name, whose case is folded."""
+    """The file has only names: a node has one slide, and the name includes the patient, in any case."""
     facts = node_facts(CsvRow(row.file, row.line, {"patient_id": patient_id, "node_id": node_id}))
     return LabelledSlide(facts, f"{patient_id}_node_{node_id}", parse_label(row, "stage"))
 

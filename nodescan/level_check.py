@@ -1,4 +1,4 @@
-"""Holds a slide's magnifications against one another: what only one of them shows nobody would look for, or examine."""
+"""Compares a slide's magnifications: nobody would look for, or examine, tissue that only one of them shows."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,7 +25,8 @@ from nodescan.interfaces import Slide
 from nodescan.threads import start_in_thread
 
 _SAMPLES, _SAMPLE_PX, _REACH = 56, 4, 4
-"""Places are compared in so many means of _SAMPLE_PX px along a side, 0.2 mm, and may be off by _REACH of them."""
+"""Places are compared in squares of so many samples along a side, 0.2 mm. A sample is the mean over _SAMPLE_PX px, and
+places may be shifted by _REACH samples."""
 
 _PLACES, _FEWEST = 8, 4
 """Places that are compared, and the fewest that tell anything."""
@@ -44,9 +45,11 @@ _MOST_PROBES, _MOST_CELLS, _LEAST_CELLS = 24, 32, 16
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What is known before the examination ends. probed : float16 (H, W, SHARES), as Examination.shares, of what was
-    read at full resolution; like: whether the analysed magnification shows what the full resolution does, where both
-    were seen, in [-1, 1]."""
+    """Results that don't need the examination.
+
+    probed : float16 (H, W, SHARES), as Examination.shares, of the places read at full resolution. like: how similar the
+    analysed magnification and the full resolution are where both were seen, in [-1, 1].
+    """
 
     view: CoarseView
     probed: NDArray[np.float16]
@@ -56,19 +59,19 @@ class _Looked:
 def begin_level_check(
     slide: Slide, overview: Picture, survey: Survey, settings: QualitySettings
 ) -> Callable[[Examination], tuple[Flag, ...]]:
-    """Reads some places at full resolution; returns what tells the flags once the slide was examined.
+    """Reads some places at full resolution; returns a function that gives the flags once the slide was examined.
 
-    The tiles that were examined tell whether the overview showed their tissue. Of what lies apart from them, the bytes
-    that the file spends on it tell where to look.
+    The examined tiles show whether the overview missed tissue in them. Elsewhere, pieces with many bytes in the file
+    show where to look.
     """
     wait = start_in_thread("level-check", _looked, slide, overview, survey, settings)
     return lambda examination: _flags(wait(), examination)
 
 
 def likeness_of_levels(slide: Slide, overview: Picture, tissue: TissueMask, spacing: Spacing) -> float | None:
-    """How far the magnification at `spacing` shows what the full resolution does, in [-1, 1]: see LEAST_LIKENESS.
+    """How similar the magnification at `spacing` and the full resolution are, in [-1, 1]: see LEAST_LIKENESS.
 
-    None of too few places to tell anything.
+    None if there are too few places to tell.
     """
     found = tuple(_likenesses(slide, overview, tissue, spacing))
     return median(found) if len(found) >= _FEWEST else None

@@ -18,10 +18,10 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SET_TMPDIR = "free some space, or set TMPDIR to a folder with room"
 
 _LEAST_ERROR = 0x80000000
-"""Of Windows, which ends a process with the number of the error that it made."""
+"""Exit codes from here on are errors on Windows, which ends a process with the number of its error."""
 
 _LEAST_ADDRESSES_BYTES = 1_200_000_000
-"""With less no scan was ever done: of 2 cores, with 2 GB it was."""
+"""No scan ever succeeded with less address space. On 2 cores one succeeded with 2 GB."""
 
 _CPUINFO, _MEMINFO = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 _EIGHT_BITS = {"avx512_vnni": "int8", "amx_tile": "int8", "avx2": "int8-16"}
@@ -32,7 +32,7 @@ _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def untried_system() -> str:
-    """That nodescan was not tried on this system; "" on Linux."""
+    """In words, that nodescan was not tried on this system; "" on Linux."""
     system = {"win32": "Windows", "darwin": "macOS"}.get(sys.platform, sys.platform)
     return "" if sys.platform.startswith("linux") else f"nodescan was not tried on {system}"
 
@@ -43,14 +43,15 @@ def visible_cores() -> int:
 
 
 def usable_cores() -> int:
-    """As many of them as its control groups' share of processor time amounts to, rounded up."""
+    """The cores that this process may use: those visible, limited by its control groups' share of processor time,
+    rounded up."""
     return min([visible_cores(), *filter(None, map(_share_of_time, _control_groups("cpu")))])
 
 
 def computing_threads() -> int:
     """As many as torch takes on Linux: what OMP_NUM_THREADS says, else one for each whole core that it may run on.
 
-    Where control groups give it less time, as many as that amounts to: more would only wait for each other.
+    If control groups give it less time, only as many threads as that time allows: more would wait for each other.
     """
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if asked.isdecimal() and int(asked) > 0:
@@ -72,7 +73,7 @@ def processor_flags() -> frozenset[str]:
 
 
 def eight_bit_precision() -> str | None:
-    """The precision in eight bits that suits this processor; None where none does, or where that isn't told."""
+    """The eight-bit precision that suits this processor; None if none does, or if that isn't known."""
     flags = processor_flags()
     return next((precision for name, precision in _EIGHT_BITS.items() if name in flags), None)
 
@@ -90,8 +91,8 @@ def memory_bytes() -> int | None:
 
 
 def check_address_space() -> None:
-    """Raises WorkerError where this process may not name as much memory as the libraries of a scan do: OpenBLAS waits
-    for ever then."""
+    """Raises WorkerError if this process may have less address space than the libraries of a scan need: OpenBLAS would
+    wait for ever."""
     limit = address_limit_bytes()
     if limit is not None and limit < _LEAST_ADDRESSES_BYTES:
         raise WorkerError(
@@ -100,8 +101,11 @@ def check_address_space() -> None:
 
 
 def free_memory_bytes() -> int | None:
-    """What a process can still get: what the system has free, swap too, and what its control groups leave, caches of
-    files not counted; None where nobody says it."""
+    """Memory that a process can still get; None if it isn't known.
+
+    That is the system's free memory with swap, and no more than its control groups leave. Cached files count as
+    free.
+    """
     sizes = [memory_bytes(), *filter(None, map(_left_by, _control_groups("memory")))]
     with suppress(OSError, ValueError, KeyError):  # no Linux
         lines = (line.partition(":") for line in _MEMINFO.read_text(encoding="ascii").splitlines())

@@ -44,14 +44,15 @@ _WHOLE = re.compile(r"([0-9]+)\.0+")
 """A number as a spreadsheet shows it that took an id for one with decimals."""
 
 _HIDDEN = re.compile(r"[^\w\x20-\x7e]|(?<= ) ")
-"""What print doesn't tell from a plain sign: dashes, blanks that are no spaces, loose accents, second blanks."""
+"""Characters that look like a plain one in print: dashes, blanks that are no spaces, separate accents, double
+blanks."""
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right", "": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What a table says of the node that one of its rows belongs to. Empty text, None: not stated.
+    """A table's facts about the node of one of its rows. Empty text, None: not stated.
 
     where: file and line, for errors. nodes_removed: of the whole specimen and side; 0 says that none were removed.
     """
@@ -69,7 +70,7 @@ class NodeFacts:
 
     @property
     def specimen(self) -> tuple[str, str, str]:
-        """What is staged by itself: patient, specimen, side."""
+        """Patient, specimen and side: each such combination has its own stage."""
         return self.patient_id, self.specimen_id, self.laterality
 
 
@@ -218,7 +219,7 @@ def _manifest_row(row: CsvRow, folder: Path) -> ManifestRow:
 
 
 def _path(row: CsvRow, folder: Path) -> Path | None:
-    """Raise UsageError for a name that the locale can't put into bytes: every look at the disk would raise."""
+    """Raise UsageError for a name that the locale can't encode: every access to the disk would fail."""
     text = row.text("path")
     try:
         os.fsencode(text)
@@ -231,8 +232,10 @@ def _path(row: CsvRow, folder: Path) -> Path | None:
 
 
 def _check_all_or_none(facts: Iterable[tuple[tuple[str, ...], NodeFacts]], column: str, result: str) -> None:
-    """Raise UsageError where rows of one group, whose name begins with the patient's, state a column only here and
-    there, as where a spreadsheet's cells were joined: a patient would be staged in pieces, a node counted twice."""
+    """Raise UsageError if only some rows of a group state a column, as after joining cells in a spreadsheet.
+
+    Otherwise a patient would be staged in parts, or a node counted twice. A group's name begins with the patient's.
+    """
     stated: dict[tuple[str, ...], NodeFacts] = {}
     unstated: dict[tuple[str, ...], NodeFacts] = {}
     for group, fact in facts:
@@ -270,7 +273,7 @@ def _shown(name: str) -> str:
 
 
 def looks(name: str) -> str:
-    """What names that a reader takes for one have in common; see _check_case."""
+    """The name in a form that is equal for names that look alike; see _check_case."""
     plain = _DASHES.sub("-", unicodedata.normalize("NFKC", name).casefold()).strip()
     plain = re.sub(r"[\s_]+", " ", _PARTING.sub("", plain))
     number = _WHOLE.fullmatch(plain)

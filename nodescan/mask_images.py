@@ -19,7 +19,7 @@ from nodescan.picture_files import DAMAGED_IMAGE, load_whole, opened_picture, ti
 from nodescan.threads import own_warnings
 
 FINEST_MASK_UM, COARSEST_MASK_UM = 0.1, 40.0
-"""A mask's pixel size is believed inside this range of um/px: from level 0 to an overview at x128 of 0.25 um/px."""
+"""A mask's pixel size is accepted in this range of um/px: from level 0 to an overview at x128 of 0.25 um/px."""
 
 _PRINT_DPI = frozenset({*range(72, 4801), 6400, 7200, 9600, 12_800})
 """A whole number of dots per inch, the same across and down, up to what plotting programs and photo scanners write: how
@@ -42,12 +42,12 @@ _OTHERS = (
     (0, b"<", "is XML of a program whose outlines are not read; export them as GeoJSON, or as ASAP XML"),
     (128, b"DICM", "is DICOM, which is not read as a mask; export it as PNG or TIFF, or its outlines as GeoJSON"),
 )
-"""Where in the file, how it begins there, and what that tells."""
+"""Offset in the file, the bytes there, and the kind of file that has them."""
 
 _LONGEST_START = 132
 
 _FEWEST_SHADES = 4
-"""Of a blurred edge there are more values than these, 0 among them; masks of a few classes that touch have fewer."""
+"""A blurred edge has more values than this, 0 among them. Masks of a few classes that touch have fewer."""
 
 _MIN_IS_WHITE = 0  # TIFF 6.0, tag 262
 _WEBP = 50001  # tag 259, by libtiff's number; the libtiff of Pillow can't read it
@@ -204,9 +204,9 @@ def _as_large_pages(image: Image.Image) -> int:
 
 
 def _not_read(image: Image.Image) -> str:
-    """What of the stored values Pillow doesn't give, in words; "" where it gives them all.
+    """In words, which stored values Pillow doesn't give; "" if it gives them all.
 
-    Of colours that are multiplied by their alpha it gives nothing where that is 0.
+    If colours are multiplied by their alpha, it can't give those with an alpha of 0.
     """
     if any(word.startswith(_MULTIPLIED) for word in _raw_modes(image)):
         return "colours multiplied by their transparency"
@@ -214,9 +214,10 @@ def _not_read(image: Image.Image) -> str:
 
 
 def cut_off(image: Image.Image) -> str:
-    """What of a picture's channels Pillow cuts off, in words; "" where it gives them whole.
+    """In words, what Pillow cuts off a picture's channels; "" if it gives them whole.
 
-    Of colours of 16 bits it gives the higher 8, and of further channels none. Pixels must not be loaded yet.
+    Of 16-bit colours it gives the higher 8 bits. It gives no channels beyond the colours. Pixels must not be loaded
+    yet.
     """
     raw = _raw_modes(image)
     tags = tiff_tags(image)

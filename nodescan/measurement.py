@@ -46,7 +46,7 @@ _MOST_PIECES, _MOST_STRETCHES = 200_000, 2_000_000
 """Of a mask's tumour, see stretches_of: about a minute, and 3 GB at the most. Masks of 64,000 specks have less."""
 
 _SAME_PX = 0.01
-"""What is left of an outline beside its own by rounding alone."""
+"""Rounding alone leaves so much between an outline and its own copy."""
 
 _EDGE = {
     False: "at the edge of the mask and may be larger. Measure under the microscope, or measure a mask that shows what "

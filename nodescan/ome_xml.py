@@ -15,7 +15,7 @@ _UM_PER_UNIT = {"nm": 0.001, "Å": 0.0001, "mm": 1000.0, "cm": 10_000.0, "m": 1e
 _UM_PER_UNIT |= dict.fromkeys(("\u00b5m", "\u03bcm", "um"), 1.0)  # micro sign, Greek mu, and what programs write for it
 
 _MOST_DIGITS = 9
-"""Of a picture's side: larger ones are no picture's."""
+"""The longest side of a picture; larger numbers are no sizes."""
 
 _NO_SCANS = ("label", "macro", "overview", "thumbnail", "barcode")
 """Words in the names that Bio-Formats and others give to a scanner's further pictures."""
@@ -44,9 +44,9 @@ class _Told:
 
 
 def pixels_of(description: bytes, picture_px: tuple[int, int] | None = None) -> Pixels:
-    """What is said of the picture of that size, wherever it stands; of the largest where none is of it, or not known.
+    """The statements about the picture of this size; about the largest if none has it, or if picture_px is None.
 
-    A picture of the label may be described first. Nothing is said where the description is no OME-XML.
+    It needn't come first: a picture of the label may be described before it. Empty if the description is no OME-XML.
     """
     pixels = _told(description).pixels
     alike = [each for each in pixels if picture_px is not None and each.sides_px == picture_px]
@@ -92,7 +92,7 @@ def _told(description: bytes) -> _Told:
 
 
 class _Listener:
-    """An XMLParser's target that keeps the little that counts: a tree of all elements takes 50 times the XML's size."""
+    """A target for XMLParser that keeps only what is needed: a tree of all elements takes 50 times the XML's size."""
 
     def __init__(self) -> None:
         self._pixels: list[Pixels] = []

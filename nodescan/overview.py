@@ -23,19 +23,19 @@ from nodescan.reading_in_parts import read_in_parts
 from nodescan.scan_settings import OverviewSettings, ScanSettings
 
 _BLOCK_PX, _SMALLEST_PX = 1024, 128
-"""The view is read in blocks of the first side; one that can't be read is narrowed down to the second: few tiles are
-smaller. Glass beside what can't be read must not count as tissue that is unread."""
+"""The view is read in blocks with the first side. A block that can't be read is divided down to the second side: few
+tiles are smaller. So glass beside an unreadable area doesn't count as unread tissue."""
 
 _MOST_FAILED = 200
-"""After so many failed reads blocks aren't narrowed down any more. OpenSlide opens the file anew after each, in 7 ms
-where it is a TIFF, and where a whole level is lost each block would take 85 of them."""
+"""After so many failed reads blocks aren't divided any more. OpenSlide opens the file again after each, in 7 ms for a
+TIFF, and if a whole level is lost, each block would take 85 failed reads."""
 
 _MOST_FINER_PX = 64 * 1024**2
 """The most pixels of finer levels that are read for what the overview's own level lost: 8 seconds, at the 8 Mpx/s
 measured on a busy core (JPEG in TIFF, MIRAX). Where the next level is twice as fine they cover 31 x 31 mm."""
 
 _RIM_PX = 3
-"""So far from an area that could not be read its white looks like what was never scanned."""
+"""Within this distance of an area that could not be read, the white of that area looks like "never scanned"."""
 
 _BYTES_A_PIXEL = 16
 """Of memory that a slide takes for each pixel of its overview, beside what the program has: empty ones of 50 x 50 and
@@ -55,7 +55,7 @@ def overview_and_tissue(
     *,
     analysed_um: tuple[float, float] | None = None,
 ) -> tuple[Picture, TissueMask]:
-    """The slide at low magnification and its tissue; what could not be read there counts as tissue.
+    """The slide at low magnification and its tissue; areas that could not be read count as tissue.
 
     analysed_um: as view_whole()'s.
     """
@@ -74,7 +74,8 @@ def view_whole(
     """The slide at low magnification, and bool (H, W): pixels that could not be read (white in the picture).
 
     What the overview's own level lost is read from finer levels. Pure white or black there may be lost data, too. It is
-    trusted only at a level coarser than the analysed one, with which level_check compares it; else it stays unseen.
+    accepted only from a level coarser than the analysed one, because level_check compares the two. Otherwise the area
+    stays unseen.
 
     progress: gets signs of life, because a slide without a pyramid may take minutes. analysed_um: finest and coarsest
     um/px that the network accepts; without it no pure white is trusted. Raises TooLargeError where a scan needs more
@@ -95,7 +96,7 @@ def view_whole(
 
 
 def overview_bytes(slide: Slide, settings: OverviewSettings) -> int:
-    """Memory that the slide takes for its overview and what is made of it, at its peak."""
+    """The most memory that the slide takes for its overview and what is computed from it."""
     width, height = slide.frame_size(slide.frame_spacing(settings.finest_um, settings.coarsest_um))
     return width * height * _BYTES_A_PIXEL
 
@@ -126,7 +127,7 @@ def picture_of_failed(ref: SlideRef, *, open_slide: OpenSlideFile, settings: Ove
 
 
 class _View:
-    """A picture that fills, block by block. unseen : bool (H, W), what of it can't be read."""
+    """A picture that is filled block by block. unseen : bool (H, W), pixels that can't be read."""
 
     def __init__(
         self, slide: Slide, picture: Picture, progress: Progress | None, analysed_um: tuple[float, float] | None
@@ -140,7 +141,7 @@ class _View:
         self._failed_reads = 0
 
     def fill(self, box: PixelBox) -> None:
-        """Reads a box of the picture, and finds what of it can't be read."""
+        """Reads a box of the picture, and marks what can't be read."""
         parts = read_in_parts(
             self.slide, box, self.picture.spacing, smallest_px=_SMALLEST_PX, worth_it=self._narrows_down
         )
@@ -154,9 +155,9 @@ class _View:
                 self._white.append(part)
 
     def fill_beside_lost(self) -> None:
-        """Reads white right beside what is lost at finer levels, too: it may be of the same lost tile.
+        """Reads white directly beside a lost area at finer levels, too: it may be part of the same lost tile.
 
-        After all that is lost: glass may be pure white, and must not use up what may be read.
+        This comes last, because pure white may be glass, which must not use up the pixels that may be read.
         """
         for part in self._white:
             for block in part.blocks(_SMALLEST_PX, _SMALLEST_PX):
@@ -170,8 +171,8 @@ class _View:
             self.progress.tiles_done(self.slide.ref.slide_id, 0, 0.0)
 
     def _fill_finer(self, part: PixelBox) -> None:
-        """Fills what is unseen, or pure white or black, of a part with what finer levels have of it. Pure white or
-        black that none of them can confirm is unseen."""
+        """Fills unseen, pure white and pure black pixels of a part from finer levels. Pure white or black that none of
+        them can confirm becomes unseen."""
         for block, pixels, trusted in self._finer.read(part):
             shown, unseen = self.picture.pixels[block.window], self.unseen[block.window]
             if pixels is None:
@@ -268,9 +269,9 @@ def _opened(ref: SlideRef, open_slide: OpenSlideFile) -> Slide:
 
 
 def _with_cuts(tissue: TissueMask, scanned: BoundsUm) -> TissueMask:
-    """Where tissue runs to an edge of what was scanned, as the file tells it: beyond, readers paint white.
+    """Marks tissue that reaches an edge of the scanned part, as the file states it: readers show white beyond.
 
-    It may be as white as the glass, so that only the file tells where one ends.
+    That white may equal the glass, so only the file tells where the scan ends.
     """
     height, width = tissue.tissue.shape
     x, y = (np.arange(width) + 0.5) * tissue.spacing.x, (np.arange(height) + 0.5) * tissue.spacing.y
@@ -286,7 +287,7 @@ def _with_cuts(tissue: TissueMask, scanned: BoundsUm) -> TissueMask:
 
 
 def _with_unseen(tissue: TissueMask, unseen: NDArray[np.bool_]) -> TissueMask:
-    """What could not be seen may be tissue, so it is to be examined: at another magnification it may yet be read."""
+    """Unseen areas may be tissue, so they must be examined: another magnification may be readable."""
     if not unseen.any():
         return tissue
     excluded = tuple((reason, mask & ~unseen) for reason, mask in tissue.excluded)

@@ -1,4 +1,5 @@
-"""What a command must leave alone: the files that it reads, and those of the names it writes that nodescan didn't."""
+"""Files that a command must not overwrite: those that it reads, and files under its output names that aren't
+nodescan's."""
 
 import io
 import os
@@ -12,7 +13,7 @@ BRAND = b'<p class="brand">nodescan</p>'
 """Stands in every page of nodescan's, by sheet.html, below the style."""
 
 _PAGE_HEAD_BYTES = 64 * 1024
-"""Of a page, to look for the brand in: it stands about 14 kB in, behind 13 kB of style."""
+"""Bytes of a page in which to search for the brand: it comes after about 14 kB, behind 13 kB of style."""
 
 
 def check_inputs(read: Iterable[tuple[str, Path | None]], written: Iterable[Path]) -> None:
@@ -69,7 +70,7 @@ def is_branded(page: Path) -> bool | None:
 
 
 def not_ours(path: Path) -> UsageError:
-    """Of a file that would be lost."""
+    """The error for a file that would be lost."""
     return UsageError(f"{path}: is there, and nodescan didn't write it; move or rename it, or choose another folder")
 
 

@@ -1,4 +1,4 @@
-"""Picture files, opened so that damage is an error: of much of it Pillow hands out other pixels, without a word."""
+"""Opens picture files so that damage is an error: for much damage Pillow silently gives wrong pixels."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What of an area of a slide can be read, where the whole of it can't: part by part, the damaged ones ever smaller."""
+"""Reads an area that can't be read as a whole in parts, and divides damaged parts further."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress

@@ -26,7 +26,7 @@ class OverviewSettings:
 
 @dataclass(frozen=True, slots=True)
 class ScanSettings:
-    """What a lab may set that bears on a finding; a run's YAML holds every one of them.
+    """The settings that a lab may change and that can change a finding. A run's YAML holds every one.
 
     Limits that nobody should set stand in the code, and a change of one counts up RESULT_VERSION.
     """

@@ -1,4 +1,4 @@
-"""What a reader of a slide's report has to be told beside its findings, flag by flag."""
+"""The flags of a slide: what a reader must know beside its findings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ _LEFT_OUT = {
 
 
 def tissue_flags(overview: Picture, tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, ...]:
-    """What the overview says: no tissue, areas left out, a stain that the network wasn't taught."""
+    """Flags from the overview: no tissue, areas left out, a stain that the network wasn't trained on."""
     if not tissue.tissue.any():
         none = Flag("no_tissue", "No tissue was found, so nothing was examined. Check the overview and the slide.")
         return (none, *_excluded_flags(tissue, settings))
@@ -76,9 +76,9 @@ def _excluded_flags(tissue: TissueMask, settings: ScanSettings) -> tuple[Flag, .
 
 
 def _unread_flags(tissue: TissueMask) -> tuple[Flag, ...]:
-    """What the overview could not show counts as tissue, so that it is examined: most of it may be glass.
+    """Areas that the overview could not show count as tissue, so that they are examined, but most may be glass.
 
-    A gap in tissue that was never scanned is none of it: there was tissue.
+    Gaps in tissue that were never scanned aren't included: there was tissue.
     """
     if tissue.unread is None:
         return ()
@@ -130,7 +130,7 @@ _NOT_EXAMINED = {
         "of pixels there. Scan the slide again, or look at it under the microscope.",
     ),
 }
-"""The flag of each reason, but for how much of the tissue it is; in the order in which a report lists them."""
+"""The flag of each reason, without the share of the tissue, in the order of a report."""
 
 
 def examination_flags(examination: Examination) -> tuple[Flag, ...]:
@@ -176,8 +176,10 @@ def small_pale_flags(examination: Examination, settings: PaleSettings) -> tuple[
 
 
 def model_flags(model: ModelIdentity) -> tuple[Flag, ...]:
-    """A model that isn't known to find deposits: its thresholds are those that export wrote, were chosen for another
-    card, or failed on phantoms."""
+    """A flag for a model that isn't known to find deposits.
+
+    Its thresholds are those that export wrote, were chosen for another card, or failed on phantoms.
+    """
     why = model.why_untuned
     if why is None:
         return ()
@@ -205,7 +207,7 @@ class CutOff:
 def mark_cut_off(
     deposits: Sequence[Deposit], examination: Examination, tissue: TissueMask, *, rule: DecisionRule
 ) -> tuple[tuple[Deposit, ...], CutOff]:
-    """The deposits, marked where they may go on where nobody looked, and which these are."""
+    """The deposits, with those marked that may go on where nobody looked, and the ids of these."""
     map_, wanted = examination.probability, examination.wanted
     uncertain = () if examination.complete else deposits
     cut = CutOff(
@@ -252,10 +254,11 @@ def edge_and_glass_flags(
 
 
 def pattern_flags(deposits: Sequence[Deposit], foci: FoundFoci) -> tuple[Flag, ...]:
-    """Many small foci spread wide, a class that hangs on whether near foci are one, and such as may have run together.
+    """Many small foci spread wide, a class that depends on whether near foci are one, and foci that may have run
+    together.
 
-    Foci that were joined aren't counted anew, but joining never lowers the class that was found; foci that the
-    settings' gap joined have, apart, no more than counts gave. foci: what the deposits were made of.
+    foci: what the deposits were made of. Cells of joined foci aren't counted again, but joining never lowers the class
+    that was found. Foci that the settings' gap joined have, taken apart, no higher class by cells than was counted.
     """
     own_gap_um = foci.settings.joining_gap_um
     readings = gap_readings(foci, found=deposits)

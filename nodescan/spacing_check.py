@@ -1,4 +1,5 @@
-"""Holds a slide's spacing against its cell nuclei: with a wrong one every size is wrong, and looks like any other."""
+"""Checks a slide's spacing by the size of its nuclei: with a wrong spacing every size is wrong without looking
+wrong."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,7 +32,7 @@ twice 5.4 to 11.2, regions and patches at four times 7.8 to 19."""
 def spacing_flags(slide: Slide, overview: Picture, tissue: TissueMask) -> tuple[Flag, ...]:
     """Reads some pieces of dense tissue, at 0.5 um/px if there is that, and measures their grains, the nuclei.
 
-    No flag where the slide is too coarse, or has too little tissue, to tell.
+    No flag if the slide is too coarse, or has too little tissue, for a result.
     """
     fine = _spacing(slide, *_FINE_UM)
     spacing = fine or _spacing(slide, *_COARSE_UM)

@@ -20,8 +20,8 @@ _OTHER_STAIN = re.compile(
     "|congo|iron|prussian|perls|ziehl|afb|toluidine|methylene|papanicolaou|pap|mgg|wright|feulgen|phloxine)[0-9]*"
     "|immun.*|fluor.*|.*keratin.*"
 )
-"""Stains, antibodies and methods that are for the pathologist alone. What is neither is an error: taken for another
-stain, an H&E spelt in a new way would drop its slide from the stage."""
+"""Stains, antibodies and methods that only the pathologist reads. A name that is neither H&E nor one of these is an
+error: an unknown spelling of H&E, taken for another stain, would drop its slide from the stage."""
 
 
 def names_he(stain: str) -> bool | None:

@@ -1,4 +1,4 @@
-"""What `nodescan measure` says where a file states other sizes of its outlines than are measured there."""
+"""The notes of `nodescan measure` on outlines for which the file states another size than is measured."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ STATED_TOLERANCE = 0.05
 MPP_TOLERANCE: x and y may differ a little."""
 
 _SAME_SHARE = 0.01
-"""A deposit that is longer or shorter by more than this isn't the outline alone. x and y may differ a little."""
+"""If a deposit's length differs from the outline's by more than this, it isn't the outline alone. x and y may differ a
+little."""
 
 _MOST_TOLD = 5
 """Of a file of hundreds of outlines, given with a wrong spacing, these are enough to see it."""
@@ -133,7 +134,7 @@ def _name_note(one: StatedDeposits) -> str:
 
 
 def _changed_note(one: StatedDeposits, *, spacing: Spacing) -> str:
-    """What holds no more, and what does, of a deposit that isn't the one of which the file states it."""
+    """Which statements of the file still hold, and which don't, for a deposit that was changed since."""
     said = one.size.said
     held = ["the ± that the file states is left out"] if said.uncertainty_um is not None else []
     held += ["the deposit still counts as cut off"] if said.cut_off else []

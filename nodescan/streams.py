@@ -1,4 +1,4 @@
-"""stdout and stderr, which may be closed, full, or unable to say a name: none of that changes what was done."""
+"""stdout and stderr may be closed, full, or unable to encode a name. None of that changes a command's result."""
 
 import codecs
 import io

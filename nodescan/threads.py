@@ -1,4 +1,4 @@
-"""Work in threads of its own, what becomes of it where the system refuses them, and what threads must take turns at."""
+"""Work in separate threads, errors if the system refuses a thread, and work at which threads must take turns."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator

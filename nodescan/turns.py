@@ -1,6 +1,6 @@
-"""Two slides in one process: the next one is looked through while the network answers for the one before it.
+"""Two slides in one process: the next slide's overview is read while the network answers for the slide before it.
 
-Slides stand in line in the order in which they came. One waits only for those ahead of it, so none waits for ever.
+Slides stand in line in the order in which they came. A slide waits only for those ahead of it, so none waits for ever.
 """
 
 import time

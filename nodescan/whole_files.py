@@ -28,7 +28,7 @@ _OPEN_S, _EACH_S = 10.0, 0.1
 """How long a file that another program has open is waited for: a virus scanner has each new file open for a moment."""
 
 _left_open: set[Path] = set()
-"""Files that were waited for in vain, in a viewer perhaps: once is enough for a table that each slide writes."""
+"""Files that stayed open after a wait, in a viewer perhaps. A table that every slide writes is waited for only once."""
 
 _PART_NAME = re.compile(rf"\..+\.[0-9a-f]{{12}}{re.escape(PART_SUFFIX)}")
 

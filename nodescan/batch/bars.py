@@ -1,4 +1,4 @@
-"""How a batch advances, as bars on a terminal."""
+"""Shows how a batch advances as bars on a terminal."""
 
 import time
 from typing import TextIO
@@ -67,8 +67,8 @@ class BarViewer(Viewer):
                 self._bars.stop()
 
     def _show_batch(self) -> None:
-        """A slide that is half done counts as half, so that the time left is true for few large slides too. One whose
-        tiles are done isn't finished: its report is to be written."""
+        """A slide that is half done counts as half, so that the time left is right for few large slides, too. A slide
+        whose tiles are done isn't finished, because its report is still to be written."""
         if self._batch is None:
             return
         state = self._state

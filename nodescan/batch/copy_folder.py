@@ -1,4 +1,4 @@
-"""The local folder of --stage, where copies of slides lie: tried, named, locked, cleared of what dead runs left.
+"""The local folder of --stage for copies of slides: tests, names and locks it, and removes what dead runs left.
 
 It has nothing to do with the pN stage of a patient, which `nodescan stage` and patients/ are about.
 """
@@ -28,7 +28,7 @@ else:
 
 
 LEFT_FREE_BYTES = 1_000_000_000
-"""The disk is others' too: a copy never takes its last gigabyte."""
+"""Others use the disk, too, so a copy never takes its last gigabyte."""
 
 LOCK_FILE = "lock"
 """Held for as long as the run lives: the system lets go of it however the run ends."""

@@ -39,7 +39,7 @@ P = ParamSpec("P")
 _STEP_S = 0.5
 
 _OF_MEMORY, _OF_ABORT = ("SIGKILL", "0xC0000017"), ("SIGABRT", "0xC0000409")
-"""What ends a process where memory runs out, or a library gives up; on Windows an error."""
+"""Signals that end a process if memory runs out or a library gives up. On Windows it is an error instead."""
 
 _DAMAGED = "the file may be damaged: export it from the scanner again"
 
@@ -47,9 +47,9 @@ TRIED_ONCE_MORE = "it is tried once more, alone, when the other slides are done"
 
 
 class SlideExecutor(Executor, ABC):
-    """What a run's slides are scanned by.
+    """Scans a run's slides.
 
-    opened: what is known of the network it has open. pending: how many slides it is good to hand in at a time.
+    opened: facts about its open network. pending: how many slides should be handed in at a time.
     """
 
     opened: PredictorFacts
@@ -93,10 +93,12 @@ class ProcessExecutor(SlideExecutor):
 class LocalSlots(ProcessExecutor):
     """Worker processes of this machine, and a thread here for each slide that is in one.
 
-    slots: how many at most, None for one, or one for each GPU where there are several; those that no slide is left for
-    are not started. One or None: each has the next slide looked through while its network answers for one. More: slides
-    overlap anyhow, and a slide that waits in one slot is lost to the others. first: a worker that was started ahead of
-    time. Leaving the block by an exception ends the workers at once; nothing is left running either way.
+    slots: the most slots; None: one, or one for each GPU if there are several. Slots without a slide left aren't
+    started. With one or None, each slot reads the next slide's overview while its network answers for the current one.
+    With more, slides overlap anyway, and a slide that waits in one slot could not go to another. first: a worker that
+    was started before.
+
+    Leaving the block by an exception ends the workers at once. In any case nothing is left running.
     """
 
     def __init__(self, job: ScanJob, *, slots: int | None, stall_s: float, first: Worker | None = None) -> None:
@@ -228,9 +230,9 @@ def finished(
 ) -> Iterator[Result]:
     """Each item's result as soon as it is there, with at most `pending` items handed to the executor at a time.
 
-    The bound keeps a long batch from being queued whole: results are seen, and written down, while others run. An
-    item under which its process dies is tried once more, alone, when the others are done; `lost` makes a result
-    of one that dies again, and of one that can't be had otherwise.
+    The bound keeps a long batch from being queued whole: results are used, and written down, while others run. An item
+    whose process dies is tried once more, alone, when the others are done. `lost` makes the result of an item whose
+    process dies again, or that can't be scanned for another reason.
     """
     waiting = iter(items)
     running = {executor.submit(work, item): item for item in islice(waiting, pending)}

@@ -1,4 +1,4 @@
-"""What an earlier run did as this one would, so that it is kept, and what the user is told of it."""
+"""Slides whose reports of an earlier run are kept because this run would make the same, and what the user is told."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""When a slide is given up, where the user says nothing else. Loads nothing: --help shows it."""
+"""Default limits from which a slide is given up. Loads nothing, because --help shows them."""
 
 STALL_MINUTES = 10.0
 """Without any progress."""
 
 MAX_UNREAD_PERCENT = 5.0
-"""Of its tissue; with more of it unread a slide has failed, up to that it is incomplete."""
+"""Share of the tissue that may be unread. A slide with more has failed; with less it is incomplete."""

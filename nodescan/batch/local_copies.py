@@ -1,4 +1,4 @@
-"""Slides from a slow place, copied whole to a local disk one ahead of use, and removed after it."""
+"""Copies slides from a slow disk to a local one, one slide ahead of use, and removes them afterwards."""
 
 import os
 import queue
@@ -43,9 +43,9 @@ class _Copy:
 class LocalCopies:
     """Copies of slides in a folder of this run's own. Safe to call from several threads.
 
-    own: that folder. tell: hears, on one line, of a slide that is read where it lies, because there is too little room
-    or the copy went wrong. stall_s: nobody waits longer than this for a copy that gets no further, because a disk that
-    hangs may block the copying for ever.
+    own: that folder. tell: called with one line for each slide that is read from its own place, because there is too
+    little room or the copy failed. stall_s: the longest wait for a copy that makes no progress, because a disk that
+    hangs may block it for ever.
     """
 
     def __init__(self, refs: Sequence[SlideRef], folder: Path, tell: Tell, *, stall_s: float) -> None:

@@ -1,4 +1,4 @@
-"""One run at a time in an output folder: a lock that tells who holds it, is seen to live, and can be lost."""
+"""One run at a time in an output folder: a lock file that names its holder, has a heartbeat, and can be lost."""
 
 import errno
 import json
@@ -24,10 +24,10 @@ LOCK_FILE = ".run.lock"
 BEAT_EVERY_S = 30.0
 
 SILENT_S = 300.0
-"""A run on another host that gave no sign for so long is taken for dead."""
+"""A run on another host without a heartbeat for so long counts as dead."""
 
 _TAKING_S = 60.0
-"""Taking a lock over is a matter of milliseconds: whoever began so long ago was stopped in between."""
+"""Taking a lock over takes milliseconds. A run that began it so long ago was stopped meanwhile."""
 
 _MOST_BYTES = 1_000_000
 """Of a lock file: they have about 300."""
@@ -206,8 +206,8 @@ def _machine() -> str:
 
 
 def _is_dead(path: Path, candidate: Path, *, option: str) -> bool:
-    """Whether there is a dead run's lock, False for none. Raises OutputError where its holder lives, or may, and where
-    a link to nothing stands in its place."""
+    """Whether there is a dead run's lock; False if there is no lock. Raises OutputError if its holder lives or may
+    live, or if the lock is a link to nothing."""
     try:
         holder, changed = read_holder(path), path.stat().st_mtime
     except FileNotFoundError:
@@ -229,7 +229,8 @@ def _is_dead(path: Path, candidate: Path, *, option: str) -> bool:
 
 
 def _lives(holder: Holder, silent_s: float) -> bool:
-    """A process of this host is there or not; of another host, and on Windows, only its silence speaks."""
+    """On this host the system knows whether the process lives. On another host, and on Windows, only its last heartbeat
+    tells."""
     if sys.platform == "win32" or (holder.host, holder.machine) != (socket.gethostname(), _machine()):
         return silent_s < SILENT_S
     start = process_start(holder.pid) if holder.pid > 0 else None

@@ -1,4 +1,4 @@
-"""How a batch advances: who is told of it, and plain lines for a file or a pipe; bars.py has a terminal's bars.
+"""How a batch advances: the viewer's interface, and plain lines for a file or a pipe. A terminal's bars are in bars.py.
 
 Worker processes import this, so it loads nothing that draws.
 """
@@ -22,7 +22,7 @@ PLAIN_EVERY_S = 10.0
 Clock = Callable[[], float]
 
 GONE = suppress(OSError, ValueError)
-"""A screen that is gone (a window that was closed, a pipe that nobody reads, a full disk) ends no batch."""
+"""A lost screen (a closed window, a pipe that nobody reads, a full disk) doesn't end a batch."""
 
 
 class Viewer:

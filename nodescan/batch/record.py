@@ -1,4 +1,4 @@
-"""run.json: what was asked of a batch, with what it ran, and how far it got."""
+"""run.json: what a batch was asked to do, with which versions it ran, and how far it got."""
 
 import errno
 import glob
@@ -53,7 +53,7 @@ _PACKAGES = (
     "tifffile",
     "torch",
 )
-"""What a finding can depend on; one that is a system package of another name, or none, is not said."""
+"""Packages that a finding can depend on. One that isn't installed under this name is left out."""
 
 _ALWAYS = frozenset({"python", "nodescan", "openslide", *_PACKAGES})
 
@@ -122,7 +122,7 @@ class RunRecord:
 
 
 def to_redo(reports: Sequence[SlideReport]) -> tuple[str, ...]:
-    """The slides that nothing could be said of, by slide_id: running the command again tries just these."""
+    """The slides without a result, by slide_id. Running the command again tries only these."""
     return tuple(report.slide.slide_id for report in reports if report.status.without_result)
 
 

@@ -1,4 +1,4 @@
-"""What a user asks of a batch, and which options can't stand together."""
+"""What a user asks a batch to do, and which options can't be combined."""
 
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence

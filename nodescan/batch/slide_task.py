@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # not in a worker
     from nodescan.batch.request import BatchRequest
 
 FAILURE_REPORTS = ("json", "html")
-"""What is written of a slide that couldn't be used: there is a report always."""
+"""The reports of a slide that couldn't be used: there is always a report."""
 
 
 _NO_MEMORY = ("memory ran out", "can't allocate memory")
@@ -142,7 +142,7 @@ def spoils_its_process(report: SlideReport) -> bool:
 
 
 def lost_slide(ref: SlideRef, error: SlideError, *, tools: ReportTools, viewer: Viewer) -> SlideReport:
-    """What is said of a slide whose process ended or was ended, so that it can't say it itself."""
+    """The report on a slide whose process ended or was ended, and so could not write it."""
     viewer.error(_with_id(ref, str(error)))
     failure = SlideResult(_failure(ref, Status.FAILED, _flag(error, tools.job.folder)))
     # Without a look at the file: on a disk that hangs this process would hang too.
@@ -164,9 +164,10 @@ def not_scanned(refs: Iterable[SlideRef], error: NodescanError, folder: Path) ->
 
 
 def write_or_tell(write: Callable[[], object], viewer: Viewer, *, told: Sequence[str] = ()) -> list[str]:
-    """Write where possible; a full disk and a lack of threads are told and outlived. What went wrong, or nothing.
+    """Write if possible. A full disk or a lack of threads is told, but isn't raised. Returns what went wrong, or
+    nothing.
 
-    told: what was told before, and is not told again.
+    told: messages that were told before, and aren't told again.
     """
     try:
         write()
@@ -242,7 +243,7 @@ def _written_failure(
 
 
 def _glimpse(ref: SlideRef, tools: SlideTools) -> Picture | None:
-    """A picture more on the page of a slide that failed: whatever fails here too, its report may not."""
+    """A picture for the page of a slide that failed. No error here may stop its report."""
     with suppress(Exception):
         return picture_of_failed(ref, open_slide=tools.open_slide, settings=tools.config.settings.overview)
     return None
@@ -262,7 +263,7 @@ def _failure(ref: SlideRef, status: Status, flag: Flag) -> SlideReport:
 
 
 def _flag(error: NodescanError, folder: Path) -> Flag:
-    """In a report, files are named from the run's folder on: where that lies is nobody else's business."""
+    """In a report, files are named relative to the run's folder, because its place is private."""
     if isinstance(error, SlideError):
         message = f"{error.in_reports}; {error.remedy}" if error.remedy else error.in_reports
     else:

@@ -1,4 +1,4 @@
-"""A slot of this machine: one worker process at a time for its slides, and another where that is lost."""
+"""A slot of this machine: one worker process at a time for its slides, replaced if it is lost."""
 
 from threading import Lock
 

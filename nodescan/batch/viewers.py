@@ -1,4 +1,4 @@
-"""Who is told how a batch advances: the screen, a file of JSON lines, or both."""
+"""Shows how a batch advances: on the screen, in a file of JSON lines, or both."""
 
 import json
 import os
@@ -27,7 +27,7 @@ LOG_EVERY_S = 1.0
 _LONGEST_LINE_BYTES = 1_000_000
 
 BEAT_EVERY_S = 30.0
-"""A log that is silent for longer is that of a run that has ended or whose machine stands still."""
+"""If a log is silent for longer, its run has ended or its machine has stopped."""
 
 
 def open_viewer(*, quiet: bool, folder: Path, log_json: Path | None = None) -> Viewer:

@@ -1,4 +1,4 @@
-"""What a run and its worker processes say to each other: one line of JSON a message."""
+"""The messages between a run and its worker processes: one line of JSON each."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ OPENER = "nodescan.inference.slots:open_in_slot"
 
 
 SLIDES_AT_ONCE = 2
-"""In one worker at the most: the network answers for one, and beside it the next is looked through or the last one's
+"""The most slides in one worker: the network answers for one, while the next one's overview is read or the last one's
 reports are written."""
 
 

@@ -1,9 +1,9 @@
 """What runs in a worker: `python -m nodescan.batch.worker_process`, told what to do on stdin, telling on stdout.
 
-In come lines of JSON: first the job, then slides, the next one while one is scanned. Out go lines of JSON: "ready",
-then what a viewer is told of each slide, with its number, and "slide_finished" with its report; instead of either,
-"raised" with an error. When stdin is closed whoever asked is gone, and the process ends at once, in the middle of a
-slide too, and while it still loads what it needs.
+Both directions are lines of JSON. stdin: first the job, then slides, the next one while one is scanned. stdout:
+"ready", then each slide's events for a viewer, with the slide's number, and "slide_finished" with its report; on an
+error, "raised" instead. If stdin is closed, the run is gone, and the process ends at once, even in the middle of a
+slide or while it still loads its libraries.
 """
 
 import faulthandler

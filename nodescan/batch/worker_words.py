@@ -1,4 +1,4 @@
-"""What a worker wrote to stderr: kept in a file while it runs, of which the part that says why it ended is read."""
+"""A worker's stderr: it is kept in a file while the worker runs, and the part that says why it ended is read."""
 
 import os
 import re

@@ -43,7 +43,7 @@ _OPENING_S = 300.0
 """A model is opened in seconds; a network disk may take minutes over the libraries."""
 
 _ARENAS = "2"
-"""Where glibc keeps what was freed: each thread of a slide would get a place of its own, of some 30 MB in the end."""
+"""Limits glibc's memory arenas: without it each thread of a slide would get its own, which grows to about 30 MB."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -63,7 +63,7 @@ class Opened:
 
 
 _Mailbox = queue.SimpleQueue[Message | None]
-"""What a worker tells of one slide, or of itself; None: it has ended."""
+"""A worker's messages about one slide, or about itself; None: the worker has ended."""
 
 
 class Silence(Exception):

@@ -52,8 +52,10 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Megapixels of the analysis frame a second: decoded, fed to the network, and of tissue in the network's pass, with
-    reading and guard, which is where decoding and network end (end_to_end), and from file to report.
+    """Rates in megapixels of the analysis frame a second: decoding, the network alone, end to end, and from file to
+    report.
+
+    End to end: reading, network and float32 recheck, in tissue pixels.
 
     useful_share: pixels of cells that touch tissue / pixels fed. efficiency: see `efficiency`. Each rate is the median
     of three rounds, in which the stages take turns; no round finds tiles that another one decoded. answered: in words,

@@ -1,4 +1,4 @@
-"""What a slide's class hangs on: what of it is a lower bound that holds, and which deposits may change it."""
+"""What a slide's class depends on: whether it is a lower bound, what may lower it, and which deposits may change it."""
 
 from collections.abc import Mapping, Sequence, Set
 from enum import StrEnum
@@ -27,12 +27,14 @@ OF_WHOLE_SLIDE: Final[Mapping[str, LowerBy]] = {
     "scan_fault": LowerBy.FAULT,
     "unlike_training": LowerBy.UNLIKE,
 }
-"""Flags of a slide that put all that was found on it in doubt, the most important first, and that doubt in words."""
+"""Flags that put everything found on the slide in doubt, the most important first, each with its reason in words."""
 
 
 def lower_by(report: SlideReport) -> tuple[LowerBy, ...]:
-    """What may make the class lower than was found, by itself or with another: a count of cells is an estimate, so that
-    only what the sizes give alone, each at its shortest, is certain."""
+    """Why the class may be lower than was found, by one reason or by several together.
+
+    Only the class that the sizes alone give, each at its shortest, is certain. A count of cells is an estimate.
+    """
     found = report.metastasis or Metastasis.NONE
     by_size, with_cells = lowest_by_size(report.deposits), class_range(report.deposits)[0]
     reasons = {*sizes_doubted(codes_of(report.flags))}
@@ -55,7 +57,10 @@ def _lowest_by_size(deposit: Deposit) -> Metastasis:
 
 
 def sizes_doubted(codes: Set[str]) -> tuple[LowerBy, ...]:
-    """Why deposits may be shorter, parts of what was measured, or none, by what no "±" tells. codes: of flags."""
+    """Why a size may be wrong by more than its "±": the deposit may be shorter, several foci, or no tumour.
+
+    codes: of the slide's flags.
+    """
     parts = "may_be_two_foci" in codes or {"joining_gap", "foci_joined"} <= codes
     whole = (reason for code, reason in OF_WHOLE_SLIDE.items() if code in codes)
     return (*([LowerBy.JOINING] if parts else ()), *whole)
@@ -72,8 +77,11 @@ def size_bound_holds(report: SlideReport) -> bool:
 
 
 def class_word(report: SlideReport) -> str:
-    """The class in a word or two: "at least micro" where it is a lower bound that holds, "micro as measured" where it
-    may be lower or higher, "no class" where there is none."""
+    """The class in a few words.
+
+    "at least micro" if it can't be lower, "micro as measured" if it may be lower or higher, "no class" if there is
+    none.
+    """
     if report.metastasis is None:
         return "no class"
     if not report.class_at_least:
@@ -88,7 +96,7 @@ def decided_by_cells(report: SlideReport) -> bool:
 
 
 def cut_and_open(report: SlideReport) -> tuple[Deposit, ...]:
-    """Deposits that go on where nobody looked, where that could raise the class."""
+    """Deposits that may go on in tissue that nobody examined, if that could raise the class."""
     if report.metastasis in (None, Metastasis.MACRO):
         return ()
     return tuple(deposit for deposit in report.deposits if deposit.cut_off)

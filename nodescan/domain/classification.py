@@ -42,7 +42,7 @@ CLASS_OF: Mapping[str, Metastasis] = {found.word: found for found in Metastasis}
 
 @dataclass(frozen=True, slots=True)
 class CellCount:
-    """Tumour cells, and how far their number may be off: in a report None where that isn't told."""
+    """A number of tumour cells and its uncertainty; None in a report that doesn't state the uncertainty."""
 
     number: int
     uncertainty: int | None = None
@@ -57,12 +57,12 @@ class CellCount:
 
     @property
     def above_limit(self) -> bool:
-        """Whether it is above the limit, less its uncertainty too."""
+        """Whether it is above the limit even after its uncertainty is subtracted."""
         return self.least > ITC_CELL_LIMIT
 
     @property
     def near_limit(self) -> bool:
-        """Whether its interval holds the limit, so that the true number may lie on either side of it."""
+        """Whether the limit lies within the uncertainty, so that the true number may be on either side."""
         return self.least <= ITC_CELL_LIMIT < self.most
 
     def __str__(self) -> str:
@@ -70,17 +70,17 @@ class CellCount:
 
 
 def total(counts: Iterable[CellCount]) -> CellCount:
-    """Of foci on one slide. Their uncertainties add up: they share one stain and one method."""
+    """The sum over foci on one slide. Their uncertainties add up, because they share one stain and one method."""
     each = [(count.number, count.uncertainty or 0) for count in counts]
     return CellCount(sum(number for number, _ in each), sum(uncertainty for _, uncertainty in each))
 
 
 def classify(diameter_um: Micrometers, *, cells: CellCount | None = None) -> Metastasis:
-    """Class of one contiguous deposit by its greatest diameter and, where counted, its tumour cells.
+    """Class of one contiguous deposit by its greatest diameter and, if they were counted, its tumour cells.
 
     clinical-rules 1: macro above 2.0 mm; micro above 0.2 mm or more than 200 cells; else ITC. Size alone
-    never downgrades a focus of more than 200 cells. A count decides only where it is clear: less its uncertainty
-    still above the limit. Raises ValueError where the diameter is not positive.
+    never downgrades a focus of more than 200 cells. A count decides only if it is above the limit even after its
+    uncertainty is subtracted. Raises ValueError if the diameter is not positive.
     """
     if not diameter_um > 0:
         raise ValueError(f"a deposit has a positive diameter, not {diameter_um}")
@@ -92,7 +92,7 @@ def classify(diameter_um: Micrometers, *, cells: CellCount | None = None) -> Met
 
 
 def is_borderline(diameter_um: Micrometers, uncertainty_um: Micrometers) -> bool:
-    """Whether the size's interval holds a limit between two classes (clinical-rules 8); never of a certain size."""
+    """Whether a limit between two classes lies within the size's uncertainty (clinical-rules 8); never without one."""
     return uncertainty_um > 0 and any(
         abs(diameter_um - limit) <= uncertainty_um for limit in (ITC_LIMIT_UM, MICRO_LIMIT_UM)
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 NORMAL_FACTOR = 2.0
-"""How many standard uncertainties hold about 95 % of errors that are normal, and whose parts are known (JCGM 100:2008,
-GUM, 6.2 and 6.3)."""
+"""Within so many standard uncertainties lie about 95 % of normally distributed errors whose components are known (JCGM
+100:2008, GUM, 6.2 and 6.3)."""
 
 MOST_SMOOTHING_UM = 1000.0
-"""A map that is smoothed by more shows no micrometastasis: a slip of units."""
+"""With more smoothing a map shows no micrometastasis: a larger value is a mistake of units."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ class Deposit:
     id counts from 1, the largest first. diameter_um is the maximum Feret diameter, corrected for the
     model's dilation, diameter_uncertainty_um its expanded uncertainty (about 95 %); endpoints_um are the two (x, y)
     that span it. probability_* is None for a deposit that was measured from a mask. cells: None where they were not
-    counted. class_given: a reader gave the class, which then hangs on no size.
-    cut_off: it ends where nobody looked, so it may be larger. piece: of tissue, by its number, that it lies in; None
-    where that isn't known, so that it may lie in any.
+    counted. class_given: a reader gave the class, so it doesn't depend on the size.
+    cut_off: it ends where nobody looked, so it may be larger. piece: the number of the piece of tissue that it lies in;
+    None if that isn't known, so that it may lie in any.
     """
 
     id: int
@@ -47,12 +47,12 @@ class Deposit:
 
     @property
     def class_measured(self) -> Metastasis:
-        """By its size and its cells, whatever its class is said to be."""
+        """The class by its size and its cells, even if a reader gave another."""
         return classify(self.diameter_um, cells=self.cells)
 
     @property
     def shortest_um(self) -> Micrometers:
-        """The smallest size within its uncertainty: a deposit that was found has one."""
+        """The smallest size within its uncertainty, always above 0: a deposit that was found has a size."""
         return Micrometers(max(self.diameter_um - self.diameter_uncertainty_um, 1e-3))
 
     @property
@@ -68,7 +68,7 @@ class Deposit:
 
     @property
     def size_at_least(self) -> bool:
-        """Whether its size, and so its class, is a lower bound, being cut off; not where a reader gave its class."""
+        """Whether its size and class are lower bounds because it is cut off; never if a reader gave its class."""
         return self.cut_off and not self.class_given
 
     @property
@@ -80,7 +80,8 @@ class Deposit:
 
     @property
     def count_near_limit(self) -> bool:
-        """Whether it may hold more than 200 cells, and its count is too uncertain to say; not where a reader said."""
+        """Whether its count is too uncertain to say if it holds more than 200 cells; never if a reader gave its
+        class."""
         if self.cells is None or self.class_given or self.metastasis is not Metastasis.ITC:
             return False
         return self.cells.near_limit

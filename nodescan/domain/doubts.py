@@ -1,4 +1,5 @@
-"""Where the size rule alone could mislead: dispersed cells; near foci that a gap keeps apart, or that ran together."""
+"""Cases in which the size rule alone could mislead: dispersed cells, and foci so near that it is unclear whether they
+are one deposit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,9 +49,9 @@ class Waist:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """What deposits, or one, may be no more than parts of: one deposit at a threshold lower than the model's.
+    """A longer deposit that one or several deposits may be parts of, as a threshold below the model's shows it.
 
-    Its length is surely off by no less than uncertainty_um (about 95 %), whatever the threshold does to it.
+    uncertainty_um is the part of its uncertainty (about 95 %) that doesn't depend on the threshold.
     """
 
     deposit_ids: tuple[int, ...]
@@ -71,10 +72,10 @@ def gap_reading(gap_um: Micrometers, deposits: Sequence[Deposit]) -> GapReading:
 
 
 def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
-    """A flag where many foci of at most 0.2 mm lie over an extent much larger than any of them (lobular pattern).
+    """A flag if many foci of at most 0.2 mm are spread over an extent much larger than any of them (lobular pattern).
 
-    Whichever pieces of tissue they lie in: these may be parts of one section. Not where a macrometastasis was found:
-    then nothing could raise the class. It never lowers one.
+    The pieces of tissue that they lie in don't matter, because these may be parts of one section. No flag beside a
+    macrometastasis, because nothing could raise that class. The flag never lowers a class.
     """
     together = _pattern(deposits)
     if not together:
@@ -93,7 +94,8 @@ def dispersed_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 
 
 def of_pieces(foci: Sequence[Deposit], *, one: bool) -> str:
-    """In which pieces of tissue foci lie, in words; "" where they may lie in one. one: only those of one are meant."""
+    """In words, in which pieces of tissue foci lie; "" if they may all lie in one. one: the text is about one piece's
+    foci."""
     pieces = len(pieces_with(foci))
     if pieces < 2:
         return ""
@@ -105,7 +107,7 @@ def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
     """The small foci of a dispersed pattern in one piece of tissue; none where no piece holds such a pattern.
 
     Cells are not added over sections, and each section of a node is a piece (clinical-rules 3, 4). Of several patterns
-    it is the one whose cells say the most: clearly more than 200, else maybe so many, else the most.
+    the result is the one with clearly more than 200 cells, else with maybe more than 200, else with the most.
     """
     if largest_class(deposits) is Metastasis.MACRO:
         return ()
@@ -115,8 +117,8 @@ def dispersed_foci(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
 def dispersed_count(deposits: Sequence[Deposit]) -> CellCount | None:
     """Tumour cells of a dispersed pattern in one piece of tissue, and their uncertainty (clinical-rules 1, 3, 4).
 
-    None where there is no such pattern or none of it was counted. Foci that were not counted count as none, so the
-    sum is then a lower bound.
+    None if there is no such pattern, or if no focus of it was counted. A focus that was not counted adds no cells, so
+    the sum is then a lower bound.
     """
     return _counted(dispersed_foci(deposits))
 
@@ -124,14 +126,14 @@ def dispersed_count(deposits: Sequence[Deposit]) -> CellCount | None:
 def dispersed_count_over_pieces(deposits: Sequence[Deposit]) -> CellCount:
     """Tumour cells of a dispersed pattern over all pieces of tissue, which several nodes on a slide may share.
 
-    Which piece is a section of which node isn't known. No cells where there is no such pattern; foci that were not
-    counted count as none.
+    It isn't known which piece is a section of which node. Without such a pattern the number is 0; a focus that was not
+    counted adds no cells.
     """
     return _counted(_pattern(deposits)) or CellCount(0)
 
 
 def _pattern(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-    """The longest run of foci, from the smallest up, that is dispersed by itself, as `dispersed_flags` has it.
+    """The most foci, counted from the smallest up, that alone are dispersed in the sense of `dispersed_flags`.
 
     One larger focus among many tiny ones doesn't make them any less dispersed, and so doesn't lower a class that
     follows from their cells.
@@ -159,7 +161,7 @@ def _weight(foci: Sequence[Deposit]) -> tuple[bool, bool, int, int]:
 
 
 def joining_gap_flags(readings: Sequence[GapReading]) -> tuple[Flag, ...]:
-    """A flag where a joining gap would change the class. readings: by gap, the one that decides first."""
+    """A flag if another joining gap would change the class. readings: one for each gap, first the one that decides."""
     if len({reading.metastasis for reading in readings}) < 2:
         return ()
     decides, *others = readings

@@ -1,4 +1,4 @@
-"""What a reader must know beside a finding: every code, and what follows from it, in one table."""
+"""One table of all flag codes and their consequences. A flag tells a reader what to know beside a finding."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class FlagKind:
 
     title: as the pages print it.
     stops_complete: no slide with it is complete, unless somebody read the slide whole; its message says why.
-    reason_if_incomplete: it is told as a reason of a slide that is not complete, but doesn't stop one.
+    reason_if_incomplete: it is stated as a reason if a slide is incomplete, but doesn't make a slide incomplete.
     not_judged: the network can't judge the slide. It gets no class, and the network's marks on it are no findings.
     not_shown: the lower magnifications may show something else, such as the label, which names a patient.
     doubt: how far the flag could change the slide's class; None if it can't.
     review: what a review does to the flag; None if it leaves the flag as it is.
-    note_first: a patient's page shows the note under "Look here first". So it does with every doubt.
+    note_first: a patient's page shows the note under "Look here first", as it shows every doubt.
     """
 
     title: str
@@ -156,7 +156,7 @@ DOUBTS = tuple(code for code, kind in FLAGS.items() if kind.doubt)
 """Flags of a slide that could change its class, the most important first."""
 
 ANSWERS_IN_DOUBT = frozenset({"scan_fault", "unlike_training"})
-"""Flags that say that the network may be wrong anywhere on the slide: what it found may be no tumour."""
+"""With these flags the network may be wrong anywhere on the slide: what it found may be no tumour."""
 
 MAY_BE_NONE = "Deposits found here may be no tumour."
 """A sentence in their messages, which holds as long as something rests on deposits that no reader accepted."""
@@ -170,15 +170,15 @@ OF_OTHER_NODES = frozenset(
         "cell_count_not_assessed",
     }
 )
-"""Flags that leave a slide's class alone, but say something of other nodes where several share the slide."""
+"""These flags don't affect the slide's class, but matter for the other nodes if several share the slide."""
 
 SETTLED_BY_MACRO = frozenset({"joining_gap", "may_be_one_deposit", "may_be_two_foci", "deposit_cut_off"})
-"""Doubts of how far deposits reach, which leave the class of a node alone where a macrometastasis is certain."""
+"""Doubts about the extent of deposits. They don't affect the class of a node with a certain macrometastasis."""
 
 RAISING_DOUBTS = frozenset(
     {"may_be_one_deposit", "deposit_cut_off", "tissue_cut_off", "tissue_meets_ink", "small_pale_area"}
 )
-"""Doubts that could make a class higher, and none lower."""
+"""Doubts that could raise a class, but never lower it."""
 
 UNEXAMINED = {
     "unread_tissue": "unreadable or never scanned",
@@ -204,7 +204,7 @@ def without_may_be_none(flags: Iterable[Flag]) -> tuple[Flag, ...]:
 
 
 def each_code(flags: Iterable[Flag]) -> tuple[str, ...]:
-    """The codes in the order of the flags; one that several have stands once."""
+    """The codes in the order of the flags, each once."""
     return tuple(dict.fromkeys(flag.code for flag in flags))
 
 

@@ -29,7 +29,7 @@ class PixelBox:
         return self.top + self.height
 
     def common(self, other: "PixelBox") -> "PixelBox":
-        """What both cover; of no width or height where they don't meet."""
+        """The area that both cover, of no width or height if they don't overlap."""
         left, top = max(self.left, other.left), max(self.top, other.top)
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         return PixelBox(left, top, max(0, right - left), max(0, bottom - top))
@@ -45,7 +45,7 @@ class PixelBox:
         return slice(top, top + self.height), slice(left, left + self.width)
 
     def blocks(self, width_px: int, height_px: int) -> Iterator["PixelBox"]:
-        """The blocks of a grid from the frame's origin that the box meets, each whole, row by row."""
+        """The whole blocks that the box overlaps, row by row, of a grid that begins at the frame's origin."""
         for top in range(self.top - self.top % height_px, self.bottom, height_px):
             for left in range(self.left - self.left % width_px, self.right, width_px):
                 yield PixelBox(left, top, width_px, height_px)
@@ -59,9 +59,10 @@ class PixelBox:
 
 @dataclass(frozen=True, slots=True)
 class TileGeometry:
-    """How a model sees: it is shown core + margin on every side and answers the core, a cell of stride_px each.
+    """A model's tile: the network sees the core and a margin on every side, and answers each cell of stride_px in the
+    core.
 
-    padded: its network pads, so that what it says of a cell depends on the whole tile; else on the margin around it.
+    padded: the network pads, so its answer for a cell depends on the whole tile; else on the margin around the cell.
     """
 
     core_px: int
@@ -144,7 +145,7 @@ def max_feret(points_um: NDArray[np.float64]) -> Feret:
 
 
 def _hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The corners of the convex hull; the points themselves where they lie on a line."""
+    """The corners of the convex hull, or the points themselves if all lie on one line."""
     unique = np.unique(points, axis=0)
     if len(unique) < 4:
         return unique

@@ -6,7 +6,7 @@ from nodescan.domain.units import Micrometers
 
 
 def millimetres(length_um: float) -> str:
-    """The length in mm with two decimals (three below 0.1 mm), and more where rounding would change its class.
+    """The length in mm with two decimals (three below 0.1 mm), or more if rounding would change its class.
 
     0.2004 mm is a micrometastasis, and printed as 0.20 mm it would contradict its class.
     """
@@ -39,7 +39,7 @@ def two_digits(value: float) -> str:
 
 
 def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
-    """Two lengths in mm with two decimals, more where they would read the same or as nothing."""
+    """Two lengths in mm with two decimals, or more if they would look equal or like 0."""
     first, second, places = "", "", 1
     while places < 15 and (first == second or (second_um > 0 and float(second) == 0)):
         places += 1
@@ -48,7 +48,7 @@ def told_apart(first_um: float, second_um: float) -> tuple[str, str]:
 
 
 def _uncertainty(uncertainty_um: float, size: str) -> str:
-    """With as many decimals as the size, and more where it would read as nothing."""
+    """The uncertainty with as many decimals as the size, or more if it would look like 0."""
     length = uncertainty_um / 1000
     if length <= 0:
         return "0"

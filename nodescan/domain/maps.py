@@ -10,26 +10,26 @@ from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Spacing, SquareMicrometers
 
 Glass = tuple[float, float, float] | None
-"""Grey levels of R, G and B where a slide is empty; None where no glass was seen."""
+"""Grey levels of R, G and B of the empty glass; None if no glass was seen."""
 
 SMALLEST_PIECE_MM2 = 0.5
-"""Of tissue, a disc of 0.8 mm: the section of a very small node (inferred). Smaller fragments count as no piece."""
+"""Area of a disc of 0.8 mm, the section of a very small node (inferred). Smaller fragments don't count as a piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class TissueMask:
-    """Where tissue is on the view of a slide, and what is known of the rest. Masks: bool (H, W), None for an empty one.
+    """Where tissue is on a view of a slide, and what is known about the rest. Masks: bool (H, W), None if empty.
 
     tissue: pixel (0, 0) lies at the canvas' top left. spacing: of these pixels.
     excluded: the non-glass pixels that were left out, by reason ("pen", "edge", "debris", "small"); shares no pixel
         with tissue.
     dark: pixels that no other magnification can show as glass; None where that isn't known.
-    hidden: where tissue goes on under pen marks: wanted, and not to be seen; shares no pixel with tissue or excluded.
-    unseen: what counts as tissue without having been seen: `unread`, and gaps in tissue that were never scanned.
+    hidden: tissue under pen marks, which is wanted but can't be seen; shares no pixel with tissue or excluded.
+    unseen: counts as tissue although nobody saw it: `unread`, and gaps in tissue that were never scanned.
     unread: what could not be read at this magnification.
     unscanned: padding and gaps.
-    cut: pixels never scanned that tissue runs into, and tissue at the border of the view: there may be more of it.
-    inked: pen marks beside tissue that runs into them, and may go on under them.
+    cut: where tissue may go on: pixels never scanned that tissue runs into, and tissue at the border of the view.
+    inked: pen marks that tissue runs into, and may go on under.
     glass: its mean grey levels where the slide is empty.
     """
 
@@ -52,7 +52,7 @@ class TissueMask:
 
     @property
     def gaps(self) -> NDArray[np.bool_] | None:
-        """bool (H, W): what tissue goes on in and was never scanned; None where there is none."""
+        """bool (H, W): gaps in tissue that were never scanned; None if there are none."""
         return self.unseen if self.unseen is None or self.unread is None else self.unseen & ~self.unread
 
     @property
@@ -67,7 +67,7 @@ class TissueMask:
 
 
 class NotExamined(IntEnum):
-    """Why a cell of tissue wasn't examined, one reason a cell: a lower number goes before a higher one."""
+    """Why a cell of tissue wasn't examined. Each cell has one reason; of several, the lowest number counts."""
 
     HIDDEN = 1
     """By ink, or by what is as dark."""
@@ -83,8 +83,8 @@ class NotExamined(IntEnum):
 class ProbabilityMap:
     """values : float32 (H, W) in [0, 1], 0 where not examined; examined : bool (H, W); one cell a network answer.
 
-    "Not examined" is never "no tumour": whoever reads values must look at examined too. bounds: what was scanned, which
-    the outermost cells may reach beyond; None: the cells end with it.
+    "Not examined" is never "no tumour": whoever reads values must look at examined too. bounds: of the scanned part;
+    the outermost cells may reach beyond it. None: the scanned part ends with the cells.
     """
 
     values: NDArray[np.float32]

@@ -7,7 +7,7 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 """What a slide_id is, as slides/slide_ids.py makes them: never a path, nor a hidden file."""
 
 _MOST_DECIMALS = 8
-"""Limits are held to 1e-9 of rounding: no share above one is nearer to it in per cent."""
+"""Enough decimals: limits allow for rounding of 1e-9, so a share above a limit is above it by more."""
 
 
 def how_many(count: int, noun: str) -> str:
@@ -38,6 +38,6 @@ def deposits_do(ids: Sequence[int], verb: str) -> str:
 
 
 def place_words(point_um: tuple[float, float], shown: str) -> str:
-    """A place, x and y in um from the top left of what is shown, to find it by eye."""
+    """A place in words, to find it by eye: x and y in um from the top left of what is shown."""
     x_mm, y_mm = point_um[0] / 1000, point_um[1] / 1000
     return f"{x_mm:.2f} mm from the left, {y_mm:.2f} mm from the top of {shown}"

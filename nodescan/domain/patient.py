@@ -14,7 +14,7 @@ TUMOUR_UNCLASSED = "tumour found on a slide that got no class: review"
 NONE_READABLE = "no readable slide"
 """In the words of clinical-rules 5."""
 NONE_COUNTS = "no slide has a result that counts"
-"""Where slides were left out or not run, have no tissue, or show what the network can't judge: files may be sound."""
+"""Said if slides were left out or not run, have no tissue, or can't be judged. Their files may be sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Node(Evidence):
     """One lymph node with all its sections, or several nodes that share their slides and can't be told apart.
 
     nodes_stated: the most nodes that any of its slides is said to show, slides of other stains included.
-    counts: by the sizes as measured, whether or not nodes share its slides. most_counts: with each size anywhere within
-    its uncertainty. Both follow from the others, once: pages and tables ask for them time and again.
+    counts: by the sizes as measured. most_counts: with each size anywhere within its uncertainty. Both are computed
+    once, because pages and tables ask for them often.
     """
 
     node_id: str
@@ -45,31 +45,33 @@ class Node(Evidence):
 
     @property
     def n_listed(self) -> int:
-        """How many its sections are said to show."""
+        """How many nodes its sections are said to show."""
         return max((section.nodes_on_slide for section in self.sections), default=0)
 
     @property
     def n_lacking(self) -> int:
-        """The most nodes that any of its sections lacks of those that it is said to show."""
+        """How many of its stated nodes are missing on the section where most are missing."""
         return max((section.nodes_on_slide - section.n_shown for section in self.sections), default=0)
 
     @property
     def n_examined(self) -> int:
-        """Of how many something was read, if only in part; each slide shows the same ones first (inferred)."""
+        """How many of its nodes were read at least in part. Sections that show fewer are taken to show the same ones
+        (inferred)."""
         return max((section.n_shown for section in self.sections if section.readable), default=0)
 
     @property
     def n_unread(self) -> int:
-        """How many were not read whole; of sections that were, those that one of them lacks.
+        """How many of its nodes were not read whole.
 
-        Each section lacks the same ones first (inferred).
+        If every section was read whole, these are the nodes missing on some section. Sections with missing nodes are
+        taken to lack the same ones (inferred).
         """
         read = self.n_listed - self.n_lacking
         return self.n_nodes - (read if all(section.complete for section in self.sections) else 0)
 
     @property
     def foci(self) -> FociCounts | None:
-        """On all its sections, None where they weren't counted on each."""
+        """Foci on all its sections; None unless they were counted on each."""
         counted = [section.foci for section in self.sections if section.foci is not None]
         return sum(counted, FociCounts()) if len(counted) == len(self.sections) else None
 
@@ -91,9 +93,9 @@ class Node(Evidence):
 
     @property
     def most_borderline(self) -> int:
-        """No more of its nodes are borderline: each has a focus of its own, as in `count_nodes`.
+        """The most of its nodes that can be borderline: each needs a focus of its own, as in `count_nodes`.
 
-        Beside a larger deposit, another of several nodes may be of a higher class by the size of a smaller one.
+        Even if the largest deposit is not borderline, a smaller one that is may decide the class of another node.
         """
         if not self.borderline:
             return max(self.more_by_size(found) for found in (None, Metastasis.MICRO, Metastasis.MACRO))
@@ -120,11 +122,11 @@ class Node(Evidence):
 
     @property
     def most_positive(self) -> int:
-        """No more of its nodes are positive, with each size anywhere within its uncertainty."""
+        """The most of its nodes that can be positive, with each size anywhere within its uncertainty."""
         return self.most_counts.positive.highest
 
     def more_by_size(self, found: Metastasis | None) -> int:
-        """How many more of its nodes may be of this class (None: positive) by uncertain sizes than `counts` has."""
+        """How many more nodes than in `counts` may be of this class (None: positive) because sizes are uncertain."""
         return max(self.most_counts.of(found).highest - self.counts.of(found).highest, 0)
 
     def _counts(self, largest: Metastasis, foci: FociCounts | None) -> NodeCounts:
@@ -149,7 +151,7 @@ class Specimen(Evidence):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """Of patient, specimen and side, which it is staged by itself for; "" where not stated."""
+        """The names of patient, specimen and side; "" if not stated. Each such combination has its own stage."""
         return self.patient_id, self.specimen_id, self.laterality
 
     @property
@@ -159,7 +161,7 @@ class Specimen(Evidence):
 
     @property
     def unreadable(self) -> bool:
-        """Whether each of its nodes has slides, and all of them were tried in vain."""
+        """Whether every node has slides, and reading failed for all of them."""
         return bool(self.nodes) and all(
             node.sections and all(section.unreadable for section in node.sections) for node in self.nodes
         )
@@ -180,7 +182,7 @@ class Specimen(Evidence):
 
     @property
     def unclassed_um(self) -> Micrometers | None:
-        """The largest deposit that got no class, None where there is none; see Section."""
+        """The largest deposit without a class, None if there is none; see Section."""
         unclassed = (section.unclassed_um for section in self.sections if section.unclassed_um is not None)
         return max(unclassed, default=None)
 
@@ -189,9 +191,10 @@ class Specimen(Evidence):
 class Staged:
     """The pN of one specimen.
 
-    lowest: the category that what was found makes certain, by its sizes as measured; None where nothing can be said.
-    highest: the category that it can't exceed, whatever the unread holds; None beyond the table's end. may_be: what
-    `lowest` can be with each size anywhere within its uncertainty, in the table's order. prefix, suffix: the modifiers.
+    lowest: the lowest category that the findings allow, by sizes as measured; None if nothing can be said.
+    highest: the highest possible category, whatever lies in unread tissue; None beyond the table's end.
+    may_be: what `lowest` can be with each size anywhere within its uncertainty, in the table's order.
+    prefix, suffix: the modifiers.
     counts: nodes by the sizes as measured. notes: what a reader must know. n_without_slides: nodes that were removed,
     of which no slide is here.
     """
@@ -210,22 +213,22 @@ class Staged:
 
     @property
     def borderline(self) -> bool:
-        """Whether the category hangs on sizes that are within their uncertainty of a limit between classes."""
+        """Whether the category depends on a size that may be on either side of a limit between classes."""
         return len(self.may_be) > 1
 
     @property
     def n_nodes(self) -> int:
-        """All nodes that the stage has to do with, whether or not there are slides of them."""
+        """All nodes of the specimen, with or without slides."""
         return self.specimen.n_nodes + self.n_without_slides
 
     @property
     def n_unread(self) -> int:
-        """Those of them that were not read whole."""
+        """How many of all nodes were not read whole."""
         return sum(node.n_unread for node in self.specimen.nodes) + self.n_without_slides
 
     @property
     def n_in_part(self) -> int:
-        """Those of them of which something was read."""
+        """How many of the nodes in `n_unread` were read in part."""
         return self.n_unread - self.n_without_slides - (self.specimen.n_nodes - self.specimen.n_examined)
 
     @property
@@ -242,7 +245,7 @@ class Staged:
 
     @property
     def determined(self) -> bool:
-        """Whether there is one category, without "at least", by its sizes as measured: it may be `borderline`."""
+        """Whether sizes as measured give exactly one category, without "at least". It may still be `borderline`."""
         return self.not_removed or (self.complete and self.lowest is not None and self.lowest == self.highest)
 
     @property
@@ -257,7 +260,7 @@ class Staged:
 
     @property
     def class_by_reader(self) -> bool:
-        """Whether a class that the category may hang on is a reader's, and not that of a deposit's size."""
+        """Whether the category may depend on a class that a reader gave and that doesn't follow from a size."""
         return any(section.class_without_size or section.class_by_reader for section in self.specimen.sections)
 
     @property
@@ -275,9 +278,9 @@ class Staged:
 
     @property
     def bound(self) -> str | None:
-        """The lowest category that a stage of "at least" can be; None for another, and where a doubt may lower it.
+        """The lowest category that is possible if the stage is "at least"; None otherwise, or if a doubt may lower it.
 
-        Within the uncertainty of sizes it may be lower than `category`, which is as measured.
+        It may be lower than `category`, because it allows for the uncertainty of sizes.
         """
         by_sizes = self._floor([node.classes[0] for node in self.specimen.nodes])
         if not self.at_least or self._floor([node.least_class for node in self.specimen.nodes]) != by_sizes:
@@ -285,7 +288,8 @@ class Staged:
         return self.may_be[0].category if self.may_fall else self.category
 
     def _floor(self, least: Sequence[Metastasis]) -> StageRule | None:
-        """The lowest category, with each node's class at its least, whichever of those on a slide the foci lie in."""
+        """The lowest category if each node has its least class, however foci are spread over nodes that share
+        slides."""
         found = [min(one, node.certain_class) for one, node in zip(least, self.specimen.nodes, strict=True)]
         positive = sum(one >= Metastasis.MICRO for one in found)
         return self.table.rule_for(max(found, default=Metastasis.NONE), positive)

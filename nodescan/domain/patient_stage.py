@@ -1,4 +1,4 @@
-"""The pN of a specimen by a table, its modifiers, and what a reader must know of it."""
+"""The pN of a specimen by a table, its modifiers, and notes for a reader."""
 
 from dataclasses import replace
 
@@ -17,9 +17,8 @@ SN_CONDITION = f"(sn) applies only if fewer than {SN_BELOW_NODES} nodes were rem
 def stage(specimen: Specimen, table: StagingTable) -> Staged:
     """The pN of a specimen by `table`, in the sections examined; order of nodes and sections doesn't matter.
 
-    A node that was not read, or read in part, may hold anything, so what was found is then a lower bound, and nothing
-    found is no category (clinical-rules 5); so may one that was removed and of which no slide is here (inferred). A
-    deposit that is cut off makes it a lower bound, too (inferred).
+    The result is a lower bound if a node was not read whole (clinical-rules 5), if a removed node has no slide here, or
+    if a deposit is cut off (both inferred): there may be more tumour. If nothing was found then, there is no category.
     """
     absent = _without_slides(specimen, table)
     unseen = count_nodes(Metastasis.NONE, nodes=absent, complete=False, foci=None)
@@ -49,10 +48,10 @@ def stage(specimen: Specimen, table: StagingTable) -> Staged:
 
 
 def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
-    """Each category that the specimen has at least, with each size anywhere within its uncertainty (inferred).
+    """Each value that the lowest category can take with each size anywhere within its uncertainty (inferred).
 
-    Positive nodes and the largest class are followed from node to node, for a node may move by itself; but not where
-    its class hangs on which node dispersed cells lie in.
+    Each node may have any of its possible classes, whatever the others have. If a node's class depends on which node
+    dispersed cells lie in, only its certain class is used.
     """
     ways = {(Metastasis.NONE, 0)}
     for node in specimen.nodes:
@@ -66,9 +65,10 @@ def _may_be(specimen: Specimen, table: StagingTable) -> tuple[StageRule, ...]:
 
 
 def _reach(specimen: Specimen, table: StagingTable, possible: Metastasis, absent: int) -> StageRule | None:
-    """The category that it can't exceed, with each size anywhere within its uncertainty (inferred).
+    """The highest possible category, with each size anywhere within its uncertainty (inferred).
 
-    Where slides are shared, uncertain sizes may together with a split lead beyond what either allows by itself.
+    If nodes share slides, it is unknown how deposits are split between them. Uncertain sizes and an unknown split can
+    together give a higher category than either alone.
     """
     largest = max((node.classes[-1] for node in specimen.nodes), default=Metastasis.NONE)
     return table.rule_for(max(possible, largest), sum(node.most_positive for node in specimen.nodes) + absent)
@@ -93,7 +93,7 @@ def _modifiers(specimen: Specimen, table: StagingTable) -> tuple[str, str]:
 
 
 def _notes(staged: Staged, measured: StageRule | None) -> tuple[Flag, ...]:
-    """measured: the category that it can't exceed by the sizes as measured."""
+    """measured: the highest possible category by the sizes as measured."""
     specimen = staged.specimen
     notes = [
         *_unread_notes(specimen),
@@ -181,7 +181,7 @@ def _split_notes(staged: Staged, measured: StageRule | None) -> list[Flag]:
 
 
 def _of_split(staged: Staged, measured: StageRule | None) -> str:
-    """Whether the category holds wherever the deposits lie; "" where there is none."""
+    """In words, whether the category is the same however deposits are split between nodes; "" without a category."""
     if staged.category is None:
         return ""
     if staged.lowest == measured != staged.highest:  # only within the uncertainty of sizes
@@ -200,7 +200,8 @@ def _of_split(staged: Staged, measured: StageRule | None) -> str:
 
 
 def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
-    """What sizes allow beyond those as measured, and in which nodes; "" for nothing."""
+    """In words, how much higher the result may be within the uncertainty of sizes, and in which nodes; "" if no
+    higher."""
     found = specimen.largest_class
     more = {node.node_id: node.more_by_size(None) for node in specimen.nodes}
     names = [node.node_id for node in specimen.nodes if more[node.node_id] or node.classes[-1] > found]
@@ -212,11 +213,14 @@ def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:
 
 
 def _doubt_notes(specimen: Specimen) -> list[Flag]:
-    """What could change the class of a slide, where that could change its node's.
+    """Doubts about slides that could change the class of their node.
 
-    A slide of a lower class than its node's matters only where a doubt can lead beyond the next class, and not beside
-    a macrometastasis. Where several nodes share the slides it always matters, for another of them may be positive.
-    Where a macrometastasis is certain in the node, sizes and what else may be tumour leave its class alone.
+    If several nodes share the slides, every doubt matters, because it may be about another node. If not, two kinds of
+    doubts don't matter:
+
+    - on a slide of a lower class than its node's: those that may raise the class by one step only, and all of them
+      beside a macrometastasis;
+    - about sizes, or about tumour that was missed, if the node surely has a macrometastasis.
     """
     return [
         Flag(doubt.code, f"{slide_of_node(node.node_id, section.slide_id)}: {doubt.message}")
@@ -231,15 +235,15 @@ def _doubt_notes(specimen: Specimen) -> list[Flag]:
 
 
 _OF_HOW_MUCH = SETTLED_BY_MACRO | {"borderline", "tissue_cut_off", "tissue_meets_ink", "small_pale_area"}
-"""Doubts of how large deposits are and how many, but not of what the slide is measured with, nor of a reader's word."""
+"""Doubts about how large or how many deposits are, but not about the pixel size or what a reader stated."""
 
 
 _OF_MEASURED_SIZES = frozenset({"borderline", "size_near_limit"})
-"""Doubts that what a stage may be takes into account."""
+"""Doubts that the range of possible stages already takes into account."""
 
 
 def _surely_macro(section: Section) -> bool:
-    """Whether it shows a macrometastasis, and no doubt could make that a lesser one."""
+    """Whether it shows a macrometastasis, and no doubt could lower that class."""
     certain = section.metastasis is Metastasis.MACRO is section.classes[0]
     return certain and codes_of(section.doubts) <= RAISING_DOUBTS
 

@@ -1,4 +1,4 @@
-"""What is said of one slide, and what a report writer is handed."""
+"""The report on one slide, and everything that a report writer gets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from nodescan.domain.versions import RESULT_VERSION, own_settings
 NOT_FOR_CLINICAL_USE = "Research software: not for clinical use."
 
 FILE_SIGNS = 12
-"""The first signs of a slide's fingerprint, by which a reader names its file: so many tell it from any other."""
+"""A reader names a slide's file by so many first characters of its fingerprint: they are enough to be unique."""
 
 
 class Status(StrEnum):
@@ -33,7 +33,7 @@ class Status(StrEnum):
 
 
 class Outcome(Enum):
-    """What a slide's deposits and numbers rest on; pages and tables print only what has a meaning then."""
+    """What a slide's deposits and numbers are based on. Pages and tables print only what is meaningful in each case."""
 
     NOT_READ = auto()
     """The slide failed or can't be measured, and the network saw nothing of it."""
@@ -48,7 +48,7 @@ class Outcome(Enum):
 
 
 class Untuned(StrEnum):
-    """Why it isn't known that a model finds deposits, in words."""
+    """In words, why it isn't known whether a model finds deposits."""
 
     NEVER = "not tuned, or failed on phantoms"
     EDITED = "its card was edited since it was tuned"
@@ -58,12 +58,14 @@ class Untuned(StrEnum):
 class ModelIdentity:
     """Which network judged the slide: enough to say whether two results may be compared.
 
-    card_sha256: over all of its card that bears on a finding, "" for a network without a card. found_from_um: the
-    greatest diameter from which on it found every planted deposit, round or thin, None where its card doesn't say, or
-    says it of another card: no slide is complete then, see `tuned`; how large it is bears on no result. smoothing_um,
-    seed_threshold: how deposits come of its map, see DecisionRule; None for a network without a card, and compared by
-    card_sha256. untuned: None where it is tuned, or nobody said why not. uncertainty_measured: whether its card says on
-    which deposits the width of "±" was measured; True for a network without a card.
+    card_sha256: of everything on its card that can change a finding, "" for a network without a card.
+    found_from_um: the network found every planted deposit, round or thin, from this diameter on; None if its card
+    doesn't say, or says it about another card. Then no slide is complete, see `tuned`. The value itself changes no
+    result.
+    smoothing_um, seed_threshold: see DecisionRule; None for a network without a card. card_sha256 covers them.
+    untuned: None if it is tuned, or if nobody said why not.
+    uncertainty_measured: whether its card says on which deposits the width of "±" was measured; True for a network
+    without a card.
     """
 
     name: str
@@ -90,7 +92,7 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a run was asked of this slide, as far as another answer could change the report.
+    """What a run was asked to do with this slide, as far as that can change the report.
 
     slide_state: sha256 over name, size and time of change of the slide's files, "" where they couldn't be looked at.
     mpp_um: the spacing given, None for none. max_unread_percent: of the tissue; a slide with more of it unread is
@@ -110,7 +112,8 @@ class Provenance:
     """Where the result comes from. versions: package -> version, on a GPU of its libraries and driver too.
 
     slide_fingerprint: sha256 over sizes, ends and some blocks of the slide's files, "" where they aren't known. device
-    and precision may not change a finding, but are said. started: ISO 8601, UTC. asked: None where no run asked for it.
+    and precision are recorded although they may not change a finding. started: ISO 8601, UTC. asked: None without a
+    run.
     """
 
     versions: Mapping[str, str]
@@ -134,11 +137,11 @@ class SlideReport:
     """The finding on one slide.
 
     metastasis is None where nothing can be said: failed, unmeasurable, or incomplete with nothing found.
-    at_least: some tissue was not read, or a deposit is cut off, so the class is a lower bound. examined_fraction: of
-    the tissue area, and unread_fraction: what of it the file would not give. tumour_probability: the slide's score in
-    [0, 1]. analysis_spacing: of the frame the network saw. A slide that failed because too much of it was unread keeps
-    the deposits that were found, but has no class. tissue_pieces: separate pieces of tissue that are large enough for a
-    node's section; None where not known.
+    at_least: some tissue was not read, or a deposit is cut off, so the class is a lower bound. examined_fraction,
+    unread_fraction: shares of the tissue area that were examined, and that the file could not give. tumour_probability:
+    the slide's score in [0, 1]. analysis_spacing: of the frame the network saw. A slide that failed because too much of
+    it was unread keeps the deposits that were found, but has no class. tissue_pieces: separate pieces of tissue that
+    are large enough for a node's section; None where not known.
     """
 
     slide: SlideRef
@@ -199,7 +202,7 @@ class SlideReport:
 
     @property
     def looked_at(self) -> bool:
-        """Whether the network saw what there was to see, or a part: a list of what was found then means something."""
+        """Whether the network examined the slide at least in part, so that a list of findings has a meaning."""
         if self.examined_fraction is None:
             return not self.status.without_result
         return self.examined_fraction > 0 or bool(self.deposits) or self._no_tissue
@@ -210,12 +213,12 @@ class SlideReport:
 
     @property
     def class_at_least(self) -> bool:
-        """Whether the class is a lower bound by the sizes as measured, and there is one above it: see bound_holds()."""
+        """Whether the class, by sizes as measured, is a lower bound and not the highest class; see bound_holds()."""
         return self.at_least and self.metastasis is not None and self.metastasis < Metastasis.MACRO
 
     @property
     def largest_deposit_um(self) -> Micrometers | None:
-        """None also where what was found is no finding, see Outcome.NOT_JUDGED."""
+        """None also if the deposits are no findings, see Outcome.NOT_JUDGED."""
         if self.not_judged:
             return None
         return max((deposit.diameter_um for deposit in self.deposits), default=None)
@@ -231,7 +234,7 @@ class SlideReport:
 
     @property
     def known_foci(self) -> int | None:
-        """n_foci; None where that, or "0 foci" of a slide that shows nothing, would read as a finding."""
+        """n_foci, or None if a number of foci, even 0, would be mistaken for a finding."""
         if self.not_judged:
             return None
         seen = self.outcome is Outcome.JUDGED and not self.status.without_result

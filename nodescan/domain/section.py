@@ -1,4 +1,4 @@
-"""One slide as evidence on the lymph node that it is a section of, and what several say: nothing is added up."""
+"""One slide as evidence on its lymph node, and several slides together; their sizes and classes are never added up."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from nodescan.domain.units import Micrometers
 
 @dataclass(frozen=True, slots=True)
 class WholeReading:
-    """A reader's word on a whole slide, which gives its class. software: what the software alone says of it, in words.
+    """A reader's class for a whole slide. software: the software's own result, in words.
 
-    size_at_least: the software measured the largest deposit that is known, and saw a part of the slide or of a deposit.
-    foci_known: the reader's class leaves all foci as the software found them on the whole slide.
+    size_at_least: the largest known size is a lower bound: the software measured it on a part of the slide, or a
+    deposit is cut off.
+    foci_known: the software examined the whole slide, and the reader's class leaves all its foci as they were.
     """
 
     by: str
@@ -29,29 +30,33 @@ class WholeReading:
 class Section:
     """One slide as evidence on its node.
 
-    status: of the slide, which a reader's review leaves as it is. metastasis: None where nothing can be said. reason:
-    why the slide isn't complete. foci, largest_um: None where not known, as for a label given by hand. doubts: what
-    could change its class. unclassed_um: the largest deposit on a
-    slide that got no class, or of which a review that gave it one said nothing; it has no part in the stage, but "no
-    tumour found" would be untrue. uncertainty_um: of largest_um, else of unclassed_um, None where not known or a reader
-    measured it. class_range: the lowest and the highest
-    class that its sizes allow within their uncertainty; None: metastasis alone. cut_off: a deposit goes on where nobody
-    looked, so a slide that was read whole may yet be of any higher class. cut_off_macro: so do macrometastases alone,
-    which can rise no further. may_be_less: a doubt about sizes that no uncertainty tells, or a count of
-    cells, leaves a lower class open.
-    missed: where reason is no more than tissue that was not examined: how much of it, and why, in short.
-    cut_off_up_to_um: how long a deposit may be that is cut off, and of which a reader gave the class; 0 without one.
+    status: of the slide; a reader's review leaves it as it is.
+    metastasis: None if nothing can be said.
+    largest_um, foci: None if not known, as for a label given by hand.
+    reason: why the slide isn't complete.
+    missed: if unexamined tissue is the only reason: how much, and why, in short.
+    doubts: what could change its class.
+    unclassed_um: the largest deposit on a slide without a class, or the largest that a review which gave the class left
+        undecided. It has no part in the stage, but "no tumour found" would be untrue.
+    uncertainty_um: of largest_um, else of unclassed_um; None if not known or if a reader measured it.
+    class_range: the lowest and the highest class that its sizes allow within their uncertainty; None: metastasis alone.
+    cut_off: a deposit goes on where nobody looked, so even a slide that was read whole may be of any higher class.
+    cut_off_macro: only macrometastases are cut off, whose class can't rise.
+    may_be_less: the class may be lower, by a count of cells or by a doubt about sizes beyond their uncertainty.
+    cut_off_up_to_um: how long a cut-off deposit may be whose class a reader gave; 0 without one.
+    may_be_none: all that was found may be no tumour, because the model was trained on other tissue or the scan has a
+        fault, and no reader accepted any of it.
+    unaccepted: what the section says of its node rests on a deposit that may be no tumour.
+    size_may_be_less: the largest deposit may be shorter, by a doubt beyond its uncertainty: about the pixel size, or
+        about foci that run together.
     class_by_reader: a reader gave a deposit a class that is not that of its size as measured.
-    may_be_none: all that was found may be no tumour, since the model was trained on other tissue, or the scan has a
-    fault; no reader accepted any of it. unaccepted: what it says of its node rests on a deposit that may be none.
-    size_may_be_less: a doubt that no uncertainty tells, of the pixel size or of foci that run together, leaves a
-    shorter largest deposit open.
-    judged: False where the network can't judge it, or saw none of its tissue, so that it counts as not read. decisive:
-    the deposit that gives it its class, in words, with its place; "" where not known. certain: the class that one of
-    the nodes on it has, whichever of them its foci lie in; None: metastasis. left_out: its file was not read for the
-    stage, as one that was not run, so its status doesn't tell of it. reading: that of a reader, None where the class is
-    the software's or that of deposits. pieces: of tissue, each large enough for a node's section; None where not known,
-    and where a reader read the slide whole.
+    judged: False if the network can't judge the slide, or saw none of its tissue, so that it counts as not read.
+    decisive: the deposit that gives the class, in words, with its place; "" if not known.
+    certain: the class that at least one node on it has, however foci are spread over its nodes; None: metastasis.
+    left_out: its file was not read for the stage, or the slide was not run, so its status doesn't describe it.
+    reading: of a reader; None if the class is the software's or that of deposits.
+    pieces: how many pieces of tissue are large enough for a node's section; None if not known, or if a reader read the
+        slide whole.
     """
 
     slide_id: str
@@ -117,10 +122,10 @@ class Section:
         return in_part or self.cut_off or self.cut_off_up_to_um > (length_um or 0.0)
 
     def may_exceed(self, length_um: Micrometers | None) -> bool:
-        """Whether it may hold a larger deposit than any measured, where the largest has this length; None: not known.
+        """Whether it may hold a deposit longer than length_um, the largest measured size; None: not known.
 
-        A slide that was read whole holds none beyond the reader's class, unless that goes against a size. Where none
-        was measured, what has a class without a size exceeds nothing that is stated.
+        A slide that a reader read whole holds nothing above the reader's class, unless a measured size contradicts it.
+        If no size was measured, there is no stated size to exceed.
         """
         if length_um is not None and self.beyond(length_um):
             return True
@@ -130,7 +135,8 @@ class Section:
         return self._at_least_beside(length_um) and not settled
 
     def beyond(self, length_um: Micrometers | None) -> bool:
-        """Whether it has a class, but no size, by which it may hold a larger deposit than of this length; None: any."""
+        """Whether it has a class but no size, and this class allows a deposit longer than length_um (None: of any
+        length)."""
         longest_um = (self.metastasis or Metastasis.NONE).longest_um
         return self.largest_um is None and longest_um > (length_um or 0.0)
 
@@ -141,17 +147,17 @@ class Section:
 
     @property
     def may_rise(self) -> bool:
-        """Whether a deposit may be of a higher class, being cut off: in which node of several it lies is not known."""
+        """Whether a deposit may be of a higher class because it is cut off. Of several nodes, it may lie in any."""
         return self.cut_off and not self.cut_off_macro
 
     @property
     def readable(self) -> bool:
-        """Whether something is known of it: what was scanned of it, or what a reader said."""
+        """Whether something is known about it, from the scan or from a reader."""
         return self.judged and (self.metastasis is not None or not self.status.without_result)
 
     @property
     def unreadable(self) -> bool:
-        """Whether it was tried in vain: the slide failed, or has no scale to measure by."""
+        """Whether reading was tried without success: the slide failed, or has no pixel size."""
         return self.status.without_result and not self.left_out and not self.readable
 
     @property
@@ -162,13 +168,13 @@ class Section:
 
     @property
     def classes(self) -> tuple[Metastasis, Metastasis]:
-        """The lowest and the highest class that it can have by its sizes; NONE where nothing can be said."""
+        """The lowest and the highest class that its sizes allow; NONE if nothing can be said."""
         found = self.metastasis or Metastasis.NONE
         return self.class_range or (found, found)
 
     @property
     def least_class(self) -> Metastasis:
-        """The lowest class that its sizes and the doubts about them allow, and whether what was found is tumour."""
+        """The lowest class possible, with doubts about sizes and about whether the findings are tumour."""
         if self.may_be_none:
             return Metastasis.NONE
         return min(self.classes[0], Metastasis.ITC) if self.may_be_less else self.classes[0]
@@ -180,9 +186,10 @@ class Section:
 
 
 def with_largest(sections: Iterable[Section]) -> Section | None:
-    """The section with the largest deposit; None where none was measured, or one without a size has a higher class.
+    """The section with the largest deposit; None if none was measured, or if a section without a size has a higher
+    class.
 
-    One without a size that has the same class may hold a larger deposit, see `Section.beyond`.
+    A section without a size and with the same class may still hold a larger deposit, see `Section.beyond`.
     """
     known = list(sections)
     sized = [(section.largest_um, section) for section in known if section.largest_um is not None]
@@ -197,7 +204,7 @@ class _HasSections(Protocol):
 
 
 class Evidence:
-    """What a node and a specimen alike have of their sections; NONE also where nothing was read."""
+    """Properties of nodes and specimens that follow from their sections. A class is NONE also if nothing was read."""
 
     __slots__ = ()
 
@@ -208,7 +215,7 @@ class Evidence:
 
     @property
     def certain_class(self: _HasSections) -> Metastasis:
-        """The class that one node has, whichever of those on a slide the foci lie in."""
+        """The class that at least one node has, however foci are spread over nodes that share a slide."""
         return max((section.certain_class for section in self.sections), default=Metastasis.NONE)
 
     @property
@@ -223,7 +230,7 @@ class Evidence:
 
     @property
     def unsized(self: _HasSections) -> tuple[Section, ...]:
-        """Sections with a class, but no size, that may hold a larger deposit than any that was measured."""
+        """Sections without a size whose class allows a larger deposit than any that was measured."""
         longest_um = max((one.largest_um for one in self.sections if one.largest_um is not None), default=None)
         beyond = [section for section in self.sections if section.beyond(longest_um)]
         highest = max((section.metastasis or Metastasis.NONE for section in beyond), default=None)

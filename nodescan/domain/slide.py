@@ -12,14 +12,14 @@ FINEST_UM, COARSEST_UM = 0.1, 1.2
 values that image programs write when they know none, are 353 and 265."""
 
 LARGEST_ASPECT = 1.1
-"""x and y of scanners differ by a few per cent at most; more is a typing error."""
+"""In scanners x and y differ by a few per cent at most. A larger difference is a typing error."""
 
 AS_FINE = 1.4
-"""A picture whose pixels are less than so many times as large as the finest's is as fine as that: the levels of one
-scan are reduced by more."""
+"""A picture counts as full resolution if its pixels are less than so many times as large as the finest picture's. Lower
+levels of a scan are reduced by more."""
 
 LONGEST_SIDE_UM = 210_000.0
-"""Whole mounts on the largest glass, 6 x 8 inches, are 203 mm long. What states more is damaged, or in another unit."""
+"""The largest glass, 6 x 8 inches, is 203 mm long. A file that states more is damaged or uses another unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class SlideRef:
     this slide (None: none given); override_mpp says that it wins over a plausible value in the file. place tells the
     slide's own path from others, wherever a copy of it is read: see slide_ids.place_of; "" outside of runs. mpp_listed:
     mpp_um stands in the manifest's column mpp, which overrides no file, and isn't --mpp. renamed: a manifest gave a
-    slide_id that doesn't begin with the file's name, so what is said of the slide in its reports doesn't either.
+    slide_id that doesn't begin with the file's name, so reports don't show the file's name either.
     """
 
     slide_id: str
@@ -66,7 +66,7 @@ class SpacingSource(StrEnum):
     """Where a spacing comes from, as reports name it."""
 
     FILE = "file"
-    """openslide.mpp-x/-y, which of a generic TIFF are its resolution tags, or OME-XML."""
+    """openslide.mpp-x/-y (for a generic TIFF these are its resolution tags), or OME-XML."""
     TIFF = "tiff"
     """Resolution tags that OpenSlide doesn't pass on, and those of a mask image."""
     USER = "user"

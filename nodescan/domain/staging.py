@@ -1,4 +1,4 @@
-"""pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and what holds where counts aren't exact."""
+"""pN from the nodes' classes: the tables of AJCC 8th and CAMELYON17, and ranges of counts that aren't exact."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ class StageRule:
 
 @dataclass(frozen=True, slots=True)
 class StagingTable:
-    """Rules from the lowest category to the highest; exactly one fits what a patient can have, or none.
+    """Rules from the lowest category to the highest. At most one fits a patient.
 
     with_modifiers: whether (sn), y and r belong to this table's categories.
     """
@@ -73,16 +73,17 @@ SN_BELOW_NODES = 6
 
 
 def may_be_words(categories: Sequence[str], *, at_least: bool) -> str:
-    """Categories between which sizes leave it open, e.g. "at least pN1mi or pN1a"; "" for none."""
+    """The categories that uncertain sizes allow, e.g. "at least pN1mi or pN1a"; "" for none."""
     lower_bound = "at least " if at_least and categories else ""
     return f"{lower_bound}{' or '.join(categories)}"
 
 
 def borderline_stage_words(categories: Sequence[str], *, stage: str, bound: str | None) -> str:
-    """What stands beside a borderline stage, as printed, e.g. "borderline: pN1mi or pN1a"; "" where sizes leave one.
+    """The words printed beside a borderline stage, e.g. "borderline: pN1mi or pN1a"; "" if sizes allow one category
+    only.
 
-    bound: see Staged; beside a category as measured, which is no bound, it alone is named. Where a doubt leaves none,
-    the stage may be lower or higher.
+    bound: see Staged. Beside a category that is as measured only the bound is named. Without a bound, because of a
+    doubt, the words say that the stage may be lower or higher.
     """
     if bound is None and stage.endswith(" as measured"):
         of_classes = "pN1mi" in stage or "pN0" in stage
@@ -129,7 +130,7 @@ class NodeCounts:
     positive: CountRange
 
     def of(self, found: Metastasis | None) -> CountRange:
-        """Those of one class above none; None: the positive ones."""
+        """The number of nodes of one class (not NONE); None: of positive nodes."""
         ranges = {Metastasis.MACRO: self.macro, Metastasis.MICRO: self.micro, Metastasis.ITC: self.itc}
         return self.positive if found is None else ranges[found]
 
@@ -155,7 +156,7 @@ class FociCounts:
 
     @property
     def as_measured(self) -> "FociCounts":
-        """Each of the class that its size has, whatever the uncertainty."""
+        """The foci by their sizes as measured, without uncertainty."""
         return replace(self, to_micro=0, to_macro=0)
 
     def __add__(self, other: "FociCounts") -> "FociCounts":
@@ -171,13 +172,16 @@ class FociCounts:
 def count_nodes(
     largest: Metastasis, *, nodes: int, complete: bool, foci: FociCounts | None, certain: Metastasis | None = None
 ) -> NodeCounts:
-    """What `nodes` nodes that share their slides can be, when the largest deposit seen on them is `largest`.
+    """How many of `nodes` nodes that share their slides can be of each class, if `largest` is the highest class found.
 
-    complete: all their tissue was examined. foci: None where they weren't counted; each focus lies in one node, so
-    there are no more positive nodes than foci (inferred). What holds whatever the split is the range's lower end. For
-    the upper end a focus has the highest class that it may be of, up to `largest`, which is the class of the whole.
-    certain: the class that one node has whatever the split, where that is lower than `largest`: dispersed cells may be
-    a micrometastasis together, and isolated tumour cells in each of the nodes (inferred).
+    It is not known in which of the nodes a focus lies. The lower end of a range holds for every way to split the foci
+    between the nodes. For the upper end each focus has the highest class that it may have, up to `largest`.
+
+    complete: all their tissue was examined.
+    foci: None if they weren't counted; each focus lies in one node, so there are no more positive nodes than foci
+    (inferred).
+    certain: the class that one node has for every split, if that is lower than `largest`: dispersed cells may be a
+    micrometastasis together, but isolated tumour cells in each node (inferred).
     """
     macro_seen, micro_seen = int(largest is Metastasis.MACRO), int(largest >= Metastasis.MICRO)
     positive_seen = micro_seen if certain is None else int(certain >= Metastasis.MICRO)
@@ -200,7 +204,7 @@ def count_nodes(
 
 
 def most_foci(largest: Metastasis, nodes: int) -> FociCounts:
-    """As many foci of each class up to the largest as could matter."""
+    """Counts that set no limit: as many foci as nodes, in each class up to the largest."""
     return FociCounts(
         itc=nodes if largest >= Metastasis.ITC else 0,
         micro=nodes if largest >= Metastasis.MICRO else 0,

@@ -9,7 +9,7 @@ MicronsPerPixel = NewType("MicronsPerPixel", float)
 
 
 def plain_number(text: str) -> float:
-    """The number that was written. Raises ValueError for what is none, 1_5 too, which Python takes for 15."""
+    """The number that was written. Raises ValueError for any other text, also for 1_5, which Python reads as 15."""
     if "_" in text:
         raise ValueError(f"{text!r} is not a number")
     return float(text)
@@ -17,7 +17,7 @@ def plain_number(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Pixel size in um/px, x and y apart, because scanners differ in the two."""
+    """Pixel size in um/px, separately in x and y, because a scanner's pixels may not be square."""
 
     x: MicronsPerPixel
     y: MicronsPerPixel

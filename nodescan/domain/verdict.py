@@ -1,4 +1,4 @@
-"""From deposits and what was examined to what may be said of the slide: status, class, and what to know."""
+"""From deposits and the examined area to the slide's status, class and flags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,8 @@ REVIEW_ITC_UM = 100.0
 """From here up to 0.2 mm a count of the cells could raise ITC to a micrometastasis (clinical-rules 1)."""
 
 MANY_FOCI = 5
-"""So many foci of ITC size may be one dispersed pattern of more than 200 cells (clinical-rules 1, 3, inferred)."""
+"""From so many on, foci of ITC size may be one dispersed pattern of more than 200 cells (clinical-rules 1, 3,
+inferred)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
     Cells are added over a dispersed pattern in one piece of tissue only: clearly more than 200 are a micrometastasis
     (clinical-rules 3, 4).
     Any unexamined tissue makes the slide incomplete and its class a lower bound; with nothing found there is no
-    class, never "negative". A deposit that is cut off leaves a lower bound, too. classifiable: False for what the
-    network can't judge (not H&E, constant output).
+    class, never "negative". A deposit that is cut off leaves a lower bound, too. classifiable: False if the network
+    can't judge the slide (not H&E, constant output).
     """
     worst = class_found(deposits)
     if not tissue_found or not classifiable:
@@ -52,10 +53,10 @@ def class_found(deposits: Sequence[Deposit]) -> Metastasis:
 
 
 def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
-    """The report, turned into a failure where more than most_percent of the tissue could not be read from the file.
+    """The report, turned into a failure if more than most_percent of the tissue could not be read from the file.
 
-    It then has neither class nor score; the deposits that were found stand, and the reason names the largest, because
-    what was read may already be enough to act on.
+    A failure has neither class nor score. Its deposits stay and the reason names the largest, because they may already
+    be enough to act on.
     """
     unread = report.unread_fraction
     if unread is None or not unread > most_percent / 100:
@@ -77,10 +78,10 @@ def _found(deposits: Sequence[Deposit]) -> str:
 
 
 def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-    """The deposits on whose sizes the slide's class hangs; none where `class_range` is one class.
+    """The deposits whose uncertain sizes could change the slide's class; none if `class_range` is one class.
 
-    With all others as small as they may be, a size changes the class where at its longest it passes the slide's lowest
-    class: that is of what the others hold at the least, and of itself at its shortest.
+    A size could change it if the deposit, at its longest, has a higher class than the slide has with every deposit at
+    its shortest.
     """
     lowest, _ = class_range(deposits)
     return tuple(deposit for deposit in deposits if _own_class_range(deposit)[1] > lowest)
@@ -95,7 +96,7 @@ def class_range(deposits: Sequence[Deposit]) -> tuple[Metastasis, Metastasis]:
 
 
 def highest_class(deposit: Deposit) -> Metastasis:
-    """The highest class that it can be of, by its size and its cells."""
+    """The highest class that the deposit's size and cells allow."""
     by_cells = Metastasis.MICRO if deposit.count_near_limit else deposit.metastasis
     return max(by_cells, _own_class_range(deposit)[1])
 
@@ -110,10 +111,10 @@ def _own_class_range(deposit: Deposit) -> tuple[Metastasis, Metastasis]:
 
 
 def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
-    """What a reader must know of the deposits: sizes near a limit, cells that were not counted.
+    """Flags about the deposits: sizes near a limit, cells that were not counted.
 
-    A reader's class settles that of one deposit. Over dispersed foci cells add up all the same, as `conclude` does it:
-    many foci that are ITC each may be a micrometastasis together (clinical-rules 3).
+    A reader's class settles the class of one deposit. Cells of dispersed foci are still added, as in `conclude`: many
+    foci that are ITC each may be a micrometastasis together (clinical-rules 3).
     """
     return (
         *_borderline_flags(deposits),
@@ -127,7 +128,7 @@ def deposit_flags(deposits: Sequence[Deposit]) -> tuple[Flag, ...]:
 def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[Flag, ...]:
     """Sizes that may be of two foci, and whether the slide's class would be lower if each of them were.
 
-    Two foci 30 um apart are two (clinical-rules 2), but a map of wider cells shows them as one that narrows between.
+    Two foci 30 um apart are two (clinical-rules 2), but a map with large cells shows one deposit with a waist.
     """
     if not waists:
         return ()
@@ -144,10 +145,10 @@ def waist_flags(deposits: Sequence[Deposit], waists: Sequence[Waist]) -> tuple[F
 
 
 def whole_flags(deposits: Sequence[Deposit], wholes: Sequence[Whole]) -> tuple[Flag, ...]:
-    """Deposits that may be parts of a longer one, and whether the slide's class would be higher by that.
+    """Deposits that may be parts of a longer one, and whether that would raise the slide's class.
 
-    It would be where the whole, within its uncertainty, passes a limit, as a size of one piece would be borderline
-    there: a long, thin or curved deposit comes out in pieces where the network is less sure of it.
+    A long, thin or curved deposit comes out in pieces where the network is less sure of it. The class would be higher
+    if the whole, within its uncertainty, passes a limit.
     """
     stated = class_found(deposits)
     higher = [whole for whole in wholes if whole.longest_class > stated]
@@ -217,7 +218,7 @@ def _raised_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 
 def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
-    """Counts that may be above the limit; the class stays as the size has it."""
+    """Counts that may be above the limit. The class stays the one that the size gives."""
     near = [deposit for deposit in deposits if deposit.count_near_limit]
     dispersed = dispersed_count(deposits)
     flags: list[Flag] = []
@@ -238,7 +239,8 @@ def _near_limit_flags(deposits: Sequence[Deposit]) -> list[Flag]:
 
 
 def _many_foci_flags(deposits: Sequence[Deposit]) -> list[Flag]:
-    """Many small foci that are no dispersed pattern of one piece of tissue, but would pass the limit if they were."""
+    """Many small foci that are no dispersed pattern in one piece of tissue, but whose cells would pass the limit if
+    added."""
     itc = [deposit for deposit in deposits if deposit.metastasis is Metastasis.ITC and deposit.cells is not None]
     of_pattern = {deposit.id for deposit in dispersed_foci(deposits)}
     all_dispersed = {deposit.id for deposit in itc} <= of_pattern  # then their count is told as the pattern's

@@ -1,4 +1,4 @@
-"""By what this program and its settings are known; imports no library, so that a broken installation can name them."""
+"""Versions of this program and its settings. Imports no library, so that a broken installation can name them."""
 
 from nodescan import __version__
 
@@ -16,7 +16,7 @@ VERSION_WORDS = f"{__version__}, result version {RESULT_VERSION}"
 def own_settings(config_sha256: str, result_version: int = RESULT_VERSION) -> str:
     """The sha256 of settings that are not the released ones; "" where they are, and where nothing is stated.
 
-    What was released with another result version isn't known here, so of its settings nothing is said.
+    The settings released with other result versions aren't known here, so the answer for these is "".
     """
     known = result_version == RESULT_VERSION and config_sha256 != RELEASED_SETTINGS_SHA256
     return config_sha256 if known else ""

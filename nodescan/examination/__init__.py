@@ -1,4 +1,4 @@
-"""What the network says of a slide's tissue, tile by tile, and how much of the tissue it could judge."""
+"""The network's answers for a slide's tissue, tile by tile, and how much of the tissue it could judge."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +25,9 @@ class Examination:
     """What the network said of the tissue. wanted : bool (H, W), the map's cells that touch tissue.
 
     reasons : uint8 (H, W), the NotExamined of wanted cells that weren't examined, 0 elsewhere.
-    shares : float16 (H, W, SHARES), what a cell's pixels are like, also of cells that aren't wanted; see squares.py.
-    frame_spacing: of the pixels that it was shown, where the map's own is of its cells.
-    precision: in words, what the network computed in, and the share of the tissue that float32 answered again.
+    shares : float16 (H, W, SHARES), what a cell's pixels look like, also for cells that aren't wanted; see squares.py.
+    frame_spacing: of the pixels that the network was shown. (The map's own spacing is that of its cells.)
+    precision: in words, the network's number format, and the share of the tissue that float32 answered again.
     """
 
     probability: ProbabilityMap
@@ -58,9 +58,9 @@ class Examination:
 def examine(reader: TileReader, *, predictor: TilePredictor, settings: ScanSettings, progress: Progress) -> Examination:
     """The network's answer for every cell that touches tissue.
 
-    What can't be read, what is blank where the overview shows stained tissue, what ink hides, and what is too blurred,
-    too pale or too badly scanned to judge, is not examined. Where a predictor's answers may be a little off, its
-    reference answers again whatever could bear on a finding; see second_look/.
+    Not examined is what can't be read, what is blank although the overview shows stained tissue, what ink hides, and
+    what is too blurred, too pale or too badly scanned to judge. If a predictor's answers may be a little off, its
+    reference answers again everything that could change a finding; see second_look/.
     """
     survey = reader.survey
     progress.slide_started(reader.slide.ref.slide_id, len(survey.tiles))
@@ -81,9 +81,10 @@ def examine(reader: TileReader, *, predictor: TilePredictor, settings: ScanSetti
 
 @dataclass(frozen=True, slots=True)
 class _SlidePasses:
-    """Shows a slide to networks: all planned tiles, or again the tiles that answer some of the cells.
+    """Shows a slide to networks: all planned tiles, or once more the tiles that answer some of the cells.
 
-    hidden : bool (H, W), the cells that ink hides. Of tiles shown again progress gets signs of life, but no count.
+    hidden : bool (H, W), the cells that ink hides. Tiles that are shown once more give progress signs of life, but
+    aren't counted.
     """
 
     reader: TileReader
@@ -92,14 +93,14 @@ class _SlidePasses:
     progress: Progress
 
     def guarded(self, predictor: ApproximatePredictor) -> tuple[TileAnswers, str]:
-        """The predictor's answers, with its reference's wherever these could bear on a finding."""
+        """The predictor's answers, replaced by its reference's wherever they could change a finding."""
         about = partial(self._about, predictor)
         try:
             first = self.whole(predictor)
             return recheck(first, self.reader.survey, about, predictor=predictor, settings=self.settings)
         except DistrustedError as error:
             why = str(error)
-        except ModelError as error:  # no probabilities, or none at all: then the reference says what there is to say
+        except ModelError as error:  # wrong answers, or none: then the reference answers everything
             why = f"{predictor.precision} failed: {error}"
         return self.whole(predictor.reference, counted=False), f"{predictor.reference.precision} ({why})"
 
@@ -117,10 +118,10 @@ class _SlidePasses:
         return shown.judged(pale=pale, dark=dark, missing=missing, hidden=self.hidden | veiled)
 
     def _about(self, predictor: ApproximatePredictor, cells: NDArray[np.bool_]) -> TileAnswers:
-        """What the reference says of cells, bool (H, W), and of some beside them."""
+        """The reference's answers for these cells, bool (H, W), and for some beside them."""
         shown = self._again(predictor.second_look, cells)
         lost = cells & shown.unread
-        # Its tiles may reach what can't be read, and was never read, beside the survey's own.
+        # Its tiles may reach unreadable pixels outside the survey's tiles, which nobody tried to read before.
         return shown.completed(self._again(predictor.reference, lost)) if lost.any() else shown
 
     def _again(self, network: TilePredictor, cells: NDArray[np.bool_]) -> TileAnswers:

@@ -1,4 +1,4 @@
-"""Tiles that can't be read whole: what of them can be read in parts, and which cells see the damage."""
+"""Tiles that can't be read whole: the parts that can be read, and the cells that see the damage."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from nodescan.interfaces import Slide
 from nodescan.reading_in_parts import read_in_parts
 
 _PART_PX = 64
-"""Damage is told in squares of so many pixels. Few files have smaller tiles, and each read that fails has its price."""
+"""Damage is located in squares of so many pixels. Few files have smaller tiles, and each failed read takes time."""
 
 MOST_DAMAGED = 150
-"""So many tiles of a slide are looked at in parts, the first ones. Each takes up to 120 reads, and OpenSlide opens the
-file anew after one that fails, in 7 ms where it is a TIFF; a slide with more damage than that has failed anyway."""
+"""Only the first so many damaged tiles of a slide are read in parts. Each takes up to 120 reads, and OpenSlide opens
+the file again after a failed one, in 7 ms for a TIFF. A slide with more damage than that has failed anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class DamagedTile:
     def damaged_cells(self, tile: TileGeometry, block_px: int | None) -> NDArray[np.bool_]:
         """bool (cells, cells): the core's cells that see damage, within the margin on every side of them.
 
-        block_px: side of the blocks that focus is judged on, all cells of which count where one holds damage; or None.
+        block_px: side of the blocks that focus is judged on, or None. If one cell of a block sees damage, all of its
+        cells count.
         """
         view = tile.stride_px + 2 * tile.margin_px
         windows = sliding_window_view(self.damaged, (view, view))[:: tile.stride_px, :: tile.stride_px]
@@ -43,7 +44,7 @@ class DamagedTile:
 
 
 def read_damaged(slide: Slide, box: PixelBox, spacing: Spacing) -> DamagedTile:
-    """What of a box of the frame at `spacing` can be read, part by part."""
+    """The readable parts of a box of the frame at `spacing`."""
     pixels = np.full((box.height, box.width, 3), 255, dtype=np.uint8)
     damaged = np.zeros((box.height, box.width), dtype=np.bool_)
     for part, seen in read_in_parts(slide, box, spacing, smallest_px=_PART_PX, worth_it=lambda: True):

@@ -1,4 +1,4 @@
-"""What of a slide is to be shown to the network: the tiles that hold tissue."""
+"""The part of a slide that is shown to the network: the tiles that hold tissue."""
 
 from dataclasses import dataclass, replace
 
@@ -35,8 +35,8 @@ class Survey:
     def around(self, cells: NDArray[np.bool_], tile: TileGeometry) -> "Survey":
         """The survey of some cells alone, in tiles of another geometry or, where `tile` is this survey's, in its own.
 
-        cells : bool (H, W). A network that pads needs the same tiles again: its answer for a cell depends on the tile
-        that the cell lies in.
+        cells : bool (H, W). A network that pads must get the same tiles as before, because its answer for a cell
+        depends on the cell's tile.
         """
         if tile == self.grid.tile:
             return replace(self, tiles=tuple(tiles_with(self.grid, self.tiles, cells)))

@@ -16,9 +16,9 @@ from nodescan.machine import computing_threads, usable_cores
 from nodescan.threads import start_each
 
 MOST_READERS = 16
-"""One for each core, two at least. On a CPU the network computes on the same cores: readers that are ahead of it wait,
-but where tiles are costly to read, as out of level 0, two would not keep ahead of many cores. However many read, as
-many tiles wait: see in_batches."""
+"""Reading threads: one for each core, at least two. On a CPU the network uses the same cores, and readers that are
+ahead of it wait. But if tiles take long to read, as from level 0, two readers would be too slow for many cores. The
+number of waiting tiles doesn't depend on the number of readers: see in_batches."""
 
 _UNDER_WAY = 2
 """Batches: one is computed while the next one is handed over."""
@@ -61,7 +61,7 @@ def readers_for(predictor: TilePredictor) -> int:
 def in_batches(
     pool: ThreadPoolExecutor, work: Callable[[_Item], _Result], items: Sequence[_Item], size: int
 ) -> Iterator[list[_Result]]:
-    """The results in order, in lists of `size`, the last one shorter; little more than is under way waits."""
+    """The results in order, in lists of `size` (the last may be shorter), with few results waiting."""
     coming = _ahead(pool, work, items, most=(_UNDER_WAY + 1) * size)
     while batch := list(islice(coming, size)):
         yield batch
@@ -96,9 +96,9 @@ def answered(
 
 
 class _Room:
-    """Where the tiles of one batch after another lie together, each once the one before it is answered.
+    """Memory for the tiles of one batch, used again for the next batch once this one is answered.
 
-    Memory that is new may cost more than the copy: the first stack of 32 tiles of 576 px took up to 44 ms, 7 ms so.
+    New memory may cost more than copying: a stack of 32 tiles of 576 px took up to 44 ms in new memory, 7 ms in used.
     """
 
     def __init__(self) -> None:

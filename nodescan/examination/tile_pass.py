@@ -1,4 +1,4 @@
-"""Shows the network some tiles of a slide, and keeps what it said of their cells and what their pixels are like."""
+"""Shows the network some tiles of a slide, and keeps its answers for the cells and what the pixels look like."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ from nodescan.threads import thread_errors
 
 @dataclass(frozen=True, slots=True)
 class TileAnswers:
-    """What the network said of some tiles, and what their pixels are like, on the map's cells.
+    """The network's answers for some tiles and what their pixels look like, on the map's cells.
 
     reasons : uint8 (H, W), the NotExamined of cells that weren't examined; 0 where they were, and where none is wanted.
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing_data.py.
@@ -39,7 +39,7 @@ class TileAnswers:
         return self.reasons == NotExamined.UNREAD
 
     def completed(self, other: "TileAnswers") -> "TileAnswers":
-        """With the answers of `other` in cells that weren't examined here; all else stays."""
+        """These answers, completed by those of `other` in cells that weren't examined here."""
         one, two = self.probability, other.probability
         values = np.where(one.examined, one.values, two.values)
         probability = replace(one, values=values, examined=one.examined | two.examined)
@@ -58,7 +58,8 @@ class TileAnswers:
         return looked_at.without(missing, NotExamined.UNREAD).without(hidden, NotExamined.HIDDEN)
 
     def without(self, cells: NDArray[np.bool_], reason: NotExamined) -> "TileAnswers":
-        """With these cells, bool (H, W), not examined for this reason, unless they aren't for a stronger one."""
+        """These answers, with these cells, bool (H, W), not examined for this reason, unless a stronger reason holds
+        already."""
         map_ = self.probability
         lost = cells & (map_.examined | (self.reasons > reason))
         if not lost.any():
@@ -88,10 +89,10 @@ def answer_tiles(
 ) -> TileAnswers:
     """The network's answer for those cells of the reader's tiles that touch tissue; nothing is examined elsewhere.
 
-    Where a tile can't be read, its parts are: the cells that see none of the damage are answered all the same, unless
-    the network pads. quality: None where what is out of focus or pale is known, and answered all the same. done: told
-    of every batch, how many tiles and how many megapixels of their cores were answered. Raises ModelError where an
-    answer is no probability.
+    If a tile can't be read, its parts are read, and cells that see no damage are still answered, unless the network
+    pads. quality: None if it is known already what is out of focus or pale; then these cells are answered, too. done:
+    called after every batch with the tiles and the megapixels of their cores that were answered. Raises ModelError if
+    an answer is no probability.
     """
     showing, survey = _TilePass(reader, predictor, quality, done), reader.survey
     with thread_errors(), ThreadPoolExecutor(readers_for(predictor), thread_name_prefix="read") as pool:
@@ -107,7 +108,7 @@ def answer_tiles(
 
 
 class _TilePass:
-    """Reads tiles, has them answered and keeps what was said. The arguments are answer_tiles()'s."""
+    """Reads tiles, has them answered and keeps the answers. The arguments are those of answer_tiles()."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class _TilePass:
         *,
         counted: bool = True,
     ) -> list[Tile]:
-        """Has the tiles read and answered, and returns those that can't be read. counted: they are news to progress."""
+        """Has the tiles read and answered, and returns those that can't be read. counted: progress counts them."""
         damaged: list[Tile] = []
         batches = in_batches(pool, read, tiles, self._predictor.batch_size)
         for batch, answers in answered(batches, _pixels_of, self._predictor):
@@ -192,7 +193,7 @@ def _pixels_of(batch: Sequence[_ReadTile | Tile]) -> list[NDArray[np.uint8]]:
 def _blurred_or_stuck(
     core: NDArray[np.uint8], stride_px: int, quality: QualitySettings, glass: Glass
 ) -> NDArray[np.uint8]:
-    """uint8 (cells, cells): BLURRED in blocks of the core out of focus, FAULTY in those of stuck lines, else 0."""
+    """uint8 (cells, cells): BLURRED in blocks that are out of focus, FAULTY in blocks with stuck lines, else 0."""
     block = quality.focus_block_px
     blurred = out_of_focus(core, block, quality, glass) * np.uint8(NotExamined.BLURRED)
     reasons = np.where(stuck_lines(core, block, quality.faults), np.uint8(NotExamined.FAULTY), blurred)

@@ -17,15 +17,16 @@ from nodescan.imaging.morphology import large
 from nodescan.imaging.squares import DARK, STAINED, PaleSettings
 
 _STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
-"""A cell with at least the first two of its pixels stained and dark is tissue: their mean is too dark for glass at any
-lower magnification. One with less than the last stained is glass: their mean is too light for what `solid` asks."""
+"""Shares of a cell's pixels. A cell is tissue if at least the first share is stained and the second is dark: its mean
+is too dark for glass at any lower magnification. It is glass if less than the last share is stained: its mean is too
+light to be `solid`."""
 
 _SOLID_TIMES = 2.0
-"""Times the density from which a pixel is stained: so dense no mean of glass can be, with 5 % of black in it."""
+"""Multiple of the density from which a pixel is stained. No mean of glass is so dense, even with 5 % of black in it."""
 
 _AROUND_CELLS = 5
-"""Side of the square around a cell that the overview has to contradict all over: levels are shifted by a pixel of the
-overview, half a cell, and reduced levels are sharpened or compressed."""
+"""The overview must contradict a cell in a whole square of this side around it, because levels are shifted by a pixel
+of the overview, half a cell, and reduced levels are sharpened or compressed."""
 
 LEAST_UM2 = 12_000.0
 """Contradictions count in connected areas from here on, 50 cells of 15.5 um, a disc of 0.12 mm. 58 sound files had at
@@ -33,11 +34,11 @@ most one cell; levels of another slide, mirrored, shifted by 0.3 mm or more, or 
 18,763, without one of 0.2 mm 99 and more."""
 
 _AWAY_UM = 64.0
-"""So far from what the overview shows nothing of it is in a tile."""
+"""A tile at this distance from all that the overview shows holds nothing of it."""
 
 _RARE_SHARE, _BETWEEN, _TIMES = 25, 0.15, 1.5
-"""A tile of glass is as long as the shortest _RARE_SHARE per cent of those that show nothing; one that is longer than
-it by _BETWEEN of what tissue's are longer, and _TIMES as long at least, may hold tissue."""
+"""The length in bytes of a glass tile: the _RARE_SHARE percentile of tiles that show nothing. A tile may hold tissue if
+it is at least _TIMES as long, and longer by _BETWEEN of the difference between glass and tissue."""
 
 _LEAST_CONTRAST = 4.0
 """Standard deviation of grey levels; glass with a camera's noise has 1, averaged."""
@@ -47,7 +48,7 @@ _LEAST_CONTRAST = 4.0
 class CoarseView:
     """What the overview shows of the map's cells. bool (H, W) each, of cells with all that lies within two of them.
 
-    bare: nothing there is darker than glass, and all was seen. solid: all of it is stained.
+    bare: all was seen, and nothing is darker than glass. solid: all is stained.
     """
 
     bare: NDArray[np.bool_]
@@ -71,7 +72,7 @@ def coarse_view(
 def contradicted_um2(
     view: CoarseView, shares: NDArray[np.float16], examined: NDArray[np.bool_], cell: Spacing
 ) -> tuple[float, float]:
-    """Areas that are tissue where the overview shows glass, and glass where it shows tissue.
+    """Two areas: tissue where the overview shows glass, and glass where the overview shows tissue.
 
     shares : float16 (H, W, SHARES), what squares.cell_shares says of the cells, 0 where they weren't read; examined :
     bool (H, W). Single cells and small groups don't count.
@@ -84,9 +85,9 @@ def contradicted_um2(
 
 
 def unlike_glass(coded: CodedBytes, tissue: TissueMask, most: int) -> list[tuple[int, int]]:
-    """(row, column) of pieces that the overview shows as glass and the file spends more bytes on than on glass.
+    """(row, column) of pieces that the overview shows as glass, but that take more bytes in the file than glass does.
 
-    Of each connected area the longest, of at most `most` areas, those with the most bytes beyond glass's first.
+    One piece for each connected area, its longest; at most `most` areas, those with the most extra bytes first.
     """
     shown = tissue.wanted if tissue.dark is None else tissue.dark  # glass that tissue encloses is wanted, too
     if tissue.unseen is not None:

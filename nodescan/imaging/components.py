@@ -12,7 +12,7 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 def components(mask: NDArray[np.bool_], *, corners: bool = True) -> tuple[NDArray[np.int32], int]:
     """mask : bool (H, W) -> int32 (H, W) labels from 1, 0 for the background, and how many there are.
 
-    corners: whether pixels that meet in a corner alone belong together.
+    corners: whether pixels that touch only at a corner belong together.
     """
     structure = _EIGHT_NEIGHBOURS if corners else None
     return cast("tuple[NDArray[np.int32], int]", ndimage.label(mask, structure=structure))

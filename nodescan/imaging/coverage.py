@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from nodescan.domain.units import Spacing
 
 _ROWS = 256
-"""Of cells that are divided at a time: in float64 a whole large slide's would take more than all the rest."""
+"""Cells that are divided at a time. In float64 all cells of a large slide at once would take more memory than all
+else."""
 
 
 def coverage(
@@ -16,8 +17,8 @@ def coverage(
 ) -> NDArray[np.float32]:
     """Share of each cell's pixels that are set, float32 `shape` in [0, 1].
 
-    mask : bool (H, W) at mask_spacing; shape, spacing: of the cells. Both grids start at the same corner. Every
-    mask pixel that a cell touches counts, so a cell with any mask in it is above 0; beyond the mask there is none.
+    mask : bool (H, W) at mask_spacing; shape, spacing: of the cells. Both grids start at the same corner. Every mask
+    pixel that a cell touches counts, so a cell with any mask in it is above 0. Outside the mask nothing is set.
     """
     rows = _reach(shape[0], spacing.y / mask_spacing.y, mask.shape[0])
     columns = _reach(shape[1], spacing.x / mask_spacing.x, mask.shape[1])

@@ -17,21 +17,22 @@ from nodescan.imaging.sizing import to_shape
 def touches_unexamined(
     deposit: Deposit, probability: ProbabilityMap, *, wanted: NDArray[np.bool_], rule: DecisionRule
 ) -> bool:
-    """Whether cells that should have been examined, and were not, border the deposit: it may be larger than measured.
+    """Whether the deposit borders on tissue that was not examined, so that it may be larger than measured.
 
-    wanted : bool (H, W) on the map's cells, True where there is tissue. "Border" is within one and a half cells,
-    and half of what the rule's correction moved the outline in.
+    wanted : bool (H, W) on the map's cells, True where there is tissue. It borders on a cell within 1.5 cells plus half
+    the length by which the rule's correction moved the outline inwards.
     """
     reach_um = _reach_um(probability, rule)
     return _is_near(deposit, wanted & ~probability.examined, probability.spacing, reach_um)
 
 
 def touches_edge(deposit: Deposit, tissue: TissueMask, probability: ProbabilityMap, *, rule: DecisionRule) -> bool:
-    """Whether the deposit comes as near to the edge of what was scanned as to cells that weren't examined: to its
-    bounds, or to padding, gaps and pen marks that tissue runs into.
+    """Whether the deposit borders on the edge of the scanned part, or on padding, gaps or pen marks that tissue runs
+    into.
 
-    Of tissue.cut only what was never scanned counts: what lies within the bounds along their border is as deep as the
-    overview's pixels are large, which hangs on how the file's levels are stored.
+    The distance is that of `touches_unexamined`. Of tissue.cut only pixels that were never scanned count. The other
+    pixels, along the inside of the bounds, are as deep as an overview pixel, which depends on how the file's levels are
+    stored.
     """
     reach_um = _reach_um(probability, rule)
     never_scanned = None if tissue.cut is None or tissue.unscanned is None else tissue.cut & tissue.unscanned
@@ -48,8 +49,8 @@ def touches_edge(deposit: Deposit, tissue: TissueMask, probability: ProbabilityM
 def as_cut_off(deposit: Deposit, rule: DecisionRule) -> Deposit:
     """The deposit marked as cut off, the rule's smoothing added to its uncertainty (root of squares).
 
-    A mean over examined cells alone draws an outline to where they end: discs of 180 to 1,900 um, cut or ending up to
-    45 um before that line, came out up to 39 um longer with a smoothing of 40 um.
+    Smoothing over examined cells alone moves an outline towards the line where these end. Discs of 180 to 1,900 um that
+    are cut there, or end up to 45 um before the line, came out up to 39 um longer with a smoothing of 40 um.
     """
     uncertainty_um = Micrometers(math.hypot(deposit.diameter_uncertainty_um, rule.smoothing_um))
     return replace(deposit, cut_off=True, diameter_uncertainty_um=uncertainty_um)

@@ -1,4 +1,5 @@
-"""Points where tumour is likeliest: local maxima of the map, not deposits. For FROC, and to be looked at first."""
+"""Points where tumour is likeliest: local maxima of the map, not deposits. Used for FROC, and shown to a reader
+first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ from nodescan.imaging.segmentation import smoothed_values
 from nodescan.imaging.sizing import to_shape
 
 MOST_PLACES = 3
-"""A reader's first minute is for no more deposits, or places, of one kind."""
+"""A reader can look at so many deposits, or places, in the first minute."""
 
 STRONG = 0.5
-"""Beside deposits, places count from above this confidence on: tumour is likelier there than not."""
+"""If there are deposits, only places above this confidence count: tumour is likelier there than not."""
 
 BESIDE_UM = 50.0
-"""Whoever looks at a deposit sees a place so near to it, too."""
+"""A reader who looks at a deposit also sees places this near to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
     """Local maxima of the smoothed map, the most confident first.
 
     A cell is a candidate where the smoothed map is at least `floor` and highest among its neighbours and all cells
-    within spacing_um along both axes; of a plateau, the cell nearest to its centroid stands for it, so a detection
+    within spacing_um along both axes; a plateau is represented by the cell nearest to its centroid, so a detection
     never leaves its lesion. From the most confident down, candidates nearer than spacing_um to one already taken are
     left out. The confidence is the smoothed value there, the place the cell's centre.
     """
@@ -62,9 +63,9 @@ def find_detections(probability: ProbabilityMap, settings: DetectionSettings) ->
 
 
 def likeliest_places(detections: Sequence[Detection], deposits: Sequence[Deposit]) -> tuple[Detection, ...]:
-    """The places outside all deposits that are to be looked at first, the likeliest first, MOST_PLACES at most.
+    """The places outside all deposits to look at first: at most MOST_PLACES, the likeliest first.
 
-    Where there are deposits, only STRONG ones that aren't BESIDE_UM of one.
+    If there are deposits, only places above STRONG that are farther than BESIDE_UM from each deposit.
     """
     places = sorted(detections, key=lambda detection: -detection.confidence)
     if deposits:

@@ -1,4 +1,5 @@
-"""Other readings of deposits than the map's own (domain/doubts.py): across gaps, at lower thresholds, at waists."""
+"""Other ways to read the map (domain/doubts.py): foci joined across gaps, lower thresholds, deposits split at
+waists."""
 
 import math
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from nodescan.imaging.sizing import filled, greatest_diameter, joined, polygons_
 def gap_readings(foci: FoundFoci, *, found: Sequence[Deposit]) -> tuple[GapReading, ...]:
     """One reading for the settings' own gap, which decides, then one for each other of 0, 25, 50 and 75 um.
 
-    found: the deposits at the settings' own gap. Joined anew for every other gap, because specks that are too small
-    alone count once joined. A macrometastasis stays one whatever is joined to it, so then the first reading is all.
+    found: the deposits at the settings' own gap. For every other gap the foci are joined again, because specks that are
+    too small alone may count together. A macrometastasis keeps its class whatever is joined to it, so then there is
+    only the first reading.
     """
     own = foci.settings.joining_gap_um
     decides = gap_reading(own, found)
@@ -33,7 +35,7 @@ def gap_readings(foci: FoundFoci, *, found: Sequence[Deposit]) -> tuple[GapReadi
 
 
 def outline_gap_readings(found: Sequence[Deposit], own_gap_um: Micrometers) -> tuple[GapReading, ...]:
-    """The same of deposits that somebody else outlined, found with this gap: by the outlines that are at hand."""
+    """The same for outlines that somebody else drew; found: the deposits that they make with this gap."""
     decides = gap_reading(own_gap_um, found)
     if len(found) < 2 or decides.metastasis is Metastasis.MACRO:
         return (decides,)
@@ -48,10 +50,10 @@ def _joined_reading(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> GapR
 
 
 _PIECES_STEP = 0.3
-"""Of probability; pieces that are one at a threshold so much lower are a doubt where the whole has a higher class. Of
-10 ribbons and crescents of real patches, 2.1 to 2.5 mm long, that the map shows in pieces below 2 mm, a step of 0.1
-tells 3, of 0.2 6, of 0.3 all; of 40 other slides with two foci or more, 0.3 tells phantom discs 60 to 90 um apart
-alone."""
+"""A step of probability. If pieces become one deposit of a higher class at a threshold lower by this step, that is a
+doubt. Of 10 ribbons and crescents of real patches, 2.1 to 2.5 mm long, that the map shows in pieces below 2 mm, a step
+of 0.1 tells 3, of 0.2 6, of 0.3 all; of 40 other slides with two foci or more, 0.3 tells phantom discs 60 to 90 um
+apart alone."""
 
 
 def pieces_step(threshold: float) -> float:
@@ -60,12 +62,11 @@ def pieces_step(threshold: float) -> float:
 
 
 def larger_at_lower_threshold(foci: FoundFoci, *, found: Sequence[Deposit]) -> tuple[Whole, ...]:
-    """The deposits of the lowered threshold that are longer than a stated size allows of any deposit in them.
+    """Deposits at a lowered threshold that are longer than the "±" of every deposit in them allows.
 
-    foci, found: those at the rule's own threshold, and their deposits. Their "±" follows the lowered threshold no more
-    than 2 cells outwards, so that it tells nothing of a piece farther off, nor of a faint end. Where none of them has a
-    higher class than those found, several that are one of a higher class at a yet lower threshold (pieces_step) are
-    told, too.
+    foci, found: the foci and the deposits at the rule's own threshold. "±" looks at most 2 cells beyond the outline, so
+    it ignores pieces farther away and faint ends. If none of the longer deposits has a higher class, an even lower
+    threshold (pieces_step) is tried: there, several deposits that become one of a higher class are returned, too.
     """
     if not found:
         return ()
@@ -78,7 +79,7 @@ def larger_at_lower_threshold(foci: FoundFoci, *, found: Sequence[Deposit]) -> t
 
 
 def _wholes(lowered: FoundFoci, found: Sequence[Deposit]) -> tuple[Whole, ...]:
-    """The deposits at a lowered threshold that are longer than any found in them may be."""
+    """The deposits at a lowered threshold that are longer than the deposits in them can be."""
     rule, wide = lowered.rule, lowered.deposits()
     off_um = unsure_um(rule, lowered.probability.spacing)
     wholes: list[Whole] = []
@@ -90,12 +91,12 @@ def _wholes(lowered: FoundFoci, found: Sequence[Deposit]) -> tuple[Whole, ...]:
 
 
 def unsure_um(rule: DecisionRule, spacing: Spacing) -> Micrometers:
-    """What a size is off by (about 95 %) whatever the threshold does to it."""
+    """The part of a size's uncertainty (about 95 %) that doesn't depend on the threshold."""
     return Micrometers(rule.coverage_factor * math.hypot(GRID_SHARE * spacing.mean, rule.size_uncertainty_um))
 
 
 def parts_of(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Deposit]]:
-    """For each of the wide deposits those found that lie in it: each in the one that it has the most in common with."""
+    """For each of the wide deposits, the deposits found in it. A deposit belongs to the one that it overlaps most."""
     parts: list[list[Deposit]] = [[] for _ in wide]
     shapes = np.array([to_shape(whole.outline) for whole in wide])
     tree = shapely.STRtree(shapes)
@@ -109,20 +110,21 @@ def parts_of(wide: Sequence[Deposit], found: Sequence[Deposit]) -> list[list[Dep
 
 
 NARROW = 0.8
-"""A waist is at most so wide, as a part of the less broad of the two broadest parts beside it. The 28 pairs of phantom
-discs of 150 to 1,500 um that ran together, 30 um apart, have 0.21 to 0.78; single discs, ellipses and crescents (22 on
-phantoms, 6 of real patches) 0.96 and more, or never part. Of 85 real outlines of 0.2 to 4.4 mm (CAMELYON16), drawn
-through the released model's label rule and smoothing, 6 are narrow; no class hangs on any of them."""
+"""The largest width of a waist, as a share of the width of the narrower of the two widest parts beside it. The 28 pairs
+of phantom discs of 150 to 1,500 um that ran together, 30 um apart, have 0.21 to 0.78; single discs, ellipses and
+crescents (22 on phantoms, 6 of real patches) 0.96 and more, or never part. Of 85 real outlines of 0.2 to 4.4 mm
+(CAMELYON16), drawn through the released model's label rule and smoothing, 6 are narrow; no class hangs on any of
+them."""
 
 LEAST_SHARE = 0.07
-"""A part has at least so much of the deposit's area: a bump on its border is no focus. A disc of 0.6 mm has it beside
+"""The least share of the deposit's area in a part: a bump on the border is no focus. A disc of 0.6 mm reaches it beside
 one of 1.9 mm, the longest that is no macrometastasis by itself."""
 
 LONGEST_UM = Micrometers(2.2 * MICRO_LIMIT_UM)
-"""Of what is longer, one of two parts is a macrometastasis anyway."""
+"""In a longer deposit one of two parts is a macrometastasis anyway."""
 
 _MOST = 10
-"""So many of the largest deposits are looked at; a slide's class and size hang on these."""
+"""Only so many of the largest deposits are looked at: a slide's class and size depend on these."""
 
 _STEPS = 100
 """Outlines are eroded by steps of this part of their length."""
@@ -131,13 +133,13 @@ _SIMPLER = 500
 """Outlines are simplified by this part of their length: at 2 mm the grid that they were drawn on, at 0.2 mm a tenth."""
 
 _CORNERS = 4
-"""Straight pieces that stand for a quarter of a circle: of a waist's width they miss 2 %."""
+"""A quarter of a circle is drawn as so many straight pieces, which makes a waist's width 2 % too small."""
 
 
 def find_waists(deposits: Sequence[Deposit], *, joining_gap_um: Micrometers) -> tuple[Waist, ...]:
-    """The waists of the largest deposits, which come largest first; isolated tumour cells have none to tell of.
+    """The waists of the largest deposits. The deposits must come largest first.
 
-    Nor has what the settings join across a gap: `foci_joined` tells of that.
+    Left out are isolated tumour cells, and foci that the settings join across a gap: `foci_joined` is their flag.
     """
     seen = takewhile(lambda deposit: deposit.diameter_um > ITC_LIMIT_UM, deposits)
     near = [deposit for deposit in seen if deposit.diameter_um <= LONGEST_UM][:_MOST]
@@ -148,7 +150,8 @@ def find_waists(deposits: Sequence[Deposit], *, joining_gap_um: Micrometers) -> 
 
 
 def _touching(deposit: Deposit) -> Waist | None:
-    """Of outlines that the map parts, and that touch once corrected (`find_deposits`): a waist of no width."""
+    """A waist of width 0 if the deposit's outlines are separate on the map and touch only once corrected
+    (`find_deposits`)."""
     parts = polygons_in(filled(to_shape(deposit.outline)))
     least_um2 = LEAST_SHARE * sum(part.area for part in parts)
     lengths = [greatest_diameter(part).diameter_um for part in parts if part.area >= least_um2]
@@ -156,10 +159,11 @@ def _touching(deposit: Deposit) -> Waist | None:
 
 
 def _waist(deposit: Deposit) -> Waist | None:
-    """Where erosion first parts the outline into two of LEAST_SHARE; None where it does not, or not at a waist.
+    """The place where erosion first splits the outline into two parts of LEAST_SHARE; None if there is none, or if it
+    is too wide for a waist.
 
-    What two parts have in common when they are widened again goes to each by half: a part ends in the middle of the
-    waist, half its width beyond where the erosion parted it.
+    The parts are widened again, and each gets half of their overlap. So a part ends in the middle of the waist, half
+    the waist's width beyond the place where erosion split it.
     """
     fine_um = deposit.diameter_um / _SIMPLER
     shape = filled(to_shape(deposit.outline)).simplify(fine_um)

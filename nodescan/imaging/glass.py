@@ -11,11 +11,11 @@ DENSEST = 2.4
 """The optical density of level 1 of 255."""
 
 WHITE_LEVEL = 245.0
-"""Density is taken over this level where a slide shows no glass, or lighter glass."""
+"""The level that densities refer to if a slide shows no glass, or lighter glass."""
 
 
 def white_in(channel: int, glass: Glass) -> float:
-    """The grey level of a channel (0 red, 1 green, 2 blue) over which a slide's density is taken."""
+    """The grey level of a channel (0 red, 1 green, 2 blue) that a slide's densities refer to."""
     return WHITE_LEVEL if glass is None else min(WHITE_LEVEL, glass[channel])
 
 
@@ -30,17 +30,18 @@ def optical_density(channels: Iterable[NDArray[np.uint8]], glass: Sequence[float
 
 
 _DARK_GLASS, _LEAST_DARK_SHARE = 225, 0.1
-"""Glass darker than this is believed only where so much of what may be glass is like it."""
+"""Glass darker than this is accepted only if so much of the possible glass has its colour."""
 
 _LEAST_GLASS, _LEAST_TINTED, _CLEAR_OF_LIMIT = 170, 130, 5
-"""Glass is at least so light in its darkest channel; less only where it is tinted, as a neutral grey may stand for what
-was never scanned, and where nothing lighter passes for glass, but for noise within so many levels of the limit."""
+"""Glass is at least this light in its darkest channel. Darker glass is accepted only if it is tinted, because neutral
+grey may mean "never scanned", and if nothing lighter looks like glass, except noise within so many levels of the
+limit."""
 
 _LEAST_TINT, _MOST_TINT = 6, 45
 """How far the channels of tinted glass lie apart."""
 
 _MOST_MAGENTA = 8
-"""Levels that the green of glass lies below the mean of red and blue at most: pale eosin's lies farther below."""
+"""The green of glass lies at most so many levels below the mean of red and blue. Pale eosin's lies lower."""
 
 _PINK_MAGENTA, _LEAST_PINK, _LEAST_PINK_SHARE = 20, 200, 0.1
 """Pink glass, of a slide that shows no other: levels as above, its darkest channel at least, and the share of the view
@@ -51,7 +52,7 @@ and faded to 0.35, 0.4 % is at most."""
 def find_glass(
     channels: list[NDArray[np.uint8]], lightest: NDArray[np.uint8], darkest: NDArray[np.uint8], min_share: float
 ) -> tuple[Glass, NDArray[np.bool_]]:
-    """Colour of the empty slide (None where there is none) and the pixels, bool (H, W), that show it.
+    """Colour of the empty slide (None if it shows none) and the pixels, bool (H, W), that have it.
 
     channels : R, G and B of a view, uint8 (H, W) each; lightest, darkest : uint8 (H, W), of the three. min_share: of
     the view that glass covers at least. It is the commonest colour that is bright, flat and unstained. Pure white

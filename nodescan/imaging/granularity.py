@@ -1,4 +1,4 @@
-"""How large the grains of a picture are; in tissue these are its nuclei."""
+"""The size of the grains of a picture. In tissue the grains are nuclei."""
 
 from collections.abc import Sequence
 

@@ -24,7 +24,8 @@ strongly 3 of 70 (in squares of 80 um 29 % of two layers). Dots of 0.5 mm that l
 210 of 210; at 0.9 red ones over pale tissue are missed."""
 
 _DENSE_GAPS_UM = 80.0
-"""Paler spots in such ink, where the tissue under it has a gap, belong to it: vessels and fat cells are as wide."""
+"""Paler spots up to this width belong to such ink: the tissue under it has gaps, vessels and fat cells, of this
+width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class InkSettings:
     black_density, black_max_colour_ratio: black inks are dense and colourless.
     stroke_um: a core is solid over at least this width, so that single pixels of tissue are never ink.
     rim_um: paler border of a stroke that is taken with it.
-    hiding_um: ink this wide or narrower with tissue on both sides hides tissue, as all ink does that tissue encloses.
+    hiding_um: ink up to this width with tissue on both sides hides tissue. So does all ink that tissue encloses.
     """
 
     min_density: Annotated[float, Limits(0.01, DENSEST)]
@@ -61,7 +62,8 @@ def find_ink(
     """bool (H, W): pen marks with their rims.
 
     density : float32 (3, H, W), optical density of R, G, B over the glass. coloured : bool (H, W), stained pixels, ink
-    among them. Black marks that tissue encloses on all sides are kept as tissue: pigment and folds look so.
+    among them. Black marks that tissue encloses on all sides are kept as tissue, because pigment and folds look like
+    that.
     """
     red, green, blue = density
     mean = density.mean(axis=0)
@@ -78,7 +80,7 @@ def find_ink(
 
 
 def dense_marks(green: NDArray[np.float32], um_per_px: float) -> NDArray[np.bool_]:
-    """bool (H, W): what is too dense, over too large an area, for tissue: translucent ink over it, pigment, wide folds.
+    """bool (H, W): areas that are too dense and too large for tissue: translucent ink over tissue, pigment, wide folds.
 
     green : float32 (H, W), optical density of green over the glass.
     """
@@ -106,7 +108,8 @@ def _outside_tissue(black: NDArray[np.bool_], coloured: NDArray[np.bool_]) -> ND
 def _with_rim(
     core: NDArray[np.bool_], density: NDArray[np.float32], um_per_px: float, settings: InkSettings
 ) -> NDArray[np.bool_]:
-    """The core and what is left of its stroke within rim_um: pixels whose density isn't led by green, as H&E's is."""
+    """The core and the rest of its stroke within rim_um: pixels in which green isn't the densest channel, as it is in
+    H&E."""
     red, green, blue = density
     near = dilated(core, settings.rim_um, um_per_px)
     like_stain = (green > red * 1.05) & (green > blue * 1.3)

@@ -61,7 +61,7 @@ def measure_polygons(outlines: BaseGeometry, spacing: Spacing, *, joining_gap_um
 
 
 def _measured(shapes_px: Sequence[BaseGeometry], spacing: Spacing, joining_gap_um: Micrometers) -> tuple[Deposit, ...]:
-    """Each as sure as a pixel's diagonal."""
+    """Deposits of these shapes, each with a pixel's diagonal as uncertainty."""
     if not shapes_px:
         return ()
     shapes = [affinity.scale(shape, spacing.x, spacing.y, origin=(0, 0)) for shape in shapes_px]

@@ -1,4 +1,4 @@
-"""Finds tissue that a file shows at low magnification and has no pixels of at the one that is analysed."""
+"""Finds tissue that a file shows at low magnification, but has no pixels of at the analysed one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,8 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.coverage import coverage
 
 _DARKEST_WHITE, _BELOW_GLASS = 235, 12
-"""Tissue whose darkest channel is below this, or as far below the glass, at low magnification can't be blank at a finer
-one."""
+"""Tissue whose darkest channel at low magnification is below this, or as far below the glass, can't be blank at a finer
+magnification."""
 
 _LUMA, _LIGHTEST_LUMA, _LUMA_BELOW_GLASS = (0.299, 0.587, 0.114), 240.0, 4
 """JPEG's brightness, by R, G and B (ITU-R BT.601); that of glass where none is seen; and how far below it, at least,
@@ -23,8 +23,8 @@ black, or all nearly alike, and none changing by more in a cell. Readers fill wi
 glass or black, a decoder that runs out of data with grey, and JPEG may put that off by one or two."""
 
 _BLOCK = np.ones((3, 3), np.bool_)
-"""A cell and those around it. Fat cells, cracks and slight shifts between levels whiten one or two in a row, a lost
-tile more: it is seldom under 60 um wide, four cells."""
+"""A cell and the cells around it. Fat cells, cracks and small shifts between levels make one or two cells in a row
+white. A lost tile makes more white, because it is seldom less than 60 um wide, four cells."""
 
 
 def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:
@@ -37,19 +37,20 @@ def dark_pixels(overview: NDArray[np.uint8], glass: Glass) -> NDArray[np.bool_]:
 
 
 BLANK, PURE = 1, 2
-"""What blank_cells says of a cell: of one colour that may stand for missing data, and that colour 255 or 0."""
+"""Results of blank_cells: a cell of one colour that may stand for missing data (BLANK), and one of pure white or black
+(PURE)."""
 
 
 def blank_cells(core: NDArray[np.uint8], stride_px: int, glass: Glass) -> NDArray[np.uint8]:
     """uint8 (cells, cells): BLANK or PURE where a cell is of one colour, as light as glass, or grey or black; else 0.
 
-    core : uint8 (side, side, 3), side a multiple of stride_px. A file that lacks a tile is read as white by every
-    reader, as the format has it: it may as well be glass that a scanner left out.
+    core : uint8 (side, side, 3), side a multiple of stride_px. Every reader shows a missing tile as white, as the
+    formats say. But it may also be glass that a scanner left out.
     """
     corners = core[::stride_px, ::stride_px]
     light = _LIGHT if glass is None else min(_LIGHT, min(glass) - _NEAR_GLASS)
     blank = np.zeros(corners.shape[:2], dtype=np.uint8)
-    # Only these few can be: nearly every tile of tissue has some, and few tiles have many.
+    # Only these cells can be blank: nearly every tile of tissue has some of them, few tiles have many.
     rows, columns = np.nonzero(_of_one_colour(corners, corners, light))
     if not rows.size:
         return blank
@@ -77,10 +78,10 @@ def missing_cells(blank: NDArray[np.uint8], tissue: TissueMask, spacing: Spacing
     """bool (H, W): cells that are blank although the overview shows stained tissue there, so their data are missing.
 
     blank : uint8 (H, W), what blank_cells says of the cells at `spacing`. Where `dark` isn't known nothing is missing.
-    A cell counts if the 3 x 3 cells around it are blank and all that the overview shows in it is dark, and so do the
-    blank cells joined to it that are dark for the most part: its tile's others. Where the overview could not be read
-    it takes pure colour: flat glass is common. A gap that isn't light is missing whatever it shows: no tissue is of one
-    grey at low magnification, but a mark with a camera's noise on it may be.
+    A cell counts if the 3 x 3 cells around it are blank and the overview shows it all dark. Blank cells joined to it
+    that are mostly dark count, too: they are the rest of its tile. Where the overview could not be read, only a pure
+    colour counts, because flat glass is common. A cell that is mostly dark gap in the overview is missing whatever its
+    own pixels show: no tissue is of one grey at low magnification, only a mark with a camera's noise on it may be.
     """
     missing = np.zeros(blank.shape, dtype=np.bool_)
     for there, where in ((blank >= BLANK, tissue.dark), (blank == PURE, tissue.unseen)):

@@ -1,6 +1,6 @@
-"""Shapes of masks: gaps closed, rims added, small parts dropped, what others enclose, what reaches the border.
+"""Shapes of masks: close gaps, add rims, drop small parts, find enclosed parts and parts at the border.
 
-An empty mask, as that of pen marks is on most slides, comes back as it is.
+An empty mask is returned as it is. On most slides that of pen marks is empty.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ def closed(mask: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArra
 
 
 def opened(mask: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """What of `mask`, bool (H, W), is covered by solid size x size px squares."""
+    """The part of `mask`, bool (H, W), that solid squares of size x size px cover."""
     if not mask.any():
         return mask
     return ndimage.grey_opening(mask.astype(np.uint8), (size, size)) > 0
@@ -33,7 +33,7 @@ def dilated(mask: NDArray[np.bool_], reach_um: float, um_per_px: float) -> NDArr
 
 
 def enclosed(area: NDArray[np.bool_], by: NDArray[np.bool_], width_um: float, um_per_px: float) -> NDArray[np.bool_]:
-    """What of `area` lies within `by`, or between parts of it up to width_um apart; all bool (H, W)."""
+    """The part of `area` that lies within `by`, or between parts of `by` up to width_um apart; all bool (H, W)."""
     if not area.any():
         return area
     return area & ndimage.binary_fill_holes(closed(by, width_um, um_per_px))

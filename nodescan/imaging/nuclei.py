@@ -19,10 +19,13 @@ class NucleiSettings:
     """How nuclei are told from their surroundings, and how far a count may be off.
 
     finest_um, coarsest_um: spacings in um/px that nuclei are counted at; a coarser slide is not counted.
-    diameter_um: of the blobs that answer most, a small tumour nucleus; lymphocytes, smaller, answer less and merge.
-    separation_um: of two peaks at most this far apart the stronger counts. min_contrast: a nucleus answers at least so
-    many standard deviations of the answer inside the outline, whatever the stain's strength. min_strength: and at
-    least so much haematoxylin, in units of scikit-image's deconvolution, so that noise is never a nucleus.
+    diameter_um: of the blobs with the strongest response, a small tumour nucleus. Lymphocytes are smaller, respond less
+    and merge.
+    separation_um: of two peaks at most this far apart the stronger counts.
+    min_contrast: least response of a nucleus in standard deviations of the response inside the outline, so that the
+    stain's strength doesn't matter.
+    min_strength: least response in units of haematoxylin of scikit-image's deconvolution, so that noise is never a
+    nucleus.
     uncertainty_share: of the count.
     """
 

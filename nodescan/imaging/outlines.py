@@ -20,11 +20,10 @@ _THRESHOLD_STEP = 0.1
 """Of probability; less near 0 and 1."""
 
 MOST_FINE_SAMPLES = 16_000_000
-"""A crop's fine grid stays below this (300 MB of work arrays): above 15 mm both ways it is drawn more coarsely."""
+"""The largest fine grid of a crop (300 MB of work arrays). Crops above 15 mm in both directions get a coarser grid."""
 
 PAD = 2
-"""Cells around a component that its outline is interpolated from: one that is below the threshold, one more for the
-lowered threshold."""
+"""Padding around a component, in cells: one below the threshold, plus one for the lowered threshold."""
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +52,7 @@ class Focus:
 
 
 def threshold_step(threshold: float) -> float:
-    """How far a threshold is moved, up and down, to see how much a size hangs on it; it stays between 0 and 1."""
+    """How far a threshold is moved up and down to see how much a size depends on it; it stays between 0 and 1."""
     return min(_THRESHOLD_STEP, threshold / 2, (1 - threshold) / 2)
 
 
@@ -62,13 +61,13 @@ def trace_foci(
 ) -> tuple[Focus, ...]:
     """Every contiguous component of `smoothed` at or above the rule's threshold that reaches its seed threshold.
 
-    smoothed : float32 (H, W), 0 where not examined, on the cells of `probability`; a bound on what is in [0, 1] may lie
-    somewhat outside. grid_um: the map is interpolated to this spacing or finer.
+    smoothed : float32 (H, W), 0 where not examined, on the cells of `probability`; in [0, 1], or slightly outside if it
+    is a bound. grid_um: the map is interpolated to this spacing or finer.
 
     Between cell centres the map is interpolated bilinearly. A bilinear patch is never higher than its corners, so no
-    component appears or joins that the cells don't show, and cells that meet at a corner are one component only where
-    the fine grid says so. Planted discs come back as true as with cubic splines, which may overshoot. An
-    examined cell ends at its edge where its neighbour was not examined, or where the map ends.
+    component appears or joins that the cells don't show. Cells that touch at a corner are one component only if the
+    fine grid joins them. Planted discs are measured as well as with cubic splines, which may overshoot. Beside a cell
+    that was not examined, and at the map's end, an outline goes to the edge of the examined cell.
     """
     level = _just_below(rule.threshold)
     labels, _ = components(smoothed > level)
@@ -109,9 +108,9 @@ class _FineGrid:
     origin: tuple[int, int]
 
     def at_level(self, level: float) -> Floats:
-        """The values, with all that is at or above `level` closed off: by the examined area's edge, and by the crop's.
+        """The values, changed so that contours at `level` are closed at the edges of the examined area and of the crop.
 
-        Beyond the edge of the examined area they are turned round about `level`, so that the contour runs along it.
+        Beyond the edge of the examined area values are mirrored at `level`, so that the contour runs along the edge.
         """
         fine = self.values.copy()
         if self.share is not None:
@@ -168,9 +167,9 @@ def _fine_grid(crop: _Crop, spacing: Spacing, grid_um: Micrometers) -> _FineGrid
 
 
 def _held_to_the_edge(values: Floats, examined: NDArray[np.bool_], spacing: Spacing) -> Floats:
-    """Cells beside the examined area take the nearest answer, so that an answer holds to the edge of its cell.
+    """Cells beside the examined area take the nearest answer, so that an answer holds up to the edge of its cell.
 
-    values, examined : (h, w) on cells. Of answers equally near it is the highest, however the slide lies.
+    values, examined : (h, w) on cells. Of equally near answers the highest counts, so turning a slide changes nothing.
     """
     rows, columns = np.mgrid[-1:2, -1:2]
     distances = np.hypot(rows * spacing.y, columns * spacing.x)

@@ -1,4 +1,4 @@
-"""Separate pieces of tissue on a slide: of serial sections of one node, each is a piece of its own."""
+"""Separate pieces of tissue on a slide. Each of several serial sections of a node is a piece of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from nodescan.domain.units import Spacing
 from nodescan.imaging.components import components
 
 _GRID_UM = 16.0
-"""Tissue is found on pixels of about this size, so nothing is lost by looking at every second of 8 um."""
+"""Tissue is found on pixels of about this size, so using every second pixel of 8 um loses nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Pieces:
     count: int
 
     def placed(self, deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
-        """The deposits, each with its piece; without one where it lies in a smaller fragment, or beside the tissue."""
+        """The deposits, each with its piece, or None if it lies in a smaller fragment or beside the tissue."""
         return tuple(replace(deposit, piece=self._piece_of(deposit)) for deposit in deposits)
 
     def _piece_of(self, deposit: Deposit) -> int | None:
@@ -43,8 +43,8 @@ class Pieces:
 def find_pieces(tissue: TissueMask) -> Pieces:
     """The connected parts of the tissue, seen or hidden, of at least SMALLEST_PIECE_MM2.
 
-    Cracks are closed as far as the tissue settings close gaps (closing_um, 0.16 mm as released), and no further: two
-    sections may lie nearer to each other than a wider crack's sides.
+    Cracks are closed only as far as the tissue settings close gaps (closing_um, 0.16 mm as released). Two sections may
+    lie closer to each other than the sides of a wider crack.
     """
     step = max(1, round(_GRID_UM / tissue.spacing.mean))
     spacing = tissue.spacing.scaled(step)

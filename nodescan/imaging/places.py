@@ -1,4 +1,4 @@
-"""Places in dense tissue, spread over a slide, at which something is to be looked at more closely."""
+"""Places in dense tissue, spread over a slide, for a closer look."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ _LEAST_TISSUE = 0.9
 
 
 def dense_places(overview: Picture, tissue: TissueMask, spacing: Spacing, *, side_px: int, most: int) -> list[PixelBox]:
-    """At most `most` boxes of side_px of the frame at `spacing`, in reading order: of tissue's darker half in red."""
+    """At most `most` boxes of side_px of the frame at `spacing`, in reading order, in the half of the tissue that is
+    darker in red."""
     rows, columns = _block_sides(tissue, spacing, side_px)
     red = _block_means(overview.pixels[..., 0], rows, columns)
     full = _block_means(tissue.tissue, rows, columns) >= _LEAST_TISSUE
@@ -27,7 +28,7 @@ def dense_places(overview: Picture, tissue: TissueMask, spacing: Spacing, *, sid
 
 
 def spread_places(tissue: TissueMask, spacing: Spacing, *, side_px: int, most: int) -> list[PixelBox]:
-    """At most `most` boxes of side_px of the frame at `spacing`, in reading order: of all that is tissue by half."""
+    """At most `most` boxes of side_px of the frame at `spacing`, in reading order, each at least half tissue."""
     half = _block_means(tissue.tissue, *_block_sides(tissue, spacing, side_px)) >= 0.5
     return _some_boxes(half, tissue, spacing, side_px=side_px, most=most)
 

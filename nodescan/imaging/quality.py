@@ -1,4 +1,4 @@
-"""Says where tissue is too blurred to be judged, and whether a slide is stained with haematoxylin and eosin at all."""
+"""Where tissue is too blurred to be judged, and whether a slide is stained with haematoxylin and eosin."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,8 +20,8 @@ _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus
 _WHITE = (WHITE_LEVEL,) * 3
 
 _LEAST_BLUR_MM2 = 0.01
-"""Smaller blurred parts, one or two blocks of focus, are let pass: a hair, a bubble's rim or a coverslip's edge is one,
-and of 8,902 blocks of real tissue 14 are. Of discs of 300 um and more that were blurred none is as small."""
+"""Smaller blurred parts, one or two focus blocks, are ignored: hairs, rims of bubbles and edges of coverslips, and 14
+of 8,902 blocks of real tissue. No blurred disc of 300 um or more is as small."""
 
 _MOST_SPECKS_SHARE, _MOST_SPECKS_MM2, _CHANCE_SHARE = 0.02, 0.25, 0.005
 """Specks are more than chance above the first share of the tissue, and above 0.25 mm2, as of other areas that don't
@@ -104,11 +104,10 @@ def out_of_focus(
 
     pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px. block_px : a multiple
     of 8, at least 32; smaller blocks hold too few nuclei for a sure answer, 64 and more are better.
-    Blur takes fine steps away and leaves coarse ones, so their ratio tells it whatever the stain's strength. Heavier
-    blur takes both: stain as even as that is out of focus, too. Blocks without contrast that aren't stained, as of
-    glass or within a fat cell, are not: there is nothing in them to judge. What is even is told by the density that the
-    steps amount to: where stain is dark, the same steps of density are fewer grey levels. Raises ValueError for another
-    height, width or block_px.
+    Blur removes fine steps and leaves coarse ones, so their ratio shows blur whatever the stain's strength. Heavier
+    blur removes both, so very even stain is out of focus, too. Unstained blocks without contrast, such as glass or the
+    inside of a fat cell, are not: there is nothing in them to judge. Evenness is measured in density, because in dark
+    stain the same step of density is fewer grey levels. Raises ValueError for another height, width or block_px.
     """
     height, width = pixels.shape[:2]
     if not (cuts_into(block_px, height) and cuts_into(block_px, width)):
@@ -134,9 +133,9 @@ def out_of_focus(
 
 
 def without_specks(blurred: NDArray[np.bool_], wanted: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.bool_]:
-    """bool (H, W): what of blurred cells, bool (H, W) at `spacing`, counts as not examined.
+    """bool (H, W): the blurred cells, bool (H, W) at `spacing`, that count as not examined.
 
-    wanted : bool (H, W), cells of tissue. All of it counts where the specks are too many to be chance.
+    wanted : bool (H, W), cells of tissue. Specks count, too, if there are more of them than by chance.
     """
     there = blurred & wanted
     areas = large(there, _LEAST_BLUR_MM2 * 1e6 / spacing.pixel_area_um2)
@@ -150,10 +149,10 @@ def without_specks(blurred: NDArray[np.bool_], wanted: NDArray[np.bool_], spacin
 
 
 def stain_of(overview: NDArray[np.uint8], mask: TissueMask, settings: QualitySettings) -> Stain:
-    """What the slide is stained with; H&E also where too little is seen to tell.
+    """What the slide is stained with; H&E also if too little tissue is seen to tell.
 
-    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities are taken over the slide's own glass:
-    over white, a warm tint of it would pass for brown. Ink counts only where there is more of it than of tissue, and
+    overview : uint8 (H, W, 3) RGB, the pixels `mask` was found on. Densities refer to the slide's own glass: with white
+    instead, a warm tint of the glass would look brown. Ink counts only where there is more of it than of tissue, and
     too little tissue to judge: a bluish counterstain without eosin can look like ink. Brown that lies by itself, as
     glue and brown pens do, is left out where there is enough beside it.
     """

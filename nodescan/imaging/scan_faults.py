@@ -1,4 +1,5 @@
-"""Finds where a scanner repeated one line of pixels, and says when that, or too little light, counts (squares.py)."""
+"""Finds where a scanner repeated one line of pixels, with the settings for this and for too little light
+(squares.py)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -44,8 +45,8 @@ def stuck_lines(pixels: NDArray[np.uint8], block_px: int, settings: FaultSetting
     """bool (H / block_px, W / block_px): blocks that one row, or one column, of pixels fills again and again.
 
     pixels : uint8 (H, W, 3) RGB at 0.9 to 1.0 um/px, H and W multiples of block_px, itself a multiple of 8. No tissue
-    is so even one way and so uneven the other. A slide's edge, or padding's, may be, but it goes up or down once: it
-    counts only beside what turns more often.
+    is so even in one direction and so uneven in the other. The edge of a slide or of padding may be, but its level
+    changes only once, so it counts only beside lines that go up and down more often.
     """
     high, wide = pixels.shape[0] // block_px, pixels.shape[1] // block_px
     line = block_px // _EVERY_PX

@@ -39,7 +39,7 @@ GRID_SHARE = 0.15
 2.2 um, their scatter over sub-pixel offsets 0.7 um; together 0.15 cells."""
 
 MOST_DROPPED_UM2 = 3000.0
-"""A row of the map's cells (15.55 um) 0.2 mm long has 3,110 um2. Whatever is longer than isolated tumour cells is kept
+"""A row of the map's cells (15.55 um), 0.2 mm long, has 3,110 um2. Anything longer than isolated tumour cells is kept
 anyway, however thin it is."""
 
 LARGEST_CELL_UM = 50.0
@@ -57,10 +57,10 @@ _EVERY_SECOND_DEGREE = np.stack((np.cos(_ANGLES), np.sin(_ANGLES)))
 
 @dataclass(frozen=True, slots=True)
 class SegmentationSettings:
-    """Everything but the model's own decision rule that bears on which deposits are found and how they are measured.
+    """All settings of finding and measuring deposits, except the model's own decision rule.
 
     joining_gap_um: outlines at most this far apart are one deposit (0: only what touches; clinical-rules 2).
-    smallest_area_um2: what the map shows smaller than this, and no longer than isolated tumour cells, is no deposit.
+    smallest_area_um2: a smaller area is no deposit, unless it is longer than isolated tumour cells.
     smallest_diameter_um: the size correction takes no diameter below this. fill_holes: a deposit's area and outline
     include what it encloses, other foci too. grid_um: the map is interpolated to this spacing or finer, at most 4 um.
     """
@@ -80,16 +80,17 @@ def find_deposits(
 ) -> tuple[Deposit, ...]:
     """The deposits on the map, the largest first.
 
-    Smoothed by the rule's Gaussian among examined cells only, outlined at rule.threshold, kept where a cell reaches
-    rule.seed_threshold. The size is the maximum Feret diameter F of the sub-pixel outline (holes play no part),
-    less the rule's excess; outline, area and endpoints are corrected by the same length (clinical-rules 2, 8).
+    The map is smoothed by the rule's Gaussian over examined cells only. Deposits are outlined at rule.threshold, and
+    kept if a cell reaches rule.seed_threshold. The size is the maximum Feret diameter F of the sub-pixel outline (holes
+    play no part), less the rule's excess; outline, area and endpoints are corrected by the same length (clinical-rules
+    2, 8).
 
     diameter_uncertainty_um = rule.coverage_factor sqrt(grid^2 + rule^2 + threshold^2), with grid = 0.15 cells, rule =
     rule.size_uncertainty_um, and threshold = (F at the threshold - 0.1 less F at the threshold + 0.1) / 2, seen up to
     2 cells outside the deposit.
 
-    No outline goes on beyond probability.bounds; what is left of it within is measured.
-    A deposit that ends where cells were not examined may go on there: see `touches_unexamined`.
+    Outlines end at probability.bounds, and the part within is measured. A deposit that ends where cells were not
+    examined may go on there: see `touches_unexamined`.
     """
     return find_foci(probability, rule, settings).deposits()
 
@@ -131,7 +132,7 @@ class FoundFoci:
         return FoundFoci(self.smoothed, self.probability, rule=rule, settings=self.settings)
 
     def of_seeds(self, seed_threshold: float, *, smallest_area_um2: SquareMicrometers) -> "FoundFoci":
-        """The foci that a seed threshold at least as high would have found, and another least area: not traced anew."""
+        """The foci for another seed threshold, at least as high, and another least area, without tracing again."""
         foci = tuple(focus for focus in self._traced if focus.reaches(seed_threshold))
         rule = replace(self.rule, seed_threshold=seed_threshold)
         settings = replace(self.settings, smallest_area_um2=smallest_area_um2)
@@ -141,8 +142,10 @@ class FoundFoci:
         return found
 
     def _counts(self, group: _Group) -> bool:
-        """Whether it is large enough to be a deposit, or too long to be left out: a row of cells that hardly reach the
-        threshold is a thread, whose area is next to nothing."""
+        """Whether it is large enough for a deposit, or too long to be left out.
+
+        A row of cells that hardly reach the threshold is a thread with nearly no area.
+        """
         area_um2 = sum(self._foci[index].shape.area for index in group)
         return area_um2 >= self.settings.smallest_area_um2 or self._size(group)[1].diameter_um > ITC_LIMIT_UM
 
@@ -169,7 +172,7 @@ class FoundFoci:
 def smoothed_values(probability: ProbabilityMap, sigma_um: float) -> NDArray[np.float32]:
     """float32 (H, W) in [0, 1], the map's cells: a Gaussian mean over the examined cells; 0 where not examined.
 
-    Weights are normalised over the examined cells, so what was not examined neither dilutes nor counts.
+    Weights are normalised over the examined cells, so cells that were not examined have no effect.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
     smoothed = weighted_mean(values, probability.examined, sigma_um=sigma_um, spacing=probability.spacing)

@@ -20,7 +20,7 @@ from nodescan.domain.slide import BoundsUm
 from nodescan.domain.units import Micrometers, SquareMicrometers
 
 _ROUNDING_UM = 1e-6
-"""Sizes are given to this; arithmetic with coordinates of a slide is off by less."""
+"""Sizes are rounded to this. Rounding errors of a slide's coordinates are smaller."""
 
 
 def joined(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> tuple[tuple[int, ...], ...]:
@@ -57,7 +57,7 @@ def numbered(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:
 def greatest_diameter(shape: BaseGeometry) -> Feret:
     """Maximum Feret diameter over all vertices of the outline, which is exact for polygons (clinical-rules 8).
 
-    Rounded to a picometre: what is exactly 2 mm long stays so wherever it lies, though its coordinates are rounded.
+    Rounded to a picometre, so that a length of exactly 2 mm stays exact although its coordinates are rounded.
     """
     size = max_feret(shapely.get_coordinates(shape))
     return replace(size, diameter_um=Micrometers(round(size.diameter_um, 6)))
@@ -66,8 +66,7 @@ def greatest_diameter(shape: BaseGeometry) -> Feret:
 def corrected_um(measured_um: Micrometers, rule: DecisionRule, *, smallest_um: Micrometers) -> Micrometers:
     """A diameter less the rule's excess.
 
-    What is hardly longer than the excess can't be less than smallest_um, or, if it was measured below that, than
-    what was measured.
+    The result is at least smallest_um, or at least measured_um if that is smaller.
     """
     return Micrometers(max(measured_um - rule.excess_um(measured_um), min(measured_um, smallest_um)))
 
@@ -78,9 +77,10 @@ def corrected(size: Feret, rule: DecisionRule, *, smallest_um: Micrometers) -> F
 
 
 def within(shape: BaseGeometry, size: Feret, bounds: BoundsUm) -> tuple[BaseGeometry, Feret]:
-    """What of an outline in um lies within the bounds, and its greatest diameter: at most `size`, both ends within.
+    """The part of an outline in um that lies within the bounds, and its greatest diameter: at most `size`, both ends
+    within.
 
-    The outline as it is where nothing of it does: a deposit is never lost by where it is drawn.
+    An outline that lies outside altogether is returned unchanged, so that no deposit is lost.
     """
     kept = shapely.box(bounds.left, bounds.top, bounds.right, bounds.bottom)
     if kept.covers(shape) and kept.covers(shapely.LineString((size.start_um, size.end_um))):
@@ -147,10 +147,11 @@ def to_shape(outline: Sequence[Polygon]) -> BaseGeometry:
 
 
 def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
-    """A one, float64 (N, N), for pairs of shapes gap_um apart or less: enough of them to tell which belong together.
+    """A sparse matrix, float64 (N, N), with 1 for pairs of shapes at most gap_um apart: enough pairs to find all
+    groups.
 
-    Its indices are int32, whatever shapely's are: of wider ones scipy 1.11.1 makes one group in silence. GEOS may find
-    shapes that touch in a corner not to be within 0 of each other, so _ROUNDING_UM is allowed for.
+    Its indices are int32, whatever shapely's are: with wider ones scipy 1.11.1 silently makes one group of all. GEOS
+    may find shapes that touch in a corner not to be within 0 of each other, so _ROUNDING_UM is allowed for.
     """
     within_um = gap_um + _ROUNDING_UM
     crowd = _crowds(shapes, gap_um)
@@ -164,10 +165,10 @@ def _links(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> coo_array:
 
 
 def _crowds(shapes: Sequence[BaseGeometry], gap_um: Micrometers) -> NDArray[np.int32]:
-    """A number for each shape, int32 (N,): those of one number surely belong together. None of them may be empty.
+    """A number for each shape, int32 (N,): shapes with the same number surely belong together. No shape may be empty.
 
-    Of thousands of specks each has hundreds of neighbours, too many pairs to measure each. A point of every shape is
-    put into a square cell, of a side so small that points in cells that touch are less than gap_um apart.
+    With thousands of specks, each has hundreds of neighbours, too many pairs to measure. A point of every shape is put
+    into a square cell, of a side so small that points in cells that touch are less than gap_um apart.
     """
     if gap_um <= _ROUNDING_UM or len(shapes) < 2:
         return np.arange(len(shapes), dtype=np.int32)

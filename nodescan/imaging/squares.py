@@ -1,6 +1,6 @@
-"""Areas of tissue that the network can't be believed on: too pale, too dark, or under translucent ink.
+"""Areas of tissue where the network's answers can't be trusted: too pale, too dark, or under translucent ink.
 
-Of each cell the shares of pixels are told that are stained, dark, and so on; squares of cells are judged as wholes.
+For each cell the shares of stained, dark and other pixels are counted. Squares of cells are then judged as wholes.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,8 @@ from nodescan.imaging.morphology import large
 from nodescan.imaging.scan_faults import FaultSettings
 
 STAINED, DARK, LIGHT, LIGHT_RED, LIGHT_BLUE = range(5)
-"""Of what shares are told, in this order: of pixels that show tissue, that are dense in green, that have a channel that
-is light, and that are light in red, and in blue. Eosin and haematoxylin take up green most: of real squares some hold
-next to no light of it."""
+"""The shares of a cell, in this order: pixels that show tissue, that are dense in green, that are light in any channel,
+in red, and in blue. Eosin and haematoxylin absorb green most, so some real squares hold nearly no green light."""
 
 SHARES = 5
 
@@ -31,13 +30,13 @@ released model takes, 15 cells of 15.63 to 16 um or 17 of 14.4 to 15.62."""
 _STEP_PX = 2  # every second pixel is counted, where a cell's side is even: nuclei are several wide
 
 _LIGHT_LEVELS, _LEAST_SHARE = (0.6, 0.55), 0.01
-"""A pixel is light in red, and in blue, above these shares of the glass; where less than the last share of a square is,
-something lies over it. In squares of 250 um of 42 real fields (five centres, two scanner files, 30 tiles) 5 % and more
-are light in either; stained 1.5 times as strongly 1.3 %, with folds of three layers 200 um wide 1.4 %. Of 28,681
+"""A pixel is light in red, and in blue, above these shares of the glass. If less than the last share of a square is
+light, something covers it. In squares of 250 um of 42 real fields (five centres, two scanner files, 30 tiles) 5 % and
+more are light in either; stained 1.5 times as strongly 1.3 %, with folds of three layers 200 um wide 1.4 %. Of 28,681
 stained patches of 93 um 27 and 17 hold less than 1 %, most of them a slide's black edge."""
 
 _VEIL_UM, _LEAST_SEEN = 250.0, 0.5
-"""Side of the squares that a veil is sought in, of which this share at least was seen."""
+"""Side of the squares in which a veil is searched for, and the least share of a square that must have been seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def dark_cells(
 ) -> NDArray[np.bool_]:
     """bool (H, W): cells of tissue too dark to be judged; shares, seen: as pale_cells.
 
-    Between nuclei, and in vessels, light comes through any tissue: a square without any is dark as a whole.
+    In all tissue light comes through between nuclei and in vessels, so a square without light is dark as a whole.
     """
     squares = _Squares(seen, spacing, settings.window_um)
     there = squares.mean(1)
@@ -112,9 +111,9 @@ def dark_cells(
 
 
 def veiled_cells(shares: NDArray[np.float16], seen: NDArray[np.bool_], spacing: Spacing) -> NDArray[np.bool_]:
-    """bool (H, W): cells of tissue that something covers which takes away red or blue light; shares, seen: as above.
+    """bool (H, W): cells of tissue under something that absorbs red or blue light; shares, seen: as pale_cells.
 
-    Blue, green and grey inks take red light away, red and yellow ones blue light.
+    Blue, green and grey inks absorb red light, red and yellow inks blue light.
     """
     squares = _Squares(seen, spacing, _VEIL_UM)
     there, least = squares.mean(1), np.minimum(*(squares.mean(shares[..., light]) for light in (LIGHT_RED, LIGHT_BLUE)))
@@ -142,9 +141,9 @@ class _Squares:
         return ndimage.uniform_filter(of_seen.astype(np.float32), self._side, mode="constant")
 
     def area(self, squares: NDArray[np.bool_], min_area_mm2: float) -> NDArray[np.bool_]:
-        """bool (H, W): all that was seen of some squares, bool (h, w), in parts of min_area_mm2 or more.
+        """bool (H, W): everything seen in these squares, bool (h, w), in parts of min_area_mm2 or more.
 
-        So the area found ends where another one begins, and not half a square before.
+        So an area ends where the next one begins, and not half a square before.
         """
         found = np.zeros_like(self._seen)
         if squares.any():

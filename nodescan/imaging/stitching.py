@@ -17,8 +17,8 @@ Tile = tuple[int, int]
 def fitted_tiles(grid: TileGrid, wanted: NDArray[np.bool_]) -> tuple[Tile, ...]:
     """Tiles whose cores answer every wanted cell once, row by row. wanted : bool, grid.map_shape.
 
-    A row of tiles begins where the first cell is left to answer, and so does each tile in it: fewer tiles, and less
-    glass in them, than on a grid that doesn't know the tissue.
+    Each row of tiles, and each tile in it, begins at the first cell that is still to be answered. That takes fewer
+    tiles, with less glass in them, than a fixed grid.
     """
     cells = grid.tile.cells
     tiles: list[Tile] = []
@@ -97,7 +97,7 @@ class MapBuilder:
         return ProbabilityMap(self._values.copy(), self._examined.copy(), self._spacing)
 
     def _settle(self, row: int, column: int) -> None:
-        """Every cell is answered once at most: a second answer is a mistake of the caller, never an update."""
+        """Every cell is answered at most once. A second answer is a mistake of the caller, never an update."""
         rows, columns = self._grid.map_shape
         if not (0 <= row < rows and 0 <= column < columns):
             raise ValueError(f"tile ({row}, {column}) lies outside a map of {rows} x {columns} cells")

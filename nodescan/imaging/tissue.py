@@ -25,7 +25,7 @@ COARSEST_VIEW_UM = 64.0
 
 @dataclass(frozen=True, slots=True)
 class TissueSettings:
-    """What counts as tissue. Densities are optical densities (log10) relative to the slide's own glass.
+    """What counts as tissue. Densities are optical densities (log10) over the slide's own glass.
 
     working_um: the view is averaged to about this pixel size, which takes out noise and makes shapes cheap.
     assumed_glass: grey level taken for the glass of a view that shows none.
@@ -86,11 +86,11 @@ def find_tissue(overview: NDArray[np.uint8], spacing: Spacing, settings: TissueS
     """Tissue of a whole slide or a part of it.
 
     overview : uint8 (H, W, 3) RGB at `spacing` (about 8 um/px). The mask has its height, width and spacing.
-    Stain is told from glass, shadow and dust by its colour, relative to the slide's own glass and never below
-    an absolute floor: a threshold that adapts to the histogram calls noise tissue on an empty slide, and tissue glass
-    on a full one. What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Where tissue goes on
-    under ink, or what is as solid or dense, it is `hidden`; slivers smaller than a fragment are taken for tissue.
-    Raises ValueError for an array of another kind or shape.
+    Stain differs from glass, shadow and dust by its colour, relative to the slide's own glass and above an absolute
+    minimum. A threshold from the histogram would call noise tissue on an empty slide, and tissue glass on a full one.
+    What is neither glass nor tissue goes to `excluded`: pen, edge, debris, small. Tissue under ink, or under marks as
+    solid or as dense as ink, is `hidden`; slivers of it smaller than a fragment are taken for tissue. Raises ValueError
+    for an array of another kind or shape.
     """
     if overview.ndim != 3 or overview.shape[2] != 3 or overview.dtype != np.uint8 or 0 in overview.shape:
         raise ValueError(f"an overview is uint8 (H, W, 3), not {overview.dtype} {overview.shape}")
@@ -158,7 +158,7 @@ def _areas(view: _View, classes: _Classes, settings: TissueSettings) -> _Areas:
     stained = kept & classes.stained
     solid = _solid_at_tissue(classes.grey & ~body, stained, view, settings.ink)
     dense = dense_marks(view.density[1], um) & ~ink & ~outside
-    # Its paler rim is no tissue around it: a mark on glass encloses nothing.
+    # The mark's own paler rim is not tissue: otherwise a mark on glass would count as enclosed.
     seen = kept & ~dilated(dense, settings.ink.rim_um, um)
     under = enclosed(ink | solid | dense, seen, settings.ink.hiding_um, um)
     hidden, pen = large(under, smallest_px), ink & ~under
@@ -188,7 +188,7 @@ def _left_out(
 def large_exclusions(mask: TissueMask, settings: TissueSettings) -> tuple[tuple[str, float], ...]:
     """Each reason that left out more than settings.flag_area_mm2, with its area in mm2.
 
-    For debris a single piece of more than settings.flag_piece_mm2 is enough: it may be tissue that took up no stain.
+    For debris a single piece above settings.flag_piece_mm2 is enough, because it may be unstained tissue.
     """
     areas = ((reason, mask.excluded_area_um2(reason) / _UM2_PER_MM2, where) for reason, where in mask.excluded)
     pixel_mm2 = mask.spacing.pixel_area_um2 / _UM2_PER_MM2
@@ -261,8 +261,8 @@ def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _without_border_lines(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """`mask` without what lies along the border of the view, one pixel wide: no tissue ends so, but at the last pixels
-    of JPEG, which share their colour with what fills up their tile, tinted glass seems stained."""
+    """`mask` without lines of one pixel along the border of the view. No tissue looks like that. But tinted glass seems
+    stained in the last pixels of a JPEG, which share their colour with the filling of their tile."""
     goes_on = np.ones_like(mask)
     if min(mask.shape) > 1:
         for border, inner in ((0, 1), (-1, -2)):

@@ -1,4 +1,4 @@
-"""Where nothing was scanned, told by its pure colour, and where tissue runs into that."""
+"""Finds what was never scanned by its pure colour, and where tissue runs into it."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,20 +20,20 @@ _DARKEST_FILLING, _BELOW_GLASS = 60, 40
 out of data goes on in grey, and converters keep that. Ink is darker."""
 
 _WHITEST_GLASS = 248
-"""Pure white on a slide whose glass is no lighter than this is no glass: readers paint what a file lacks so."""
+"""On a slide whose glass is no lighter than this, pure white is no glass: readers show missing data as pure white."""
 
 _NEAR_WHITE, _PURE = 252, 0.25
-"""JPEG rings beside edges: an area as light as this counts where so much of it is 255 in all channels."""
+"""JPEG rings beside edges, so an area as light as this counts if so much of it is 255 in all channels."""
 
 _BRIGHTER, _GRADUAL = 0.5, 0.2
 """Where more than _GRADUAL of the unstained pixels beside pure white are lighter than _BRIGHTER of the way from glass
 to white, it is glass or fat that the camera saturates on: the edge of what was filled in is a step."""
 
 _AROUND = 0.5
-"""Share of the border of stained tissue: a gap or the end of a scan meets less of it."""
+"""A gap or the end of a scan meets less than this share of the border of stained tissue."""
 
 _LEAST_NEAR = 50
-"""Pixels beside pure white from which on they tell how its edge looks."""
+"""The fewest pixels beside pure white that show what its edge looks like."""
 
 _SHORTEST_UM = 100.0
 """Tissue that runs into nothing for less than this may just touch it. The line that is measured goes on for _WIDE
@@ -41,7 +41,7 @@ pixels beyond both ends of the tissue, so at 16 um/px tissue counts from 36 um o
 ends with the tissue."""
 
 _WIDE = 2
-"""What lies within so many pixels of tissue is beside it: JPEG blurs the line between."""
+"""Pixels within this distance are beside tissue, because JPEG blurs the line between."""
 
 _SQUARE, _WIDE_SQUARE = np.ones((3, 3), np.bool_), np.ones((2 * _WIDE + 1, 2 * _WIDE + 1), np.bool_)
 
@@ -57,7 +57,7 @@ def unscanned(
     """bool (H, W): padding, black at the border of the view or of one grey, and pure white beside tinted glass.
 
     lightest, darkest : uint8 (H, W), the highest and lowest channel of each pixel. unstained : bool (H, W), pixels that
-    may be glass. A slide whose glass itself is white tells nothing by it, nor does grey in a scan without colour.
+    may be glass. White says nothing on a slide whose glass is white, and grey says nothing in a scan without colour.
     """
     black = _at_border(lightest <= _BLACK)
     if glass is not None:
@@ -76,10 +76,10 @@ def gaps_and_cuts(
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(gaps, cuts), both bool (H, W), parts of what wasn't scanned.
 
-    nothing, stained : bool (H, W), what wasn't scanned, and stained pixels. gaps: what tissue runs into from all around
-    or from two sides, up to widest_um wide: there was tissue. cuts: the pixels beside tissue that runs into nothing on
-    one side, or to the border of the view: there may be more of it. Glass that a scanner leaves out keeps away from
-    tissue.
+    nothing, stained : bool (H, W), what wasn't scanned, and stained pixels. gaps: up to widest_um wide, with tissue
+    running into them from all around or from two sides: there was tissue. cuts: the pixels beside tissue that runs into
+    an unscanned area on one side, or to the border of the view: there may be more tissue. (Glass that a scanner leaves
+    out is never close to tissue.)
     """
     ends = _long(_border(stained.shape) & stained, um_per_px)
     beside = beside_tissue(nothing, stained, um_per_px)
@@ -110,7 +110,8 @@ def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _surrounds(white: NDArray[np.bool_], stained: NDArray[np.bool_]) -> bool:
-    """Whether most of what lies around stained pixels is white: it is this slide's glass there, or a masked ground."""
+    """Whether stained pixels are mostly surrounded by white: then white is this slide's glass, or a masked
+    background."""
     rim = ndimage.binary_dilation(stained, _WIDE_SQUARE) & ~stained
     return bool(np.count_nonzero(rim & white) > _AROUND * np.count_nonzero(rim))
 

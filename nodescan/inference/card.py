@@ -23,7 +23,7 @@ from nodescan.inference.poses import FEATURES
 from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"
-"""A card may name its weights otherwise; what is made here names them so."""
+"""The name of the weights in a folder that is made here. A card may give another name."""
 
 DEFAULT_MODEL = "pcam-p4m"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -34,7 +34,8 @@ _MOST_CARD_BYTES, _MOST_WEIGHTS_BYTES = 1_000_000, 4_000_000_000
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
 _Spread = Annotated[float, Field(ge=0.01, le=1)]
-"""Of colours in [0, 1] no more than 0.5, or 1 where they aren't scaled; of slides 0.2 to 0.3."""
+"""The standard deviation of colours in [0, 1] is at most 0.5, or 1 if they aren't scaled; for slides it is 0.2 to
+0.3."""
 _Range = Annotated[float, Field(ge=0.01, le=1e4)]
 """Of what a layer is fed with; the released network's are 7 to 16."""
 _Pixels = Annotated[int, Field(ge=0, le=8192)]
@@ -42,7 +43,7 @@ _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 MOST_LOG_TEMPERATURE = 2.0
-"""Either way: a network that is surer or less sure of itself by more than e^2 isn't one that calibration mends."""
+"""In both directions: calibration can't correct a network that is too sure, or too unsure, by more than e^2."""
 
 _Temperature = Annotated[
     float, Field(ge=0.999 * math.exp(-MOST_LOG_TEMPERATURE), le=1.001 * math.exp(MOST_LOG_TEMPERATURE))
@@ -157,8 +158,10 @@ class ModelCard(_Part):
 
     @property
     def untuned(self) -> Untuned | None:
-        """Why this card doesn't say what its network finds: decision and found_from_um hold for what they were chosen
-        for, and for nothing else. None: it says so."""
+        """Why this card doesn't say what its network finds; None if it does.
+
+        decision and found_from_um are valid only for the card that they were chosen for.
+        """
         if self.tuned_sha256 is None and self.decision.found_from_um is None:
             return Untuned.NEVER
         if self.tuned_sha256 != self._tuning_sha256():
@@ -166,7 +169,7 @@ class ModelCard(_Part):
         return Untuned.NEVER if self.decision.found_from_um is None else None
 
     def as_tuned(self) -> "ModelCard":
-        """This card, with a digest of all that tuning chose, and chose it for: what is edited later is seen by that.
+        """This card, with a digest of everything that tuning chose and depended on, so that later edits are noticed.
 
         For the last step of tuning only.
         """
@@ -190,9 +193,9 @@ class ModelCard(_Part):
         )
 
     def sha256(self) -> str:
-        """Over every value that bears on a finding, in a fixed order: what only tells of the model doesn't count.
+        """Over every value that can change a finding, in a fixed order, without mere descriptions of the model.
 
-        Whether it is tuned does, too: else no slide is complete.
+        Whether it is tuned is included, because without tuning no slide is complete.
         """
         content = self.model_dump(mode="json", exclude={**_aside(_TOLD), "known_tissue": {"measured_on"}})
         if self.untuned is not None:
@@ -200,7 +203,8 @@ class ModelCard(_Part):
         return _digest(content)
 
     def network_sha256(self) -> str:
-        """Over every value that the network's answers depend on: not over the decision, which is made on them."""
+        """Over every value that the network's answers depend on. The decision comes after them, so it isn't
+        included."""
         return _digest(self.model_dump(mode="json", exclude={**_aside(set()), "decision": True}))
 
     def _tuning_sha256(self) -> str:
@@ -212,7 +216,7 @@ class ModelCard(_Part):
 
 
 def _aside(of_decision: set[str]) -> dict[str, bool | set[str]]:
-    """What of a card bears on no answer of the network and on no size, with this of its decision."""
+    """The parts of a card that change no answer of the network and no size, with these parts of its decision."""
     said = ("name", "weights", "tuned_sha256", "known_tissue", "training_data", "metrics", "limits", "licence")
     return {**dict.fromkeys(said, True), "decision": of_decision}
 

@@ -1,4 +1,4 @@
-"""Where the network runs; device words are spoken here and nowhere else."""
+"""The device that the network runs on. Names of devices are interpreted only here."""
 
 import os
 import platform
@@ -32,9 +32,9 @@ class Device:
 
 
 def fast_dtype(device: torch.device) -> torch.dtype | None:
-    """What the device computes faster in than in float32, by what it can do: a GPU float16, a CPU bfloat16; or None.
+    """The type in which the device computes faster than in float32: float16 on a GPU, bfloat16 on a CPU, or None.
 
-    A GPU rounds what a convolution sums up, and once more when its bias is added: in bfloat16, three bits shorter, the
+    A GPU rounds the sum of a convolution, and again after adding the bias. In bfloat16, which has three bits less, the
     released model is then further off than distrust() allows.
     """
     if device.type == "cuda":
@@ -150,7 +150,7 @@ def _there(count: int) -> str:
 def _why_no_gpu() -> str:
     """What torch warns of where it can't use a GPU that is there, as of a driver too old for it; else "".
 
-    torch says it once in a process, to whoever asks first whether there is a GPU.
+    torch warns only once in a process, at the first question whether there is a GPU.
     """
     with own_warnings("always", record=True) as said:
         torch.cuda.is_available()
@@ -205,11 +205,12 @@ def _gpu(index: int) -> Device:
 
 
 def _compute_in_whole_float32() -> None:
-    """float32 means float32: the reference that fast answers are held against may not be rounded to 10 bits.
+    """Make float32 exact: the reference that fast answers are compared with must not be rounded to 10 bits.
 
-    allow_tf32 is all that torch before 2.9 has. Since then it leaves an operation no precision of its own, and what is
-    set for all holds. It is set beside "ieee" all the same: torch's compiler asks for it, and fails where they differ.
-    So is the precision of products of matrices, and first: it sets more, and later on torch couldn't tell it any more.
+    torch before 2.9 has only allow_tf32. In newer versions it leaves an operation without a precision of its own, so
+    that a global setting would count; therefore each operation gets "ieee". allow_tf32 is set as well, because torch's
+    compiler reads it and fails if the two differ. The precision of matrix products is set first, because it changes
+    other settings, and torch can't report it later.
     """
     torch.set_float32_matmul_precision("highest")
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul

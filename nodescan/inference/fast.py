@@ -1,4 +1,4 @@
-"""Fast ways through a network: cast to a narrower type, or compiled; and a trial of how far off they are."""
+"""Fast versions of a network, cast to a narrower type or compiled, and a test of how far off they are."""
 
 import copy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A predictor whose answers may be a little off: how far, and the reference that findings are held to."""
+"""A predictor whose answers may be a little off: by how much, and the reference that findings must equal."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from nodescan.inference.lanes import Answer, Lanes, started
 from nodescan.interfaces import TilePredictor
 
 TOLERANCE = {"bfloat16": 0.06, "float16": 0.012, "int8": 0.14, "int8-16": 0.16}
-"""The most that a cell's probability is trusted to be off, by precision.
+"""How far off a cell's probability is assumed to be at most, by precision.
 
 About twice the largest difference measured with pcam-p4m. bfloat16: 0.025, in PyTorch and in OpenVINO alike, on tiles
 of composites of real patches (10,240 cells, 41 % of them between 0.2 and 0.8) and made-up ones. int8: 0.067, on the
@@ -27,15 +27,15 @@ cells of such a slide, by 0.0034 on 7,840 of real tissue and by 0.0043 on made-u
 """
 
 SMOOTHED_TOLERANCE, SMOOTHED_FROM_UM = 0.03, 32.0
-"""The most that a value of the smoothed map is trusted to be off, in every precision: at least twice the largest
+"""How far off a value of the smoothed map is assumed to be at most, in every precision: at least twice the largest
 difference measured (sigma 40 um): 0.0122 in int8, on 13 composites, and 0.015 in int8-16, on the two slides. Rounding
 errs to both sides, so a mean is nearer. Where every second block of 4 to 60 cells is exact it is no further off. If a
 rule smooths by less than SMOOTHED_FROM_UM, a cell's tolerance stands."""
 
 SECOND_LOOK_CORE_PX = 272
-"""17 cells of 16 px: what is asked for about one end of a deposit's diameter is one tile. In larger tiles more is
-answered that nobody asks for, in smaller ones more margin: on seven composites the network's pixels are as many for 240
-to 288 px, and a sixth more for 224."""
+"""17 cells of 16 px, so that the cells around one end of a deposit's diameter are one tile. Larger tiles answer more
+unneeded cells, smaller ones have more margin. On seven composites the network gets the same number of pixels for 240 to
+288 px, and a sixth more for 224."""
 
 
 def second_look_tile(card: ModelCard) -> TileGeometry:

@@ -1,4 +1,4 @@
-"""A trained network as plain convolutions fed with bytes: same answers, nothing left to do but convolve."""
+"""A trained network as plain convolutions of bytes, with the same answers."""
 
 import copy
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ class Plain(nn.Module):
     """What a network computes at inference; exact, to rounding. Padding stands for the mean colour in both.
 
     Fed with pixels 0..255, uint8 or float (N, 3, H, W): float32 probabilities (N, n, n). Running statistics, the scale
-    of the colours and the temperature stand in the kernels. The colours' mean is taken off the pixels first: bytes are
-    exact in narrow types, but sums over uncentred ones are not.
+    of the colours and the temperature are part of the kernels. The colours' mean is subtracted from the pixels first:
+    bytes are exact in narrow types, but sums of bytes that aren't centred are not.
     """
 
     def __init__(self, net: nn.Module, *, mean: Sequence[float], std: Sequence[float], temperature: float) -> None:

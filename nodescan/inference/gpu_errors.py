@@ -1,7 +1,7 @@
-"""What a GPU's libraries say when they fail, told apart: memory is wanting, or the GPU can do no more in this process.
+"""Sorts errors of a GPU's libraries: memory ran out, or the GPU can't be used any more in this process.
 
-Their errors are RuntimeErrors, told from each other by their words alone: torch has had a class for want of memory
-always, one for others (AcceleratorError) from 2.8 on, and what cuDNN and cuBLAS say is of neither.
+Their errors are RuntimeErrors that differ only in their words. torch has a class for lack of memory, and from 2.8 on
+one for other errors (AcceleratorError), but errors of cuDNN and cuBLAS have neither.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ cuDNN finds no way on a GPU that fails as it looks for one, either, and doesn't 
 raises what happened, and nothing where memory alone was wanting."""
 
 _LOST = ("CUDA error", "CUDA driver error", "cuDNN error", "HIP error")
-"""How what torch says of all else begins. After most of them every later call of the process fails, too."""
+"""How torch's messages about all other errors begin. After most of them every later call of the process fails, too."""
 
 NO_ROOM = "has no room for"
 """Stands in the text of no_room(), and in the description of the CPU that is taken instead."""

@@ -1,4 +1,4 @@
-"""What tissue a model was taught: how far a field of a slide is from its training tissue, seen by its first layers.
+"""The tissue that a model was trained on: how far a field of a slide is from it, as seen by the model's first layers.
 
 A network answers whatever it is shown. Skin, a scan with its colours out of register, or one that was enlarged gets
 answers as sure as those for a lymph node. The first layers of a network see texture: the means and standard deviations
@@ -94,7 +94,7 @@ class Textures:
 
 
 def is_stained(fields: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """bool (N,): which fields are stained on half of their area or more: of others the texture is that of glass."""
+    """bool (N,): which fields are stained on at least half of their area. In others the texture is that of glass."""
     return (fields.min(axis=3) < _STAINED_BELOW).mean(axis=(1, 2)) >= 0.5
 
 
@@ -110,7 +110,7 @@ class Kind:
     limit: float
 
     def __post_init__(self) -> None:
-        """Raises ValueError for numbers by which no field, or every one, would be unlike."""
+        """Raises ValueError for numbers that would make no field unlike, or every field."""
         if not all(np.isfinite(one).all() for one in (self.centre, self.metric, self.limit)):
             raise ValueError("numbers that aren't finite")
         if np.linalg.eigvalsh(self.metric).min() <= 0 or self.limit <= 0:
@@ -122,7 +122,7 @@ class Kind:
 
 
 class MeasuredTissue:
-    """The kinds of tissue that a model was taught, behind the KnownTissue door."""
+    """The kinds of tissue that a model was trained on, as an interfaces.KnownTissue."""
 
     def __init__(self, textures: Textures, kinds: Sequence[Kind]) -> None:
         self._textures, self._kinds = textures, kinds

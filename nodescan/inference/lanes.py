@@ -1,6 +1,6 @@
-"""Several tiles through one network at a time: answers are waited for only where they are needed.
+"""Lanes: several tiles go through one network at a time, and only whoever needs an answer waits for it.
 
-What opens without torch: see torch_lanes.py for lanes that compute with it.
+This module loads no torch. Lanes that compute with torch are in torch_lanes.py.
 """
 
 import os
@@ -29,8 +29,9 @@ Precision = Literal["auto", "float32"]
 def lane_count(threads: int) -> int:
     """Lanes of a CPU on which so many threads may compute, and tiles at a time there: one for each lane.
 
-    A scan hands over two batches, so each lane has a next tile waiting, and progress is told after the first. Lanes of
-    several threads have as many each, so there are as many lanes as leave the fewest threads idle: of 12, 6 lanes of 2.
+    A scan hands over two batches, so each lane has a next tile waiting, and progress is shown after the first. All
+    lanes have the same number of threads, and the number of lanes leaves the fewest threads idle: 6 lanes of 2 for 12
+    threads.
     """
     if threads <= _MOST_LANES:
         return threads

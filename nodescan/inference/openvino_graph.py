@@ -29,7 +29,8 @@ _MOST_WEIGHT, _MOST_INPUT = 127, 255
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How many of the steps of eight bits are used: for weights of pixels, other weights (to each side), and inputs."""
+    """How many of the steps of eight bits are used: for the first layer's weights, other weights (on each side of 0),
+    and inputs."""
 
     pixel_weights: int
     weights: int
@@ -102,7 +103,7 @@ class _Parts(NamedWeights):
         return self.ops.relu(self._convolved(image, weights, bias, stride=2, padding=padding))
 
     def rounded(self, image: Node) -> Node:
-        """What an inner convolution is fed: in eight bits, by the next of the card's ranges, where the network is."""
+        """The input of an inner convolution. In an eight-bit network it is rounded by the next of the card's ranges."""
         if self._steps is None:
             return image
         most = next(self._ranges)
@@ -214,9 +215,9 @@ def in_steps(kernel: Array, steps: int, *, alike: int = 1) -> Array:
 
     steps: how many there are to each side of zero.
 
-    A weight doesn't always go to the nearest step: the sum over the taps of `alike` neighbouring inputs, which are fed
-    about the same on average (a feature's poses), stays, to half a step. Then an even picture gives the same answer,
-    and a smoothed map is off by half as much as with nearest steps.
+    A weight isn't always rounded to the nearest step. The sum over the taps of `alike` neighbouring inputs is kept, to
+    half a step: these inputs are about the same on average (a feature's poses). Then an even picture gives the same
+    answer, and a smoothed map is off by half as much as with nearest steps.
     """
     step = _reach(kernel) / steps
     exact = (kernel / step).reshape(len(kernel), kernel.shape[1] // alike, -1)

@@ -22,7 +22,8 @@ from nodescan.inference.openvino_graph import STEPS, graph
 from nodescan.threads import thread_errors
 
 _UNTOLD: dict[str, Any] = {"openvino_telemetry": None}
-"""As if it weren't installed: with it the mere import of openvino tells google-analytics.com, and writes into HOME."""
+"""Hidden, as if it weren't installed: with it, importing openvino contacts google-analytics.com and writes into
+HOME."""
 
 _NO_MEMORY = ("std::bad_alloc", "can't alloc", "Could not allocate memory", "Failed to allocate memory")
 """In what OpenVINO 2026 says where the system refuses memory; registers are allocated, too."""

@@ -1,4 +1,5 @@
-"""How much arithmetic a network takes, and how much this machine does at best: what a speed is held against."""
+"""The arithmetic that a network needs, and the most that this machine can do: measured speeds are compared with
+these."""
 
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ from nodescan.inference.predictor import plain_network
 
 _PROBE_S = 0.5
 _CPU_PX, _GPU_PX, _SMALL_GPU_PX = 2048, 8192, 4096
-"""Along the sides of the matrices: what takes a GPU less time than its start does would say little of it."""
+"""Sides of the matrices. Smaller products would take a GPU less time than starting them, and so measure only the
+start."""
 
 _GPU_PRODUCTS, _ROOM_BYTES = 8, 2_000_000_000
 """One after another before they are waited for; and free memory below which the matrices are small ones."""

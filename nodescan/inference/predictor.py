@@ -1,4 +1,4 @@
-"""The network behind the TilePredictor door: bytes of tiles in, probabilities of cells out."""
+"""The network as a TilePredictor: bytes of tiles in, probabilities of cells out."""
 
 import copy
 from pathlib import Path
@@ -64,10 +64,10 @@ def open_predictor(
 ) -> TorchPredictor | FastPredictor:
     """The model of a folder, its weights checked, on a device. Raises ModelError or DeviceError.
 
-    precision: "auto" may answer a little off, and a scan then recomputes in float32 whatever bears on a finding; it is
-    float32 throughout where the device has nothing faster or this model's fast answers are too far off, which its
-    precision then says. "float32": where answers are used as they are. rough: the fast answers unguarded, for trying
-    many settings. compiled: False for the network as torch computes it.
+    precision: with "auto" answers may be a little off, and a scan computes again in float32 whatever can change a
+    finding. It is float32 throughout if the device has nothing faster, or if this model's fast answers are too far off;
+    the predictor's precision says so. "float32" is for answers that are used as they are. rough: fast answers without a
+    recheck, for trying many settings. compiled: False for the network as torch computes it.
 
     torch keeps some settings for the whole process. On a CPU, threads that start later compute with as many threads as
     one lane has (CpuLanes). On a GPU, matrix products and convolutions in float32 are no longer rounded to TF32.

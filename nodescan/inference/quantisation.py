@@ -1,4 +1,4 @@
-"""What the inner layers of a plain network are fed: the ranges that eight bits have to span (openvino_graph.py).
+"""The ranges of inputs of a plain network's inner layers, which eight bits have to span (openvino_graph.py).
 
 Weights, by output channel, and what each inner convolution is fed are rounded to 255 steps; sums stay exact. Short cuts
 carry what is rounded, too. The first convolution is fed with colours, which are bytes; the last, which is small, stays

@@ -1,4 +1,4 @@
-"""The residual network of 18 layers at an output stride of 16: the yardstick that other systems run too."""
+"""The residual network of 18 layers at an output stride of 16, for comparisons with other systems."""
 
 from torch import Tensor, nn
 from torch.nn import functional

@@ -21,8 +21,8 @@ _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""
 
 _GOOD_BATCHES = 100
-"""After so many that fitted, a halved batch size is doubled again: what took the memory may be gone. If not, one batch
-is begun twice."""
+"""After so many batches that fitted, a halved batch size is doubled again, because memory may be free again. If it
+isn't, one batch is begun twice."""
 
 
 def as_pixels(tiles: NDArray[np.uint8]) -> Tensor:
@@ -59,8 +59,8 @@ class CudaLanes:
     """Batches of one shape through pinned buffers: copied in, computed and copied out on streams of their own.
 
     A batch of fewer tiles is computed as one of the next power of two, or as large as one before it, whose buffers are
-    there. Where a batch doesn't fit into the GPU's memory it is halved, and so are those after it until many went well:
-    each tile is answered by itself, so that its answer doesn't depend on its neighbours.
+    there. If a batch doesn't fit into the GPU's memory, it and those after it are halved until many have fitted. Each
+    tile is answered by itself, so its answer doesn't depend on the batch.
     """
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str) -> None:

@@ -1,6 +1,6 @@
 """Opens a model without torch: compiled by OpenVINO in eight bits, and in float32 while the first tiles are answered.
 
-To import torch takes longer than all else before the first tile is answered, and half a gigabyte of memory.
+Importing torch takes longer than everything else before the first tile's answer, and half a gigabyte of memory.
 """
 
 import os
@@ -24,7 +24,8 @@ from nodescan.machine import computing_threads, eight_bit_precision
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")
 
 _ANSWERED_FIRST = 3
-"""Batches that are handed over before the second look is compiled beside them: the first is answered by then."""
+"""After so many batches were handed over, the second look is compiled beside them. By then the first one is
+answered."""
 
 
 def open_without_torch(folder: Path, *, device: str) -> FastPredictor | None:
@@ -69,7 +70,7 @@ class LaterPredictor(CardFacts):
     def begin(self) -> Future[Lanes]:
         """Begin to open it, unless that was begun already; the future is done when it is open.
 
-        Again where memory ran out then: another slide may have let it go.
+        Tries again if memory ran out the first time: another slide may have freed it.
         """
         with self._lock:
             if self._opened is None or (self._opened.done() and isinstance(self._opened.exception(), MemoryError)):

@@ -96,9 +96,9 @@ def by_row(earlier: Iterable[Applied]) -> EarlierRows:
 def is_before_scan(correction: Correction, applied: Applied, original: StoredReport, earlier: EarlierRows) -> bool:
     """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
-    It is older than the scan; or, for a table is copied, and rows are added to it, the same row was given before and
-    the software's deposit was another then. What was once found stays so until the row says something else; that it is
-    of this file is something else only where it met another one before.
+    True if the row is older than the scan, or if the same row was given before, when the software's deposit was another
+    one: tables are copied, and get more rows. The answer stays true until the row says something else. Naming this file
+    counts as a change only if the row was first applied to another file.
     """
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False

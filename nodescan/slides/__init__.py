@@ -1,4 +1,4 @@
-"""Slide files: which reader opens one, and what a file tells before it is read."""
+"""Slide files: which reader opens a file, and which facts a file gives before pixels are read."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Tiles held against what they say of themselves, where OpenSlide hands out whatever damage decodes to.
+"""Checks tiles for damage where OpenSlide would return whatever the damaged bytes decode to.
 
-Deflate has a checksum behind a tile's last pixel, where libtiff stops reading; OpenJPEG and libjpeg only warn.
+Deflate has a checksum after a tile's last pixel, where libtiff stops reading. OpenJPEG and libjpeg only warn.
 """
 
 from collections.abc import Callable
@@ -21,19 +21,19 @@ DEFLATE_SAID = "its checksum is wrong"
 
 @dataclass(frozen=True, slots=True)
 class TileCheck:
-    """holds: whether a tile's bytes are what was written, as far as they tell. said: of a tile that isn't."""
+    """holds: whether a tile's bytes are undamaged, as far as can be told. said: the message for a damaged tile."""
 
     said: str
     holds: Callable[[bytes], bool]
 
 
 NOTHING_TOLD = TileCheck("", lambda _: True)
-"""Of tiles that can't be held against anything."""
+"""The check of tiles that can't be checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedLevel:
-    """What a level's tiles can be held against.
+    """A level's tiles and how to check them.
 
     path: the file that they are in. offsets, sizes : uint64 (planes, tiles), each row by row.
     """
@@ -62,7 +62,7 @@ class CheckedTiles:
             raise
 
     def damage(self, index: int, box: PixelBox) -> str:
-        """What is said of a damaged tile that a box of a level meets, "" where there is none.
+        """The message for a damaged tile that a box of a level overlaps, "" if there is none.
 
         Raises ValueError once closed.
         """
@@ -80,10 +80,9 @@ class CheckedTiles:
             file.close()
 
     def _is_trusted(self, said: str) -> bool:
-        """Whether what is said of damage holds for any of a sample of all levels' tiles: a program may write no
-        checksums.
+        """Whether this check passes for any tile of a sample. If not, the program may have written no checksums.
 
-        Of one level it would tell nothing: a coarse one may have one tile, and that be damaged.
+        The sample is from all levels: a coarse level may have only one tile, and that may be damaged.
         """
         if said not in self._trusted:
             levels = ((index, level) for index, level in enumerate(self._levels) if level.check.said == said)
@@ -92,7 +91,7 @@ class CheckedTiles:
         return self._trusted[said]
 
     def _is_whole(self, index: int, tile: int) -> bool:
-        """Of a tile without data, too: whether it was lost is asked elsewhere."""
+        """True also for a tile without data: TileTables knows whether it was lost."""
         key = (index, tile)
         if key not in self._whole:
             level = self._levels[index]
@@ -113,8 +112,8 @@ def jpeg_check(tables: bytes, size_px: tuple[int, int]) -> TileCheck:
 
 
 def deflate_check(tile_bytes: int) -> TileCheck:
-    """Of Deflate tiles that unpack to `tile_bytes` each. What goes on behind them has no checksum there: libtiff stops
-    at the tile's end, too."""
+    """Of Deflate tiles that unpack to `tile_bytes` each. Data after these bytes is ignored: libtiff stops at the tile's
+    end, too."""
     return TileCheck(DEFLATE_SAID, lambda tile: ends_with_its_sum(tile, tile_bytes) is True)
 
 

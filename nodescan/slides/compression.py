@@ -11,16 +11,17 @@ _STANDARD = (16, 11, 12, 14, 12, 10, 16, 14, 13, 14)
 ones end at 255 where quality is very low."""
 
 _COARSEST_READ_UM = 1.05
-"""No model is shown a level much coarser: the coarsest that isn't is the one that is read."""
+"""No model is shown a much coarser level. The coarsest level up to here is the one that is read."""
 
 _STRONG, _STRONG_REDUCED, _NOT_REDUCED_UM = 4.0, 8.0, 0.7
-"""Steps, in those of quality 50, from which it is said: quality 12; of levels finer than this, which are averaged
-before they are shown, 6. Of 300 tumour patches the released model finds 79 % as they are, 77 % at quality 15, 66 % at
-10 and 62 % at 5; averaged by two after it, 79 % at 10, 69 % at 5 and 60 % at 3."""
+"""The flag is set from this coarseness on: quality 12, or 6 for levels finer than _NOT_REDUCED_UM, which are averaged
+before the network sees them. Of 300 tumour patches the released model finds 79 % as they are, 77 % at quality 15, 66 %
+at 10 and 62 % at 5; averaged by two after it, 79 % at 10, 69 % at 5 and 60 % at 3."""
 
 
 def coarseness(steps: Sequence[int]) -> float | None:
-    """Luminance steps, in zigzag order, in those of quality 50: twice as coarse is 2. None where there are none."""
+    """How coarse luminance steps are, as a multiple of those of quality 50; None without steps. steps: in zigzag
+    order."""
     if len(steps) < len(_STANDARD):
         return None
     return statistics.median(step / usual for step, usual in zip(steps, _STANDARD, strict=False))

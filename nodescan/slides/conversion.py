@@ -1,4 +1,4 @@
-"""The commands that are told to a user whose file can't be read as it is."""
+"""Commands to suggest to a user whose file can't be read as it is."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,29 +17,30 @@ _LOST_SPACING = "then give the um/px with --mpp UM if it is lost"
 
 
 def tiled_copy(path: Path, page: int) -> str:
-    """What makes one of a TIFF's pictures a slide of its own."""
+    """The command that makes one of a TIFF's pictures a separate slide."""
     return f"`vips tiffsave {_page_of(path, page)} {path.stem}-tiled.tif {_TILED}`"
 
 
 def turned_copy(path: Path, page: int) -> str:
-    """What turns a TIFF's pixels as its orientation says: tiffsave would copy what that says, and turn nothing."""
+    """The command that turns a TIFF's pixels by its orientation. (tiffsave would copy the orientation and turn
+    nothing.)"""
     return f"`vips autorot {_page_of(path, page)} {path.stem}-turned.tif{_OPTIONS}`"
 
 
 def three_bands(path: Path) -> str:
-    """What keeps the colours of a TIFF alone."""
+    """The command that keeps only a TIFF's colours."""
     return f"`vips extract_band {path.name} {path.stem}-rgb.tif{_OPTIONS} 0 --n 3`"
 
 
 def apart(path: Path, pages: Sequence[int]) -> str:
-    """What makes each of these pictures of a TIFF a slide, without what the file says of them all together."""
+    """The commands that make each of these pictures a slide, without the TIFF's description of them all."""
     command = f"`vips tiffsave {path.name}[page=N] {path.stem}-N.tif {_TILED} --strip`"
     numbers = few(pages, 6)
     return f"save each of them as a file of its own: {command}, with N = {numbers}, {_LOST_SPACING}"
 
 
 def alone(path: Path) -> str:
-    """What makes a TIFF say nothing of further pictures."""
+    """The command that removes further pictures from a TIFF's description."""
     return f"`vips tiffsave {path.name} {path.stem}-alone.tif {_TILED} --strip`, {_LOST_SPACING}"
 
 

@@ -77,7 +77,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 def rejection(path: Path, library_message: str = "") -> NotASlideError:
     """The error for a file that no reader opens. library_message: what its library said, "" where nothing of use.
 
-    In reports that ends before the first name or value, which may be a patient's, as in "Couldn't open Ada 1.jpg".
+    In reports the message is cut before the first name or value, which may be a patient's ("Couldn't open Ada 1.jpg").
     """
     said = without_folders(library_message, path)
     error, told = _rejection(path, said), _BEFORE_A_NAME.split(said, maxsplit=1)[0].rstrip()

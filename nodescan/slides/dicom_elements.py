@@ -1,4 +1,4 @@
-"""The elements of a DICOM file's header, followed with care: the file may be damaged, or made to mislead."""
+"""Reads the elements of a DICOM file's header carefully: the file may be damaged, or made to mislead."""
 
 import os
 import struct
@@ -16,7 +16,7 @@ _META_GROUP = 0x0002
 TRANSFER_SYNTAX_UID = (_META_GROUP, 0x0010)
 _IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _UNFOLLOWED = ("1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
-"""Transfer syntaxes that aren't followed: big-endian and deflated."""
+"""Transfer syntaxes that aren't supported: big-endian and deflated."""
 
 PIXEL_DATA = (0x7FE0, 0x0010)
 ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
@@ -25,7 +25,7 @@ _LONG_VALUES = (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b
 """Value representations with a 4-byte length (DICOM PS3.5, 7.1.2)."""
 
 _LONGEST, _DEEPEST = 4096, 16
-"""Bytes of a value that is asked for, and sequences within sequences: what claims more is damaged."""
+"""The largest value in bytes, and the deepest nesting of sequences. A file that claims more is damaged."""
 
 
 class HeaderError(Exception):

@@ -1,4 +1,4 @@
-"""Where the compressed frames of a DICOM slide stand in its files, so that each can be held against what it says."""
+"""Where the compressed frames of a DICOM slide are in its files, so that each can be checked for damage."""
 
 import os
 import struct
@@ -109,7 +109,7 @@ def _checked(file: Path, frames: _Frames, size_px: _Size) -> CheckedLevel:
 
 
 def _unchecked(size_px: _Size) -> CheckedLevel:
-    """A level of this size of whose frames nothing is told, as if it were one that isn't there."""
+    """A level of this size whose frames can't be checked, without data as if it were absent."""
     none = np.zeros((1, 1), np.uint64)
     return CheckedLevel(TileTable(*size_px, *size_px, none[0], np.zeros(1, np.bool_)), Path(), NOTHING_TOLD, none, none)
 

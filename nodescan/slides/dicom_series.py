@@ -1,5 +1,5 @@
-"""What a DICOM file's header tells of the slide that its series holds, and whether the series is one scan: OpenSlide
-takes all of a series for one slide."""
+"""The slide that a DICOM file's series holds, by the file headers, and whether the series is one scan: OpenSlide takes
+all of a series for one slide."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -123,7 +123,8 @@ def several_scans(path: Path) -> tuple[str, str] | None:
 
 
 def _laid_over(files: Sequence[DicomLevel]) -> str | None:
-    """What shares the places of one level's tiles: OpenSlide would show one for each place, the first or the last."""
+    """What would share the places of one level's tiles. OpenSlide would show only one at each place, the first or the
+    last."""
     paths = max((level.optical_paths for level in files), default=0)
     if paths > 1:
         return f"{paths:,} optical paths"

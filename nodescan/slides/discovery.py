@@ -19,14 +19,14 @@ _NOT_READ = {
     *(".afi", ".czi", ".i2syntax", ".isyntax", ".jp2", ".kfb", ".lif"),
     *(".mds", ".mdsx", ".sdpc", ".tmap", ".vsi", ".zvi"),
 }
-"""Of scanners whose format no reader knows: passed over in silence, such a slide could be the only positive one."""
+"""Suffixes of scanner formats that no reader knows. A slide that is skipped silently could be the only positive one."""
 
 SUFFIXES = frozenset(_NOT_READ.union(*(reader.suffixes for reader in READERS)))
 """What counts as a slide inside a folder; DICOM files count whatever their suffix. What can't be read fails in its own
 row."""
 
 _UNFINISHED = (".crdownload", ".download", ".filepart", ".part", ".partial", ".tmp")
-"""What programs that copy or download put behind a name until they are done: what is there is a part of a slide."""
+"""Suffixes that programs add while they copy or download a file: until then it is only part of a slide."""
 
 _DICOM_DIRECTORY = "DICOMDIR"
 
@@ -40,18 +40,18 @@ _EMPTY, _UNLISTED = "folder-without-slides", "folder-not-listed"
 """The ids of such folders: by its own name, which may be a patient's, one might be taken for the slide beside it."""
 
 _OWN_MAP, _OWN_MARKS = "probability.ome.tif", ("report.json", ".older-report.json", ".replaced-report.json")
-"""Written by nodescan itself: what a folder or a glob finds of a result folder among slides is not analysed again. A
-map lies beside one of the marks: a report, or one that a run put aside; without any it may be a user's slide."""
+"""Written by nodescan itself: a map in a result folder among slides is not analysed again. A map lies beside one of
+these marks, a report or one that a run put aside. Without a mark it may be a user's slide."""
 
 
 def find_slides(inputs: Sequence[str], *, mpp_um: float | None, override_mpp: bool) -> tuple[SlideRef, ...]:
     """The slides that the inputs name, in their order, those of a folder sorted by path.
 
-    A file named, or met by a glob and no map of nodescan's, is taken whatever it is, and fails later in its own row if
-    it is no slide; so do, beside other slides, a folder without slides and one that can't be listed, which could hold a
-    patient's only positive node. Folders are searched to their bottom by suffix. A DICOM series is one slide, and so is
-    an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that isn't there, a glob that
-    meets nothing, and where there are such folders alone.
+    A file that is named, or that a glob finds and that is no map of nodescan's, is always taken, and fails later in its
+    own row if it is no slide. So does, beside other slides, a folder without slides or one that can't be listed: it
+    could hold a patient's only positive node. Folders are searched to their bottom by suffix. A DICOM series is one
+    slide, and so is an .mrxs with its data folder or a .vms with its images. Raises UsageError for a path that isn't
+    there, a glob that meets nothing, and where there are such folders alone.
     """
     if not inputs:
         raise UsageError("no slides given: name slide files, folders or globs")
@@ -142,7 +142,7 @@ def _is_own_map(path: Path) -> bool:
 
 
 def _suffix(path: Path) -> str:
-    """What kind of file a name tells of, in small letters, whatever was added to it by mistake or for a time."""
+    """The file's suffix in small letters, without additions that are temporary or a mistake."""
     name = path.name.lower().rstrip(". ")
     ending = next((ending for ending in _UNFINISHED if name.endswith(ending)), "")
     return Path(name.removesuffix(ending).rstrip(". ")).suffix
@@ -183,7 +183,8 @@ def _series_key(path: Path) -> tuple[Path, str]:
 
 
 def _without_companions(paths: Sequence[Path]) -> list[Path]:
-    """The paths but for what is part of another. A slide's suffix is no part's, whatever an index file says of it."""
+    """The paths without those that are part of another slide. A file with a slide's suffix is never a part, whatever an
+    index file says."""
     parts: set[Path] = set()
     for path in paths:
         try:

@@ -21,7 +21,7 @@ slides of one scanner may agree in all sizes and in the glass at both ends; wher
 64 blocks miss it with 4 % chance, a tenth with 0.1 %. 1 MiB in all: 5 ms more on a local disk, nothing of it cached."""
 
 _GOLDEN = (5**0.5 - 1) / 2
-"""Its multiples, less their whole parts, are spread evenly, and keep in step with no row of tiles."""
+"""The fractional parts of its multiples are spread evenly, and never in step with rows of tiles."""
 
 
 def files_of_slide(path: Path) -> tuple[Path, ...]:
@@ -45,8 +45,8 @@ def fingerprint_here(path: Path) -> str | None:
 def fingerprint(path: Path) -> str:
     """sha256 over number, sizes and both ends of the slide's files and blocks in between, the same wherever they lie.
 
-    A slide is gigabytes: what changes neither a size nor an end nor a block goes unnoticed. Raises OSError, for a pipe
-    or a device, too, which nobody should wait for.
+    A slide is gigabytes, so a change elsewhere in the same size goes unnoticed. Raises OSError, also for a pipe or a
+    device, which could block for ever.
     """
     files = files_of_slide(path)
     digest = hashlib.sha256(f"{len(files)} files".encode())
@@ -70,8 +70,8 @@ def fingerprint(path: Path) -> str:
 def _block_starts(sizes: Sequence[int]) -> dict[int, list[int]]:
     """Index of a file -> first bytes of its blocks: one in each of `BLOCKS` equal parts of what lies between the ends.
 
-    sizes: of the files, in bytes. Files with little or nothing between their ends may have none; where all is less
-    than the blocks have, they follow each other without a gap.
+    sizes: of the files, in bytes. Files with little between their ends may have none. If there is less than the blocks
+    need, they follow each other without a gap.
     """
     inner = [max(0, size - 2 * ENDS_BYTES) for size in sizes]
     begins = [0, *accumulate(inner)]

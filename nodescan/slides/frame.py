@@ -14,7 +14,7 @@ from nodescan.errors import UnmeasurableError
 from nodescan.slides.resampling import Axis, resample
 
 MAX_ENLARGEMENT = 1.1
-"""Enlarging shows blur where the network learned detail; a choice, not a measurement: a tenth is let pass."""
+"""Enlarging shows blur where the network learned detail. A tenth is allowed; this is a choice, not a measurement."""
 
 SQUARE_TOLERANCE = 0.01
 """x and y this close need no resampling: maps carry both, so no size suffers, and a network doesn't see 1 %."""
@@ -23,17 +23,18 @@ WHOLE_TOLERANCE = 1e-6
 """A step this close to a whole number is whole: over 100,000 px it drifts by a tenth of a pixel."""
 
 _ROUNDED_PX, _ROUNDED_SHARE = 2, 0.01
-"""A level's height may be so far off what its width tells, as its sides are cut or padded to whole pixels or blocks."""
+"""A level's height may differ by so much from what its width predicts, because sides are cut or padded to whole pixels
+or blocks."""
 
 MOST_REDUCED, _MOST_FITS = 128, 2
-"""The most that a level is reduced by: scanners and converters end at 64 or before. Where more than _MOST_FITS whole
-numbers fit a level's size, that a power of two is among them is chance."""
+"""The largest reduction of a level: scanners and converters end at 64 or before. If more than _MOST_FITS whole numbers
+fit a level's size, a power of two among them is chance."""
 
 _ALIKE = 1.05
-"""Levels whose factors differ by less are as much reduced."""
+"""Levels whose factors differ by less count as equally reduced."""
 
 PIECE_PX = 2048
-"""Side of what is fetched at once, in pixels of the level: bounds the memory of a read, whatever the box."""
+"""Side of the pieces that are read, in pixels of the level. It limits a read's memory, however large the box."""
 
 FetchLevel = Callable[[int, PixelBox], NDArray[np.uint8]]
 """(level index, box in that level's pixels) -> uint8 (box.height, box.width, 3) RGB, white outside the level."""
@@ -145,15 +146,14 @@ def place_levels(
 
     The factors of a level, by the first of these rules that it fits:
 
-    - The whole number nearest to its downsample, if its size is within one pixel of the canvas over that number, in x
-      and y: scanners reduce blocks of whole pixels and drop or pad what is left over. So it is if its downsample is
-      whole and it is larger, padded. If it is smaller in x or y it is no such level, though the mean may be whole.
-    - If it ends with a whole tile in x and y, it may have been padded to there after it was reduced by a whole number.
-      Where that number isn't plain, the level is left out.
-    - Else the level is the whole canvas squeezed into its size. One of another shape than the canvas shows something
-      else, a picture of the label, say, and is left out.
+    - The whole number nearest to its downsample, if its size is within one pixel of the canvas divided by that number,
+      in x and y: scanners reduce blocks of whole pixels and drop or pad the rest. It may also be larger (padded) if its
+      downsample is whole, but not smaller in x or y. - If it ends with a whole tile in x and y, it may have been padded
+      after it was reduced by a whole number. If that number isn't clear, the level is left out. - Else the level is the
+      whole canvas squeezed into its size. One of another shape than the canvas shows something else, a picture of the
+      label, say, and is left out.
 
-    Of several that are reduced alike one shows something else, and which isn't known: all of them are left out.
+    If several levels are equally reduced, one of them shows something else. Which one isn't known, so all are left out.
     """
     canvas_width, canvas_height = sizes_px[0]
     levels: list[Level] = []
@@ -174,7 +174,7 @@ def place_levels(
 
 
 def _are_alike(one: Level, other: Level) -> bool:
-    """Whether they are two, and reduced, and as much."""
+    """Whether these are two different levels with the same reduction above 1."""
     finer, coarser = sorted((one.factor_x, other.factor_x))
     return one.index != other.index and finer >= AS_FINE and coarser < _ALIKE * finer
 

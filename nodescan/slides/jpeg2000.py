@@ -10,11 +10,11 @@ _IMPOSSIBLE = re.compile(rb"\xff[\x90\x93-\xff]")
 """In packets: after 255 they have less than 144, but for the marks of where a packet and its header begin and end."""
 
 _LONGEST_CHANCE = 16
-"""Zeros in a row that a coder may write; more are as unlikely as a right guess of a key of 128 bits."""
+"""A coder writes at most so many zeros in a row; more are as unlikely as guessing a key of 128 bits."""
 
 
 def is_whole(stream: bytes) -> bool:
-    """Whether all is there from start to end, and could have been written. Changed bytes may look like others."""
+    """Whether the stream is complete and could have been written by a coder. Some changed bytes can't be told."""
     try:
         at, empty = _main_header(stream)
         while (part := _tile_part(stream, at)) is not None:

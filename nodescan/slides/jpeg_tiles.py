@@ -26,7 +26,7 @@ SUBSAMPLINGS = (
     ((2, 1), (1, 1), (1, 1)),  # 4:2:2
     ((2, 2), (1, 1), (1, 1)),  # 4:2:0
 )
-"""Sampling factors, across and down, of the three components: those that tests hold against OpenSlide."""
+"""Sampling factors, across and down, of the three components, that tests compare with OpenSlide."""
 
 _GREY = ((1, 1),)
 _CHECKABLE = (
@@ -38,7 +38,7 @@ _CHECKABLE = (
 """With those that libjpeg-turbo knows beside."""
 
 NO_MEMORY = "nsufficient memory"
-"""In what libjpeg says where it is refused memory, as it is by progressive tiles: that is no damage."""
+"""Part of libjpeg's message if it gets no memory, as for progressive tiles. That is no damage."""
 
 _HEADER_BYTES = 65_536
 """Enough of a tile to hold its header."""
@@ -98,7 +98,7 @@ def header_of(tile: bytes) -> JpegHeader:
 def start_of_first(stream: BinaryIO, places: Iterable[tuple[int, int]]) -> bytes | None:
     """The first bytes of one of the tiles at these places, (offset, length) in a file: how one is coded tells of all.
 
-    A damaged tile tells nothing: it is asked for later. None where none of them has a header that can be read.
+    Damaged tiles are skipped here and found later. None if no tile has a header that can be read.
     """
     for offset, length in places:
         stream.seek(offset)
@@ -139,7 +139,7 @@ def decode_tile(tile: bytes, tables: bytes, *, ycbcr: bool, size_px: tuple[int, 
 
 
 def is_whole(tile: bytes, tables: bytes, *, size_px: tuple[int, int]) -> bool:
-    """Whether `decode_tile` would take the tile's data, at half the price; of tiles that are `checkable`.
+    """Whether `decode_tile` would accept the tile's data, in half the time; for `checkable` tiles.
 
     Brightness alone, an eighth as large: all codes are read, and on 2,100 damaged tiles of five subsamplings libjpeg
     warned of the same ones as when it made all pixels. Raises MemoryError.

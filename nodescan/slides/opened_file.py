@@ -27,7 +27,7 @@ class LevelPixels(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """tables: which tiles the levels hold, None where the file doesn't tell: no lost one is asked of `levels`.
+    """tables: which tiles the levels hold, None if the file doesn't tell. With tables, lost tiles are never read.
     coarseness: of each level, where that is known; see compression.py."""
 
     stored: StoredSlide

@@ -30,7 +30,7 @@ def library_versions() -> tuple[str, str]:
 
 
 def too_old() -> str:
-    """What is wrong with a library older than OLDEST_LIBRARY; "" of any other. It may be the system's."""
+    """The message about a library older than OLDEST_LIBRARY, which may be the system's; "" for a newer one."""
     library, package = library_versions()
     if tuple(map(int, re.findall(r"\d+", library)[:3])) >= OLDEST_LIBRARY:
         return ""
@@ -49,9 +49,9 @@ def tile_cache(kept_bytes: int) -> openslide.OpenSlideCache:
 class HandlePool:
     """OpenSlide handles of one file, each in one thread's hands at a time.
 
-    A handle that failed once fails for ever after. With a handle of its own, one thread's bad tile can't
-    spoil what another reads; the failed handle is dropped, and the area tried once more on a fresh one. What one
-    decoded all find in one cache, of `kept_bytes`, or of one tile that is larger: each would have its own of 32 MB.
+    A handle that failed once always fails. So each thread has its own: one thread's bad tile can't disturb another's
+    reads. A failed handle is dropped, and the area is tried once more on a new one. All handles share one cache of
+    decoded tiles, of `kept_bytes` or of one tile if that is larger. (By default each would have its own of 32 MB.)
     """
 
     def __init__(self, path: Path, *, kept_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""The readers of slide files: what nodescan knows of a format, it knows from its reader's row."""
+"""The readers of slide files. Everything that nodescan knows about a format is in its reader's row."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ def _alone(path: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What a new reader must say; tests/slides/test_readers.py holds each to it.
+    """What a reader must define; tests/slides/test_readers.py checks each.
 
     name: as reports call it.
     suffixes: with the dot, in small letters: in a folder, a file with one counts as a slide.

@@ -1,4 +1,4 @@
-"""Pixels averaged by area on one global grid, so that each depends on its own place alone."""
+"""Averages pixels by area on one global grid, so that each depends only on its own place."""
 
 import math
 from dataclasses import dataclass

@@ -83,7 +83,7 @@ def with_hash(name: str, digits: str) -> str:
 
 
 def slide_key(name: str) -> str:
-    """What a slide's name is matched by, wherever a table or another program wrote it: made safe, in small letters.
+    """The form in which slide names are compared, from any table or program: made safe, in small letters.
 
     The file S 1.tif is S_1 in reports; files of one name, whose reports carry a hash, match no plain name.
     """
@@ -110,7 +110,7 @@ def place_of(path: Path) -> str:
 
 
 def _forms(path: Path) -> tuple[str, str, str, str]:
-    """The id in growing detail; the next is taken where the one before is shared."""
+    """Possible ids, each more detailed. The next is used if slides share the one before."""
     name, whole = safe_name(without_suffix(path)), real_path(path)
     folder, file = _sha256(whole.parent), _sha256(whole)
     return (

@@ -1,4 +1,4 @@
-"""Which spacing a slide is measured with: the file's where plausible, the user's where not, never a guess."""
+"""The spacing that a slide is measured with: the file's if plausible, else the user's, never a guess."""
 
 from dataclasses import dataclass
 

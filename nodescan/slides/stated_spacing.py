@@ -17,14 +17,14 @@ AGREEMENT = 0.02
 """A given spacing within 2 % of the file's is the same scanner's rounded value; more is a contradiction."""
 
 COARSEST_REDUCED_UM = 50.0
-"""Coarser than any scanner's level 0, and up to here, a spacing may be true of a picture that was reduced: by 128 from
-0.25 um/px it is 32. 300 dpi, the finest that programs write by habit, is 84.7, and 0.1 mm taken for um is 100."""
+"""A spacing coarser than any scanner's level 0 may be true, up to here, for a reduced picture: 0.25 um/px reduced by
+128 is 32. 300 dpi, the finest that programs write by habit, is 84.7, and 0.1 mm taken for um is 100."""
 
 _LEAST_REDUCED = 1.5
 """Levels are reduced by 2 or more; what a scanner pads a scan by is far less."""
 
 _WHOLE_WITHIN = 0.005
-"""A picture of 1,000 px that was reduced by a whole number is off from it by as little."""
+"""A picture of 1,000 px that was reduced by a whole number may differ so little from it."""
 
 _APERIO_SIZES = re.compile(r"\b(\d{1,9})x(\d{1,9})\b(?:\s*\[\d+,\d+,?\s*(\d{1,9})x(\d{1,9})\])?")
 """46920x33014 [0,100 46000x32914]: the glass, and of it the scan."""
@@ -36,9 +36,10 @@ _UM_PER_TIFF_UNIT = {"inch": 25_400.0, "centimeter": 10_000.0}
 class FileSpacing:
     """What the file says of level 0, believed or not; None where it says nothing.
 
-    of_pixels: it is never a print setting, as DICOM's. against: what another place in the file says instead, None where
-    it agrees or doesn't count. place: where in the file it stands, where two places are told. stand_in: it is the 1 um
-    that programs write where they know no size.
+    of_pixels: it is surely no print setting, as in DICOM.
+    against: a contradicting value elsewhere in the file; None if there is none, or if it doesn't count.
+    place: where in the file it is stated, if two places are named.
+    stand_in: it is the 1 um that programs write if they know no size.
     """
 
     x_um: float | None
@@ -65,11 +66,11 @@ class FileSpacing:
         return each is not None and each.aspect > LARGEST_ASPECT
 
     def may_be_filled(self, given_um: float) -> bool:
-        """Whether a given spacing may stand in for it without being told to: it is missing, or can't be true."""
+        """Whether a given spacing may replace it without --override-mpp, because it is missing or can't be true."""
         return self.plausible is None and not (self.uneven or self.against or self.reduced_from(given_um))
 
     def differs_from(self, other: "FileSpacing") -> bool:
-        """Whether both may be a scanner's, and not the same one's, rounded."""
+        """Whether both may be a scanner's spacing, and they differ by more than rounding."""
         own, its = self.believable, other.believable
         return bool(own and its and max(abs(own.x / its.x - 1), abs(own.y / its.y - 1)) > AGREEMENT)
 
@@ -132,10 +133,10 @@ def stated_spacing(properties: Mapping[str, str]) -> FileSpacing:
 
 
 def _of_aperio(properties: Mapping[str, str]) -> FileSpacing:
-    """Programs that reduce a scan keep its description, and with it a pixel size that is true no more.
+    """Programs that reduce a scan keep its description, with a pixel size that is no longer true.
 
-    The tags, where they may be a scanner's, are younger; without them the size tells. So it does beside tags that were
-    copied along, where the picture is smaller than the scan by a whole number.
+    Plausible tags are newer than the description, so they count. Without them the picture's size shows the reduction.
+    It also does if tags were copied and the picture is smaller than the scan by a whole number.
     """
     described = _in_tags(properties, generic=False)
     if described.x_um is None or described.y_um is None:

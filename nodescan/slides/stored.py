@@ -1,4 +1,5 @@
-"""What a slide file says of itself, in OpenSlide's words, and what nodescan tells of it: the same for every reader."""
+"""The facts that a slide file states, under OpenSlide's names, and what nodescan makes of them; the same for every
+reader."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,5 +1,5 @@
-"""What a TIFF's own directories tell before it is opened: how far the file must reach, which tiles and descriptions no
-reader should be given, and who wrote it."""
+"""Checks of a TIFF by its directories before it is opened: how long the file must be, whether its tiles and
+descriptions are safe for a reader, and which scanner wrote it."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def missing_bytes(path: Path) -> int:
 
 
 def missing_words(missing: int) -> str:
-    """That so many bytes, or more, are missing: "the file's last 1,795 kB or more are missing"."""
+    """In words, that so many bytes or more are missing: "the file's last 1,795 kB or more are missing"."""
     size = f"{missing // 1000:,} kB" if missing >= 10_000 else f"{missing:,} bytes"
     return f"the file's last {size} or more are missing"
 

@@ -1,4 +1,4 @@
-"""The directories of a TIFF or BigTIFF, followed with care: the file may be damaged, cut off, or made to mislead."""
+"""Reads the directories of a TIFF or BigTIFF carefully: the file may be damaged, cut off, or made to mislead."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -159,7 +159,7 @@ def directories_of(path: Path) -> Iterator[tuple[BinaryIO, Directory]]:
 def directories(stream: BinaryIO, layout: Layout) -> Iterator[Directory]:
     """The chain of directories, each once, at most 10,000; without those that only SubIFDs point to.
 
-    None of a file that is longer than its pointers reach: what they point to would be pixels. Raises CutOffTiffError at
+    Nothing for a file that is longer than its pointers can reach: they would point to pixels. Raises CutOffTiffError at
     a directory that lies, in part or whole, beyond the end of the file, or has thousands of entries.
     """
     if layout.pointer_bytes == 4 and stream.seek(0, 2) > _CLASSIC_BYTES:

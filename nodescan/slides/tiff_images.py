@@ -1,4 +1,4 @@
-"""A file is one slide: the pictures that a TIFF's directories tell of, and whether one of them is its only scan."""
+"""The pictures in a TIFF, by its directories, and whether exactly one of them is a scan: a file must be one slide."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -78,10 +78,10 @@ _Size = tuple[int, int]
 
 
 def as_one_slide(path: Path, stored: StoredSlide) -> StoredSlide:
-    """What OpenSlide tells of the slide, but for what it tells of another image of the file.
+    """OpenSlide's facts about the slide, without those that belong to another image of the file.
 
-    Of a generic TIFF it takes the resolution from the first directory, though a later one may be the finest level:
-    then the result states none. Pictures that OpenSlide passes over are kept in pictures_px.
+    For a generic TIFF OpenSlide takes the resolution from the first directory. If a later one is the finest level, the
+    result has no resolution. Pictures that OpenSlide ignores are kept in pictures_px.
 
     Raises NotASlideError where one of those pictures is a scan, or of full size, where the file tells of a scan that
     it doesn't hold, and where several levels are of the full resolution: one of them would stand for all. Raises it

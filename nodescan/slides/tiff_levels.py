@@ -45,7 +45,7 @@ class TiledLevel:
 
 
 class DeclinedError(Exception):
-    """The file isn't one whose pixels can be read here exactly as OpenSlide reads them."""
+    """The pixels of this file can't be read here exactly as OpenSlide reads them."""
 
 
 def jpeg_levels(path: Path, stored: StoredSlide) -> tuple[TiledLevel, ...] | None:
@@ -73,17 +73,17 @@ def checked_levels(path: Path, stored: StoredSlide) -> tuple[CheckedLevel, ...]:
 def tile_tables(levels: tuple[CheckedLevel, ...], stored: StoredSlide) -> TileTables | None:
     """Which tiles the levels of checked_levels() hold; None without any.
 
-    An Aperio tile that is missing, or lies over one, OpenSlide paints from finer levels: white where all lack it,
-    though the file may show tissue there.
+    OpenSlide paints an Aperio tile that is missing, or lies over a missing one, from finer levels. If all lack it, that
+    is white, although the file may show tissue there.
     """
     tables = [level.table for level in levels]
     return TileTables(tables, stored.sizes_px, of_finest=stored.format == "aperio") if tables else None
 
 
 def has_unnamed_band(path: Path, stored: StoredSlide) -> bool:
-    """Whether a level has a band beyond its colours of which the file doesn't say that it is transparency.
+    """Whether a level has a band beyond its colours that the file doesn't declare as transparency.
 
-    libtiff takes the fourth for that all the same, and OpenSlide with it. Raises OSError.
+    libtiff, and so OpenSlide, takes a fourth band for transparency anyway. Raises OSError.
     """
     try:
         return any(_has_unnamed_band(*each) for each in _pyramid(path, stored))
@@ -164,7 +164,7 @@ def _checked(path: Path, stream: BinaryIO, directory: Directory) -> CheckedLevel
 
 
 def _check_of(stream: BinaryIO, directory: Directory, table: TileTable, offsets: NDArray[np.uint64]) -> TileCheck:
-    """What its tiles can be held against, of JPEG, Deflate or JPEG 2000. offsets: of those of their first plane."""
+    """How to check its tiles: JPEG, Deflate or JPEG 2000. offsets: of the tiles in their first plane."""
     if directory.number(stream, Tag.FILL_ORDER, 1) != 1:
         return NOTHING_TOLD
     compression = directory.number(stream, Tag.COMPRESSION, -1)

@@ -24,8 +24,8 @@ them at 0.5 um/px. 16 readers at once decoded none twice for want of it."""
 class TileCache:
     """Holds tiles that were used, at most `capacity_bytes` of them. Safe to use from several threads.
 
-    Of those that last, and of the others, the ones used last are kept, and as long as there are others enough, these
-    make room.
+    There are tiles that last and others. In each group the tiles used last are kept; the others are dropped first, as
+    long as there are enough of them.
     """
 
     def __init__(self, capacity_bytes: int) -> None:
@@ -37,8 +37,8 @@ class TileCache:
     def get(self, key: Hashable, decode: Callable[[], Pixels], *, lasts: bool = False) -> Pixels:
         """The tile of this key, decoded by this thread, by another one just now, or before.
 
-        lasts: it is to be kept for longer than what is asked for meanwhile; whoever asked last says so. What `decode`
-        raises reaches every thread that waits for the tile, and isn't remembered: the next to ask decodes again.
+        lasts: keep it longer than other tiles read meanwhile; the last caller decides. An error of `decode` reaches
+        every thread that waits for the tile, and isn't remembered: the next caller decodes again.
         """
         with self._lock:
             pixels = self._passing.taken(key)

@@ -74,9 +74,9 @@ class TileTables:
     of_finest: bool = False
 
     def has_lost(self, index: int, box: PixelBox) -> bool:
-        """Whether a tile that a box of a level meets is lost: missing there, and in a finer level not, or `placed`.
+        """Whether a box of a level overlaps a lost tile: missing there but not in a finer level, or `placed`.
 
-        With of_finest, whether a tile of the finest level that is missing reaches a pixel or more into the box.
+        With of_finest: whether a missing tile of the finest level reaches a pixel or more into the box.
         """
         if self.of_finest:
             return self._lacks_finest(index, box)
@@ -84,14 +84,14 @@ class TileTables:
         return level.has_placed(box) or any(self._is_finer_there(index, place) for place in level.missing(box))
 
     def _lacks_finest(self, index: int, box: PixelBox) -> bool:
-        """A part of a pixel counts for nothing: levels' sizes are rounded."""
+        """Parts of a pixel don't count, because levels' sizes are rounded."""
         across, down = self._ratios(0, index)
         met = _on_finer(box, across, down)
         reach = (met.common(place) for place in self.levels[0].missing(met))
         return any(part.width >= across and part.height >= down for part in reach)
 
     def _is_finer_there(self, index: int, place: PixelBox) -> bool:
-        """A pixel along the tile's border counts for nothing: levels' sizes are rounded."""
+        """A pixel along the tile's border doesn't count, because levels' sizes are rounded."""
         inner = place.grown(-1)
         for finer, table in enumerate(self.levels[:index]):
             met = table.met(_on_finer(inner, *self._ratios(finer, index)))

@@ -1,4 +1,5 @@
-"""What OpenSlide shows as transparent and is no glass: areas that a level lost, and a fourth band that nobody named."""
+"""Areas that OpenSlide shows as transparent although they are no glass: lost areas, and a fourth band without a
+meaning."""
 
 import math
 from contextlib import suppress
@@ -116,7 +117,7 @@ class UnnamedBand:
                         raise NotASlideError(self._path.name, reason, remedy)
 
     def hides(self, index: int, box: PixelBox, alpha: NDArray[np.uint8]) -> bool:
-        """Whether pixels of a box of a level would be shown as glass by it. alpha : uint8 (box.height, box.width)."""
+        """Whether this band would show pixels of a box of a level as glass. alpha : uint8 (box.height, box.width)."""
         if not self._exists or alpha.min() >= _OPAQUE:
             return False
         inner = PixelBox(0, 0, *self._sizes_px[index]).grown(-_RIM_PX).common(box).within(box)

@@ -1,1 +1,2 @@
-"""Slides on a Dask cluster: the driver's side, and what its workers run. Imported only where one is asked for."""
+"""Slides on a Dask cluster: the driver's side, and the code that its workers run. Imported only if a cluster is
+used."""

@@ -1,4 +1,4 @@
-"""The way to a Dask scheduler and its workers, and what is wrong with them in one line."""
+"""Connects to a Dask scheduler and its workers, and says in one line what is wrong with them."""
 
 import logging
 import os
@@ -113,7 +113,7 @@ def no_worker(cluster: Cluster) -> ClusterError:
 
 
 def silent_scheduler(cluster: Cluster, error: Exception) -> ClusterError:
-    """Of one that neither answers nor refuses. error: what was met instead of an answer."""
+    """The error for a scheduler that neither answers nor refuses. error: raised instead of an answer."""
     met = "" if isinstance(error, TimeoutError) else f" ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
     return ClusterError(f"{cluster.address}: the Dask scheduler doesn't answer{met}; {RESTART}")
 

@@ -43,7 +43,8 @@ from nodescan.slides.files import fingerprint_here
 from nodescan.whole_files import output_errors, part_path
 
 _TASKS_AT_ONCE = 256
-"""Slides handed to the scheduler at a time: enough for workers that join later, and not a night's work queued whole."""
+"""How many slides the scheduler gets at a time: enough for workers that join later, without queueing a whole night's
+work."""
 
 _LOOK_EVERY_S = 5.0
 
@@ -132,7 +133,8 @@ class ClusterExecutor(ProcessExecutor):
         shutil.rmtree(self._markers, ignore_errors=True)
 
     def _tried(self, ref: SlideRef) -> Told:
-        """What became of one try, which began once; one that never began, or began nowhere fit, is handed in anew."""
+        """The outcome of one try, which begins only once. A try that didn't begin, or began on an unfit worker, is
+        handed in again."""
         path = ref.path.absolute()
         try:
             seen = answered(partial(fingerprint_here, path), self._job.stall_s) or ""

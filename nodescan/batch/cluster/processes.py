@@ -23,7 +23,7 @@ from nodescan.errors import ModelError
 from nodescan.inference.card import find_model, load_card
 
 IDLE_S = 60.0
-"""A process that is handed no slide for so long is ended: its memory, and its GPU's, are others' too."""
+"""A process that gets no slide for so long is ended, because others need its memory and its GPU's memory, too."""
 
 _WATCH_EVERY_S = 2.0
 

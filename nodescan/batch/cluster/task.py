@@ -47,7 +47,8 @@ _SEEN_AFTER_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a slide. marker: a file that is made when it begins, so that it begins once, whatever Dask repeats.
+    """One try of a slide. marker: a file that is made when it begins, so that it begins only once even if Dask repeats
+    it.
 
     seen: the fingerprint of the slide's files where the run was started, "" where they can't be looked at there. Their
     times of change are not compared: two mounts of one disk may give them in different precision.
@@ -74,10 +75,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of an attempt: a report, or an error.
+    """The outcome of an attempt: a report, or an error.
 
-    worker: the Dask worker's address. host: its machine. said: what the viewer is to hear. words: the
-    end of what a process that was lost wrote. unfit: this Dask worker can't scan at all. lost: another one was lost.
+    worker: the Dask worker's address. host: its machine. said: events for the viewer. words: the last output of a
+    process that was lost. unfit: this Dask worker can't scan at all. lost: another worker was lost.
     """
 
     worker: str = ""
@@ -93,7 +94,7 @@ class Told:
 
 
 class Relay(Viewer):
-    """Passes progress on through Dask, at most once a second a slide, and keeps what must not be lost."""
+    """Passes progress on through Dask, at most once a second for each slide, and keeps events that must not be lost."""
 
     def __init__(self, attempt: Attempt, topic: str) -> None:
         super().__init__()
@@ -130,7 +131,7 @@ _FIT: set[str] = set()
 
 
 def scan_here(attempt: Attempt, job: ClusterJob) -> Told:
-    """The task of a slide. Whatever goes wrong is told, not raised."""
+    """The task of a slide. Errors are returned in Told, not raised."""
     me = Told(distributed.get_worker().address, socket.gethostname())
     try:
         first = answered(partial(_begun, attempt, job), job.stall_s)
@@ -189,9 +190,9 @@ def check_here(job: ClusterJob) -> None:
 
 
 def answered(ask: Callable[[], Answer], patience_s: float) -> Answer:
-    """What `ask` returns or raises. Raises TimeoutError where a disk keeps it longer: it is left behind then.
+    """What `ask` returns or raises. Raises TimeoutError if it takes longer than patience_s, because a disk hangs.
 
-    Nothing that counts may be done by `ask` after that.
+    `ask` then goes on in its thread, so it must do nothing that matters later.
     """
     answer: Future[Answer] = Future()
 

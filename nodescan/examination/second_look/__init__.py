@@ -1,4 +1,4 @@
-"""The second look: whatever fast answers leave open is answered again in float32, so that findings are float32's.
+"""The second look: float32 answers again whatever the fast answers leave open, so that findings are those of float32.
 
 A fast predictor (int8, bfloat16, float16) may be off by `tolerance` in a cell, and by `smoothed_tolerance` in the map
 once smoothed, of which deposits are outlines. The argument, in order:

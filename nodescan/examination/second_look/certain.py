@@ -1,4 +1,4 @@
-"""Deposits that are there, and of their class, whichever way small errors of the map fall: step 5."""
+"""Certain deposits, which exist and keep their class whatever the small errors of the fast map: step 5."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,13 @@ from nodescan.imaging.segmentation import FoundFoci, SegmentationSettings, find_
 from nodescan.imaging.sizing import to_shape
 
 _MOST_APART_CELLS = 2.0
-"""A diameter differs by 10 to 25 um between lowest and highest values; one that differs more hangs on single cells."""
+"""Between lowest and highest values a diameter differs by 10 to 25 um. If it differs more, it depends on single
+cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class Certainty:
-    """places: one in each certain deposit. doubts: where exact values may make others certain."""
+    """places: one in each certain deposit. doubts: places at which exact values may make more deposits certain."""
 
     places: tuple[PlaceUm, ...]
     doubts: tuple[PlaceUm, ...]
@@ -40,14 +41,21 @@ def certain_deposits(
     cut_off: Callable[[Deposit], bool],
     borders: Callable[[Deposit], bool] | None,
 ) -> Certainty:
-    """Which deposits are there, and of their class, on the true map.
+    """The deposits that surely exist on the true map and surely have the class found, and places that leave others
+    open.
 
-    A deposit is certain if it is found on the lowest and on the highest values that the true map may have, with one
-    class above isolated tumour cells, about as long, and surely borderline or surely not, if it is cut off on both or
-    on neither, and if all in it that could make a deposit hangs together on any such map, on none of which it may be a
-    part of a longer one (imaging/doubts.py). Its size may still differ a little. cut_off: whether a deposit is, by an
-    edge of the scan. borders: whether it borders on tissue that wasn't examined, None: all was. What may border on it
-    isn't certain.
+    The true map lies between the lowest and the highest values (FastMap). A deposit is certain if all of this holds:
+
+    1. It is found on the lowest and on the highest values, with the same class, above isolated tumour cells.
+    2. Its two lengths are about the same, and so are the classes of its parts if it has a waist.
+    3. It is borderline with both lengths, or with neither.
+    4. It is cut off on both, or on neither.
+    5. Its parts that could be deposits hang together on every possible true map.
+    6. It can't be a part of a longer deposit on any of these maps (imaging/doubts.py).
+    7. It doesn't border on tissue that wasn't examined.
+
+    Its size may still differ a little. cut_off: whether an edge of the scan cuts a deposit off. borders: whether a
+    deposit borders on tissue that wasn't examined; None: all was examined.
     """
     both = _low_and_high(known, settings)
     if both is None:
@@ -69,8 +77,8 @@ def certain_deposits(
 class _LowDeposit:
     """What is left of a deposit on the lowest values. place: its deepest point.
 
-    deposit: None where it may be none at all: too small, or below the seed threshold. component: its cells' label among
-    all on the highest values, 0 where its deepest point lies in none of them.
+    deposit: None if it may be no deposit, because it is too small or below the seed threshold. component: the label of
+    the component on the highest values that holds its deepest point, 0 if none does.
     """
 
     deposit: Deposit | None
@@ -80,11 +88,10 @@ class _LowDeposit:
 
 @dataclass(frozen=True, slots=True)
 class _LowAndHigh:
-    """Deposits that the true ones lie between.
+    """The smallest and the largest deposits possible; the true ones lie between.
 
-    high_foci, highs: on the highest values that the true map may have, the most there may be. lows: what is left of
-    these on the lowest values, however small, as it may be larger in truth; but for what surely reaches the seed
-    threshold on no true map.
+    high_foci, highs: on the highest values that the true map may have. lows: what is left of them on the lowest values,
+    even if it is very small, because it may be larger on the true map. What can't reach the seed threshold is left out.
     """
 
     high_foci: FoundFoci
@@ -93,11 +100,11 @@ class _LowAndHigh:
 
 
 def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh | None:
-    """None where nothing can be certain.
+    """None if no deposit can be certain.
 
-    That is without a deposit above isolated tumour cells; where foci are joined over a gap; where the pattern of foci
-    is judged differently on the lowest and the highest values; or where the outline's and the seed's threshold lie too
-    near to each other.
+    This is the case if there is no deposit above isolated tumour cells, if foci are joined over a gap, if the pattern
+    of foci differs between the lowest and the highest values, or if outline threshold and seed threshold are too close
+    together.
     """
     rule, tolerance, probability = known.rule, known.tolerance, known.probability
     low, high = rule.threshold - tolerance, rule.threshold + tolerance
@@ -119,9 +126,10 @@ def _low_and_high(known: FastMap, settings: SegmentationSettings) -> _LowAndHigh
 
 
 def _that_may_count(low_foci: FoundFoci, high_foci: FoundFoci, surely: Sequence[Deposit]) -> tuple[_LowDeposit, ...]:
-    """What may reach the seed threshold on some true map: near its cells some highest value does.
+    """The low deposits that may reach the seed threshold on the true map, because a highest value near their cells
+    does.
 
-    surely: those of the low ones that are deposits as they are.
+    surely: those that count as deposits even on the lowest values.
     """
     rule, probability, highest = high_foci.rule, high_foci.probability, high_foci.smoothed
     may_count = (low_foci.smoothed >= rule.threshold) & (highest >= rule.seed_threshold)
@@ -142,7 +150,7 @@ def _that_may_count(low_foci: FoundFoci, high_foci: FoundFoci, surely: Sequence[
 def _judged(
     highs: Sequence[Deposit], lows: Sequence[_LowDeposit], *, apart_um: float
 ) -> tuple[list["_Sure"], list[PlaceUm]]:
-    """Which are certain but that they may be parts of longer ones, and where exact values may make others certain."""
+    """Deposits for which conditions 1 to 5 hold, and places at which exact values may make others certain."""
     sure: list[_Sure] = []
     doubts: list[PlaceUm] = []
     for high in highs:
@@ -155,8 +163,11 @@ def _judged(
 
 
 def _within(high: Deposit, lows: Sequence[_LowDeposit]) -> list[_LowDeposit]:
-    """Those that are, or may be, of the high one: within its outline, or of the same component as one that is, for the
-    outline is corrected, and leaves out what is thin."""
+    """The low deposits that belong, or may belong, to the high one.
+
+    They lie within its outline or are in the same component as one that does: the outline is corrected, and so leaves
+    out thin parts.
+    """
     outline = to_shape(high.outline)
     covered = {id(low) for low in lows if outline.covers(low.place)}
     own = {low.component for low in lows if id(low) in covered} - {0}
@@ -164,8 +175,10 @@ def _within(high: Deposit, lows: Sequence[_LowDeposit]) -> list[_LowDeposit]:
 
 
 def _spots(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> list[PlaceUm]:
-    """Where exact values may make the deposit certain: about pieces that may be others, and about the ends of its
-    diameter if that hangs on what may be no part of it."""
+    """Places at which exact values may make the deposit certain.
+
+    These are pieces that may be other deposits, and the ends of its diameter if these may not belong to it.
+    """
     sure = [(low.deposit, low) for low in inside if low.deposit and low.deposit.metastasis > Metastasis.ITC]
     if not sure:
         return []
@@ -186,7 +199,7 @@ def ends_of(
 
 @dataclass(frozen=True, slots=True)
 class _Sure:
-    """A deposit that is certain: a place in it, and the least that its size and uncertainty together can be."""
+    """A certain deposit: a place in it, and the least possible sum of its size and uncertainty."""
 
     place: PlaceUm
     least_um: float
@@ -194,8 +207,11 @@ class _Sure:
 
 
 def _no_parts(sure: Sequence[_Sure], both: _LowAndHigh, rule: DecisionRule) -> tuple[list[_Sure], list[PlaceUm]]:
-    """Those that on no map may be a part of a longer deposit, at either of the thresholds that doubts.py tries, and
-    the ends of the longer ones that the others may be parts of."""
+    """The deposits that can't be parts of a longer one, and the ends of the longer ones that the others may be parts
+    of.
+
+    Checked at both thresholds that doubts.py tries.
+    """
     if not sure:
         return [], []
     joined = both.high_foci.at(rule.threshold - threshold_step(rule.threshold)).deposits()
@@ -212,7 +228,8 @@ def _no_parts(sure: Sequence[_Sure], both: _LowAndHigh, rule: DecisionRule) -> t
 def _never_outgrown(
     sure: Sequence[_Sure], wholes: Sequence[Deposit], most_um: Callable[[_Sure], float]
 ) -> tuple[list[_Sure], list[PlaceUm]]:
-    """Those that are part of no whole, as far as these go on any map, longer than most_um; the ends of such wholes."""
+    """The deposits that are no part of a whole that may be longer than most_um on some map, and the ends of such
+    wholes."""
     tree = STRtree([to_shape(whole.outline) for whole in wholes])
     left: list[_Sure] = []
     ends: list[PlaceUm] = []
@@ -226,7 +243,7 @@ def _never_outgrown(
 
 
 def _certain(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> _Sure | None:
-    """Where and how long the deposit is if it is certain, else None. inside: see _within."""
+    """The deposit's place and least length if it is certain, else None. inside: see _within."""
     if len(inside) != 1:
         return None
     low, place = inside[0].deposit, inside[0].place
@@ -234,7 +251,7 @@ def _certain(high: Deposit, inside: Sequence[_LowDeposit], apart_um: float) -> _
         return None
     if low.metastasis is not high.metastasis or high.metastasis <= Metastasis.ITC:
         return None
-    # The uncertainty holds how the size moves with the threshold, which no two maps have quite alike.
+    # The uncertainty depends on how the size changes with the threshold, which differs a little between maps.
     less_um, more_um = sorted((low.diameter_uncertainty_um, high.diameter_uncertainty_um))
     moved_um, apart_in_that_um = high.diameter_um - low.diameter_um, more_um - less_um
     surely_um, perhaps_um = less_um - apart_in_that_um, more_um + apart_in_that_um
@@ -250,13 +267,14 @@ def _near_limit(low: Deposit, high: Deposit, by_um: float) -> int:
 
 
 def _parts(deposit: Deposit) -> list[Metastasis]:
-    """The classes of the parts that it may be two foci of, none where it has no waist."""
+    """The classes of its two parts if it has a waist and so may be two foci, else none."""
     waists = find_waists([deposit], joining_gap_um=Micrometers(0.0))
     return [classify(Micrometers(length_um)) for waist in waists for length_um in waist.parts_um]
 
 
 def _deepest(outline: BaseGeometry, step_um: float) -> Point:
-    """The point farthest from the outline, to within the step: outlines of other thresholds hold it too."""
+    """The inner point farthest from the outline, to within the step. It also lies inside outlines at other
+    thresholds."""
     circle = maximum_inscribed_circle([outline], tolerance=[step_um])  # from its centre to its rim
     return Point(get_coordinates(circle)[0])
 
@@ -266,6 +284,6 @@ def _xy(point: Point) -> PlaceUm:
 
 
 def _patterns(foci: FoundFoci, deposits: Sequence[Deposit]) -> tuple[object, ...]:
-    """What is said of the foci together: whether they are dispersed, and the class for each joining gap."""
+    """The statements about all foci together: whether they are dispersed, and the class for each joining gap."""
     by_gap = [gap_reading(gap_um, foci.deposits(gap_um)).metastasis for gap_um in JOINING_GAPS_UM]
     return [flag.code for flag in dispersed_flags(deposits)], by_gap

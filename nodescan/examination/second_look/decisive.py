@@ -1,4 +1,4 @@
-"""Which cells of a map can bear on what is said of a slide, if each value may be off by a given amount."""
+"""The cells of a map that can change a slide's report, if each value may be off by a given amount."""
 
 from collections.abc import Sequence
 
@@ -25,8 +25,8 @@ side). All of the smoothing's reach would ask for nearly three times as many cel
 def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm]) -> NDArray[np.bool_]:
     """bool (H, W): the cells whose exact values give exactly the deposits that exact values everywhere would.
 
-    certain: places in deposits that are left as they are. Steps 2 and 3 of the argument. A certain deposit is no part
-    of a longer one on any map, nor is what surely joins it; and nothing that it may join yet lower has a higher class.
+    Steps 2 and 3 of the argument. certain: places in deposits that are left as they are. A certain deposit, with what
+    surely joins it, is no part of a longer one on any map. At a yet lower threshold it can't join into a higher class.
     """
     rule, smoothed, slack = known.rule, known.smoothed, known.slack
     lowered = rule.threshold - threshold_step(rule.threshold)
@@ -53,7 +53,8 @@ def decisive_cells(known: FastMap, *, certain: Sequence[PlaceUm]) -> NDArray[np.
 def cells_about(
     places: Sequence[PlaceUm], cells: int, map_: ProbabilityMap, rule: DecisionRule, *, deviations: float = TRUNCATE
 ) -> NDArray[np.bool_]:
-    """bool (H, W): what gives, answered exactly, the exact smoothed map within so many cells of a place.
+    """bool (H, W): the cells that must be answered exactly to make the smoothed map exact within so many cells of a
+    place.
 
     For steps 5 and 6. deviations: how much of the smoothing counts; see END_DEVIATIONS.
     """
@@ -63,9 +64,9 @@ def cells_about(
 def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolerance: float) -> NDArray[np.float32]:
     """float32 (H, W): above 0 in the cells whose exact values give the exact confidence of the likeliest detection.
 
-    For step 7. That is the smoothed map's highest value if it reaches settings.floor. Wherever the exact map is
-    highest, this one is at most 2 x tolerance below its own highest. The value, of the highest such place that the cell
-    bears on, says which cells matter most.
+    For step 7. That confidence is the smoothed map's highest value if it reaches settings.floor. Where the exact map is
+    highest, this map is at most 2 x tolerance below its own highest value. A cell's result is the highest value of such
+    a place that the cell affects: the higher, the more the cell matters.
     """
     smoothed = smoothed_values(probability, settings.smoothing_um)
     slack = tolerance + ROUNDING
@@ -77,10 +78,9 @@ def score_cells(probability: ProbabilityMap, settings: DetectionSettings, tolera
 def doubtful_on_glass(
     probability: ProbabilityMap, glass: NDArray[np.bool_], threshold: float, tolerance: float
 ) -> NDArray[np.bool_]:
-    """bool (H, W): cells whose exact values decide whether, and how much of, what is called tumour lies on glass.
+    """bool (H, W): cells whose exact values decide whether tumour lies on glass, and how much.
 
-    For step 7. No cell where the share stays within MOST_ON_GLASS on whichever side of the threshold each of them turns
-    out to be.
+    For step 7. No cells if the share on glass stays within MOST_ON_GLASS, whichever side of the threshold each is on.
     """
     values = np.where(probability.examined, probability.values, np.float32(0))
     open_ = probability.examined & (np.abs(values - threshold) <= tolerance + ROUNDING)

@@ -1,4 +1,4 @@
-"""What fast answers, and those of the reference that replaced some, say of the true map: the bounds of step 1."""
+"""The bounds of step 1: how low and how high the true map may be, given the fast answers and the reference's."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -26,7 +26,7 @@ PlaceUm = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class FastMap:
-    """A map whose smoothed values may be off, by `tolerance` at most, wherever a fast answer bears on them.
+    """A map whose smoothed values may be off by at most `tolerance` wherever they depend on a fast answer.
 
     probability: fast answers, and the reference's; rule: what smooths it. smoothed : float32 (H, W), its smoothed
     values. slack : float32 (H, W), the most that they may be off. Where nothing was examined both are 0.
@@ -62,7 +62,7 @@ def fast_map(probability: ProbabilityMap, rule: DecisionRule, tolerance: float, 
 def within_reach(
     values: NDArray[_Value], spacing: Spacing, sigma_um: float, *, deviations: float = TRUNCATE
 ) -> NDArray[_Value]:
-    """The largest value that a cell bears on, within so many standard deviations of smoothing. values : (H, W)."""
+    """The largest value that a cell affects, within so many standard deviations of smoothing. values : (H, W)."""
     reach = [2 * int(deviations * sigma_um / side + 0.5) + 1 for side in (spacing.y, spacing.x)]
     return ndimage.maximum_filter(values, size=reach)
 

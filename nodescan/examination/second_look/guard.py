@@ -1,4 +1,4 @@
-"""Asks the reference, float32, again, puts its answers in place, and compares: steps 6 to 8."""
+"""Asks the float32 reference, puts its answers in place and compares them with the fast ones: steps 6 to 8."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -29,12 +29,12 @@ from nodescan.interfaces import ApproximatePredictor
 from nodescan.scan_settings import ScanSettings
 
 CHECK_EVERY_TILES = 200
-"""So often a part of a tile that bears on nothing is answered twice all the same."""
+"""Once in so many tiles, a part that can't change the report is answered twice, to compare the answers."""
 
 _DOUBT_CELLS = (5, 10, 20)
-"""Cells to each side of a place in doubt that are answered first, second and last. On seven composites with deposits of
-0.35 to 4.0 mm all that no limit lies near were certain after two rounds, with 2 to 5 % of the tissue in float32; where
-no place was looked at first, up to 41 % were."""
+"""Cells to each side of a place in doubt that are answered in the first, second and last round. On seven composites
+with deposits of 0.35 to 4.0 mm, all that aren't near a limit were certain after two rounds, with 2 to 5 % of the tissue
+in float32. Without these rounds up to 41 % of the tissue was in float32."""
 
 SCORE_SHARE, LEAST_FOR_SCORE = 0.005, 4
 """Of a slide's tiles, and tiles: the most that are answered twice for the slide's probability alone. A slide whose
@@ -57,12 +57,12 @@ def recheck(
     predictor: ApproximatePredictor,
     settings: ScanSettings,
 ) -> tuple[TileAnswers, str]:
-    """The fast answers with all that could change a finding replaced by the reference's; the precision in words.
+    """The fast answers, replaced by the reference's wherever they could change a finding; and the precision in words.
 
     Deposits, their classes, the doubts about them and the constant-output flag are then those that the reference alone
     would give, as long as no fast answer is further off than predictor.tolerance, and no smoothed one than
     smoothed_tolerance. All sizes but those of certain deposits are the reference's to the last digit. Confidences of
-    detections are within the tolerance. Raises DistrustedError where answers are, or may all be, further off.
+    detections are within the tolerance. Raises DistrustedError if answers are further off, or if all of them may be.
     """
     mixed = _MixedAnswers(first, about)
     known, certain = _with_certain(mixed, survey, predictor, settings)
@@ -105,15 +105,15 @@ def _distrust(
         return f"{name}, smoothed, was off by {smoothed_off:.2g}, more than the {smoothed_trusted:g} it is trusted with"
     answered = kept.values[by_reference]
     nearly = is_constant(first, slack=2 * trusted) and (not answered.size or np.ptp(answered) < CONSTANT_SPREAD)
-    # Quite constant answers may come of a broken fast way: the reference has to confirm them.
+    # Nearly constant answers may mean that the fast computation is broken, so the reference has to confirm them.
     return "answers were nearly the same everywhere" if nearly or is_constant(first) else ""
 
 
 def _with_certain(
     mixed: _MixedAnswers, survey: Survey, predictor: ApproximatePredictor, settings: ScanSettings
 ) -> tuple[FastMap, tuple[PlaceUm, ...]]:
-    """Step 5: what is known of the map, and a place in each deposit that is certain, once the reference has answered
-    what may make more of them certain."""
+    """Step 5: the reference answers the cells that may make more deposits certain. Returns the map's bounds, and a
+    place in each certain deposit."""
     known, found = _certain_so_far(mixed, survey, predictor, settings)
     for cells in _DOUBT_CELLS:
         if found.doubts and mixed.ask(cells_about(found.doubts, cells, known.probability, known.rule)):
@@ -135,7 +135,8 @@ def _certain_so_far(
 def _at_ends(
     both: ProbabilityMap, rule: DecisionRule, settings: ScanSettings, certain: Sequence[PlaceUm]
 ) -> NDArray[np.bool_]:
-    """bool (H, W): the cells of step 6, that decide how long certain deposits are; they move when answered again."""
+    """bool (H, W): the cells of step 6, which decide how long certain deposits are. They may move once they are
+    answered again."""
     ends = ends_of(both, rule, settings.segmentation, certain)
     return cells_about(ends, PAD, both, rule, deviations=END_DEVIATIONS)
 
@@ -161,9 +162,10 @@ def _in_question(
 
 
 def _compared(map_: ProbabilityMap, survey: Survey, predictor: ApproximatePredictor) -> NDArray[np.bool_]:
-    """bool (H, W): cells that bear on nothing and are answered twice all the same, for step 8.
+    """bool (H, W): cells that can't change the report and are answered twice only to compare answers, for step 8.
 
-    One tile of a second look's about the highest answer, about the lowest if they are nearly alike, and in some tiles.
+    These are one second-look tile around the highest answer, one around the lowest if answers are nearly alike, and one
+    in every CHECK_EVERY_TILES tiles.
     """
     width = map_.values.shape[1]
     cells = np.zeros_like(map_.examined)
