@@ -100,11 +100,12 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
             examination = examine(reader, predictor=predictor, settings=settings, progress=progress)
         foci = find_foci(examination.probability, predictor.decision, settings.segmentation)
         sized, cut = mark_cut_off(foci.deposits(), examination, tissue, rule=predictor.decision)
-        wait_for_close_ups = begin_close_ups(slide, sized)
+        wait_for_close_ups = begin_close_ups(slide, sized, survey.spacing)
         pieces = find_pieces(tissue)
         deposits = pieces.placed(with_cell_counts(slide, sized, settings.nuclei))
         detections = find_detections(examination.probability, settings.detections)
-        wait_for_places = begin_place_close_ups(slide, () if deposits else likeliest_places(detections, ()))
+        places = () if deposits else likeliest_places(detections, ())
+        wait_for_places = begin_place_close_ups(slide, places, survey.spacing)
         about_slide = (
             *slide.info.warnings,
             *wait_for_tissue_flags(),

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from nodescan.close_ups import begin_close_ups, begin_place_close_ups
 from nodescan.domain.deposits import Deposit, Detection, Polygon
-from nodescan.domain.geometry import max_feret
-from tests.painted import PaintedSlide, painted
+from nodescan.domain.geometry import PixelBox, max_feret
+from tests.painted import SPACING, PaintedSlide, painted
 from tests.patients.made_reports import disc
 
 
@@ -29,7 +29,7 @@ def comet() -> Deposit:
 @pytest.mark.parametrize("deposit", [comet(), disc(1, 100.0, (400.0, 400.0))], ids=["comet", "disc"])
 def test_both_ends_of_the_diameter_lie_in_the_picture(deposit: Deposit) -> None:
     """With room around them."""
-    picture = begin_close_ups(PaintedSlide(painted()), [deposit])()[1]
+    picture = begin_close_ups(PaintedSlide(painted()), [deposit], SPACING)()[1]
     height, width = picture.pixels.shape[:2]
     for x, y in (*deposit.endpoints_um, *deposit.outline[0].exterior):
         assert 0.05 * width < (x - picture.left_um) / picture.spacing.x < 0.95 * width
@@ -39,7 +39,8 @@ def test_both_ends_of_the_diameter_lie_in_the_picture(deposit: Deposit) -> None:
 def test_a_place_lies_in_the_middle_of_its_picture() -> None:
     """Of each place, in their order, with 150 um around it."""
     places = [Detection(0.8, 400.0, 300.0), Detection(0.3, 500.0, 450.0)]
-    for place, picture in zip(places, begin_place_close_ups(PaintedSlide(painted()), places)(), strict=True):
+    pictures = begin_place_close_ups(PaintedSlide(painted()), places, SPACING)()
+    for place, picture in zip(places, pictures, strict=True):
         height, width = picture.pixels.shape[:2]
         middle = (
             picture.left_um + width / 2 * picture.spacing.x,
@@ -47,3 +48,15 @@ def test_a_place_lies_in_the_middle_of_its_picture() -> None:
         )
         assert middle == pytest.approx((place.x_um, place.y_um), abs=2)
         assert width * picture.spacing.x == pytest.approx(300, abs=2)
+
+
+def test_a_deposit_beside_what_cannot_be_read_keeps_its_close_up() -> None:
+    """What can be read of it is shown, the rest is hatched; without anything to show there is no picture."""
+    deposit, whole = disc(1, 100.0, (400.0, 400.0)), PaintedSlide(painted())
+    torn = PaintedSlide(painted(), PixelBox(440, 0, 5000, 5000))
+    sound, cut = (begin_close_ups(slide, [deposit], SPACING)()[1] for slide in (whole, torn))
+    edge = 440 - round(cut.left_um / SPACING.x)
+    seen = edge // 32 * 32
+    assert (cut.pixels[:, :seen] == sound.pixels[:, :seen]).all()
+    assert set(np.unique(cut.pixels[:, edge:])) == {90, 255}
+    assert begin_close_ups(PaintedSlide(painted(), PixelBox(0, 0, 5000, 5000)), [deposit], SPACING)() == {}
