@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from nodescan.domain.bounds import failed_if_unread
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import RegionUnreadableError
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.slides import open_slide

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from nodescan.batch.slide_task import scan_one
+from nodescan.domain.bounds import failed_if_unread
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
-from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import NotASlideError, RegionUnreadableError, UnmeasurableError
 from nodescan.interfaces import OpenSlideFile
 from nodescan.reports import CHOICES, FILES

@@ -16,11 +16,11 @@ from nodescan.batch.record import RUN_LOG, keep_in_log, versions
 from nodescan.batch.slide_folders import keep_replaced, remove_older
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import Config
+from nodescan.domain.bounds import failed_if_unread
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
 from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, Status
 from nodescan.domain.slide import SlideRef
-from nodescan.domain.verdict import failed_if_unread
 from nodescan.errors import (
     CrowdedError,
     DeviceLostError,

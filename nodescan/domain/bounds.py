@@ -1,13 +1,15 @@
 """What a slide's class depends on: whether it is a lower bound, what may lower it, and which deposits may change it."""
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from nodescan.domain.classification import ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis, classify
 from nodescan.domain.deposits import Deposit
-from nodescan.domain.flags import codes_of
-from nodescan.domain.report import SlideReport
+from nodescan.domain.flags import Flag, codes_of
+from nodescan.domain.lengths import millimetres, two_digits
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.verdict import class_range
 
 
@@ -74,6 +76,32 @@ def bound_holds(report: SlideReport) -> bool:
 def size_bound_holds(report: SlideReport) -> bool:
     """Whether the largest size, within its uncertainty, is a lower bound."""
     return report.size_at_least and not sizes_doubted(codes_of(report.flags))
+
+
+def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
+    """The report, turned into a failure if more than most_percent of the tissue could not be read from the file.
+
+    A failure has neither class nor score. Its deposits stay and the reason names the largest, because they may already
+    be enough to act on.
+    """
+    unread = report.unread_fraction
+    if unread is None or not unread > most_percent / 100:
+        return report
+    found = f"{_found(report)}, but " if report.deposits and not report.not_judged else ""
+    reason = (
+        f"{found}{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That "
+        f"is more than the {most_percent:g} % allowed (--max-unread), so the slide gets no class."
+    )
+    flags = (Flag("too_much_unread", reason), *report.flags)
+    return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
+
+
+def _found(report: SlideReport) -> str:
+    least = "at least " if size_bound_holds(report) else ""
+    largest = f"{least}{millimetres(report.deposits[0].diameter_um)} mm"
+    if report.n_foci == 1:
+        return f"A deposit of {largest} was found"
+    return f"{report.n_foci} deposits were found, the largest {largest}"
 
 
 def class_word(report: SlideReport) -> str:

@@ -7,9 +7,9 @@ from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, Metasta
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import APART, Waist, Whole, dispersed_count, dispersed_foci, of_pieces
 from nodescan.domain.flags import Flag
-from nodescan.domain.lengths import millimetres, size_in_mm, two_digits
+from nodescan.domain.lengths import millimetres, size_in_mm
 from nodescan.domain.naming import few, how_many
-from nodescan.domain.report import SlideReport, Status
+from nodescan.domain.report import Status
 
 REVIEW_ITC_UM = 100.0
 """From here up to 0.2 mm a count of the cells could raise ITC to a micrometastasis (clinical-rules 1)."""
@@ -50,31 +50,6 @@ def conclude(deposits: Sequence[Deposit], *, tissue_found: bool, all_examined: b
 def class_found(deposits: Sequence[Deposit]) -> Metastasis:
     """The class that a slide's deposits give it, whatever was examined: see conclude()."""
     return max(largest_class(deposits), _class_by_dispersed_cells(deposits))
-
-
-def failed_if_unread(report: SlideReport, most_percent: float) -> SlideReport:
-    """The report, turned into a failure if more than most_percent of the tissue could not be read from the file.
-
-    A failure has neither class nor score. Its deposits stay and the reason names the largest, because they may already
-    be enough to act on.
-    """
-    unread = report.unread_fraction
-    if unread is None or not unread > most_percent / 100:
-        return report
-    found = f"{_found(report.deposits)}, but " if report.deposits and not report.not_judged else ""
-    reason = (
-        f"{found}{two_digits(100 * unread)} % of the tissue could not be read from the file or was never scanned. That "
-        f"is more than the {most_percent:g} % allowed (--max-unread), so the slide gets no class."
-    )
-    flags = (Flag("too_much_unread", reason), *report.flags)
-    return replace(report, status=Status.FAILED, metastasis=None, at_least=False, tumour_probability=None, flags=flags)
-
-
-def _found(deposits: Sequence[Deposit]) -> str:
-    largest = f"{millimetres(deposits[0].diameter_um)} mm"
-    if len(deposits) == 1:
-        return f"A deposit of {largest} was found"
-    return f"{len(deposits)} deposits were found, the largest {largest}"
 
 
 def deciding(deposits: Sequence[Deposit]) -> tuple[Deposit, ...]:

@@ -18,7 +18,8 @@ TUMOUR_WITHOUT_CLASS = "No class, but tumour found"
 
 
 def class_words(report: SlideReport) -> str:
-    """The headline: the class in words, "At least ..." where it is a lower bound that holds, or why there is none."""
+    """The headline: the class in words, "At least ..." where it is a lower bound that holds, "... as measured" where it
+    may be lower or higher; or why there is none."""
     if report.status is Status.FAILED:
         if report.outcome is Outcome.NOT_READ:
             return "Not read"
@@ -28,7 +29,9 @@ def class_words(report: SlideReport) -> str:
     if report.metastasis is None:
         return "No class"
     words = CLASS_WORDS[report.metastasis]
-    return f"At least {words[0].lower()}{words[1:]}" if bound_holds(report) else words
+    if not report.class_at_least:
+        return words
+    return f"At least {words[0].lower()}{words[1:]}" if bound_holds(report) else f"{words} as measured"
 
 
 def tumour_without_class(report: SlideReport) -> bool:

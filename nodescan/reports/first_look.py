@@ -1,5 +1,7 @@
 """What the page says under “Look here first”: what deserves the reader's first minute."""
 
+from typing import NamedTuple
+
 from nodescan.domain.bounds import OF_WHOLE_SLIDE, cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
@@ -9,7 +11,7 @@ from nodescan.domain.report import Outcome, SlideReport
 from nodescan.domain.verdict import REVIEW_ITC_UM, deciding
 from nodescan.imaging.detections import MOST_PLACES, STRONG, likeliest_places
 from nodescan.reports.class_doubts import joining_doubt
-from nodescan.reports.places import LETTERS, centre, place, scanned_from_um, score_words
+from nodescan.reports.places import LETTERS, centre, scanned_from_um, score_words, short_place
 from nodescan.reports.wording import cell_words, cells_may_decide, messages, not_whole_words, share_missed, size_words
 
 
@@ -32,7 +34,7 @@ def look_first(report: SlideReport) -> tuple[str, ...]:
     said.extend(not_whole_words(report))
     said.extend(messages(report, joining_doubt(report))[:1])
     near = deciding(report.deposits) if report.metastasis is not None else ()
-    said.extend(_deposit(deposit, report, near) for deposit in _worth_a_look(report, near))
+    said.extend(_deposits(report, near))
     if report.examined_fraction is not None and report.examined_fraction < 1:
         hatched = "" if codes_of(report.flags) & NOT_SHOWN else ", hatched in the overview"
         said.append(f"The tissue that was not examined ({_missed(report)}){hatched}. Read it under the microscope.")
@@ -47,7 +49,7 @@ def told_whole(report: SlideReport) -> frozenset[str]:
         return frozenset()
     near = deciding(report.deposits) if report.metastasis is not None else ()
     named = {deposit.id for deposit in _worth_a_look(report, near)}
-    of_sizes = (("deposit_cut_off", cut_and_open(report)), ("borderline", near))
+    of_sizes = (("deposit_cut_off", _cut(report)), ("borderline", near))
     told = (code for code, deposits in of_sizes if deposits and named.issuperset(one.id for one in deposits))
     return frozenset({*OF_WHOLE_SLIDE, "small_pale_area", joining_doubt(report), *told})
 
@@ -66,33 +68,83 @@ def _worth_a_look(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[Depos
 
     near: those on whose sizes it hangs.
     """
-    kinds = (cut_and_open(report), near, hanging_on_cells(report), report.deposits)
+    kinds = (_cut(report), near, hanging_on_cells(report), report.deposits)
     first = {deposit.id: deposit for kind in kinds for deposit in kind[:MOST_PLACES]}
     return tuple(first.values())
 
 
-def _deposit(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> str:
-    """All that the reader should know of one deposit before looking: size, place, and what its class hangs on."""
-    largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
-    said = [f"Deposit {deposit.id}{largest} ({size_words(deposit)}): {place(deposit.centre_um, report)}."]
-    cut = deposit in cut_and_open(report)
-    borderline = deposit in near
+def _deposits(report: SlideReport, near: tuple[Deposit, ...]) -> tuple[str, ...]:
+    """Size and place of each deposit that is worth a look, and what its class hangs on; what holds for several is said
+    once, below them.
+
+    near: those on whose sizes the slide's class hangs.
+    """
+    shown = _worth_a_look(report, near)
+    notes = {deposit.id: _notes(deposit, report, near) for deposit in shown}
+    sharing: dict[_Note, list[int]] = {}
+    for number, of_one in notes.items():
+        for note in of_one:
+            sharing.setdefault(note, []).append(number)
+    together: dict[tuple[int, ...], list[str]] = {}
+    for note, numbers in sharing.items():
+        if len(numbers) > 1:
+            together.setdefault(tuple(sorted(numbers)), []).append(note.of_several)
+    said: list[str] = []
+    for deposit in shown:
+        largest = ", the largest" if deposit is report.deposits[0] and report.n_foci > 1 else ""
+        own = [note.of_one for note in notes[deposit.id] if len(sharing[note]) == 1]
+        where = f"Deposit {deposit.id}{largest}, {size_words(deposit)} ({short_place(deposit.centre_um, report)})."
+        said.append(" ".join((where, *own)))
+    said.extend(f"Deposits {_listed(numbers)} {' They '.join(words)}" for numbers, words in together.items())
+    return tuple(said)
+
+
+class _Note(NamedTuple):
+    """What is said of one deposit, and of several after "Deposits 1 and 2"."""
+
+    of_one: str
+    of_several: str
+
+
+def _notes(deposit: Deposit, report: SlideReport, near: tuple[Deposit, ...]) -> tuple[_Note, ...]:
+    """What the class of a deposit hangs on, and what to do."""
+    said: list[_Note] = []
+    cut, borderline = deposit in _cut(report), deposit in near
     if cut:
-        said.append(f"It is cut off, at {_ends(report)}, and may be larger.")
+        end = f"cut off, at {_ends(report)}, and may be larger."
+        do = "Scan what is missing." if borderline else "Measure under the microscope, or scan what is missing."
+        said.append(_Note(f"It is {end} {do}", f"are {end} {do}"))
     if borderline:
         limit, lower, upper = nearest_limit(deposit)
-        said.append(f"It is borderline: its size reaches the {limit / 1000:g} mm limit between {lower} and {upper}.")
-    if cut or borderline:
-        said.append(f"Measure it under the microscope{', or scan what is missing' if cut else ''}.")
+        end = f"the {limit / 1000:g} mm limit between {lower} and {upper}. Measure under the microscope."
+        one, several = "It is borderline: its size reaches", "are borderline: their sizes reach"
+        said.append(_Note(f"{one} {end}", f"{several} {end}"))
     if deposit in hanging_on_cells(report):
-        said.append(
-            f"Its class depends on {cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
-        )
+        end = f"{cell_words(deposit)} tumour cells. Count them: more than 200 are a micrometastasis."
+        said.append(_Note(f"Its class depends on {end}", f"each depend on {end}"))
     elif report.metastasis is Metastasis.ITC and _cells_matter(deposit):
-        said.append("Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis.")
+        end = "not counted: with more than 200 tumour cells"
+        one = f"Its cells were {end} it would be a micrometastasis."
+        said.append(_Note(one, f"have cells that were {end} each would be a micrometastasis."))
     elif borderline and cells_may_decide(deposit):
-        said.append("If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis.")
-    return " ".join(said)
+        said.append(
+            _Note(
+                "If it is 0.2 mm or smaller, count its cells: more than 200 are a micrometastasis.",
+                "need a count of cells if 0.2 mm or smaller: more than 200 are a micrometastasis.",
+            )
+        )
+    return tuple(said)
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def _cut(report: SlideReport) -> tuple[Deposit, ...]:
+    """Deposits that are cut off: where that could raise the class, and on a slide without one."""
+    if report.metastasis is not None:
+        return cut_and_open(report)
+    return tuple(deposit for deposit in report.deposits if deposit.cut_off)
 
 
 def _ends(report: SlideReport) -> str:
@@ -123,7 +175,7 @@ def _likeliest(report: SlideReport) -> tuple[str, ...]:
         what = "" if number else f", not taken for a deposit{small}"
         score = score_words(found, seed)
         seed = None if seed is not None and found.confidence < seed else seed  # what a deposit needs is said once
-        where = place((found.x_um, found.y_um), report)
-        numbers = f" (centre in corrections: {centre((found.x_um, found.y_um))} µm)"
-        said.append(f"{name}{what} ({score}): {where}{numbers if any(scanned_from_um(report)) else ''}.")
+        where = short_place((found.x_um, found.y_um), report)
+        numbers = f"; in corrections {centre((found.x_um, found.y_um))} µm"
+        said.append(f"{name}{what}: {score} ({where}{numbers if any(scanned_from_um(report)) else ''}).")
     return tuple(said)

@@ -16,9 +16,9 @@ from nodescan.reports.flag_list import flags, flags_without_effect
 from nodescan.reports.legend import heat_gradient, legend
 from nodescan.reports.palette import CLASS_COLOURS
 from nodescan.reports.pictures import MOST_NUMBERED, Jpeg, SlidePictures, draw_close_up, draw_place
-from nodescan.reports.places import LETTERS, counted_from, marked_places, score_words
+from nodescan.reports.places import LETTERS, counted_from, marked_places, places_from, score_words
 from nodescan.reports.web_page import environment
-from nodescan.reports.wording import outline_words, settings_words, size_words
+from nodescan.reports.wording import settings_words, size_words, uncertainty_words
 from nodescan.whole_files import text_bytes, write_beside
 
 REPORT_HTML = "report.html"
@@ -77,22 +77,24 @@ def render(result: SlideResult, pictures: SlidePictures | None = None) -> str:
         doubt=sentences.doubt(report),
         facts=page.key_facts(report),
         marks=page.ruler_marks(report),
-        look_first=look_first(report),
+        look_first=(looked := look_first(report)),
+        places_from=places_from(report) if any("(x " in said for said in looked) else "",
         how_sure=sentences.how_sure(report),
         flags=flags(report),
         minor_flags=flags_without_effect(report),
         overview=_overview(report, pictures.overview(), hatched=hatched),
         heatmap=_heatmap(pictures.heatmap(), hatched=hatched),
+        from_smoothed=report.model is not None and bool(report.model.smoothing_um),
         heat_gradient=heat_gradient(),
-        threshold=None if report.model is None else report.model.threshold,
-        outlines="" if report.model is None else outline_words(report.model),
         legend=legend(result, hatched=hatched),
         close_ups=close_ups,
         n_more_close_ups=max(0, report.n_foci - len(close_ups)),
         rows=rows,
         judged=not report.not_judged,
+        uncertainty="" if report.not_judged else uncertainty_words(report.model),
         seen=report.outcome is Outcome.JUDGED,
         marked=f"{_marked(report)}s",
+        unread=bool(report.unread_fraction),
         counted_from=counted_from(report),
         n_more_rows=max(0, report.n_foci - page.MOST_ROWS),
         quality=page.quality_facts(result),

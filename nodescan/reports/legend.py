@@ -23,8 +23,8 @@ from nodescan.reports.wording import CLASS_WORDS, TILE_RULES, WITH_TUMOUR, left_
 
 @dataclass(frozen=True, slots=True)
 class Swatch:
-    """One line of the legend. kind: of an outline its `Stroke`; else "line", "dashed" or "hatch", or "note" for words
-    alone."""
+    """One line of the legend. kind: of an outline its `Stroke`; else "place", "line", "dashed", "hatch", or "note"
+    for words alone."""
 
     kind: str
     colour: str
@@ -32,7 +32,7 @@ class Swatch:
 
 
 def legend(result: SlideResult, *, hatched: bool) -> tuple[Swatch, ...]:
-    """What the lines in the overview mean: only those that are there, and all three classes where there are any.
+    """What the lines in the overview mean: only those that are there.
 
     hatched: whether any of it is.
     """
@@ -42,12 +42,14 @@ def legend(result: SlideResult, *, hatched: bool) -> tuple[Swatch, ...]:
     if result.report.deposits and result.report.not_judged:
         lines.append(Swatch("single", UNJUDGED.css, "Marked by the network, not judged"))
     elif result.report.deposits:
+        drawn = {deposit.metastasis for deposit in result.report.deposits}
         lines += [
             Swatch(CLASS_STROKES[found], CLASS_COLOURS[found].css, f"{CLASS_WORDS[found]}, {TILE_RULES[found]}")
             for found in WITH_TUMOUR
+            if found in drawn
         ]
     if marked_places(result.report):
-        lines.append(Swatch("single", PLACE.css, "Likeliest places, not taken for deposits"))
+        lines.append(Swatch("place", PLACE.css, "Likeliest places, not taken for deposits"))
     if result.report.n_foci > MOST_NUMBERED:
         lines.append(Swatch("note", "", f"Numbered: the {MOST_NUMBERED} largest of {result.report.n_foci}"))
     if result.tissue is not None:

@@ -27,6 +27,7 @@ from nodescan.reports.wording import (
     minute_words,
     percent,
     size_words,
+    slide_score_words,
     slide_size_words,
 )
 
@@ -69,8 +70,6 @@ class Row:
     size: str
     badges: tuple[str, ...]
     area: str
-    mean: str
-    highest: str
     centre: str
     cells: str
 
@@ -83,7 +82,7 @@ def tone(report: SlideReport) -> str:
 
 
 def key_facts(report: SlideReport) -> tuple[Fact, ...]:
-    """The three numbers under the answer; nothing for a slide that failed before it was looked at."""
+    """The numbers under the answer; nothing for a slide that failed before it was looked at."""
     if report.outcome is Outcome.NOT_READ:
         return ()
     largest = report.deposits[0] if report.deposits else None
@@ -95,11 +94,10 @@ def key_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Deposits", NOT_JUDGED_WORDS),
             Fact("Tissue examined", NOT_JUDGED_WORDS, tissue),
         )
-    return (
-        Fact("Largest deposit", _largest(largest, report), _limit_note(largest, report)),
-        _foci(report),
-        Fact("Tissue examined", _examined_words(report), tissue),
-    )
+    others = _foci(report), Fact("Tissue examined", _examined_words(report), tissue)
+    if largest is None and report.known_foci is not None:
+        return others
+    return (Fact("Largest deposit", slide_size_words(report) or _NOT_KNOWN, _limit_note(largest, report)), *others)
 
 
 def ruler_marks(report: SlideReport) -> tuple[Mark, ...]:
@@ -132,8 +130,6 @@ def rows(report: SlideReport) -> tuple[Row, ...]:
             size=size_words(deposit),
             badges=badges(deposit, near) if judged else (),
             area=area_words(deposit.area_um2),
-            mean=_score(deposit.probability_mean),
-            highest=_score(deposit.probability_max),
             centre=centre(deposit.centre_um),
             cells=cell_words(deposit) if judged else "",
         )
@@ -147,7 +143,7 @@ def quality_facts(result: SlideResult) -> tuple[Fact, ...]:
     facts: list[Fact] = []
     if report.tissue_area_mm2 is not None:
         facts.append(Fact("Tissue found", f"{report.tissue_area_mm2:.2f} mm²"))
-    if report.examined_fraction is not None:
+    if report.examined_fraction is not None and (report.not_judged or report.examined_fraction < 1):
         seen = "Tissue read, not judged" if report.not_judged else "Tissue examined"
         facts.append(Fact(seen, percent(report.examined_fraction)))
     if result.tissue is not None:
@@ -172,7 +168,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
         facts += [Fact("Card sha256", model.card_sha256)] if model.card_sha256 else []
     if report.tumour_probability is not None:
         scale = f"0 to 1, {_IN_PART}" if _in_part(report) else "0 to 1"
-        facts.append(Fact("Slide's score", f"{report.tumour_probability:.2f}", scale))
+        facts.append(Fact("Slide's score", slide_score_words(report.tumour_probability), scale))
     if report.info is not None:
         facts.append(Fact("Read by", report.info.reader, report.info.format))
     if report.provenance is not None:
@@ -183,7 +179,7 @@ def provenance_facts(report: SlideReport) -> tuple[Fact, ...]:
             Fact("Started", made.started, f"took {made.seconds:.1f} s"),
             Fact("Device", made.device, made.precision),
             Fact("Result version", str(made.result_version)),
-            Fact("Versions", ", ".join(f"{name} {version}" for name, version in made.versions.items())),
+            Fact("Version", f"nodescan {made.versions.get('nodescan', _NOT_KNOWN)}", "all packages are in report.json"),
         ]
     return tuple(facts)
 
@@ -250,12 +246,6 @@ def _foci(report: SlideReport) -> Fact:
     return Fact("Deposits", str(number), ", ".join(filter(None, notes)))
 
 
-def _largest(largest: Deposit | None, report: SlideReport) -> str:
-    if largest is None:
-        return _NOT_KNOWN if report.known_foci is None else "none found"
-    return slide_size_words(report)
-
-
 def _in_part(report: SlideReport) -> bool:
     """Whether numbers of the slide are of a part of its tissue alone."""
     return report.examined_fraction is not None and report.examined_fraction < 1
@@ -275,10 +265,6 @@ def _on_ruler(length_um: float) -> float:
     """0.02 mm is 0 %, 0.2 mm a third, 2 mm two thirds, 20 mm 100 %."""
     thirds = 2 + math.log10(max(length_um, 1e-3) / MICRO_LIMIT_UM)
     return round(min(max(thirds / 3, 0.0), 1.0) * 100, 2)
-
-
-def _score(value: float | None) -> str:
-    return _NOT_KNOWN if value is None else f"{value:.2f}"
 
 
 def _spacing(spacing: Spacing) -> str:

@@ -32,6 +32,18 @@ def place(point_um: tuple[float, float], report: SlideReport) -> str:
     return place_words((point_um[0] - left_um, point_um[1] - top_um), shown)
 
 
+def short_place(point_um: tuple[float, float], report: SlideReport) -> str:
+    """The same in short, beside what `places_from` says."""
+    left_um, top_um = scanned_from_um(report)
+    return f"x {(point_um[0] - left_um) / 1000:.2f}, y {(point_um[1] - top_um) / 1000:.2f} mm"
+
+
+def places_from(report: SlideReport) -> str:
+    """Where short places count from."""
+    shown = "scanned part" if any(scanned_from_um(report)) else "slide image"
+    return f"x and y count from the top left of the {shown}."
+
+
 def centre(point_um: tuple[float, float]) -> str:
     """A place on the canvas as report.json counts it and a table of corrections takes it, in um: "5200, 4300"."""
     return f"{point_um[0]:.0f}, {point_um[1]:.0f}"

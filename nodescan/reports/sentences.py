@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from nodescan.domain.bounds import (
-    OF_WHOLE_SLIDE,
     LowerBy,
     bound_holds,
     cut_and_open,
@@ -26,8 +25,6 @@ from nodescan.reports.wording import (
     percent,
     share_missed,
     size_words,
-    slide_size_words,
-    uncertainty_words,
     unseen_words,
     untuned_words,
     without_paths,
@@ -47,9 +44,8 @@ def answer(report: SlideReport) -> str:
         said = ("No tumour was found in the sections examined.", limit_words(from_um), _of_joining(report))
         return " ".join(filter(None, said))
     rule = _by_cells(report.deposits) if decided_by_cells(report) else CLASS_RULES[report.metastasis]
-    size = slide_size_words(report)
-    measured = "; as measured, " if report.size_at_least and report.metastasis < Metastasis.MACRO else ": "
-    said = f"Largest contiguous deposit {size}{measured}{rule}{_unsure(report)}."
+    measured = "as measured, " if report.size_at_least and report.metastasis < Metastasis.MACRO else ""
+    said = f"Largest contiguous deposit: {measured}{rule}{_unsure(report)}."
     more = _what_more(report) if report.at_least else ""
     return " ".join(filter(None, (said, more, _of_joining(report))))
 
@@ -104,20 +100,29 @@ def reason(report: SlideReport) -> str:
 
 def how_sure(report: SlideReport) -> tuple[str, ...]:
     """What the answer rests on and how far it carries."""
-    said: list[str] = []
-    if report.metastasis is not None and report.deposits and not report.deposits[0].raised_by_cells:
-        said += [_distance_to_limits(report), uncertainty_words(report.model)]
-    if report.examined_fraction is not None and report.tissue_area_mm2:
-        whole = report.examined_fraction >= 1
-        share = "All" if whole else percent(report.examined_fraction)
-        done = "shown to the network, which can't judge it" if report.not_judged else "examined"
-        said.append(f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}.")
-    said.append(_limit(report))
+    doubts = _doubts(report)
+    said = [doubts, _share_seen(report), "" if doubts else _distance_to_limits(report), _limit(report)]
     if report.metastasis is not None:
         alone = " Sizes of several deposits or sections are never added." if report.deposits else ""
         covers = f"The finding covers only the sections on this slide.{alone}"
         said += [_counting(report), _joining(report), covers]
     return tuple(filter(None, said))
+
+
+def _doubts(report: SlideReport) -> str:
+    """What the class may hang on, as beside the headline."""
+    said = "; ".join(class_doubts(report))
+    return f"{f'The class {said}' if said.startswith('may be') else f'{said[:1].upper()}{said[1:]}'}." if said else ""
+
+
+def _share_seen(report: SlideReport) -> str:
+    """Of the tissue, what was examined, or not judged; "" where all was examined, which stands under the answer."""
+    seen = report.examined_fraction
+    if seen is None or not report.tissue_area_mm2 or (seen >= 1 and not report.not_judged):
+        return ""
+    share = "All" if seen >= 1 else percent(seen)
+    done = "shown to the network, which can't judge it" if report.not_judged else "examined"
+    return f"{share} of the tissue found ({report.tissue_area_mm2:.1f} mm²) was {done}."
 
 
 def _why_no_class(report: SlideReport) -> str:
@@ -142,12 +147,12 @@ def _cut_off_words(report: SlideReport) -> str:
 def _distance_to_limits(report: SlideReport) -> str:
     """How far the largest size is from the nearest limit.
 
-    "" where the class hangs on a size, on which areas are one deposit, or on what “Look here first” tells of the whole
-    slide; nor is that of a deposit that is cut off.
+    "" where cells give its class, or it is cut off.
     """
+    if report.metastasis is None or not report.deposits:
+        return ""
     largest = report.deposits[0]
-    open_ = joining_doubt(report) or codes_of(report.flags) & OF_WHOLE_SLIDE.keys()
-    if open_ or deciding(report.deposits) or largest in cut_and_open(report):
+    if largest.raised_by_cells or largest in cut_and_open(report):
         return ""
     limit, _, _ = nearest_limit(largest)
     side = "above" if largest.diameter_um > limit else "below"

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import floor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,6 +36,7 @@ from nodescan.reports.wording import (
     flag_title,
     minute_words,
     settings_words,
+    slide_score_words,
     slide_size_words,
     without_paths,
 )
@@ -226,6 +226,7 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 def _row(report: SlideReport, folder: Path) -> Row:
     score = None if report.not_judged else report.tumour_probability
     seed = None if report.model is None else report.model.seed_threshold
+    found = report.metastasis
     patient, node = report.slide.patient_id, report.slide.node_id
     origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
     return Row(
@@ -234,13 +235,13 @@ def _row(report: SlideReport, folder: Path) -> Row:
         link=_link(folder, report, REPORT_HTML),
         thumbnail=_link(folder, report, OVERVIEW_JPG),
         tone=tone(report),
-        class_words=class_words(report) if report.metastasis is None else CLASS_WORDS[report.metastasis],
+        class_words=CLASS_WORDS[found] if found is not None and bound_holds(report) else class_words(report),
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=bound_holds(report),
         doubt="; ".join(class_doubts(report)),
         size=slide_size_words(report),
         foci=NOT_JUDGED_WORDS if report.not_judged else "" if report.known_foci is None else str(report.known_foci),
-        score="" if score is None else f"{floor(score * 1000) / 1000:.3f}",  # never as high as what it is below
+        score="" if score is None else slide_score_words(score),
         score_rank="" if score is None else str(score),
         needed="" if score is None or seed is None or score >= seed else f"{seed:g}",
         status_rank=tuple(Status).index(report.status),

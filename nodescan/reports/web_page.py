@@ -10,8 +10,8 @@ from markupsafe import Markup, escape
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE
 from nodescan.streams import shown
 
-_UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
-"""Options of commands, at whose first hyphen a line would end; and sizes and shares with their units."""
+_UNBROKEN = re.compile(r"(?<![\w-])--[a-z][a-z-]*|(?<![\w.])(?:x \d[\d.]*, y )?\d[\d.,]*(?: ± [\d.]+)? (?:mm²|mm\b|%)")
+"""Options of commands, at whose first hyphen a line would end; and sizes, shares and places with their units."""
 
 _AREA, _PIXEL_SIZE = re.compile(r"(?<=\d )mm2\b"), re.compile(r"\bum/px\b")
 

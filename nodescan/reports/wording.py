@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from math import floor
 
 from nodescan.domain.bounds import size_bound_holds
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
@@ -176,14 +177,9 @@ def slide_size_words(report: SlideReport) -> str:
     return "" if largest is None else bound_words(size_words(largest), at_least=size_bound_holds(report))
 
 
-def outline_words(model: ModelIdentity) -> str:
-    """Where outlines are drawn, e.g. "outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875".
-
-    The heat map shows the map as the network answered, before it is smoothed.
-    """
-    smoothed = f" of the map smoothed by {model.smoothing_um:g} µm" if model.smoothing_um else ""
-    seed = "" if model.seed_threshold is None else f"; a deposit reaches {model.seed_threshold:g}"
-    return f"outlines at {model.threshold:.2f}{smoothed}{seed}"
+def slide_score_words(score: float) -> str:
+    """A slide's score, rounded down: never as high as what it is below."""
+    return f"{floor(score * 1000) / 1000:.3f}"
 
 
 def flag_title(code: str) -> str:

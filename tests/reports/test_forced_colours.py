@@ -10,7 +10,7 @@ from tests.reports.factory import VARIANTS
 
 PROBE = """<script>
 var seen = {forced: matchMedia("(forced-colors: active)").matches};
-[".swatch.double", ".swatch.hatch", ".swatch.dashed", ".ramp", ".mark.largest", ".interval"].forEach(function (name) {
+[".swatch.single", ".swatch.hatch", ".swatch.dashed", ".ramp", ".mark.largest", ".interval"].forEach(function (name) {
   var style = getComputedStyle(document.querySelector(name));
   seen[name] = [style.borderTopColor, style.backgroundColor, style.backgroundImage];
 });

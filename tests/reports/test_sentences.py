@@ -5,23 +5,19 @@ from dataclasses import replace
 
 import pytest
 
+from nodescan.domain.bounds import OF_WHOLE_SLIDE, failed_if_unread
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_found, failed_if_unread
+from nodescan.domain.verdict import class_found
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.first_look import look_first, told_whole
 from nodescan.reports.flag_list import flags
 from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, ellipse, result
 
-MEANT = (
-    "“±” should contain the true size for about 95 % of compact deposits; of thin ones it did for 15 of 23 (released "
-    "model). It can be too small where a deposit merges with a false neighbour or breaks into pieces."
-)
-ALL = "All of the tissue found (49.0 mm²) was examined."
 HERE = "The finding covers only the sections on this slide."
 NEVER_ADDED = f"{HERE} Sizes of several deposits or sections are never added."
 NOT_COUNTED = "Tumour cells were not counted, so the class follows from size alone."
@@ -36,8 +32,6 @@ BY_CELLS = "The class follows from the number of tumour cells, which is an estim
             "macro",
             (
                 "The largest size lies 0.62 mm above the nearest limit (2 mm), more than its uncertainty (0.04 mm).",
-                MEANT,
-                ALL,
                 NOT_COUNTED,
                 NEVER_ADDED,
             ),
@@ -46,13 +40,11 @@ BY_CELLS = "The class follows from the number of tumour cells, which is an estim
             "itc",
             (
                 "The largest size lies 0.05 mm below the nearest limit (0.2 mm), more than its uncertainty (0.01 mm).",
-                MEANT,
-                ALL,
                 NOT_COUNTED,
                 NEVER_ADDED,
             ),
         ),
-        ("negative", (ALL, HERE)),
+        ("negative", (HERE,)),
         ("incomplete_nothing", ("91.0 % of the tissue found (49.0 mm²) was examined.",)),
         ("nothing_examined", ("0 % of the tissue found (49.0 mm²) was examined.",)),
         ("not_he", ("All of the tissue found (49.0 mm²) was shown to the network, which can't judge it.",)),
@@ -61,8 +53,29 @@ BY_CELLS = "The class follows from the number of tumour cells, which is an estim
     ],
 )
 def test_how_sure_a_finding_is(variant: str, said: tuple[str, ...]) -> None:
-    """How far the size is from a limit, how much was examined, whether cells were counted."""
+    """How far the size is from a limit, how much was examined if not all, whether cells were counted."""
     assert sentences.how_sure(VARIANTS[variant]().report) == said
+
+
+@pytest.mark.parametrize("code", sorted(OF_WHOLE_SLIDE))
+def test_how_sure_begins_with_all_that_the_class_may_hang_on(code: str) -> None:
+    """No distance of a size from a limit reassures beside it."""
+    near = ellipse(1, (5200.0, 4300.0), 205.0)
+    report = replace(result([near]).report, flags=(Flag(code, "Check it."),))
+    doubt = OF_WHOLE_SLIDE[code]
+    first, *rest = sentences.how_sure(report)
+    assert first == f"Borderline: isolated tumour cells or micrometastasis; {doubt}."
+    cut = replace(report, at_least=True, deposits=(replace(near, cut_off=True),))
+    first, *more = sentences.how_sure(cut)
+    assert first == f"The class may be lower (borderline size, {doubt}) or higher (cut off)."
+    assert not [line for line in (*rest, *more) if "nearest limit" in line]
+
+
+def test_a_lower_bound_says_how_much_was_examined_before_all_that_reassures() -> None:
+    assert sentences.how_sure(VARIANTS["incomplete_micro"]().report)[:2] == (
+        "91.0 % of the tissue found (49.0 mm²) was examined.",
+        "The largest size lies 0.44 mm above the nearest limit (0.2 mm), more than its uncertainty (0.02 mm).",
+    )
 
 
 FIX = (
@@ -74,10 +87,8 @@ CORNER = (
     "under the microscope."
 )
 FAINT = (
-    "Place a, the likeliest, not taken for a deposit (score 0.21): 3.50 mm from the left, 5.81 mm from the top "
-    "of the scanned part (centre in corrections: 4000, 6060 µm).",
-    "Place b (score 0.06): 6.50 mm from the left, 4.80 mm from the top of the scanned part (centre in "
-    "corrections: 7000, 5050 µm).",
+    "Place a, the likeliest, not taken for a deposit: score 0.21 (x 3.50, y 5.81 mm; in corrections 4000, 6060 µm).",
+    "Place b: score 0.06 (x 6.50, y 4.80 mm; in corrections 7000, 5050 µm).",
 )
 
 
@@ -89,7 +100,7 @@ FAINT = (
         (
             "incomplete_micro",
             (
-                "Deposit 1 (0.64 ± 0.02 mm): 9.30 mm from the left, 2.85 mm from the top of the scanned part.",
+                "Deposit 1, 0.64 ± 0.02 mm (x 9.30, y 2.85 mm).",
                 CORNER,
             ),
         ),
@@ -130,7 +141,7 @@ def test_a_pale_area_is_told_once() -> None:
     pale = replace(clean, flags=(Flag("small_pale_area", "A pale area lies at the top."),))
     assert look_first(pale) == ("A pale area lies at the top. It counts as examined.", *FAINT)
     assert flags(pale) == ()
-    assert sentences.how_sure(pale) == (ALL, HERE)
+    assert sentences.how_sure(pale) == (HERE,)
     unjudged = VARIANTS["not_he"]().report
     assert flags(replace(unjudged, flags=(*unjudged.flags, *pale.flags))) == flags(unjudged)
 
@@ -138,16 +149,15 @@ def test_a_pale_area_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("variant", "said"),
     [
-        ("itc", "Largest contiguous deposit 0.15 ± 0.01 mm: 0.2 mm or smaller."),
+        ("itc", "Largest contiguous deposit: 0.2 mm or smaller."),
         (
             "borderline",
-            "Largest contiguous deposit 2.01 ± 0.03 mm: larger than 2 mm, but so near the limit that this is "
-            "uncertain.",
+            "Largest contiguous deposit: larger than 2 mm, but so near the limit that this is uncertain.",
         ),
         (
             "incomplete_micro",
-            "Largest contiguous deposit at least 0.64 ± 0.02 mm; as measured, larger than 0.2 mm, up to 2 mm. Not all "
-            "tissue was examined, so the true class may be higher.",
+            "Largest contiguous deposit: as measured, larger than 0.2 mm, up to 2 mm. Not all tissue was examined, so "
+            "the true class may be higher.",
         ),
         (
             "incomplete_nothing",
@@ -205,9 +215,22 @@ def test_a_reason_begins_as_a_sentence_but_for_a_files_name() -> None:
     )
 
 
+def _unread(deposits: Sequence[Deposit]) -> SlideReport:
+    """9 % of the tissue is unread."""
+    return replace(result(deposits, unread=True).report, unread_fraction=0.09)
+
+
 def _too_much_unread(deposits: Sequence[Deposit]) -> SlideReport:
-    """Failed with 9 % of the tissue unread."""
-    return failed_if_unread(replace(result(deposits, unread=True).report, unread_fraction=0.09), 5)
+    """Failed with that."""
+    return failed_if_unread(_unread(deposits), 5)
+
+
+def test_a_cut_off_deposit_of_a_failed_slide_is_called_that() -> None:
+    """Under "What to do", before a larger one that is whole; its flag is not listed again."""
+    (_, cut, whole, *_) = look_first(_too_much_unread([MACRO, replace(MICRO, cut_off=True)]))
+    assert cut.startswith("Deposit 2, 0.64 ± 0.02 mm (x ")
+    assert "It is cut off, at the edge of the scan or tissue that was not examined, and may be larger." in cut
+    assert whole.startswith("Deposit 1, the largest, ")
 
 
 def test_tumour_on_a_slide_that_is_failed_is_told_before_why_it_failed() -> None:
@@ -215,9 +238,13 @@ def test_tumour_on_a_slide_that_is_failed_is_told_before_why_it_failed() -> None
     largest. Where nothing was found, how much was examined is said."""
     one, none = _too_much_unread([replace(MICRO, id=1)]), _too_much_unread([])
     assert (class_words(one), page.tone(one)) == ("No class, but tumour found", "none")
-    assert sentences.answer(one).startswith("A deposit of 0.64 mm was found, but 9 % of the tissue could not be read ")
+    assert sentences.answer(one).startswith(
+        "A deposit of at least 0.64 mm was found, but 9 % of the tissue could not be read "
+    )
     several = sentences.answer(_too_much_unread([MACRO, MICRO]))
-    assert several.startswith("2 deposits were found, the largest 2.62 mm, but 9 % of the tissue ")
+    assert several.startswith("2 deposits were found, the largest at least 2.62 mm, but 9 % of the tissue ")
+    parts = replace(_unread([MACRO]), flags=(Flag("may_be_two_foci", "Two foci."),))
+    assert sentences.answer(failed_if_unread(parts, 5)).startswith("A deposit of 2.62 mm was found")
     assert sentences.doubt(one) == "failed; too much could not be read"
     assert (class_words(none), page.tone(none)) == ("No class: too much could not be read", "failed")
     assert sentences.doubt(none) == "failed; nothing found in the 91.0 % that was examined"
@@ -278,13 +305,37 @@ def test_cells_of_dispersed_foci_that_make_the_class_are_told_with_their_number(
     assert "0.2 mm or smaller, but with 300 ± 90 tumour cells over the dispersed foci" in sentences.answer(report)
 
 
+def test_what_holds_for_several_deposits_is_said_once() -> None:
+    """Both reach 0.2 mm, and nobody counted their cells; one of them is cut off, too."""
+    near = [ellipse(number, (5200.0, 4300.0), 205.0) for number in (1, 2)]
+    first, second, both, *_ = look_first(result(near).report)
+    assert both == (
+        "Deposits 1 and 2 are borderline: their sizes reach the 0.2 mm limit between isolated tumour cells and "
+        "micrometastasis. Measure under the microscope. They need a count of cells if 0.2 mm or smaller: more than 200 "
+        "are a micrometastasis."
+    )
+    assert (first, second) == (
+        "Deposit 1, the largest, 0.205 ± 0.014 mm (x 4.70, y 4.05 mm).",
+        "Deposit 2, 0.205 ± 0.014 mm (x 4.70, y 4.05 mm).",
+    )
+    one_cut = replace(result([near[0], replace(near[1], cut_off=True)]).report, at_least=True)
+    cut, whole, again, *_ = look_first(one_cut)
+    assert (again, whole) == (both, first)
+    assert cut == f"{second} It is cut off, at the edge of the scan, and may be larger. Scan what is missing."
+
+
 def test_several_deposits_that_are_cut_off_are_told_together() -> None:
     """By their numbers; one that is whole is measured by nobody, nor does a micrometastasis ask for a count."""
     cut = [replace(MICRO, id=1, cut_off=True), replace(ITC, id=2, cut_off=True), replace(ITC, id=3)]
     report = replace(result(cut).report, at_least=True)
     assert "Deposits 1, 2 are cut off, so the true class may be higher." in sentences.answer(report)
-    measured = ["Measure it under the microscope, or scan what is missing." in line for line in look_first(report)[:3]]
-    assert measured == [True, True, False]
+    *each, together = look_first(report)[:4]
+    assert together == (
+        "Deposits 1 and 2 are cut off, at the edge of the scan, and may be larger. Measure under the microscope, or "
+        "scan what is missing."
+    )
+    assert [line.partition(",")[0] for line in each] == ["Deposit 1", "Deposit 2", "Deposit 3"]
+    assert not [line for line in each if "cut off" in line]
     assert not [line for line in look_first(report) if "cells" in line]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodescan.domain.bounds import bound_holds, class_word
+from nodescan.domain.bounds import bound_holds, class_word, failed_if_unread
 from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import Waist
@@ -18,14 +18,14 @@ from nodescan.domain.lengths import millimetres, two_digits
 from nodescan.domain.report import SlideReport, SlideResult, Status
 from nodescan.domain.slide import BoundsUm, SlideRef
 from nodescan.domain.units import Micrometers
-from nodescan.domain.verdict import class_found, deposit_flags, failed_if_unread, waist_flags
+from nodescan.domain.verdict import class_found, deposit_flags, waist_flags
 from nodescan.reports import page, sentences
 from nodescan.reports.class_doubts import class_words
 from nodescan.reports.csv_report import SUMMARY_COLUMNS, summary_row
 from nodescan.reports.first_look import look_first
 from nodescan.reports.flag_list import flags, flags_without_effect
 from nodescan.reports.html_report import render
-from nodescan.reports.places import place
+from nodescan.reports.places import place, short_place
 from nodescan.reports.web_page import Fact
 from nodescan.reports.wording import (
     cell_words,
@@ -38,7 +38,7 @@ from nodescan.reports.wording import (
     slide_size_words,
     without_paths,
 )
-from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, result
+from tests.reports.factory import ITC, MACRO, MICRO, VARIANTS, read_aloud, result
 
 
 @given(st.floats(0.5, 30_000) | st.sampled_from([nextafter(limit, way) for limit in (200, 2000) for way in (0, inf)]))
@@ -158,10 +158,10 @@ def test_what_isolated_tumour_cells_do_not_exclude_is_told_of_what_was_examined(
 def test_what_could_change_the_class_comes_first() -> None:
     """A borderline size leads the list; an ITC of 0.15 mm asks for a cell count."""
     borderline = look_first(VARIANTS["borderline"]().report)[0]
-    assert borderline.startswith("Deposit 1 (2.01 ± 0.03 mm): ")
+    assert borderline.startswith("Deposit 1, 2.01 ± 0.03 mm (x ")
     assert borderline.endswith(
         "It is borderline: its size reaches the 2 mm limit between micrometastasis and macrometastasis. "
-        "Measure it under the microscope."
+        "Measure under the microscope."
     )
     assert look_first(VARIANTS["itc"]().report)[0].endswith(
         "Its cells were not counted: with more than 200 tumour cells it would be a micrometastasis."
@@ -182,10 +182,10 @@ def test_the_deposit_whose_cells_decide_leads_the_list(cells: int, unsure: int) 
     foci = [*(counted(number, 171.0 - number, 50, 10) for number in (1, 2, 3)), counted(4, 150.0, cells, unsure)]
     report = replace(result(foci).report, metastasis=class_found(foci))
     first, second = look_first(report)[:2]
-    assert first.startswith("Deposit 4 (0.150 ± 0.004 mm): ")
+    assert first.startswith("Deposit 4, 0.150 ± 0.004 mm (x ")
     hangs = f"Its class depends on {cells} ± {unsure} tumour cells. Count them: more than 200 are a micrometastasis."
     assert first.endswith(hangs)
-    assert second.startswith("Deposit 1, the largest ")
+    assert second.startswith("Deposit 1, the largest, ")
     assert "hangs" not in second
 
 
@@ -200,7 +200,7 @@ def test_a_borderline_lower_bound_may_be_lower() -> None:
     whole = VARIANTS["incomplete_micro"]().report
     small = replace(whole.deposits[0], diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0))
     near = replace(whole, deposits=(small,))
-    assert class_words(near) == "Micrometastasis"
+    assert class_words(near) == "Micrometastasis as measured"
     assert sentences.doubt(near) == "may be lower (borderline size) or higher (incomplete)"
     assert sentences.answer(near).endswith("so the true class may be higher, or lower because of the borderline size.")
     assert sentences.doubt(whole) == "incomplete"
@@ -214,10 +214,10 @@ def test_a_deposit_that_is_cut_off_is_the_first_to_look_at() -> None:
     assert (sentences.doubt(whole), sentences.doubt(cut)) == ("", "cut off")
     assert sentences.answer(cut).endswith("Deposit 1 is cut off, so the true class may be higher.")
     assert look_first(cut)[0].endswith(
-        "It is cut off, at the edge of the scan, and may be larger. Measure it under the microscope, or scan what is "
+        "It is cut off, at the edge of the scan, and may be larger. Measure under the microscope, or scan what is "
         "missing."
     )
-    assert sentences.how_sure(cut)[0].startswith("“±” should contain")
+    assert not [line for line in sentences.how_sure(cut) if "nearest limit" in line]
     inked = replace(cut, examined_fraction=0.9, flags=(Flag("tissue_meets_ink", "Ink."),))
     ends = "It is cut off, at a pen mark, the edge of the scan or tissue that was not examined, and may be larger."
     assert ends in look_first(inked)[0]
@@ -293,16 +293,16 @@ def test_a_largest_size_that_is_a_lower_bound_is_never_printed_as_if_it_were_who
     Where the pixel size is in doubt, it may be smaller, too.
     """
     part, cut, whole = VARIANTS["incomplete_micro"]().report, _cut_macro(), VARIANTS["macro"]().report
-    ends = ((part, "0.64 ± 0.02 mm", "", "; as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ": "))
+    ends = ((part, "0.64 ± 0.02 mm", "", "as measured, "), (cut, "2.62 ± 0.04 mm", "cut off", ""))
     for report, size, note, measured in ends:
         assert page.key_facts(report)[0] == Fact("Largest deposit", f"at least {size}", note)
-        assert sentences.answer(report).startswith(f"Largest contiguous deposit at least {size}{measured}larger ")
+        assert sentences.answer(report).startswith(f"Largest contiguous deposit: {measured}larger ")
         assert slide_size_words(report) == f"at least {size}"
         doubted = replace(report, flags=(*report.flags, Flag("nuclei_out_of_scale", "Check it.")))
         assert page.key_facts(doubted)[0] == Fact("Largest deposit", size, note)
-        assert sentences.answer(doubted).startswith(f"Largest contiguous deposit {size}{measured}larger ")
+        assert sentences.answer(doubted).startswith(f"Largest contiguous deposit: {measured}larger ")
     assert page.key_facts(whole)[0] == Fact("Largest deposit", "2.62 ± 0.04 mm")
-    assert sentences.answer(whole).startswith("Largest contiguous deposit 2.62 ± 0.04 mm: larger ")
+    assert sentences.answer(whole).startswith("Largest contiguous deposit: larger ")
     assert slide_size_words(whole) == "2.62 ± 0.04 mm"
 
 
@@ -405,7 +405,7 @@ def test_at_least_is_said_only_where_the_bound_holds(codes: list[str], reason: s
     whole = VARIANTS["incomplete_micro"]().report
     assert (class_words(whole), bound_holds(whole)) == ("At least micrometastasis", True)
     open_ = replace(whole, flags=(*whole.flags, *(Flag(code, "Check it.") for code in codes)))
-    assert (class_words(open_), bound_holds(open_)) == ("Micrometastasis", False)
+    assert (class_words(open_), bound_holds(open_)) == ("Micrometastasis as measured", False)
     assert (class_word(whole), class_word(open_)) == ("at least micro", "micro as measured")
     assert sentences.doubt(open_) == f"may be lower ({reason}) or higher (incomplete)"
     longer = replace(whole, flags=(*whole.flags, Flag("joining_gap", "Check it.")))
@@ -416,12 +416,12 @@ def test_at_least_is_not_said_of_a_class_that_counted_cells_make() -> None:
     """The count is an estimate."""
     many = replace(counted(1, 150.0, 320, 60), cut_off=True)
     report = replace(result([many]).report, metastasis=class_found([many]), at_least=True)
-    assert class_words(report) == "Micrometastasis"
+    assert class_words(report) == "Micrometastasis as measured"
     assert sentences.doubt(report) == "may be lower (number of cells) or higher (cut off)"
     assert "may be higher, or lower because of the number of cells." in sentences.answer(report)
     near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(30.0))
     beside = replace(report, deposits=(near, replace(many, id=2)))
-    assert class_words(beside) == "Micrometastasis"
+    assert class_words(beside) == "Micrometastasis as measured"
     assert sentences.doubt(beside) == "may be lower (borderline size, number of cells) or higher (cut off)"
     assert any("Its class depends on 320 ± 60 tumour cells" in line for line in look_first(beside))
     surely = replace(near, diameter_uncertainty_um=Micrometers(4.0))
@@ -440,8 +440,11 @@ def test_a_cut_off_size_near_a_limit_is_told_as_both() -> None:
     near = replace(MICRO, id=1, diameter_um=Micrometers(210.0), diameter_uncertainty_um=Micrometers(20.0), cut_off=True)
     both = replace(whole, at_least=True, deposits=(near,))
     assert sentences.doubt(both) == "may be lower (borderline size) or higher (cut off)"
-    assert "It is cut off, at the edge of the scan, and may be larger. It is borderline: " in look_first(both)[0]
-    assert not [line for line in sentences.how_sure(both) if "limit" in line]
+    assert (
+        "It is cut off, at the edge of the scan, and may be larger. Scan what is missing. It is borderline: "
+        in look_first(both)[0]
+    )
+    assert not [line for line in sentences.how_sure(both) if "nearest limit" in line]
     smaller = replace(MICRO, id=2, diameter_um=Micrometers(250.0), cut_off=True)
     said = sentences.how_sure(replace(whole, at_least=True, deposits=(whole.deposits[0], smaller)))
     assert said[0].startswith("The largest size lies ")
@@ -462,9 +465,9 @@ def test_the_deposit_whose_size_could_change_the_class_is_named() -> None:
     )
     assert not [line for line in sentences.how_sure(report) if "limit" in line]
     first, second = look_first(report)[:2]
-    assert first.startswith("Deposit 2 (0.18 ± 0.04 mm): ")
+    assert first.startswith("Deposit 2, 0.18 ± 0.04 mm (x ")
     assert ("borderline" in first, "borderline" in second) == (True, False)
-    assert second.startswith("Deposit 1, the largest (0.18 ± 0.01 mm): ")
+    assert second.startswith("Deposit 1, the largest, 0.18 ± 0.01 mm (x ")
     assert sentences.doubt(replace(found, deposits=(clear,))) == ""
 
 
@@ -486,7 +489,6 @@ def test_a_distance_never_reads_as_the_uncertainty_that_it_exceeds(
     near = replace(MICRO, diameter_um=Micrometers(size_um), diameter_uncertainty_um=Micrometers(unsure_um))
     said = " ".join(sentences.how_sure(replace(VARIANTS["incomplete_micro"]().report, deposits=(near,)))[:2])
     assert f"lies {away} mm above the nearest limit (0.2 mm), more than its uncertainty ({unsure} mm)." in said
-    assert "“±” should contain the true size for about 95 % of compact deposits; of thin ones it did for" in said
 
 
 def test_an_uncertainty_that_was_not_measured_for_the_model_is_called_that() -> None:
@@ -494,9 +496,12 @@ def test_an_uncertainty_that_was_not_measured_for_the_model_is_called_that() -> 
     report = VARIANTS["macro"]().report
     unmeasured = replace(report, model=replace(report.model, uncertainty_measured=False))
     words = "“±” should contain the true size for about 95 % of compact deposits, but that was not measured for this"
-    said, said_of_measured = (" ".join(sentences.how_sure(each)) for each in (unmeasured, report))
+    said, said_of_measured = (read_aloud(render(SlideResult(each))) for each in (unmeasured, report))
     assert f"{words} model. It can be too small, above all where a deposit merges with a false neighbour" in said
     assert "not measured" not in said_of_measured
+    meant = "“±” should contain the true size for about 95 % of compact deposits; of thin ones it did for 15 of 23"
+    assert said_of_measured.count(meant) == 1
+    assert "“±”" not in render(VARIANTS["not_he"]())
 
 
 def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
@@ -504,7 +509,7 @@ def test_a_borderline_focus_that_can_t_change_the_class_doesn_t_lead() -> None:
     macro = VARIANTS["macro"]().report
     beside = replace(ITC, id=2, diameter_um=Micrometers(199.0))
     first = look_first(replace(macro, deposits=(MACRO, beside)))[0]
-    assert first.startswith("Deposit 1, the largest (2.62 ± 0.04 mm)")
+    assert first.startswith("Deposit 1, the largest, 2.62 ± 0.04 mm (x ")
 
 
 def test_flags_read_as_words() -> None:
@@ -581,6 +586,9 @@ def test_places_count_from_what_viewers_show() -> None:
     assert place((1500.0, 1252.5), found) == "1.00 mm from the left, 1.00 mm from the top of the scanned part"
     whole = replace(found, info=replace(found.info, bounds_um=BoundsUm(0.0, 0.0, 14_000.0, 10_100.0)))
     assert place((1500.0, 1252.5), whole).startswith("1.50 mm from the left, 1.25 mm from the top of the slide")
+    assert [short_place((1500.0, 1252.5), one) for one in (found, whole)] == ["x 1.00, y 1.00 mm", "x 1.50, y 1.25 mm"]
+    for one, shown in ((found, "scanned part"), (whole, "slide image")):
+        assert f"x and y count from the top left of the {shown}." in render(SlideResult(one))
 
 
 @pytest.mark.parametrize(
@@ -620,7 +628,7 @@ def test_numbers_of_a_slide_examined_in_part_say_so() -> None:
     whole = {fact.label: fact.note for fact in page.key_facts(result((MICRO, ITC)).report)}
     assert whole["Deposits"] == "sizes are not added up"
     scores = [
-        Fact("Slide's score", "0.98", note) in page.provenance_facts(result((MICRO, ITC), unread=unread).report)
+        Fact("Slide's score", "0.983", note) in page.provenance_facts(result((MICRO, ITC), unread=unread).report)
         for unread, note in ((True, "0 to 1, of the part examined"), (False, "0 to 1"))
     ]
     assert scores == [True, True]
@@ -672,7 +680,7 @@ def test_glass_has_no_number_of_foci() -> None:
 def test_a_likely_place_never_contradicts_the_threshold() -> None:
     """A peak may lie above the outline's threshold and be too small for a deposit: it is not said to be below it."""
     (said,) = [line for line in look_first(VARIANTS["negative"]().report) if "0.21" in line]
-    assert said.startswith("Place a, the likeliest, not taken for a deposit (score 0.21): ")
+    assert said.startswith("Place a, the likeliest, not taken for a deposit: score 0.21 (x ")
 
 
 def test_a_place_is_given_in_the_numbers_of_corrections_only_where_they_differ() -> None:
@@ -687,24 +695,24 @@ def test_a_likely_place_has_the_letter_that_the_overview_marks_it_with() -> None
     clean = VARIANTS["negative"]().report
     found = (Detection(0.82, 4000.0, 6060.0), Detection(0.3, 7000.0, 5050.0))
     strong = replace(clean, detections=found)
-    start = "Place a, the likeliest, not taken for a deposit, though it may be a small one (score 0.82): "
+    start = "Place a, the likeliest, not taken for a deposit, though it may be a small one: score 0.82 (x "
     first, second = look_first(strong)
     assert first.startswith(start)
-    assert second.startswith("Place b (score 0.30): ")
+    assert second.startswith("Place b: score 0.30 (x ")
     flags = (Flag("levels_disagree", "Levels disagree."),)
     hidden = replace(strong, status=Status.INCOMPLETE, metastasis=None, flags=flags)
     assert [line.partition(",")[0] for line in look_first(hidden) if "0.82" in line] == ["Likeliest place"]
 
 
-def test_where_outlines_are_drawn_is_said_whole() -> None:
-    """At the threshold of the smoothed map, and only of what reaches the seed: raw cells beside them may be higher."""
+def test_why_no_deposit_is_where_the_map_is_high_is_said() -> None:
+    """Beside the heat map, of a model that smooths it; and of the likeliest place, what it lacks."""
     found = VARIANTS["macro"]()
-    assert "(outlines at 0.42)" in render(found)
+    assert "Raw network output." in render(found)
     model = replace(found.report.model, threshold=0.7, smoothing_um=40.0, seed_threshold=0.875)
     known = replace(found, report=replace(found.report, model=model))
-    assert "(outlines at 0.70 of the map smoothed by 40 µm; a deposit reaches 0.875)" in render(known)
+    assert "Raw network output; deposits come from a smoothed map." in render(known)
     faint = replace(VARIANTS["negative"]().report, model=model)
-    assert "(score 0.21; a deposit needs 0.875)" in look_first(faint)[-2]
+    assert "score 0.21; a deposit needs 0.875 (x " in look_first(faint)[-2]
     assert "needs" not in look_first(faint)[-1]
 
 
@@ -721,11 +729,11 @@ def test_strong_places_outside_all_deposits_are_named_beside_deposits_too() -> N
     said = look_first(replace(found, detections=(inside, beside, *away)))
     likely = [line for line in said if "ikeliest" in line]
     first = "Likeliest place, not taken for a deposit, though it may be a small one"
-    assert [line.partition(" (score ")[0] for line in likely] == [first, "Next likeliest", "Next likeliest"]
-    strong = [line.partition("(score ")[2] for line in likely]
+    assert [line.partition(": score ")[0] for line in likely] == [first, "Next likeliest", "Next likeliest"]
+    strong = [line.partition(": score ")[2] for line in likely]
     assert strong == [
-        f"{words} mm from the left, 8.75 mm from the top of the scanned part (centre in corrections: {x_um}, 9000 µm)."
-        for words, x_um in (("0.87): 5.30", 5800), ("0.70): 7.10", 7600), ("0.62): 4.40", 4900))
+        f"{words}, y 8.75 mm; in corrections {x_um}, 9000 µm)."
+        for words, x_um in (("0.87 (x 5.30", 5800), ("0.70 (x 7.10", 7600), ("0.62 (x 4.40", 4900))
     ]
     in_the_hole = Detection(0.6, *MACRO.centre_um)
     assert "score 0.60" in look_first(replace(found, detections=(in_the_hole,)))[-1]
