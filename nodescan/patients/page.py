@@ -18,6 +18,7 @@ from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.stage_notes import DETECTION_LIMIT
 from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import (
+    determination,
     doubt_words,
     n_borderline,
     patient_size_words,
@@ -86,7 +87,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     return page.render(
         who=_who(staged),
         running=_running(staging, result),
-        status="complete" if staged.complete else "incomplete",
+        status=determination(staged),
         own_settings=[words.capitalize() for words in map(settings_words, result.own_settings)],
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),

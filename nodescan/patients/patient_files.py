@@ -28,7 +28,7 @@ from nodescan.patients.earlier_stages import (
 )
 from nodescan.patients.page import render, word_if_known
 from nodescan.patients.staging import PatientResult, Staging
-from nodescan.patients.synoptic import may_be, n_borderline, synoptic
+from nodescan.patients.synoptic import determination, largest_size_words, may_be, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import StoredReport
@@ -205,13 +205,18 @@ def _patient(result: PatientResult) -> Json:
         "prefix": staged.prefix,
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
+        "determination": determination(staged),
         "software_stage": None if result.software is None else result.software.words,
         "software_may_be": [] if result.software is None else may_be(result.software),
         "software_bound": None if result.software is None else result.software.bound,
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
         "size_at_least": staged.size_at_least,
+        "largest_deposit": largest_size_words(staged),
         "n_nodes": staged.specimen.n_nodes,
+        "n_nodes_without_slides": staged.n_without_slides,
+        "n_nodes_examined": staged.specimen.n_examined,
+        "n_nodes_in_part": staged.n_in_part,
         "n_nodes_macro": asdict(counts.macro),
         "n_nodes_micro": asdict(counts.micro),
         "n_nodes_itc": asdict(counts.itc),

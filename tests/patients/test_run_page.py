@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.commands.stage import print_staging
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.versions import VERSION_WORDS
@@ -63,10 +64,62 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     assert "1 of 2 patients determined; the others have a stage of “at least” or “as measured”, or none." in page.text
     links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert {"./patients.csv", "./patients/A.html", "./patients/B.html"} <= set(links)
-    assert "pN1mi(sn) determined" in " ".join(page.text.split())
-    assert "cannot be determined (no slide has a result that counts) not determined" in " ".join(page.text.split())
+    assert "pN1mi(sn) 2 of 2 0.900 ± 0.004 mm determined" in " ".join(page.text.split())
+    none = "cannot be determined (no slide has a result that counts) 0 of 1 not determined"
+    assert none in " ".join(page.text.split())
     assert "1 slide with another stain than H&E, left to the pathologist: k." in page.text
     assert "1 slide in the manifest but not run, so their nodes count as unread: gone." in page.text
+
+
+@pytest.mark.parametrize(
+    ("removed", "slide", "told"),
+    [
+        (1, report("a", (2600.0,)), "determined"),
+        (2, report("a", (2600.0,)), "category stays; 1 node missing"),
+        (4, report("a", (2600.0,)), "not determined; 3 nodes missing"),
+        (2, report("a", (900.0,)), "not determined; 1 node missing"),
+        (2, report("a", (2001.0,)), "not determined; 1 node missing"),
+        (2, report("a", (2600.0,), flags=(Flag("may_be_two_foci", "Check it."),)), "not determined; 1 node missing"),
+        (2, report("a"), "not determined"),
+    ],
+)
+def test_one_word_says_on_both_pages_what_is_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], removed: int, slide: SlideReport, told: str
+) -> None:
+    """The summary is no more certain than the patient's page: only where that says that the category stays, so does
+    the summary; pN1a of four nodes with three missing may be pN2a."""
+    run = a_run(tmp_path, [slide])
+    text = staged(run, f"a,A,1,yes,{removed},")
+    assert re.findall(r'data-label="Status">([^<]*)<', text.partition('id="all"')[0]) == [told]
+    page = (run / "patients" / "A.html").read_text(encoding="utf-8")
+    assert f"<li>Status <b>{told}</b></li>" in page
+    print_staging(staged_by(run, HEAD, f"a,A,1,yes,{removed},"))
+    stays = "The category stays pN1a whatever that node holds; only counts and sizes may change."
+    assert (f"note, A: {stays}" in capsys.readouterr().out) is (stays in Page(page).text)
+    assert (stays in Page(page).text) is told.startswith("category stays")
+    assert ("status-complete" in text.partition('id="patients"')[2].partition("</table>")[0]) is (told == "determined")
+
+
+def test_stages_of_an_earlier_version_count_no_node_as_unexamined(tmp_path: Path) -> None:
+    """They do not say how many nodes were examined."""
+    (line,) = patient_lines({"patients": [{"patient_id": "A", "n_nodes": 3, "at_least": True}]}, tmp_path)
+    assert (line.nodes, line.status) == ("", "not determined")
+
+
+def test_nodes_read_only_in_part_are_no_missing_ones(tmp_path: Path) -> None:
+    """They count as examined, with how many there are."""
+    part = report("b", (300.0,), status=Status.INCOMPLETE, flags=(Flag("unread_tissue", "Some was unread."),))
+    text = staged(a_run(tmp_path, [report("a", (2600.0,)), part]), "a,A,1,yes,2,", "b,A,2,yes,2,")
+    assert "2 of 2<small>1 only in part</small>" in text
+    assert "category stays; 1 node not read whole" in text
+
+
+def test_the_model_of_the_run_is_named_once(tmp_path: Path) -> None:
+    """In the masthead alone, where the patients' slides were judged by that one."""
+    run = a_run(tmp_path, [replace(report("a", (900.0,)), model=RUN.model)])
+    assert page_of(run).count("weights") == staged(run, "a,A,1,yes,1,").count("weights") == 1
+    other = a_run(tmp_path / "other", [report("a", (900.0,))])
+    assert staged(other, "a,A,1,yes,1,").count("weights") == 2
 
 
 def test_many_patients_leave_the_slides_near(tmp_path: Path) -> None:
