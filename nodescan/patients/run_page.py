@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from nodescan.domain.naming import few, how_many
 from nodescan.domain.staging import borderline_stage_words
 from nodescan.given_files import found_bytes
 from nodescan.overwrite_checks import BRAND
-from nodescan.patients.earlier_stages import PAGES, corrections_in, dicts, page_names, patients_of, stages_in, words
+from nodescan.patients.earlier_stages import PAGES, dicts, page_names, patients_of, stages_in, words
 from nodescan.patients.synoptic import borderline_of_them
 from nodescan.reports.class_doubts import noted_doubts
 from nodescan.reports.summary_page import SUMMARY_HTML
@@ -30,9 +30,12 @@ _COUNTS = ("n_nodes_examined", "n_nodes_in_part", "n_nodes", "n_nodes_without_sl
 _VERSIONS = ("nodescan_version", "result_version")
 """Names in patients.json."""
 
-_SLOT = re.compile(r"<!--slot ([^<>]*)-->(?:[^<]++|<(?!!--/?slot))*+<!--/slot-->")
+_SLOT = re.compile(r"<!--slot ([^<>]*)-->((?:[^<]++|<(?!!--/?slot))*+)<!--/slot-->")
 """A place of the page that is filled from here. All that a slide says is escaped, so that it can't end one. What begins
 another place ends the search for an end, so that none is sought through the whole page."""
+
+_TAG = re.compile(r"<[^<>]*>")
+_AS_BEFORE = " The row and the page of a reviewed slide are as before the review; the patient's page has both results."
 
 _TONE = re.compile(r'(class="card answer summary [a-z]+)( undetermined)?"')
 """The first card, with the tone of the worst slide."""
@@ -98,18 +101,29 @@ def with_patients(text: str, stages: Mapping[str, Any], folder: Path) -> str:
         block = environment("nodescan.patients").get_template("run_patients.html")
         filled["patients"] = block.render(lines=lines, made=_made(stages, text), left_out=_left_out(stages))
         filled["lead"] = Markup('<p class="lead">{}.</p>').format(said)
-    filled |= {f"review {slide_id}": said for slide_id, said in _reviews(stages).items()}
+    filled |= _of_slides(dicts(stages.get("patients")), lines)
     toned = _TONE.sub(rf'\1{" undetermined" if open_ else ""}"', text, count=1)
-    return _SLOT.sub(lambda slot: _filled(slot[1], filled), toned)
+    return _SLOT.sub(lambda slot: _filled(slot, filled), toned)
 
 
-def _reviews(stages: Mapping[str, Any]) -> dict[str, Markup]:
-    """What is said in the row of each slide that was reviewed. Readers are named on the patients' pages alone."""
-    rows = [(str(row.get("slide_id")), row) for row in corrections_in(stages)]
-    whole = [(slide_id, row.get("after")) for slide_id, row in rows if row.get("action") == "read"]
-    read = {slide_id: f"read whole by a reader as {after}" for slide_id, after in whole}
-    text = Markup("<small>{}: the patient's stage is as corrected; this row and the slide's page are as before</small>")
-    return {slide_id: text.format(read.get(slide_id, "reviewed")) for slide_id, _ in rows}
+def _of_slides(patients: Sequence[Mapping[str, Any]], lines: Sequence[PatientLine]) -> dict[str, str]:
+    """What is filled into the rows of the slides: the link to the patient's page, and that a slide was reviewed.
+
+    Readers are named on the patients' pages alone.
+    """
+    filled: dict[str, str] = {}
+    for patient, line in zip(patients, lines, strict=True):
+        link = Markup('<a href="{}">{}</a>' if line.link else "{1}")
+        own, whole = (link.format(line.link, name) for name in (patient.get("patient_id"), line.name))
+        slides = [slide for node in dicts(patient.get("nodes")) for slide in dicts(node.get("slides"))]
+        filled |= {f"patient {slide.get('slide_id')}": own for slide in slides}
+        rows = [(row.get("slide_id"), row) for row in dicts(patient.get("corrections"))]
+        read = {slide_id: row.get("after") for slide_id, row in rows if row.get("action") == "read"}
+        for slide_id, _ in rows:
+            how = f"read whole by a reader as {read[slide_id]}" if slide_id in read else "reviewed"
+            told = Markup("<small>{}: see {}</small>").format(how, whole)
+            filled |= {f"review {slide_id}": told, "before": _AS_BEFORE}
+    return filled
 
 
 def patient_lines(stages: Mapping[str, Any], folder: Path) -> tuple[PatientLine, ...]:
@@ -193,5 +207,9 @@ def _left_out(stages: Mapping[str, Any]) -> list[str]:
     return [f"{how_many(len(ids), 'slide')} {why}: {few(ids, MOST_NAMED)}." for ids, why in named if ids]
 
 
-def _filled(name: str, filled: Mapping[str, str]) -> str:
-    return f"<!--slot {name}-->{filled.get(html.unescape(name), '')}<!--/slot-->"
+def _filled(slot: re.Match[str], filled: Mapping[str, str]) -> str:
+    """A place with what is filled in; the name of a report's patient stays, as a link where that patient has a page."""
+    told = filled.get(html.unescape(slot[1]), "")
+    if slot[1].startswith("patient ") and (name := _TAG.sub("", slot[2])) != _TAG.sub("", told):
+        told = name
+    return f"<!--slot {slot[1]}-->{told}<!--/slot-->"

@@ -167,13 +167,30 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     run = a_run(tmp_path)
     before = page_of(run)
     text = staged(run, *ROWS, corrections=["a,1,,,resize,2100,KM,"])
-    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: the patient's stage is" in row]
+    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: see " in row]
     assert 'data-sort="a"' in marked
     assert "Micrometastasis" in marked
+    assert '<small>reviewed: see <a href="./patients/A.html">A</a></small>' in marked
+    assert text.count("are as before the review") == 1
     assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text
     same = staged(run, *ROWS, corrections=["a,1,,,resize,950,KM,"])
     assert "pN1mi(sn)<small>as reviewed</small>" in same
     assert "reviewed" not in staged(run, *ROWS)
+    assert with_patients(text, {}, run) == before
+
+
+def test_a_slides_patient_leads_to_the_page_and_a_reading_is_said(tmp_path: Path) -> None:
+    """The name stays where there is no page, and in a copied folder the link still leads there."""
+    made = report("a", (900.0,))
+    made = replace(made, slide=replace(made.slide, patient_id="A", node_id="1"))
+    run = a_run(tmp_path, [made])
+    before = page_of(run)
+    assert "<small>patient <!--slot patient a-->A<!--/slot-->, node 1</small>" in before
+    text = staged(run, "a,A,1,yes,1,", corrections=["a,,,,read,negative,KM,", "a,1,,,reject,,KM,"])
+    assert 'patient <!--slot patient a--><a href="./patients/A.html">A</a><!--/slot-->, node 1' in text
+    assert 'read whole by a reader as negative: see <a href="./patients/A.html">A</a>' in text
+    assert staged(run, "a,A,1,yes,1,").count("./patients/A.html") == 2
+    assert staged(run, "a,B,1,yes,1,").count("./patients/B.html") == 1  # not as the patient of the report
     assert with_patients(text, {}, run) == before
 
 
@@ -320,7 +337,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
     tags = [tag for tag, _ in Page(told).tags]
     assert (tags.count("script"), tags.count("img")) == (1, 0)
     assert told.count("<small>reviewed: ") == 1
-    assert Page(told).text.count(bad) == 5
+    assert Page(told).text.count(bad) == 6
     assert with_patients(told, {}, tmp_path) == text
     assert with_patients(told, stages, tmp_path) == told
 
