@@ -32,7 +32,7 @@ from nodescan.patients.synoptic import determination, largest_size_words, may_be
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import StoredReport
-from nodescan.reports.summary_page import stands
+from nodescan.reports.summary_page import SUMMARY_HTML, stands
 from nodescan.whole_files import (
     Json,
     json_bytes,
@@ -109,8 +109,9 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
     paths, linked = tuple(pages / name for name in names), _slide_pages(staging, folder)
+    summary = (folder / SUMMARY_HTML).is_file()
     for path, result in zip(paths, staging.patients, strict=True):
-        write_beside(path, text_bytes(render(result, staging, pages=linked)))
+        write_beside(path, text_bytes(render(result, staging, pages=linked, summary=summary)))
     return paths
 
 

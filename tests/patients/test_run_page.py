@@ -12,6 +12,7 @@ from nodescan.commands.stage import print_staging
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.versions import VERSION_WORDS
+from nodescan.patients.earlier_stages import set_aside
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
@@ -382,3 +383,41 @@ def test_a_page_that_is_not_a_runs_own_stays(tmp_path: Path) -> None:
     tell_patients(run)
     assert elsewhere.read_text(encoding="utf-8") == own
     assert (run / SUMMARY_HTML).is_symlink()
+
+
+def test_a_patients_page_leads_back_to_the_summary_where_there_is_one(tmp_path: Path) -> None:
+    """By a relative link, which holds in a copied folder, and in that of stages that were moved aside."""
+    run = a_run(tmp_path)
+    staged(run, *ROWS)
+    page = run / "patients" / "A.html"
+    assert '<a href="../summary.html">← Summary</a>' in page.read_text(encoding="utf-8")
+    aside = set_aside(run)
+    moved = aside / "patients" / "A.html"
+    assert '<a href="../../summary.html">← Summary</a>' in moved.read_text(encoding="utf-8")
+    (run / SUMMARY_HTML).unlink()
+    write_staging(staged_by(run, HEAD, *ROWS), run)
+    assert "← Summary" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("a,1,,,accept,,KM,", "Reviewed; stage unchanged."),
+        ("a,1,,,resize,2100,KM,", "Reviewed. The software&#39;s own result: pN1mi(sn)."),
+    ],
+)
+def test_a_review_that_leaves_the_stage_says_so(tmp_path: Path, row: str, told: str) -> None:
+    """The software's own stage is named where it is another."""
+    run = a_run(tmp_path)
+    staged(run, "a,A,1,yes,1,", corrections=[row])
+    assert f'<p class="lead">{told}</p>' in (run / "patients" / "A.html").read_text(encoding="utf-8")
+
+
+def test_a_node_of_one_slide_has_one_row(tmp_path: Path) -> None:
+    """With the slide's name and scan; of two slides, each has its own."""
+    run = a_run(tmp_path, [report("a", (900.0,)), report("b"), report("c")])
+    staged(run, "a,A,1,yes,2,", "b,A,2,yes,2,", "c,A,2,yes,2,")
+    page = (run / "patients" / "A.html").read_text(encoding="utf-8").partition('id="nodes"')[2]
+    rows = re.findall(r'<tr (class="slide" )?role="row">', page.partition("</table>")[0])
+    assert rows == ["", "", "", 'class="slide" ', 'class="slide" ']
+    assert page.index("Nodes and their slides") < page.index("Synoptic elements")

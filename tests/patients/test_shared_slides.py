@@ -22,7 +22,7 @@ from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import key_facts
 from nodescan.patients.sentences import answer
-from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
+from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
 from tests.patients.made_reports import report, staged_by, write_run
 
@@ -192,15 +192,16 @@ def test_every_doubt_of_a_shared_slide_is_told(sizes_um: Sequence[float], code: 
     ("sizes_um", "unsure"),
     [((5000.0, 198.0, 197.0), (2, 0, 2)), ((5000.0, 1998.0), (0, 1, 0)), ((5000.0, 300.0), (0, 0, 0))],
 )
-def test_tiles_count_what_sizes_leave_open_beside_a_larger_deposit(
+def test_the_table_counts_what_sizes_leave_open_beside_a_larger_deposit(
     sizes_um: Sequence[float], unsure: tuple[int, int, int]
 ) -> None:
     """Of three nodes: positive ones, those with macro- and those with micrometastases."""
     found = staged(shared(report("s", sizes_um), 3))
-    notes = {fact.label: fact.note for fact in key_facts(found)}
-    labels = ("Positive nodes", "Nodes with macrometastases", "Nodes with micrometastases")
-    said = [notes[label].partition("; ")[2] for label in labels]
-    assert said == [f"{count} borderline by size" if count else "" for count in unsure]
+    notes = {fact.label: fact.note for fact in (*key_facts(found), *synoptic(found))}
+    said = [notes[label] for label in ("Positive nodes", MACRO_ELEMENT, MICRO_ELEMENT)]
+    assert [f"{count} borderline by size" in note for count, note in zip(unsure, said, strict=True)] == [
+        count > 0 for count in unsure
+    ]
     assert n_borderline(found) == max(unsure)
 
 
