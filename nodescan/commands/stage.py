@@ -214,6 +214,7 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
     Without the slides of another stain, which are counted by themselves.
     """
     from nodescan.domain.naming import few, how_many
+    from nodescan.patients.sentences import whatever_is_unread
 
     said = [
         (_name(result), *_slide_and_rest(note.message, result), note.message)
@@ -229,6 +230,9 @@ def _notes(staging: "Staging") -> dict[str, list[str]]:
         alike = slides[rest] if slide_id else []
         together = f"{how_many(len(alike), 'slide')} ({few(alike, MOST_NAMED)}): {rest}"
         notes.setdefault(together if len(alike) > MOST_NAMED else message, []).append(name)
+    for result in staging.patients:
+        if stays := whatever_is_unread(result.staged):
+            notes.setdefault(f"{stays}.", []).append(_name(result))
     return {message: list(dict.fromkeys(names)) for message, names in notes.items()}
 
 
@@ -245,7 +249,7 @@ def _slide_and_rest(message: str, result: "PatientResult") -> tuple[str, str]:
 
 
 def _line(result: "PatientResult") -> tuple[str, str, str, str]:
-    from nodescan.patients.synoptic import NOT_MEASURED, borderline_words, patient_size_words, stage_words
+    from nodescan.patients.synoptic import borderline_words, largest_size_words, stage_words
 
     words, unsure = result.staged.words, borderline_words(result.staged)
     if unsure:
@@ -253,9 +257,8 @@ def _line(result: "PatientResult") -> tuple[str, str, str, str]:
     if result.software is not None and stage_words(result.software) != stage_words(result.staged):
         words += f" (software alone: {stage_words(result.software)})"
     specimen = result.staged.specimen
-    some_sized = any(section.largest_um is not None for section in specimen.sections)
-    size = patient_size_words(result.staged) or (NOT_MEASURED if some_sized else "")
-    return _name(result), words, f"{specimen.n_examined} of {result.staged.n_nodes}", size
+    nodes = f"{specimen.n_examined} of {result.staged.n_nodes}"
+    return _name(result), words, nodes, largest_size_words(result.staged)
 
 
 def _name(result: "PatientResult") -> str:

@@ -259,6 +259,11 @@ class Staged:
         return bool(self.may_be) and self.lowest != self.may_be[0]
 
     @property
+    def category_stays(self) -> bool:
+        """Whether a stage of "at least" has the only category that is possible, whatever the unread nodes hold."""
+        return self.at_least and not self.may_rise and self.bound == self.category
+
+    @property
     def class_by_reader(self) -> bool:
         """Whether the category may depend on a class that a reader gave and that doesn't follow from a size."""
         return any(section.class_without_size or section.class_by_reader for section in self.specimen.sections)

@@ -192,11 +192,12 @@ def _of_split(staged: Staged, measured: StageRule | None) -> str:
         why = ": it depends on how the deposits are spread over the nodes" if by_split else ""
         sizes = f"; within the uncertainty of sizes it may be {may_be}" if staged.borderline else ""
         return f" The pN may be higher{why}{sizes}."
+    holds = "pN holds however the deposits are split"
     if staged.borderline:
-        return f" By the sizes as measured the pN holds in every case; within their uncertainty it may be {may_be}."
+        return f" By the sizes as measured the {holds}; within their uncertainty it may be {may_be}."
     shared = [section for node in staged.specimen.nodes if node.n_nodes > 1 for section in node.sections]
     in_doubt = any(codes_of(section.doubts) - _OF_MEASURED_SIZES for section in shared)
-    return f" {'By the sizes as measured the' if in_doubt else 'The'} pN holds in every case."
+    return f" {'By the sizes as measured the' if in_doubt else 'The'} {holds}."
 
 
 def _within_uncertainty(specimen: Specimen, counts: NodeCounts) -> str:

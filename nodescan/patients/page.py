@@ -10,7 +10,7 @@ from nodescan.domain.lengths import size_in_mm
 from nodescan.domain.patient import UNDETERMINED, Node, Staged
 from nodescan.domain.report import FILE_SIGNS
 from nodescan.domain.section import Section
-from nodescan.domain.staging import AJCC8, CAMELYON17, CountRange
+from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import CorrectionsFile
@@ -18,8 +18,8 @@ from nodescan.patients.sentences import answer, headline, look_first
 from nodescan.patients.stage_notes import DETECTION_LIMIT
 from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import (
+    determination,
     doubt_words,
-    n_borderline,
     patient_size_words,
     section_size_words,
     stage_words,
@@ -31,11 +31,11 @@ from nodescan.reports.class_doubts import TUMOUR_WITHOUT_CLASS
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.page import settings_note, started_words
 from nodescan.reports.report_reader import StoredReport
+from nodescan.reports.summary_page import SUMMARY_HTML
 from nodescan.reports.web_page import Fact, environment
 from nodescan.reports.wording import (
     CLASS_WORDS,
     SHORT_HEX,
-    TILE_RULES,
     flag_title,
     minute_words,
     running_words,
@@ -65,7 +65,7 @@ class SectionRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """One node as text, with its slides."""
+    """One node as text, with its slides. alone: its only slide, which has nothing of its own to say; None otherwise."""
 
     node_id: str
     tone: str
@@ -75,9 +75,20 @@ class NodeRow:
     sentinel: str
     sections: tuple[SectionRow, ...]
 
+    @property
+    def alone(self) -> SectionRow | None:
+        first, *others = self.sections or (None,)
+        if first is None or others:
+            return None
+        same = (first.class_words, first.borderline, first.size) == (self.class_words, self.borderline, self.size)
+        return first if same else None
 
-def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -> str:
-    """The page as text, nothing loaded from anywhere. pages: the slides that have a page of their own to link to."""
+
+def render(result: PatientResult, staging: Staging, *, pages: Collection[str], summary: bool = False) -> str:
+    """The page as text, nothing loaded from anywhere. pages: the slides that have a page of their own to link to.
+
+    summary: whether the run's index lies one folder up.
+    """
     staged = result.staged
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
     limits = (note.message for note in result.all_notes if note.code == DETECTION_LIMIT)
@@ -86,7 +97,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
     return page.render(
         who=_who(staged),
         running=_running(staging, result),
-        status="complete" if staged.complete else "incomplete",
+        status=determination(staged),
         own_settings=[words.capitalize() for words in map(settings_words, result.own_settings)],
         tone=_tone(staged),
         seen=any(section.metastasis is not None for section in staged.specimen.sections),
@@ -94,7 +105,9 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
         doubt=doubt_words(staged, result.all_notes),
         answer=" ".join((answer(staged), *limits)),
         facts=key_facts(staged),
-        software="" if result.software is None else stage_words(result.software),
+        summary=f"../{SUMMARY_HTML}" if summary else "",
+        staged_at="" if staging.staged_at is None else minute_words(staging.staged_at),
+        software=_software_words(result),
         look_first=look_first(staged, first),
         nothing_found="No deposit was found." if _nothing_found(staged) else "",
         likeliest=_likeliest(staged, staging, pages) if _nothing_found(staged) else [],
@@ -109,7 +122,7 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str]) -
 
 
 def key_facts(staged: Staged) -> tuple[Fact, ...]:
-    """The numbers under the answer."""
+    """The numbers under the answer; the table of synoptic elements has all."""
     if staged.not_removed:
         return ()
     counts = staged.counts
@@ -123,9 +136,6 @@ def key_facts(staged: Staged) -> tuple[Fact, ...]:
     return (
         Fact("Largest deposit", *_largest_words(staged)),
         Fact("Positive nodes", positive, f"with macro- or micrometastases{borderline}"),
-        _count_fact("Nodes with macrometastases", counts.macro, Metastasis.MACRO, staged),
-        _count_fact("Nodes with micrometastases", counts.micro, Metastasis.MICRO, staged),
-        _count_fact("Nodes with ITC only", counts.itc, Metastasis.ITC, staged),
         Fact("Nodes examined", str(staged.specimen.n_examined), _examined_note(staged)),
     )
 
@@ -136,12 +146,13 @@ def _examined_note(staged: Staged) -> str:
     return f"{of_all}; {part} only in part" if part else of_all
 
 
-def _count_fact(name: str, count: CountRange, found: Metastasis, staged: Staged) -> Fact:
-    reader = ", or the reader's class" if staged.class_by_reader else ""
-    rule = "not counted as positive" if found is Metastasis.ITC else f"{TILE_RULES[found]}{reader}"
-    unsure = n_borderline(staged, found)
-    number = count.words if staged.specimen.nodes else UNDETERMINED
-    return Fact(name, number, f"{rule}; {unsure} borderline by size" if unsure else rule)
+def _software_words(result: PatientResult) -> str:
+    """That the patient was reviewed, and the software's own stage where it was another; "" where nobody did."""
+    if result.software is None:
+        return ""
+    own = stage_words(result.software)
+    same = own == stage_words(result.staged)
+    return "Reviewed; stage unchanged." if same else f"Reviewed. The software's own result: {own}."
 
 
 def class_or_more_words(found: Metastasis, *, at_least: bool, may_fall: bool = False) -> str:

@@ -28,11 +28,11 @@ from nodescan.patients.earlier_stages import (
 )
 from nodescan.patients.page import render, word_if_known
 from nodescan.patients.staging import PatientResult, Staging
-from nodescan.patients.synoptic import may_be, n_borderline, synoptic
+from nodescan.patients.synoptic import determination, largest_size_words, may_be, n_borderline, synoptic
 from nodescan.reports.html_report import REPORT_HTML
 from nodescan.reports.json_report import REPORT_JSON
 from nodescan.reports.report_reader import StoredReport
-from nodescan.reports.summary_page import stands
+from nodescan.reports.summary_page import SUMMARY_HTML, stands
 from nodescan.whole_files import (
     Json,
     json_bytes,
@@ -109,8 +109,9 @@ def write_staging(staging: Staging, folder: Path) -> tuple[Path, ...]:
     if staging.table is CAMELYON17:
         write_beside(folder / SUBMISSION_CSV, text_bytes(_submission(staging)))
     paths, linked = tuple(pages / name for name in names), _slide_pages(staging, folder)
+    summary = (folder / SUMMARY_HTML).is_file()
     for path, result in zip(paths, staging.patients, strict=True):
-        write_beside(path, text_bytes(render(result, staging, pages=linked)))
+        write_beside(path, text_bytes(render(result, staging, pages=linked, summary=summary)))
     return paths
 
 
@@ -205,13 +206,18 @@ def _patient(result: PatientResult) -> Json:
         "prefix": staged.prefix,
         "suffix": staged.suffix,
         "status": "complete" if staged.complete else "incomplete",
+        "determination": determination(staged),
         "software_stage": None if result.software is None else result.software.words,
         "software_may_be": [] if result.software is None else may_be(result.software),
         "software_bound": None if result.software is None else result.software.bound,
         "stated_stage": result.stated,
         **_lengths(staged.specimen.largest),
         "size_at_least": staged.size_at_least,
+        "largest_deposit": largest_size_words(staged),
         "n_nodes": staged.specimen.n_nodes,
+        "n_nodes_without_slides": staged.n_without_slides,
+        "n_nodes_examined": staged.specimen.n_examined,
+        "n_nodes_in_part": staged.n_in_part,
         "n_nodes_macro": asdict(counts.macro),
         "n_nodes_micro": asdict(counts.micro),
         "n_nodes_itc": asdict(counts.itc),

@@ -154,13 +154,18 @@ def _doubts(staged: Staged) -> list[str]:
 
 def _what_else(staged: Staged) -> str:
     """Which other categories a stage leaves possible that does not rest on every node read whole."""
-    if staged.may_rise:
-        return f", so {_higher(staged)}"
+    return f", so {_higher(staged)}" if staged.may_rise else f". {whatever_is_unread(staged)}"
+
+
+def whatever_is_unread(staged: Staged) -> str:
+    """That the category of "at least" stays, or can't be higher, whatever the unread nodes hold; "" where it can."""
+    if not staged.at_least or staged.may_rise:
+        return ""
     holds = "that node holds" if staged.n_unread == 1 else "those nodes hold"
-    if staged.bound == staged.category:
-        return f". The category stays {staged.category} whatever {holds}; only counts and sizes may change"
+    if staged.category_stays:
+        return f"The category stays {staged.category} whatever {holds}; only counts and sizes may change"
     lower = "; it may be lower because of the borderline size" if staged.may_fall else ""
-    return f". No higher category than {staged.category} is possible, whatever {holds}{lower}"
+    return f"No higher category than {staged.category} is possible, whatever {holds}{lower}"
 
 
 def _by_size(staged: Staged) -> str:

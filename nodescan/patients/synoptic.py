@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag, codes_of
 from nodescan.domain.lengths import size_in_mm
+from nodescan.domain.naming import how_many
 from nodescan.domain.patient import TUMOUR_UNCLASSED, UNDETERMINED, Node, Staged
 from nodescan.domain.patient_stage import SN_CONDITION
 from nodescan.domain.section import Section
@@ -110,6 +111,23 @@ def doubt_words(staged: Staged, notes: Sequence[Flag]) -> str:
 def stage_words(staged: Staged) -> str:
     """The stage and what it may be by its sizes, e.g. "pN1mi, borderline: pN1mi or pN1a"."""
     return ", ".join(filter(None, (staged.words, borderline_words(staged))))
+
+
+def largest_size_words(staged: Staged) -> str:
+    """`patient_size_words`, or that a deposit was not measured though others were; "" where there is none."""
+    some_sized = any(section.largest_um is not None for section in staged.specimen.sections)
+    return patient_size_words(staged) or (NOT_MEASURED if some_sized else "")
+
+
+def determination(staged: Staged) -> str:
+    """Whether the stage is determined, on every page in the same words; if not, how many nodes were not read whole."""
+    if staged.determined:
+        return "determined, borderline" if staged.borderline else "determined"
+    if not staged.at_least or not staged.n_unread:
+        return "not determined"
+    how = "missing" if staged.n_unread == staged.n_without_slides else "not read whole"
+    named = f"{how_many(staged.n_unread, 'node')} {how}"
+    return f"{'category stays' if staged.category_stays else 'not determined'}; {named}"
 
 
 def borderline_of_them(count: int) -> str:

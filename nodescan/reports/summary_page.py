@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan import __version__
-from nodescan.domain.bounds import bound_holds
+from nodescan.domain.bounds import OF_WHOLE_SLIDE, bound_holds
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status
@@ -34,7 +34,9 @@ from nodescan.reports.wording import (
     UNMEASURED,
     causes_fixed,
     flag_title,
+    limit_words,
     minute_words,
+    not_excluded_words,
     settings_words,
     slide_score_words,
     slide_size_words,
@@ -48,15 +50,18 @@ MOST_NAMES = 20
 """Slides named beside one reason; a share that went away fails hundreds alike, and the table holds them all."""
 
 
+_SAID = {"borderline": "borderline", "deposit_cut_off": "cut off", **OF_WHOLE_SLIDE}
+"""Flags that the words under a class may say, and how: then they do not stand beside it, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One slide as text. link, thumbnail: relative, "" where there is none; the ranks are to sort by.
 
-    needed: what a deposit needs, "" where the score reaches it, or it isn't known.
+    needed: what a deposit needs, "" where the score reaches it, or it isn't known. flags: without what doubt says.
     """
 
     report: SlideReport
-    origin: str
     link: str
     thumbnail: str
     tone: str
@@ -135,6 +140,7 @@ def render(
         classes=classes(reports),
         troubles=troubles(reports),
         causes_fixed=causes_fixed(reports),
+        limits=_limits(reports),
         rows=[_row(report, folder) for report in reports],
         script=Markup(script),  # this program's own, word for word what the policy's hash allows
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -226,27 +232,39 @@ def troubles(reports: Sequence[SlideReport]) -> tuple[Trouble, ...]:
 def _row(report: SlideReport, folder: Path) -> Row:
     score = None if report.not_judged else report.tumour_probability
     seed = None if report.model is None else report.model.seed_threshold
-    found = report.metastasis
-    patient, node = report.slide.patient_id, report.slide.node_id
-    origin = [f"patient {patient}" if patient else "", f"node {node}" if node else ""]
+    found, doubt = report.metastasis, _doubt(report)
+    unsaid = [flag.code for flag in report.flags if flag.code not in _SAID or _SAID[flag.code] not in doubt]
     return Row(
         report=report,
-        origin=", ".join(filter(None, origin)),
         link=_link(folder, report, REPORT_HTML),
         thumbnail=_link(folder, report, OVERVIEW_JPG),
         tone=tone(report),
         class_words=CLASS_WORDS[found] if found is not None and bound_holds(report) else class_words(report),
         class_rank=-1 if report.metastasis is None else int(report.metastasis),
         at_least=bound_holds(report),
-        doubt="; ".join(class_doubts(report)),
+        doubt=doubt,
         size=slide_size_words(report),
         foci=NOT_JUDGED_WORDS if report.not_judged else "" if report.known_foci is None else str(report.known_foci),
         score="" if score is None else slide_score_words(score),
         score_rank="" if score is None else str(score),
         needed="" if score is None or seed is None or score >= seed else f"{seed:g}",
         status_rank=tuple(Status).index(report.status),
-        flags=tuple(dict.fromkeys(flag_title(flag.code) for flag in report.flags)),
+        flags=tuple(dict.fromkeys(flag_title(code) for code in unsaid)),
     )
+
+
+def _doubt(report: SlideReport) -> str:
+    """What the class hangs on; of what a negative one leaves open only the size, the sentence is below the table."""
+    found_from_um = None if report.model is None else report.model.found_from_um
+    long = not_excluded_words(found_from_um)
+    short = f"< {found_from_um / 1000:g} mm not excluded" if found_from_um else ""
+    return "; ".join(short if one == long else one for one in class_doubts(report))
+
+
+def _limits(reports: Sequence[SlideReport]) -> tuple[str, ...]:
+    """What negative slides do not exclude, by the models that judged them."""
+    negative = (one.model for one in reports if one.metastasis is Metastasis.NONE and one.model is not None)
+    return tuple(dict.fromkeys(filter(None, (limit_words(model.found_from_um) for model in negative))))
 
 
 def _link(folder: Path, report: SlideReport, file: str) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from nodescan.commands.stage import print_staging
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.versions import VERSION_WORDS
+from nodescan.patients.earlier_stages import set_aside
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.run_page import MOST_NAMED, patient_lines, tell_patients, with_patients
 from nodescan.reports.summary_page import SUMMARY_HTML, render, write_summary_page
@@ -63,10 +65,62 @@ def test_the_page_tells_each_patients_stage_with_its_page(tmp_path: Path) -> Non
     assert "1 of 2 patients determined; the others have a stage of “at least” or “as measured”, or none." in page.text
     links = [attributes.get("href") for tag, attributes in page.tags if tag == "a"]
     assert {"./patients.csv", "./patients/A.html", "./patients/B.html"} <= set(links)
-    assert "pN1mi(sn) determined" in " ".join(page.text.split())
-    assert "cannot be determined (no slide has a result that counts) not determined" in " ".join(page.text.split())
+    assert "pN1mi(sn) 2 of 2 0.900 ± 0.004 mm determined" in " ".join(page.text.split())
+    none = "cannot be determined (no slide has a result that counts) 0 of 1 not determined"
+    assert none in " ".join(page.text.split())
     assert "1 slide with another stain than H&E, left to the pathologist: k." in page.text
     assert "1 slide in the manifest but not run, so their nodes count as unread: gone." in page.text
+
+
+@pytest.mark.parametrize(
+    ("removed", "slide", "told"),
+    [
+        (1, report("a", (2600.0,)), "determined"),
+        (2, report("a", (2600.0,)), "category stays; 1 node missing"),
+        (4, report("a", (2600.0,)), "not determined; 3 nodes missing"),
+        (2, report("a", (900.0,)), "not determined; 1 node missing"),
+        (2, report("a", (2001.0,)), "not determined; 1 node missing"),
+        (2, report("a", (2600.0,), flags=(Flag("may_be_two_foci", "Check it."),)), "not determined; 1 node missing"),
+        (2, report("a"), "not determined"),
+    ],
+)
+def test_one_word_says_on_both_pages_what_is_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], removed: int, slide: SlideReport, told: str
+) -> None:
+    """The summary is no more certain than the patient's page: only where that says that the category stays, so does
+    the summary; pN1a of four nodes with three missing may be pN2a."""
+    run = a_run(tmp_path, [slide])
+    text = staged(run, f"a,A,1,yes,{removed},")
+    assert re.findall(r'data-label="Status">([^<]*)<', text.partition('id="all"')[0]) == [told]
+    page = (run / "patients" / "A.html").read_text(encoding="utf-8")
+    assert f"<li>Status <b>{told}</b></li>" in page
+    print_staging(staged_by(run, HEAD, f"a,A,1,yes,{removed},"))
+    stays = "The category stays pN1a whatever that node holds; only counts and sizes may change."
+    assert (f"note, A: {stays}" in capsys.readouterr().out) is (stays in Page(page).text)
+    assert (stays in Page(page).text) is told.startswith("category stays")
+    assert ("status-complete" in text.partition('id="patients"')[2].partition("</table>")[0]) is (told == "determined")
+
+
+def test_stages_of_an_earlier_version_count_no_node_as_unexamined(tmp_path: Path) -> None:
+    """They do not say how many nodes were examined."""
+    (line,) = patient_lines({"patients": [{"patient_id": "A", "n_nodes": 3, "at_least": True}]}, tmp_path)
+    assert (line.nodes, line.status) == ("", "not determined")
+
+
+def test_nodes_read_only_in_part_are_no_missing_ones(tmp_path: Path) -> None:
+    """They count as examined, with how many there are."""
+    part = report("b", (300.0,), status=Status.INCOMPLETE, flags=(Flag("unread_tissue", "Some was unread."),))
+    text = staged(a_run(tmp_path, [report("a", (2600.0,)), part]), "a,A,1,yes,2,", "b,A,2,yes,2,")
+    assert "2 of 2<small>1 only in part</small>" in text
+    assert "category stays; 1 node not read whole" in text
+
+
+def test_the_model_of_the_run_is_named_once(tmp_path: Path) -> None:
+    """In the masthead alone, where the patients' slides were judged by that one."""
+    run = a_run(tmp_path, [replace(report("a", (900.0,)), model=RUN.model)])
+    assert page_of(run).count("weights") == staged(run, "a,A,1,yes,1,").count("weights") == 1
+    other = a_run(tmp_path / "other", [report("a", (900.0,))])
+    assert staged(other, "a,A,1,yes,1,").count("weights") == 2
 
 
 def test_many_patients_leave_the_slides_near(tmp_path: Path) -> None:
@@ -114,13 +168,30 @@ def test_a_slide_that_a_reader_corrected_says_so_in_its_row(tmp_path: Path) -> N
     run = a_run(tmp_path)
     before = page_of(run)
     text = staged(run, *ROWS, corrections=["a,1,,,resize,2100,KM,"])
-    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: the patient's stage is" in row]
+    (marked,) = [row for row in text.split('<tr role="row">') if "reviewed: see " in row]
     assert 'data-sort="a"' in marked
     assert "Micrometastasis" in marked
+    assert '<small>reviewed: see <a href="./patients/A.html">A</a></small>' in marked
+    assert text.count("are as before the review") == 1
     assert "pN1a(sn)<small>as reviewed; software alone: pN1mi(sn)</small>" in text
     same = staged(run, *ROWS, corrections=["a,1,,,resize,950,KM,"])
     assert "pN1mi(sn)<small>as reviewed</small>" in same
     assert "reviewed" not in staged(run, *ROWS)
+    assert with_patients(text, {}, run) == before
+
+
+def test_a_slides_patient_leads_to_the_page_and_a_reading_is_said(tmp_path: Path) -> None:
+    """The name stays where there is no page, and in a copied folder the link still leads there."""
+    made = report("a", (900.0,))
+    made = replace(made, slide=replace(made.slide, patient_id="A", node_id="1"))
+    run = a_run(tmp_path, [made])
+    before = page_of(run)
+    assert "<small>patient <!--slot patient a-->A<!--/slot-->, node 1</small>" in before
+    text = staged(run, "a,A,1,yes,1,", corrections=["a,,,,read,negative,KM,", "a,1,,,reject,,KM,"])
+    assert 'patient <!--slot patient a--><a href="./patients/A.html">A</a><!--/slot-->, node 1' in text
+    assert 'read whole by a reader as negative: see <a href="./patients/A.html">A</a>' in text
+    assert staged(run, "a,A,1,yes,1,").count("./patients/A.html") == 2
+    assert staged(run, "a,B,1,yes,1,").count("./patients/B.html") == 1  # not as the patient of the report
     assert with_patients(text, {}, run) == before
 
 
@@ -267,7 +338,7 @@ def test_nothing_that_a_manifest_says_is_markup(tmp_path: Path) -> None:
     tags = [tag for tag, _ in Page(told).tags]
     assert (tags.count("script"), tags.count("img")) == (1, 0)
     assert told.count("<small>reviewed: ") == 1
-    assert Page(told).text.count(bad) == 5
+    assert Page(told).text.count(bad) == 6
     assert with_patients(told, {}, tmp_path) == text
     assert with_patients(told, stages, tmp_path) == told
 
@@ -312,3 +383,41 @@ def test_a_page_that_is_not_a_runs_own_stays(tmp_path: Path) -> None:
     tell_patients(run)
     assert elsewhere.read_text(encoding="utf-8") == own
     assert (run / SUMMARY_HTML).is_symlink()
+
+
+def test_a_patients_page_leads_back_to_the_summary_where_there_is_one(tmp_path: Path) -> None:
+    """By a relative link, which holds in a copied folder, and in that of stages that were moved aside."""
+    run = a_run(tmp_path)
+    staged(run, *ROWS)
+    page = run / "patients" / "A.html"
+    assert '<a href="../summary.html">← Summary</a>' in page.read_text(encoding="utf-8")
+    aside = set_aside(run)
+    moved = aside / "patients" / "A.html"
+    assert '<a href="../../summary.html">← Summary</a>' in moved.read_text(encoding="utf-8")
+    (run / SUMMARY_HTML).unlink()
+    write_staging(staged_by(run, HEAD, *ROWS), run)
+    assert "← Summary" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("a,1,,,accept,,KM,", "Reviewed; stage unchanged."),
+        ("a,1,,,resize,2100,KM,", "Reviewed. The software&#39;s own result: pN1mi(sn)."),
+    ],
+)
+def test_a_review_that_leaves_the_stage_says_so(tmp_path: Path, row: str, told: str) -> None:
+    """The software's own stage is named where it is another."""
+    run = a_run(tmp_path)
+    staged(run, "a,A,1,yes,1,", corrections=[row])
+    assert f'<p class="lead">{told}</p>' in (run / "patients" / "A.html").read_text(encoding="utf-8")
+
+
+def test_a_node_of_one_slide_has_one_row(tmp_path: Path) -> None:
+    """With the slide's name and scan; of two slides, each has its own."""
+    run = a_run(tmp_path, [report("a", (900.0,)), report("b"), report("c")])
+    staged(run, "a,A,1,yes,2,", "b,A,2,yes,2,", "c,A,2,yes,2,")
+    page = (run / "patients" / "A.html").read_text(encoding="utf-8").partition('id="nodes"')[2]
+    rows = re.findall(r'<tr (class="slide" )?role="row">', page.partition("</table>")[0])
+    assert rows == ["", "", "", 'class="slide" ', 'class="slide" ']
+    assert page.index("Nodes and their slides") < page.index("Synoptic elements")

@@ -22,7 +22,7 @@ from nodescan.domain.verdict import class_found, deposit_flags
 from nodescan.patients.grouping import section_of
 from nodescan.patients.page import key_facts
 from nodescan.patients.sentences import answer
-from nodescan.patients.synoptic import MICRO_ELEMENT, n_borderline, synoptic
+from nodescan.patients.synoptic import MACRO_ELEMENT, MICRO_ELEMENT, n_borderline, synoptic
 from nodescan.reports.report_reader import as_stored
 from tests.patients.made_reports import report, staged_by, write_run
 
@@ -104,7 +104,8 @@ SPLIT = (
     "(positive nodes: {})."
 )
 WITHIN = "Within the uncertainty of sizes in"
-HELD = "By the sizes as measured the pN holds in every case; within their uncertainty it may be"
+HOLDS = "The pN holds however the deposits are split."
+HELD = "By the sizes as measured the pN holds however the deposits are split; within their uncertainty it may be"
 SPREAD = "The pN may be higher: it depends on how the deposits are spread over the nodes"
 OPEN = f"{SPREAD}; within the uncertainty of sizes it may be"
 HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit there."
@@ -129,7 +130,7 @@ HIGHER = "Then the pN may be higher. Measure the deposits that are near a limit 
             (3000.0, 198.0),
             (),
             "pN1a",
-            f"{SPLIT.format('1')} {WITHIN} 0, up to 2 nodes may be positive. The pN holds in every case.",
+            f"{SPLIT.format('1')} {WITHIN} 0, up to 2 nodes may be positive. {HOLDS}",
         ),
         (
             (3000.0, 500.0),
@@ -184,22 +185,23 @@ def test_every_doubt_of_a_shared_slide_is_told(sizes_um: Sequence[float], code: 
     notes = {note.code: note.message for note in found.notes}
     assert notes[code] == "Node 1, slide d: Why."
     settled = code in ("borderline", "size_near_limit")  # by sizes, which the note takes into account
-    assert ("The pN holds in every case." in notes["nodes_share_slides"]) <= settled
+    assert (HOLDS in notes["nodes_share_slides"]) <= settled
 
 
 @pytest.mark.parametrize(
     ("sizes_um", "unsure"),
     [((5000.0, 198.0, 197.0), (2, 0, 2)), ((5000.0, 1998.0), (0, 1, 0)), ((5000.0, 300.0), (0, 0, 0))],
 )
-def test_tiles_count_what_sizes_leave_open_beside_a_larger_deposit(
+def test_the_table_counts_what_sizes_leave_open_beside_a_larger_deposit(
     sizes_um: Sequence[float], unsure: tuple[int, int, int]
 ) -> None:
     """Of three nodes: positive ones, those with macro- and those with micrometastases."""
     found = staged(shared(report("s", sizes_um), 3))
-    notes = {fact.label: fact.note for fact in key_facts(found)}
-    labels = ("Positive nodes", "Nodes with macrometastases", "Nodes with micrometastases")
-    said = [notes[label].partition("; ")[2] for label in labels]
-    assert said == [f"{count} borderline by size" if count else "" for count in unsure]
+    notes = {fact.label: fact.note for fact in (*key_facts(found), *synoptic(found))}
+    said = [notes[label] for label in ("Positive nodes", MACRO_ELEMENT, MICRO_ELEMENT)]
+    assert [f"{count} borderline by size" in note for count, note in zip(unsure, said, strict=True)] == [
+        count > 0 for count in unsure
+    ]
     assert n_borderline(found) == max(unsure)
 
 
@@ -300,7 +302,7 @@ def test_every_split_of_every_size_is_within_what_is_said(foci: list[float], nod
     )
     rules = AJCC8.rules
     (note,) = (one.message for one in found.notes if one.code == "nodes_share_slides")
-    assert ("The pN holds in every case." in note) <= (len(found.may_be) == 1)
+    assert (HOLDS in note) <= (len(found.may_be) == 1)
     said = {*found.may_be, *rules[rules.index(found.lowest) : rules.index(found.highest) + 1]}
     for places, moves in product(
         product(range(nodes), repeat=len(foci)), product((-UNSURE_UM, UNSURE_UM), repeat=len(foci) + len(others))

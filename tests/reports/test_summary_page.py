@@ -131,12 +131,24 @@ def test_what_a_class_hangs_on_stands_beside_it(tmp_path: Path) -> None:
     """In a slide's row as on its page: a size near a limit, a pixel size in doubt."""
     near = report("borderline")
     doubted = replace(near, flags=(*near.flags, Flag("nuclei_out_of_scale", "Cell nuclei look 0.5 times.")))
-    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)</td>', render([doubted], tmp_path, asked=1, run=RUN))
+    (row,) = re.findall(r'<td role="cell" class="class [^>]*>(.*?)<!--', render([doubted], tmp_path, asked=1, run=RUN))
     said = "borderline: micrometastasis or macrometastasis; pixel size in doubt"
     assert row == f"Macrometastasis<small>{said}</small>"
     assert doubt(doubted) == said
     sure = render([report("macro"), report("negative"), report("failed")], tmp_path, asked=3, run=RUN)
     assert not re.search(r'<td role="cell" class="class [^>]*>[^/]*<small>', sure)
+
+
+def test_what_stands_under_the_class_stands_nowhere_else_in_the_row(tmp_path: Path) -> None:
+    """Neither as a flag, nor, of what negative slides do not exclude, with more than the size: the note says it."""
+    near, negative = report("borderline"), report("negative")
+    negative = replace(negative, model=replace(negative.model, found_from_um=550.0))
+    text = render([near, negative, negative], tmp_path, asked=3, run=RUN)
+    assert "borderline" in text.partition('id="all"')[2]
+    assert re.findall(r'data-label="Flags"[^>]*>([^<]*)<', text) == ["Cell count not assessed", "", ""]
+    assert len(re.findall("<small>&lt; .*?0.55 mm.*? not excluded</small>", text)) == 2
+    assert Page(text).text.count("are not excluded: this model misses some of them on synthetic slides.") == 1
+    assert "Negative slides" not in render([near], tmp_path, asked=1, run=RUN)
 
 
 def test_every_slide_has_a_row_and_what_failed_comes_first(tmp_path: Path) -> None:
