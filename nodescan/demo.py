@@ -10,7 +10,7 @@ from pathlib import Path
 from nodescan.batch.progress import Viewer
 from nodescan.batch.request import BatchRequest
 from nodescan.batch.run import run_batch
-from nodescan.domain.bounds import class_word
+from nodescan.domain.class_bounds import class_word
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import SlideReport, Status
 from nodescan.overwrite_checks import check_ours, not_ours

@@ -16,11 +16,11 @@ from nodescan.domain.maps import Picture, TissueMask
 from nodescan.domain.units import Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
-from nodescan.examination.survey import Survey
+from nodescan.examination.tile_plan import Survey
 from nodescan.imaging.agreement import CoarseView, coarse_view, contradicted_um2, likeness, unlike_glass
 from nodescan.imaging.places import dense_places
 from nodescan.imaging.quality import QualitySettings
-from nodescan.imaging.squares import SHARES, cell_shares
+from nodescan.imaging.untrusted_areas import SHARES, cell_shares
 from nodescan.interfaces import Slide
 from nodescan.threads import start_in_thread
 

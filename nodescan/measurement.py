@@ -13,7 +13,7 @@ from nodescan.annotations import read_outlines
 from nodescan.annotations.exclusions import united
 from nodescan.annotations.formats import outline_format
 from nodescan.annotations.stated import spacing_of_sizes
-from nodescan.domain.bounds import lowest_by_size
+from nodescan.domain.class_bounds import lowest_by_size
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.doubts import dispersed_flags, joining_gap_flags

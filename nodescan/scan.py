@@ -3,7 +3,7 @@
 Read `scan_slide` first. Its steps, and where each is told in full:
 
 1. overview.py: the slide at low magnification, and imaging/tissue.py: where its tissue is.
-2. examination/: the network's answer for every cell of tissue. survey.py in it lays tiles on the tissue,
+2. examination/: the network's answer for every cell of tissue. tile_plan.py in it lays tiles on the tissue,
    tile_batches.py reads them ahead of the network, tile_pass.py keeps what it says of them, and second_look/ has
    float32 answer again what could change a finding.
 3. imaging/segmentation.py: the map of answers becomes deposits, outlined and measured; imaging/pieces.py: in which
@@ -17,7 +17,7 @@ Read `scan_slide` first. Its steps, and where each is told in full:
 What is called `wait_for_...` was begun before, and runs in a thread beside step 2.
 
 Whoever scans many slides calls it by batch/slide_task.py, which writes the reports; see batch/run.py. Two slides may be
-under way in a process: turns.py has one go through step 1 while the network is the other's.
+under way in a process: slide_queue.py has one go through step 1 while the network is the other's.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.verdict import conclude
 from nodescan.examination import Examination, examine
-from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import read_first_tiles
+from nodescan.examination.tile_plan import plan
 from nodescan.imaging.detections import find_detections, likeliest_places
 from nodescan.imaging.pieces import Pieces, find_pieces
 from nodescan.imaging.segmentation import find_foci
@@ -50,10 +50,10 @@ from nodescan.slide_flags import (
     small_pale_flags,
     tissue_flags,
 )
+from nodescan.slide_queue import Turn, alone
 from nodescan.spacing_check import spacing_flags
 from nodescan.threads import start_in_thread
 from nodescan.tissue_check import field_flags
-from nodescan.turns import Turn, alone
 
 
 @dataclass(frozen=True, slots=True)

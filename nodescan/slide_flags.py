@@ -21,8 +21,8 @@ from nodescan.imaging.cutting import as_cut_off, touches_edge, touches_unexamine
 from nodescan.imaging.doubts import find_waists, gap_readings, larger_at_lower_threshold
 from nodescan.imaging.quality import Stain, stain_of
 from nodescan.imaging.segmentation import FoundFoci
-from nodescan.imaging.squares import SMALLEST_SQUARE_MM2, PaleSettings, pale_cells
 from nodescan.imaging.tissue import large_exclusions
+from nodescan.imaging.untrusted_areas import SMALLEST_SQUARE_MM2, PaleSettings, pale_cells
 from nodescan.imaging.whole_map import MOST_ON_GLASS, glass_cells, is_constant
 from nodescan.scan_settings import ScanSettings
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nodescan.domain.bounds import failed_if_unread
+from nodescan.domain.class_bounds import failed_if_unread
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.report import SlideReport, Status

@@ -9,7 +9,7 @@ import pytest
 
 from nodescan.doctor.library_checks import check_libraries
 from nodescan.doctor.machine_checks import State
-from nodescan.inference.openvino_lanes import installed
+from nodescan.inference.openvino_streams import installed
 from tests.fakes import paint_slide
 
 WITNESS = """

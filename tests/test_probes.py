@@ -14,8 +14,8 @@ from nodescan.domain.maps import CodedBytes, Picture, ProbabilityMap, TissueMask
 from nodescan.domain.units import MicronsPerPixel, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination import Examination
-from nodescan.examination.survey import Survey
-from nodescan.imaging.squares import SHARES
+from nodescan.examination.tile_plan import Survey
+from nodescan.imaging.untrusted_areas import SHARES
 from nodescan.level_check import LEAST_LIKENESS, begin_level_check, likeness_of_levels
 from tests.painted import PaintedSlide
 

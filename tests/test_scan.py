@@ -18,8 +18,8 @@ from nodescan.domain.maps import NotExamined, ProbabilityMap, TissueMask
 from nodescan.domain.report import SlideReport, Status, Untuned
 from nodescan.domain.units import Spacing
 from nodescan.examination import Examination, examine
-from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.examination.tile_plan import plan
 from nodescan.imaging.pieces import find_pieces
 from nodescan.reports.first_look import look_first
 from nodescan.reports.places import marked_places

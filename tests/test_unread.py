@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nodescan.batch.slide_task import scan_one
-from nodescan.domain.bounds import failed_if_unread
+from nodescan.domain.class_bounds import failed_if_unread
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.lengths import millimetres
 from nodescan.domain.report import SlideReport, Status

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, TextIO
 
-from nodescan.domain.bounds import class_word
+from nodescan.domain.class_bounds import class_word
 from nodescan.domain.report import SlideReport
 from nodescan.reports.wording import slide_size_words
 from nodescan.streams import tell

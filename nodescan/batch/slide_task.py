@@ -16,7 +16,7 @@ from nodescan.batch.record import RUN_LOG, keep_in_log, versions
 from nodescan.batch.slide_folders import keep_replaced, remove_older
 from nodescan.batch.worker_messages import ScanJob
 from nodescan.config import Config
-from nodescan.domain.bounds import failed_if_unread
+from nodescan.domain.class_bounds import failed_if_unread
 from nodescan.domain.flags import Flag
 from nodescan.domain.maps import Picture
 from nodescan.domain.report import Asked, Provenance, SlideReport, SlideResult, Status
@@ -38,8 +38,8 @@ from nodescan.interfaces import KnownTissue, OpenSlideFile, PredictorFacts, Tile
 from nodescan.overview import picture_of_failed
 from nodescan.reports import write_reports
 from nodescan.scan import ScanTools, scan_slide
+from nodescan.slide_queue import Turn, alone
 from nodescan.slides.files import fingerprint_here, state_of
-from nodescan.turns import Turn, alone
 
 if TYPE_CHECKING:  # not in a worker
     from nodescan.batch.request import BatchRequest

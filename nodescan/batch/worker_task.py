@@ -22,9 +22,9 @@ from nodescan.domain.slide import SlideRef
 from nodescan.errors import CrowdedError, DeviceLostError, LockLostError, ModelError, NodescanError, WorkerError
 from nodescan.inference.card import load_card
 from nodescan.inference.known_tissue import known_tissue
+from nodescan.slide_queue import Turn, Turns
 from nodescan.slides import open_slide
 from nodescan.threads import thread_errors
-from nodescan.turns import Turn, Turns
 
 
 class Out:

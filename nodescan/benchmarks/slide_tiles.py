@@ -11,7 +11,7 @@ from nodescan.config import load_config
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import SlideError
-from nodescan.examination.survey import Survey, plan
+from nodescan.examination.tile_plan import Survey, plan
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.overview import overview_and_tissue
 from nodescan.slides import open_slide

@@ -19,8 +19,8 @@ from nodescan.benchmarks.slide_tiles import tissue_tiles
 from nodescan.config import load_config
 from nodescan.domain.slide import SlideRef
 from nodescan.examination import examine
-from nodescan.examination.survey import Survey
 from nodescan.examination.tile_batches import TileReader, readers_for
+from nodescan.examination.tile_plan import Survey
 from nodescan.inference.card import find_model
 from nodescan.inference.operations import gflop_per_megapixel, matrix_gflop_s, reckoned_from
 from nodescan.inference.slots import open_in_slot

@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # a command imports what it needs when it runs, so that --hel
 
     from nodescan.evaluation.compare import Comparison
     from nodescan.evaluation.figures import Figures
-    from nodescan.evaluation.occasion import Occasion
-    from nodescan.evaluation.subjects import Subject
+    from nodescan.evaluation.provenance import Occasion
+    from nodescan.evaluation.slide_results import Subject
 
 Out = Annotated[
     Path | None,
@@ -124,10 +124,10 @@ def evaluate(
     from nodescan.evaluation.evaluation_files import check_evaluation_place, evaluation_as_json, write_evaluation
     from nodescan.evaluation.figures import figures
     from nodescan.evaluation.froc import FrocMode
-    from nodescan.evaluation.occasion import occasion_of
     from nodescan.evaluation.paired import against
+    from nodescan.evaluation.provenance import occasion_of
     from nodescan.evaluation.reference import read_reference
-    from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+    from nodescan.evaluation.slide_results import subjects_of_challenge, subjects_of_run
     from nodescan.whole_files import refuse_link
 
     truth = read_reference(reference)
@@ -193,7 +193,7 @@ def _of_other(first: "Comparison", second: "Comparison", other: Path) -> tuple[s
 
     other: its folder.
     """
-    from nodescan.evaluation.subjects import few_ids
+    from nodescan.evaluation.slide_results import few_ids
 
     lacking = {*second.missing, *second.not_judged} - {*first.missing, *first.not_judged}
     said = (
@@ -205,7 +205,7 @@ def _of_other(first: "Comparison", second: "Comparison", other: Path) -> tuple[s
 def _left_over(comparison: "Comparison", out: Path) -> tuple[str, ...]:
     """A sentence on the slides that count though the run's table has no row of them, if there are any."""
     from nodescan.domain.naming import few
-    from nodescan.evaluation.subjects import without_row
+    from nodescan.evaluation.slide_results import without_row
 
     counted = [slide.subject.slide_id for slide in comparison.slides if slide.subject is not None]
     left = without_row(out, counted)
@@ -223,7 +223,7 @@ def _write_challenge(
     """Slides without a result get no file, for an empty one would say that nothing was found; nor do those whose
     detections.csv wasn't written. A sentence on each kind."""
     from nodescan.evaluation.challenge_files import write_challenge_files
-    from nodescan.evaluation.subjects import few_ids
+    from nodescan.evaluation.slide_results import few_ids
     from nodescan.overwrite_checks import check_inputs
 
     known = [
@@ -248,7 +248,7 @@ def _print(comparison: "Comparison", found: "Figures", occasion: "Occasion", pat
     from nodescan.evaluation.evaluation_page import SOFTWARE_ALONE, against_facts, key_facts
     from nodescan.evaluation.froc import FALSE_POSITIVES
     from nodescan.evaluation.left_out import left_out
-    from nodescan.evaluation.occasion import mode_words
+    from nodescan.evaluation.provenance import mode_words
     from nodescan.reports.wording import settings_words
 
     facts = (*key_facts(found), *(() if found.against is None else against_facts(found.against)))

@@ -211,7 +211,7 @@ def print_batch(result: "BatchResult", command: Sequence[str]) -> None:
     command: the words as typed.
     """
     from nodescan.batch.record import redo_command, to_redo
-    from nodescan.domain.bounds import class_word
+    from nodescan.domain.class_bounds import class_word
     from nodescan.domain.flags import each_code
     from nodescan.domain.naming import few
     from nodescan.domain.report import NOT_FOR_CLINICAL_USE, Status

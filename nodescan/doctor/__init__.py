@@ -237,7 +237,7 @@ def check_scan(phantom: Phantom, *, model: str | None = None, device: str = "aut
     """A whole scan finds the deposits that were planted: the class, the largest's size, and nothing else."""
     from nodescan.batch.progress import Viewer
     from nodescan.config import load_config
-    from nodescan.domain.bounds import class_word
+    from nodescan.domain.class_bounds import class_word
     from nodescan.domain.report import Status
     from nodescan.inference.card import find_model
     from nodescan.inference.known_tissue import known_tissue

@@ -32,7 +32,7 @@ _LONGEST_LOAD_S = 300.0
 
 _LOAD_EACH = """
 import importlib, sys
-sys.modules["openvino_telemetry"] = None  # see openvino_lanes.py
+sys.modules["openvino_telemetry"] = None  # see openvino_streams.py
 for name in sys.argv[1:]:
     print(name, flush=True)
     importlib.import_module(name)

@@ -24,7 +24,7 @@ from nodescan.evaluation.node_outcomes import NodeOutcome
 from nodescan.evaluation.pairing import Pairing, all_missed, pair
 from nodescan.evaluation.patient_outcomes import PatientOutcome, patient_outcomes
 from nodescan.evaluation.reference import NOT_EXHAUSTIVE, Reference, ReferenceSlide
-from nodescan.evaluation.subjects import (
+from nodescan.evaluation.slide_results import (
     Subject,
     assuming_nothing,
     by_slide_key,

@@ -10,10 +10,10 @@ from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.evaluation_tables import lesions_csv, scores_csv, submission_csv, unmeasured_rows
 from nodescan.evaluation.figures import ClassTask, Figures, LesionTask, SlideTask, SubmissionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES
-from nodescan.evaluation.occasion import Occasion, occasion_as_json
 from nodescan.evaluation.operating_point import Calls, Predictive
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched
+from nodescan.evaluation.provenance import Occasion, occasion_as_json
 from nodescan.evaluation.size_figures import FOUND_AS, LargestTask, SizeAgreement, Sizes, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.overwrite_checks import check_inputs, check_ours, not_ours

@@ -11,12 +11,12 @@ from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask, SubmissionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
 from nodescan.evaluation.left_out import left_out
-from nodescan.evaluation.occasion import Occasion, mode_words, occasion_facts
 from nodescan.evaluation.operating_point import Calls
 from nodescan.evaluation.page_tables import DIFFERENCES, tables_of, um
 from nodescan.evaluation.paired import Against
 from nodescan.evaluation.pairing import n_matched, with_sizes
 from nodescan.evaluation.plots import bland_altman_plot, froc_plot, roc_plot
+from nodescan.evaluation.provenance import Occasion, mode_words, occasion_facts
 from nodescan.evaluation.size_figures import MERGED, LargestTask, SizeTask
 from nodescan.evaluation.slide_auc import SCORE_DEFINITION, auc_interval
 from nodescan.patients.earlier_stages import SUBMISSION_CSV

@@ -9,7 +9,7 @@ from nodescan.domain.section import Section
 from nodescan.domain.staging import CAMELYON17
 from nodescan.evaluation.node_outcomes import NodeOutcome, node_outcomes
 from nodescan.evaluation.reference import Reference
-from nodescan.evaluation.subjects import Subject, few_ids
+from nodescan.evaluation.slide_results import Subject, few_ids
 from nodescan.labels import LabelledSlide, LabelTable
 from nodescan.patients.grouping import group, not_run, section_of
 from nodescan.patients.staging import stage_labels

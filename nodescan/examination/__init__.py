@@ -10,12 +10,12 @@ from nodescan.domain.maps import NotExamined, ProbabilityMap
 from nodescan.domain.units import Spacing
 from nodescan.errors import ModelError
 from nodescan.examination.second_look.guard import DistrustedError, recheck
-from nodescan.examination.survey import Survey
 from nodescan.examination.tile_batches import TileReader
 from nodescan.examination.tile_pass import TileAnswers, answer_tiles
+from nodescan.examination.tile_plan import Survey
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.missing_data import missing_cells
-from nodescan.imaging.squares import dark_cells, pale_cells, veiled_cells
+from nodescan.imaging.untrusted_areas import dark_cells, pale_cells, veiled_cells
 from nodescan.interfaces import ApproximatePredictor, Progress, TilePredictor
 from nodescan.scan_settings import ScanSettings
 
@@ -25,7 +25,7 @@ class Examination:
     """What the network said of the tissue. wanted : bool (H, W), the map's cells that touch tissue.
 
     reasons : uint8 (H, W), the NotExamined of wanted cells that weren't examined, 0 elsewhere.
-    shares : float16 (H, W, SHARES), what a cell's pixels look like, also for cells that aren't wanted; see squares.py.
+    shares : float16 (H, W, SHARES), what a cell's pixels look like, also for unwanted cells; see untrusted_areas.py.
     frame_spacing: of the pixels that the network was shown. (The map's own spacing is that of its cells.)
     precision: in words, the network's number format, and the share of the tissue that float32 answered again.
     """

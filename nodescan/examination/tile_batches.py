@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.examination.survey import Survey
+from nodescan.examination.tile_plan import Survey
 from nodescan.imaging.stitching import Tile
 from nodescan.interfaces import Slide, TilePredictor
 from nodescan.machine import computing_threads, usable_cores

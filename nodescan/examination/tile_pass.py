@@ -14,8 +14,8 @@ from nodescan.examination.tile_batches import TileReader, answered, in_batches, 
 from nodescan.imaging.missing_data import blank_cells
 from nodescan.imaging.quality import QualitySettings, out_of_focus, without_specks
 from nodescan.imaging.scan_faults import stuck_lines
-from nodescan.imaging.squares import SHARES, cell_shares
 from nodescan.imaging.stitching import MapBuilder, Tile, cells_of
+from nodescan.imaging.untrusted_areas import SHARES, cell_shares
 from nodescan.interfaces import TilePredictor
 from nodescan.threads import thread_errors
 
@@ -26,7 +26,7 @@ class TileAnswers:
 
     reasons : uint8 (H, W), the NotExamined of cells that weren't examined; 0 where they were, and where none is wanted.
     blank : uint8 (H, W), above 0 where cells may be glass or data that the file lacks; see imaging/missing_data.py.
-    shares : float16 (H, W, SHARES), how much of a cell is stained, dark, and so on; see imaging/squares.py.
+    shares : float16 (H, W, SHARES), how much of a cell is stained, dark, and so on; see imaging/untrusted_areas.py.
     """
 
     probability: ProbabilityMap

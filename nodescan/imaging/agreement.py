@@ -14,7 +14,7 @@ from nodescan.imaging.components import components
 from nodescan.imaging.coverage import coverage
 from nodescan.imaging.glass import white_in
 from nodescan.imaging.morphology import large
-from nodescan.imaging.squares import DARK, STAINED, PaleSettings
+from nodescan.imaging.untrusted_areas import DARK, STAINED, PaleSettings
 
 _STAINED_SHARE, _DARK_SHARE, _GLASS_SHARE = 0.9, 0.05, 0.05
 """Shares of a cell's pixels. A cell is tissue if at least the first share is stained and the second is dark: its mean

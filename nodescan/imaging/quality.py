@@ -13,7 +13,7 @@ from nodescan.imaging.components import components
 from nodescan.imaging.glass import DENSEST, WHITE_LEVEL, optical_density, white_in
 from nodescan.imaging.morphology import large
 from nodescan.imaging.scan_faults import FaultSettings
-from nodescan.imaging.squares import PaleSettings
+from nodescan.imaging.untrusted_areas import PaleSettings
 
 _FINE_PX = 2  # every second pixel is read: blur worth catching has lost everything finer
 _COARSE_STEPS = 4  # the longer distance compared, 8 px: a lymphocyte's nucleus

@@ -1,5 +1,5 @@
 """Finds where a scanner repeated one line of pixels, with the settings for this and for too little light
-(squares.py)."""
+(untrusted_areas.py)."""
 
 from dataclasses import dataclass
 from typing import Annotated

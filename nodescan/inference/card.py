@@ -19,7 +19,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, Untuned
 from nodescan.errors import ModelError
 from nodescan.given_files import found_bytes
-from nodescan.inference.poses import FEATURES
+from nodescan.inference.p4m_group import FEATURES
 from nodescan.strict_yaml import StrictLoader, what_is_wrong
 
 CARD_FILE, WEIGHTS_FILE = "card.yaml", "weights.safetensors"

@@ -12,7 +12,7 @@ import torch
 
 from nodescan.errors import DeviceError, first_line
 from nodescan.inference.gpu_errors import is_out_of_memory, no_room
-from nodescan.inference.openvino_lanes import importable
+from nodescan.inference.openvino_streams import importable
 from nodescan.machine import eight_bit_precision
 from nodescan.threads import own_warnings
 

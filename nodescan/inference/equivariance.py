@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodescan.inference.poses import EPS, KERNEL_OF, POSES
+from nodescan.inference.p4m_group import EPS, KERNEL_OF, POSES
 
 
 def turned(image: Tensor, pose: int) -> Tensor:

@@ -12,10 +12,10 @@ from nodescan.errors import DeviceError, ModelError, first_line
 from nodescan.inference.card import ModelCard, checked_weights
 from nodescan.inference.device import fast_dtype, int8_precision
 from nodescan.inference.fast_predictor import TOLERANCE
-from nodescan.inference.lanes import Lanes
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
-from nodescan.inference.torch_lanes import CpuLanes, CudaLanes
+from nodescan.inference.openvino_streams import OpenVinoLanes, installed
+from nodescan.inference.tile_streams import Lanes
+from nodescan.inference.torch_streams import CpuLanes, CudaLanes
 from nodescan.interfaces import TilePredictor, predict
 
 _TRIED_TILES, _TRIED_CELLS = 4, 8

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.inference.card import ModelCard
-from nodescan.inference.lanes import Answer, Lanes, started
+from nodescan.inference.tile_streams import Answer, Lanes, started
 from nodescan.interfaces import TilePredictor
 
 TOLERANCE = {"bfloat16": 0.06, "float16": 0.012, "int8": 0.14, "int8-16": 0.16}

@@ -24,7 +24,7 @@ from nodescan.errors import ModelError
 from nodescan.given_files import found_bytes
 from nodescan.inference.card import CARD_FILE, ModelCard, checked_weights, load_card
 from nodescan.inference.named_weights import Array, NamedWeights, PlainLayer
-from nodescan.inference.poses import FEATURES, POSES
+from nodescan.inference.p4m_group import FEATURES, POSES
 
 KNOWN_FILE = "known_tissue.safetensors"
 _MOST_BYTES = 10_000_000

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from nodescan.errors import ModelError
 from nodescan.inference.equivariance import POSES, GroupConv, GroupNorm8, Lift
-from nodescan.inference.poses import FEATURES, MARGIN_PX, STRIDE_PX
+from nodescan.inference.p4m_group import FEATURES, MARGIN_PX, STRIDE_PX
 from nodescan.inference.resnet import ResNet18
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan.inference.card import check_numbers
-from nodescan.inference.poses import EPS, KERNEL_OF, POSES, turned
+from nodescan.inference.p4m_group import EPS, KERNEL_OF, POSES, turned
 
 Array = NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import ModelCard
 from nodescan.inference.named_weights import Array, NamedWeights, PlainLayer
-from nodescan.inference.poses import FEATURES, MARGIN_PX, POSES, STRIDE_PX
+from nodescan.inference.p4m_group import FEATURES, MARGIN_PX, POSES, STRIDE_PX
 
 Node = Any
 """A node of OpenVINO's graph; OpenVINO comes without types."""

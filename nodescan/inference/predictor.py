@@ -17,8 +17,8 @@ from nodescan.inference.fast import compiled_lanes, lanes_on, narrow_lanes
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
 from nodescan.inference.folding import Plain
 from nodescan.inference.gpu_errors import gpu_errors
-from nodescan.inference.lanes import GPU_BATCH, Answer, Lanes, Precision, check_not_forked, lane_count, started
 from nodescan.inference.models import build
+from nodescan.inference.tile_streams import GPU_BATCH, Answer, Lanes, Precision, check_not_forked, lane_count, started
 
 
 class TorchPredictor(CardFacts):

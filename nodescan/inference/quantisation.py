@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nodescan.inference.torch_lanes import as_pixels
+from nodescan.inference.torch_streams import as_pixels
 
 
 def inner_convolutions(net: nn.Module) -> list[tuple[str, nn.Conv2d]]:

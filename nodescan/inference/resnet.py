@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nodescan.inference.poses import STRIDE_PX
+from nodescan.inference.p4m_group import STRIDE_PX
 
 
 class Block(nn.Module):

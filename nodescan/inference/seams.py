@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nodescan.inference.card import ModelCard, load_card
-from nodescan.inference.poses import FEATURES, MARGIN_PX
+from nodescan.inference.p4m_group import FEATURES, MARGIN_PX
 from nodescan.inference.predictor import plain_network
 from nodescan.inference.resnet import core
-from nodescan.inference.torch_lanes import as_pixels
+from nodescan.inference.torch_streams import as_pixels
 
 HALF_FIELD_PX = {**dict.fromkeys(FEATURES, MARGIN_PX), "resnet18": 176}
 """What a cell sees beyond itself, rounded up to cells. ResNet: a field of 339 px, 7 + 4 for stem and pooling and

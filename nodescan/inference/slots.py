@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from nodescan.errors import DeviceError
-from nodescan.inference.lanes import Precision
+from nodescan.inference.tile_streams import Precision
 from nodescan.inference.without_torch import open_without_torch
 from nodescan.interfaces import TilePredictor
 

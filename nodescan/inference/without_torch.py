@@ -17,8 +17,8 @@ from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
 from nodescan.inference.card import CardFacts, ModelCard, checked_weights, load_card
 from nodescan.inference.fast_predictor import FastPredictor, second_look_tile
-from nodescan.inference.lanes import Answer, Lanes, check_not_forked, lane_count, started
-from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
+from nodescan.inference.openvino_streams import OpenVinoLanes, installed
+from nodescan.inference.tile_streams import Answer, Lanes, check_not_forked, lane_count, started
 from nodescan.machine import computing_threads, eight_bit_precision
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia/version", "/dev/dxg", "/dev/kfd")

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
-from nodescan.domain.bounds import LowerBy, lower_by, sizes_doubted
+from nodescan.domain.class_bounds import LowerBy, lower_by, sizes_doubted
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.deposits import largest_class
 from nodescan.domain.doubts import dispersed_count_over_pieces

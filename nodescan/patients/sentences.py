@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.bounds import OF_WHOLE_SLIDE
+from nodescan.domain.class_bounds import OF_WHOLE_SLIDE
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
 from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of
 from nodescan.domain.lengths import size_in_mm

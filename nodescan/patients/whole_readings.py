@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from nodescan.domain.bounds import class_word
+from nodescan.domain.class_bounds import class_word
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit, largest_class
 from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag

@@ -2,7 +2,7 @@
 
 from collections.abc import Container
 
-from nodescan.domain.bounds import OF_WHOLE_SLIDE, LowerBy, bound_holds, lower_by
+from nodescan.domain.class_bounds import OF_WHOLE_SLIDE, LowerBy, bound_holds, lower_by
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import codes_of
 from nodescan.domain.report import Outcome, SlideReport, Status

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from nodescan.domain.bounds import OF_WHOLE_SLIDE, cut_and_open, hanging_on_cells, nearest_limit
+from nodescan.domain.class_bounds import OF_WHOLE_SLIDE, cut_and_open, hanging_on_cells, nearest_limit
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import NOT_SHOWN, UNEXAMINED, codes_of

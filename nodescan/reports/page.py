@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from nodescan.domain.bounds import cut_and_open
+from nodescan.domain.class_bounds import cut_and_open
 from nodescan.domain.classification import MICRO_LIMIT_UM
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.maps import TissueMask

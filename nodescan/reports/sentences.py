@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nodescan.domain.bounds import (
+from nodescan.domain.class_bounds import (
     LowerBy,
     bound_holds,
     cut_and_open,

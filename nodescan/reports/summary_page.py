@@ -12,7 +12,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from nodescan import __version__
-from nodescan.domain.bounds import OF_WHOLE_SLIDE, bound_holds
+from nodescan.domain.class_bounds import OF_WHOLE_SLIDE, bound_holds
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.naming import how_many
 from nodescan.domain.report import ModelIdentity, SlideReport, Status

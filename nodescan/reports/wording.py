@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from math import floor
 
-from nodescan.domain.bounds import size_bound_holds
+from nodescan.domain.class_bounds import size_bound_holds
 from nodescan.domain.classification import ITC_CELL_LIMIT, ITC_LIMIT_UM, MICRO_LIMIT_UM, Metastasis
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import FLAGS, codes_of

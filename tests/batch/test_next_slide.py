@@ -10,10 +10,10 @@ import pytest
 from nodescan.batch.progress import Viewer
 from nodescan.batch.run import BatchResult
 from nodescan.batch.slide_task import scan_one
-from nodescan.domain.bounds import class_word
+from nodescan.domain.class_bounds import class_word
 from nodescan.domain.report import Status
 from nodescan.errors import CrowdedError, ModelError, WorkerError
-from nodescan.turns import Turns, alone
+from nodescan.slide_queue import Turns, alone
 from tests.batch.run_tools import slide_tools
 from tests.batch.test_workers import job, ref, scanned
 from tests.fakes import ColourPredictor, paint_slide

@@ -18,8 +18,8 @@ from nodescan import scan
 from nodescan.batch import worker_task
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from nodescan.examination.survey import Survey
 from nodescan.examination.tile_batches import TileReader
+from nodescan.examination.tile_plan import Survey
 from nodescan.interfaces import Slide, TilePredictor
 from tests.fakes import Busy, ColourPredictor
 from tests.waiting import PATIENCE_S, until

@@ -35,7 +35,7 @@ from nodescan.doctor import (
 from nodescan.doctor.machine_checks import Check, State, check_memory, check_output, check_packages, check_torch_pair
 from nodescan.domain.versions import RESULT_VERSION
 from nodescan.errors import OutputError, no_thread
-from nodescan.inference import device, openvino_lanes
+from nodescan.inference import device, openvino_streams
 from nodescan.inference.card import find_model
 from nodescan.inference.known_tissue import known_tissue
 from nodescan.phantoms import PhantomTruth, PlantedDeposit
@@ -247,14 +247,14 @@ def test_an_openvino_that_lacks_what_is_used_is_named(tmp_path: Path, monkeypatc
 def test_int8_is_not_promised_where_openvino_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     """That it is installed is not enough: the device's line says what a scan will compute in."""
     monkeypatch.setattr(device, "int8_precision", lambda device: "int8")
-    monkeypatch.setattr(openvino_lanes, "import_module", lambda name: SimpleNamespace())
-    monkeypatch.setattr(openvino_lanes, "_core", lambda: None)
+    monkeypatch.setattr(openvino_streams, "import_module", lambda name: SimpleNamespace())
+    monkeypatch.setattr(openvino_streams, "_core", lambda: None)
     assert "int8 where the model allows" in doctor.check_device("cpu").found
 
     def of_another_numpy(name: str) -> None:
         raise ImportError(f"{name}: numpy.core.multiarray failed to import")
 
-    monkeypatch.setattr(openvino_lanes, "import_module", of_another_numpy)
+    monkeypatch.setattr(openvino_streams, "import_module", of_another_numpy)
     assert "int8" not in doctor.check_device("cpu").found
 
 

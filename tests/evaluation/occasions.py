@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from nodescan.evaluation.occasion import Occasion
+from nodescan.evaluation.provenance import Occasion
 
 
 def made_of(reference: str) -> Occasion:

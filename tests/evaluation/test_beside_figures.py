@@ -13,7 +13,7 @@ from nodescan.errors import UsageError
 from nodescan.evaluation.compare import Comparison, compare
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_challenge
+from nodescan.evaluation.slide_results import subjects_of_challenge
 from tests.evaluation.test_compare import compared, mask_file, truth_file
 from tests.patients.made_reports import SPACING_UM, report, write_csv, write_findings, write_run
 

@@ -25,7 +25,7 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.lesion_files import lesion_file
 from nodescan.evaluation.lesions import official_lesions
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+from nodescan.evaluation.slide_results import subjects_of_challenge, subjects_of_run
 from nodescan.labels import read_labels
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import SPACING_UM, WORD_SIZES, report, write_csv, write_findings, write_run

@@ -22,7 +22,7 @@ from nodescan.evaluation.froc import FrocCurve, FrocMode
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.size_figures import LargestTask, SizeAgreement
 from nodescan.evaluation.slide_auc import RocCurve
-from nodescan.evaluation.subjects import Subject
+from nodescan.evaluation.slide_results import Subject
 from nodescan.reports.detections import DetectionList
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report, scanned

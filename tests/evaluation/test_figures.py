@@ -20,7 +20,7 @@ from nodescan.evaluation.froc import FrocMode, SlideHits
 from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.patient_outcomes import PatientOutcome
 from nodescan.evaluation.reference import ReferenceSlide
-from nodescan.evaluation.subjects import Subject
+from nodescan.evaluation.slide_results import Subject
 from nodescan.reports.detections import DetectionList
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report

@@ -15,7 +15,7 @@ from nodescan.evaluation.evaluation_page import render
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_challenge
+from nodescan.evaluation.slide_results import subjects_of_challenge
 from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared
 from tests.patients.made_reports import report, write_csv, write_run

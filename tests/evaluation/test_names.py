@@ -10,7 +10,7 @@ from nodescan.evaluation.evaluation_files import evaluation_as_json
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_challenge, subjects_of_run
+from nodescan.evaluation.slide_results import subjects_of_challenge, subjects_of_run
 from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared, truth_file
 from tests.patients.made_reports import report, write_csv, write_run

@@ -14,7 +14,7 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.left_out import left_out
 from nodescan.evaluation.operating_point import NODE, NODE_POSITIVE
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_run
+from nodescan.evaluation.slide_results import subjects_of_run
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import WORD_SIZES, report, write_csv, write_run
 

@@ -11,7 +11,7 @@ from nodescan.evaluation.compare import compare
 from nodescan.evaluation.figures import figures
 from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.reference import read_reference
-from nodescan.evaluation.subjects import subjects_of_challenge
+from nodescan.evaluation.slide_results import subjects_of_challenge
 
 COARSE_UM = 0.972
 """Of level 0, as an overview's: a pixel of the lesion task is 31 um."""

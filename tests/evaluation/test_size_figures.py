@@ -15,7 +15,7 @@ from nodescan.evaluation.froc import FrocMode
 from nodescan.evaluation.pairing import LesionMatch, Pairing
 from nodescan.evaluation.reference import ReferenceSlide
 from nodescan.evaluation.size_figures import SizeTask, largest, recall, sizes
-from nodescan.evaluation.subjects import Subject
+from nodescan.evaluation.slide_results import Subject
 from tests.evaluation.made_lesions import lesion
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import report

@@ -11,8 +11,8 @@ from nodescan.domain.geometry import PixelBox, TileGeometry
 from nodescan.domain.maps import NotExamined
 from nodescan.examination import Examination, examine, tile_pass
 from nodescan.examination.damaged_tiles import DamagedTile
-from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.examination.tile_plan import plan
 from nodescan.overview import overview_and_tissue
 from tests.fakes import ColourPredictor, Listener
 from tests.painted import PaintedSlide, painted

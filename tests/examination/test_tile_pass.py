@@ -13,7 +13,7 @@ from nodescan.domain.units import Spacing
 from nodescan.examination import tile_batches
 from nodescan.examination.tile_batches import MOST_READERS, answered, readers_for
 from nodescan.examination.tile_pass import TileAnswers, _pixels_of, _ReadTile
-from nodescan.imaging.squares import SHARES
+from nodescan.imaging.untrusted_areas import SHARES
 from tests.fakes import ColourPredictor
 
 

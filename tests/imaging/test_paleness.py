@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.squares import DARK, STAINED, PaleSettings, pale_cells
+from nodescan.imaging.untrusted_areas import DARK, STAINED, PaleSettings, pale_cells
 from tests.imaging.views import QUALITY, glass, made_shares, real_tissue, shares_in
 
 PALE = QUALITY.pale

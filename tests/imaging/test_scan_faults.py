@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodescan.domain.units import Spacing
 from nodescan.imaging.scan_faults import stuck_lines
-from nodescan.imaging.squares import LIGHT, dark_cells
+from nodescan.imaging.untrusted_areas import LIGHT, dark_cells
 from tests.imaging.views import QUALITY, glass, made_shares, real_tissue, shares_in
 
 FAULTS = QUALITY.faults

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.squares import LIGHT_BLUE, LIGHT_RED, veiled_cells
+from nodescan.imaging.untrusted_areas import LIGHT_BLUE, LIGHT_RED, veiled_cells
 from tests.imaging.views import made_shares, real_tissue, shares_in
 
 STRIDE_PX, CELL = 16, Spacing.square(15.5)

@@ -13,8 +13,8 @@ from nodescan.domain.maps import Glass
 from nodescan.imaging.ink import InkSettings
 from nodescan.imaging.quality import QualitySettings
 from nodescan.imaging.scan_faults import FaultSettings
-from nodescan.imaging.squares import SHARES, PaleSettings, cell_shares
 from nodescan.imaging.tissue import TissueSettings
+from nodescan.imaging.untrusted_areas import SHARES, PaleSettings, cell_shares
 
 SHIPPED = yaml.safe_load((Path(__file__).parents[2] / "configs" / "scan.yaml").read_text())
 TISSUE = TissueSettings(**{**SHIPPED["tissue"], "ink": InkSettings(**SHIPPED["tissue"]["ink"])})

@@ -8,7 +8,7 @@ from nodescan.inference.equivariance import POSES, GroupConv, Lift, turned
 from nodescan.inference.folding import Plain
 from nodescan.inference.made_tiles import MEAN, STD
 from nodescan.inference.models import P4MNet
-from nodescan.inference.poses import KERNEL_OF
+from nodescan.inference.p4m_group import KERNEL_OF
 
 
 def tiny() -> P4MNet:

@@ -12,22 +12,22 @@ from torch import nn
 
 from nodescan import machine
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
-from nodescan.inference import device, fast, openvino_lanes
+from nodescan.inference import device, fast, openvino_streams
 from nodescan.inference import predictor as predictor_module
 from nodescan.inference.card import ModelCard, checked_weights, load_card, save_card
 from nodescan.inference.device import Device, fast_dtype, int8_precision, precision_words
 from nodescan.inference.fast import cast, distrust
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
 from nodescan.inference.folding import Plain
-from nodescan.inference.lanes import Answer, Lanes
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.openvino_graph import LAYOUTS
-from nodescan.inference.openvino_lanes import OpenVinoLanes
+from nodescan.inference.openvino_streams import OpenVinoLanes
 from nodescan.inference.predictor import load_network, open_predictor
 from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
-from nodescan.inference.torch_lanes import CpuLanes
+from nodescan.inference.tile_streams import Answer, Lanes
+from nodescan.inference.torch_streams import CpuLanes
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from tests.examination.fast_fakes import findings, spotted
 from tests.painted import PaintedSlide, scan
@@ -39,7 +39,7 @@ EIGHT_BITS = sorted({OWN or "int8-16", "int8-16"})
 """What this processor computes right: pairs summed in 16 bits are small enough for those with 32, too."""
 
 needs_int8 = pytest.mark.skipif(OWN is None, reason="this CPU has no instructions for int8")
-needs_openvino = pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
+needs_openvino = pytest.mark.skipif(not openvino_streams.installed(), reason="openvino is not installed")
 
 
 @pytest.fixture

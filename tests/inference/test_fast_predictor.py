@@ -18,7 +18,7 @@ from nodescan.inference.fast_predictor import (
     FastPredictor,
     second_look_tile,
 )
-from nodescan.inference.lanes import Answer
+from nodescan.inference.tile_streams import Answer
 from tests.fakes import ColourPredictor
 
 

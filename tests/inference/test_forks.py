@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodescan.inference import openvino_lanes
+from nodescan.inference import openvino_streams
 from nodescan.inference.device import int8_precision
 from nodescan.inference.random_model import random_model
 
@@ -62,7 +62,7 @@ WITHOUT_TORCH = (
 def test_a_forked_process_says_that_it_can_use_no_model(tmp_path: Path, opener: str, opening: str) -> None:
     """Neither its parent's model nor one of its own; a child of a process that opened none can, and so can the parent
     afterwards."""
-    if opener == WITHOUT_TORCH[0] and (not openvino_lanes.installed() or int8_precision(CPU) is None):
+    if opener == WITHOUT_TORCH[0] and (not openvino_streams.installed() or int8_precision(CPU) is None):
         pytest.skip("this machine computes nothing in int8")
     folder = random_model(tmp_path / "model", "p4m-small", core_px=64)
     script = FORKED.format(opener=opener, opening=opening)

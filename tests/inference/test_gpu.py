@@ -17,12 +17,12 @@ from nodescan.inference.card import load_card, packed_models
 from nodescan.inference.device import fast_dtype
 from nodescan.inference.fast import cast
 from nodescan.inference.fast_predictor import TOLERANCE, FastPredictor
-from nodescan.inference.lanes import Precision
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS
 from nodescan.inference.predictor import TorchPredictor, open_predictor, plain_network
 from nodescan.inference.random_model import random_model
-from nodescan.inference.torch_lanes import CudaLanes
+from nodescan.inference.tile_streams import Precision
+from nodescan.inference.torch_streams import CudaLanes
 from tests.examination.fast_fakes import spotted
 from tests.inference.gpu_fakes import without_a_gpu
 from tests.inference.test_fast import as_tumour

@@ -12,10 +12,10 @@ import torch
 
 from nodescan.cli import main
 from nodescan.inference.card import packed_models
-from nodescan.inference.lanes import GPU_BATCH
 from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.predictor import TorchPredictor, open_predictor
-from nodescan.inference.torch_lanes import CudaLanes
+from nodescan.inference.tile_streams import GPU_BATCH
+from nodescan.inference.torch_streams import CudaLanes
 from nodescan.interfaces import predict
 from nodescan.phantoms import make_phantom, plan_phantom
 

@@ -13,12 +13,12 @@ import torch
 from nodescan import machine
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference import openvino_lanes, without_torch
+from nodescan.inference import openvino_streams, without_torch
 from nodescan.inference.card import ModelCard, load_card, save_card
 from nodescan.inference.device import int8_precision
 from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, FastPredictor
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.openvino_lanes import OpenVinoLanes
+from nodescan.inference.openvino_streams import OpenVinoLanes
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.random_model import random_model
 from nodescan.inference.slots import open_in_slot
@@ -27,7 +27,7 @@ from nodescan.machine import computing_threads
 
 CPU = torch.device("cpu")
 pytestmark = [
-    pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed"),
+    pytest.mark.skipif(not openvino_streams.installed(), reason="openvino is not installed"),
     pytest.mark.skipif(int8_precision(CPU) is None, reason="this CPU has no instructions for int8"),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux alone says what its processor can"),
 ]

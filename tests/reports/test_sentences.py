@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.bounds import OF_WHOLE_SLIDE, failed_if_unread
+from nodescan.domain.class_bounds import OF_WHOLE_SLIDE, failed_if_unread
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.flags import Flag

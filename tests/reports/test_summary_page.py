@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nodescan import __version__
-from nodescan.domain.bounds import class_word
+from nodescan.domain.class_bounds import class_word
 from nodescan.domain.classification import Metastasis
 from nodescan.domain.flags import Flag
 from nodescan.domain.report import NOT_FOR_CLINICAL_USE, SlideReport

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodescan.domain.bounds import bound_holds, class_word, failed_if_unread
+from nodescan.domain.class_bounds import bound_holds, class_word, failed_if_unread
 from nodescan.domain.classification import CellCount, classify
 from nodescan.domain.deposits import Deposit, Detection
 from nodescan.domain.doubts import Waist

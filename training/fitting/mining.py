@@ -14,8 +14,8 @@ from nodescan.csv_rows import csv_text
 from nodescan.domain.maps import ProbabilityMap, TissueMask
 from nodescan.errors import UsageError
 from nodescan.examination import examine
-from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.examination.tile_plan import plan
 from nodescan.inference.models import MODELS
 from nodescan.inference.predictor import open_predictor
 from nodescan.interfaces import TilePredictor

@@ -9,7 +9,7 @@ from torch.nn import functional
 from nodescan.errors import ModelError
 from nodescan.inference.equivariance import POSES
 from nodescan.inference.models import MODELS, P4MNet, Step, build
-from nodescan.inference.poses import FEATURES
+from nodescan.inference.p4m_group import FEATURES
 from nodescan.inference.resnet import Block
 
 

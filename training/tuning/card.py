@@ -14,9 +14,9 @@ from nodescan.config import load_config
 from nodescan.errors import UsageError
 from nodescan.imaging.segmentation import find_deposits
 from nodescan.inference.card import CARD_FILE, Decision, checked_weights, load_card, save_card
-from nodescan.inference.lanes import Precision
 from nodescan.inference.predictor import open_predictor
 from nodescan.inference.slots import open_in_slot
+from nodescan.inference.tile_streams import Precision
 from nodescan.machine import made_temporary
 from nodescan.whole_files import write_beside
 from training.options import Tuned

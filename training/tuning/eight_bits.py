@@ -12,7 +12,7 @@ from nodescan.domain.slide import SlideRef
 from nodescan.inference.card import ModelCard, checked_weights, load_card
 from nodescan.inference.device import int8_precision
 from nodescan.inference.fast import distrust
-from nodescan.inference.openvino_lanes import OpenVinoLanes, installed
+from nodescan.inference.openvino_streams import OpenVinoLanes, installed
 from nodescan.inference.predictor import open_predictor, plain_network
 from nodescan.inference.quantisation import input_ranges
 from training.patches.labelled import PATCH_SPACING_UM

@@ -16,8 +16,8 @@ from nodescan.domain.report import RESULT_VERSION
 from nodescan.domain.slide import SlideRef
 from nodescan.domain.units import Spacing
 from nodescan.examination import examine
-from nodescan.examination.survey import plan
 from nodescan.examination.tile_batches import TileReader
+from nodescan.examination.tile_plan import plan
 from nodescan.inference.card import ModelCard
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.overview import overview_and_tissue

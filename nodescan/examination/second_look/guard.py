@@ -18,8 +18,8 @@ from nodescan.examination.second_look.decisive import (
     score_cells,
 )
 from nodescan.examination.second_look.fast_map import FastMap, PlaceUm, fast_map
-from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
+from nodescan.examination.tile_plan import Survey
 from nodescan.imaging.cutting import touches_edge, touches_unexamined
 from nodescan.imaging.outlines import PAD
 from nodescan.imaging.segmentation import weighted_mean

@@ -15,10 +15,10 @@ from nodescan.domain.report import SlideResult, Status
 from nodescan.domain.units import Micrometers, Spacing
 from nodescan.errors import RegionUnreadableError
 from nodescan.examination.second_look.guard import LEAST_FOR_SCORE, _distrust, recheck
-from nodescan.examination.survey import Survey
 from nodescan.examination.tile_pass import TileAnswers
-from nodescan.imaging.squares import SHARES
+from nodescan.examination.tile_plan import Survey
 from nodescan.imaging.stitching import fitted_tiles
+from nodescan.imaging.untrusted_areas import SHARES
 from nodescan.interfaces import ApproximatePredictor, TilePredictor
 from nodescan.scan import ScanTools, scan_slide
 from nodescan.scan_settings import ScanSettings

@@ -9,7 +9,7 @@ from nodescan.inference.card import load_card
 from nodescan.inference.device import int8_precision
 from nodescan.inference.fast_predictor import TOLERANCE
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.openvino_lanes import installed
+from nodescan.inference.openvino_streams import installed
 from nodescan.inference.random_model import random_model
 from training.tuning import eight_bits
 from training.tuning.eight_bits import with_ranges

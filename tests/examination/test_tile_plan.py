@@ -7,7 +7,7 @@ import numpy as np
 from nodescan.domain.geometry import TileGrid
 from nodescan.domain.maps import TissueMask
 from nodescan.domain.units import Spacing
-from nodescan.examination.survey import Survey, plan
+from nodescan.examination.tile_plan import Survey, plan
 from nodescan.imaging.stitching import fitted_tiles
 from nodescan.inference.card import load_card
 from nodescan.inference.fast_predictor import SECOND_LOOK_CORE_PX, second_look_tile

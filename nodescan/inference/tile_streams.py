@@ -1,6 +1,6 @@
 """Lanes: several tiles go through one network at a time, and only whoever needs an answer waits for it.
 
-This module loads no torch. Lanes that compute with torch are in torch_lanes.py.
+This module loads no torch. Lanes that compute with torch are in torch_streams.py.
 """
 
 import os

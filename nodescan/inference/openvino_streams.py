@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError, first_line
 from nodescan.inference.card import ModelCard
-from nodescan.inference.lanes import Answer, lane_count
 from nodescan.inference.openvino_graph import STEPS, graph
+from nodescan.inference.tile_streams import Answer, lane_count
 from nodescan.threads import thread_errors
 
 _UNTOLD: dict[str, Any] = {"openvino_telemetry": None}

@@ -4,8 +4,8 @@ from threading import Event, Thread
 
 import pytest
 
-from nodescan import turns
-from nodescan.turns import BESIDE_BYTES, Turn, Turns, alone
+from nodescan import slide_queue
+from nodescan.slide_queue import BESIDE_BYTES, Turn, Turns, alone
 
 SOON_S = 0.3
 """What waits that long is taken to wait for good."""
@@ -67,7 +67,7 @@ def test_two_overviews_are_in_memory_where_they_fit(
     monkeypatch: pytest.MonkeyPatch, free: int | None, first_bytes: int, second_bytes: int, beside: bool
 ) -> None:
     """Else the second waits until the first has left; a slide alone is never held up, however large."""
-    monkeypatch.setattr(turns, "free_memory_bytes", lambda: free)
+    monkeypatch.setattr(slide_queue, "free_memory_bytes", lambda: free)
     line = Turns()
     first, second = line.arrive(), line.arrive()
     _, over = begun(second.wait_for_room, second_bytes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nodescan.domain.units import Spacing
-from nodescan.imaging.squares import (
+from nodescan.imaging.untrusted_areas import (
     DARK,
     LIGHT,
     LIGHT_BLUE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodescan.inference.lanes import lane_count
+from nodescan.inference.tile_streams import lane_count
 
 
 @pytest.mark.parametrize(

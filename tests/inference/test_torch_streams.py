@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nodescan.errors import DeviceError, DeviceLostError, first_line
-from nodescan.inference import torch_lanes
-from nodescan.inference.lanes import Answer
+from nodescan.inference import torch_streams
 from nodescan.inference.made_tiles import made_tiles
-from nodescan.inference.torch_lanes import CudaLanes
+from nodescan.inference.tile_streams import Answer
+from nodescan.inference.torch_streams import CudaLanes
 from tests.inference.gpu_fakes import OnNoGpu, without_a_gpu
 from tests.inference.late_gpu import DEVICE, LateGpu, LateNet
 
@@ -103,7 +103,7 @@ def test_the_size_that_fits_is_remembered() -> None:
 def test_few_tiles_are_not_computed_as_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """One picture takes the work and the pinned memory of one, not of 32; a slide's last few use what is there."""
     pinned: list[int] = []
-    monkeypatch.setattr(torch_lanes, "_pinned", lambda shape, dtype: pinned.append(shape[0]) or torch.zeros(shape))
+    monkeypatch.setattr(torch_streams, "_pinned", lambda shape, dtype: pinned.append(shape[0]) or torch.zeros(shape))
     net = Means()
     lanes = CudaLanes(net, CPU, batch_size=32, precision="float32")
     for count, side in ((1, 64), (3, 32), (2, 32), (5, 32), (40, 32), (3, 32), (1, 64)):
@@ -117,7 +117,7 @@ def test_few_tiles_are_not_computed_as_many(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.usefixtures("no_gpu")
 def test_the_size_grows_back_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Doubled after so many batches that went well, up to the first size; halved again where there still is none."""
-    monkeypatch.setattr(torch_lanes, "_GOOD_BATCHES", 3)
+    monkeypatch.setattr(torch_streams, "_GOOD_BATCHES", 3)
     net = Means(room=2)
     lanes, tiles = CudaLanes(net, CPU, batch_size=7, precision="float32"), made_tiles(7, 32)
     assert np.array_equal(lanes.start(tiles)(), means(tiles))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nodescan.errors import first_line
 from nodescan.inference.gpu_errors import gpu_errors, is_lost, is_out_of_memory, lost, no_room
-from nodescan.inference.lanes import Answer, lane_count
+from nodescan.inference.tile_streams import Answer, lane_count
 
 _CHUNK_PX = 400_000
 """Small pictures, as in training, share a lane's turn up to so many pixels; a slide's tile has a turn of its own."""

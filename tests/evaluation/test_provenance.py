@@ -10,7 +10,7 @@ import pytest
 from nodescan import __version__
 from nodescan.cli import main
 from nodescan.domain.versions import RESULT_VERSION
-from nodescan.evaluation.occasion import reference_sha256
+from nodescan.evaluation.provenance import reference_sha256
 from nodescan.evaluation.reference import read_reference
 from nodescan.reports.web_page import css_string
 from tests.patients.made_reports import report, write_csv, write_run

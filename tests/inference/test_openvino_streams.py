@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from nodescan.domain.geometry import TileGeometry
 from nodescan.errors import ModelError
-from nodescan.inference import openvino_lanes
+from nodescan.inference import openvino_streams
 from nodescan.inference.card import ModelCard
-from nodescan.inference.openvino_lanes import OpenVinoLanes
+from nodescan.inference.openvino_streams import OpenVinoLanes
 
 TILES = np.arange(8, dtype=np.uint8).reshape(8, 1, 1, 1)
 BROKEN = 3
@@ -49,8 +49,8 @@ class Compiler:
 def lanes(monkeypatch: pytest.MonkeyPatch) -> OpenVinoLanes:
     """Two tiles under way at a time."""
     nothing = ModuleType("openvino")
-    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (nothing, Compiler()))
-    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps, tile: None)
+    monkeypatch.setattr(openvino_streams, "_loaded", lambda: (nothing, Compiler()))
+    monkeypatch.setattr(openvino_streams, "graph", lambda *_, steps, tile: None)
     tile = TileGeometry(core_px=16, margin_px=0, stride_px=16)
     return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8", tile=tile)
 
@@ -90,7 +90,7 @@ def test_threads_that_ask_the_same_lanes_take_turns(lanes: OpenVinoLanes, monkey
     assert np.array_equal(lanes.start(TILES[4:])().ravel(), TILES[4:].ravel())
 
 
-@pytest.mark.skipif(not openvino_lanes.installed(), reason="openvino is not installed")
+@pytest.mark.skipif(not openvino_streams.installed(), reason="openvino is not installed")
 def test_openvino_is_imported_where_no_signal_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its import makes an ImportError of a Ctrl-C in its midst, and the run would go on."""
     threads: set[threading.Thread] = set()
@@ -99,8 +99,8 @@ def test_openvino_is_imported_where_no_signal_is_heard(monkeypatch: pytest.Monke
         threads.add(threading.current_thread())
         return import_module(name)
 
-    monkeypatch.setattr(openvino_lanes, "import_module", imported)
-    openvino_lanes._loaded()
+    monkeypatch.setattr(openvino_streams, "import_module", imported)
+    openvino_streams._loaded()
     assert threads
     assert threading.main_thread() not in threads
 
@@ -111,11 +111,11 @@ def test_an_openvino_without_its_cpu_plugin_is_a_models_error(monkeypatch: pytes
     def core() -> None:
         raise RuntimeError("no plugin for CPU\nand more")
 
-    monkeypatch.setattr(openvino_lanes, "_imported", lambda name: SimpleNamespace(Core=core))
-    monkeypatch.setattr(openvino_lanes, "_core", openvino_lanes._core.__wrapped__)  # this process may have one
+    monkeypatch.setattr(openvino_streams, "_imported", lambda name: SimpleNamespace(Core=core))
+    monkeypatch.setattr(openvino_streams, "_core", openvino_streams._core.__wrapped__)  # this process may have one
     with pytest.raises(ModelError, match=r"its CPU plugin can't be loaded \(no plugin for CPU\)$"):
-        openvino_lanes._loaded()
-    assert not openvino_lanes.importable()
+        openvino_streams._loaded()
+    assert not openvino_streams.importable()
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def compiled(text: str, monkeypatch: pytest.MonkeyPatch) -> OpenVinoLanes:
     def compiler(*_: object) -> None:
         raise RuntimeError(text)
 
-    monkeypatch.setattr(openvino_lanes, "_loaded", lambda: (ModuleType("o"), SimpleNamespace(compile_model=compiler)))
-    monkeypatch.setattr(openvino_lanes, "graph", lambda *_, steps, tile: None)
+    monkeypatch.setattr(openvino_streams, "_loaded", lambda: (ModuleType("o"), SimpleNamespace(compile_model=compiler)))
+    monkeypatch.setattr(openvino_streams, "graph", lambda *_, steps, tile: None)
     tile = TileGeometry(core_px=16, margin_px=0, stride_px=16)
     return OpenVinoLanes(ModelCard.model_construct(), b"", threads=1, precision="int8", tile=tile)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nodescan.domain.bounds import LowerBy, lower_by, lowest_by_size
+from nodescan.domain.class_bounds import LowerBy, lower_by, lowest_by_size
 from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.deposits import Deposit
 from nodescan.domain.report import Status
