@@ -96,14 +96,14 @@ def by_row(earlier: Iterable[Applied]) -> EarlierRows:
 def is_before_scan(correction: Correction, applied: Applied, original: StoredReport, earlier: EarlierRows) -> bool:
     """Whether a row may mean another deposit than its reader saw: see Applied. earlier: see EarlierRows.
 
-    True if the row is older than the scan, or if the same row was given before, when the software's deposit was another
-    one: tables are copied, and get more rows. The answer stays true until the row says something else. Naming this file
-    counts as a change only if the row was first applied to another file.
+    True if the row is older than the scan, or if nothing tells its age, or if the same row was given before, when the
+    software's deposit was another one: tables are copied, and get more rows. The answer stays true until the row says
+    something else. Naming this file counts as a change only if the row was first applied to another file.
     """
     if applied.centre_um is not None or not may_mean_another(correction, original):
         return False
-    scanned = _scanned(original)
-    if scanned is not None and correction.made_by_s < scanned:
+    scanned, made_by = _scanned(original), correction.made_by_s
+    if scanned is not None and (made_by is None or made_by < scanned):
         return True
     known = earlier.get(applied.row, ())
     return any(one.before_scan or _is_of_another(applied, one) for one in known if _is_same_word(applied, one))

@@ -1,6 +1,7 @@
 """The table of a reader's corrections: each row says one thing of one deposit or of a whole slide, or is refused."""
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,10 @@ ACTIONS = ("accept", "reject", "add", "resize", "class", "read")
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FINGERPRINT = re.compile(rf"[0-9a-f]{{{FILE_SIGNS},64}}")
-_ALL_ZONES = timedelta(hours=14)
-"""A day begins so long before it does in Greenwich, at most, and ends no longer after."""
+_FIRST_ZONE, _LAST_ZONE = timedelta(hours=14), timedelta(hours=12)
+"""A day begins so long before it does in Greenwich, at most, and ends so long after (UTC+14, UTC-12)."""
+_CLOCKS_APART_S = 300.0
+"""A file server's clock may be so far ahead of this machine's."""
 
 Place = tuple[float, float]
 """x and y in um from the canvas' top left."""
@@ -28,8 +31,8 @@ class Correction:
     """One row. deposit: its number, or a place at it; where it lies if it is added; None where a whole slide was read.
 
     size_um: for add and resize. label: for class and read. written: when the table was written last, in seconds since
-    1970. day: when the reader made it, None where the row doesn't say. file: how the fingerprint of the slide's file
-    begins, "" where the row doesn't say.
+    1970, None where its time lies in the future. day: when the reader made it, None where the row doesn't say. file:
+    how the fingerprint of the slide's file begins, "" where the row doesn't say.
     """
 
     where: CsvRow
@@ -40,17 +43,18 @@ class Correction:
     label: Metastasis | None
     by: str
     comment: str
-    written: float
+    written: float | None
     day: date | None = None
     file: str = ""
 
     @property
-    def made_by_s(self) -> float:
-        """When it had been made, in seconds since 1970: its day was over everywhere, or the table was written."""
+    def made_by_s(self) -> float | None:
+        """When it had been made, in seconds since 1970: its day was over everywhere, or the table was written; None
+        where neither is known."""
         if self.day is None:
             return self.written
-        over = datetime.combine(self.day, datetime.min.time(), UTC) + timedelta(days=1) + _ALL_ZONES
-        return min(self.written, over.timestamp())
+        over = datetime.combine(self.day, datetime.min.time(), UTC) + timedelta(days=1) + _LAST_ZONE
+        return over.timestamp() if self.written is None else min(self.written, over.timestamp())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,11 @@ def read_corrections(path: Path) -> tuple[Correction, ...]:
     """The corrections at `path`. Raises UsageError, naming the line, on whatever doesn't say one thing."""
     rows = read_table(path, columns=COLUMNS, required=("slide_id", "action", "by"), option="--corrections")
     written = path.stat().st_mtime
-    return tuple(_correction(row, written) for row in rows)
+    known = written <= time.time() + _CLOCKS_APART_S
+    return tuple(_correction(row, written if known else None) for row in rows)
 
 
-def _correction(row: CsvRow, written: float) -> Correction:
+def _correction(row: CsvRow, written: float | None) -> Correction:
     action = row.one_of("action", ACTIONS)
     for column, what in (("slide_id", "which slide"), ("action", ", ".join(ACTIONS)), ("by", "whose word it is")):
         if not row.text(column):
@@ -96,7 +101,7 @@ def _day(row: CsvRow) -> date | None:
         day = None
     if day is None:
         raise row.error(f"date is {text!r}; write year, month and day as 2026-11-30, or leave it empty")
-    if day > (datetime.now(UTC) + _ALL_ZONES).date():
+    if day > (datetime.now(UTC) + _FIRST_ZONE).date():
         raise row.error(f"date is {text}, which is still to come; write the day on which the correction was made")
     return day
 

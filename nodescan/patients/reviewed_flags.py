@@ -31,9 +31,10 @@ def row_doubts(original: StoredReport, *, before_scan: bool, other_file: bool) -
         f"{original.fingerprint[:FILE_SIGNS]} in the column “file” of the corrections."
     )
     of_scan = (
-        "These corrections were made before the current scan of the slide. A deposit's number, or a place beside its "
+        "These corrections were made before the current scan of the slide, or the time of their table lies in the "
+        "future and does not tell. A deposit's number, or a place beside its "
         "centre, may now mean another deposit. Check each correction, then name deposits by their centres, or say in "
-        "the comment that you checked. If the row has a date, give the day of the check."
+        "the comment that you checked; if the row has a date, also give the day of the check."
     )
     flags = [Flag("review_of_other_file", of_file)] if other_file else []
     return [*flags, Flag("review_before_scan", of_scan)] if before_scan else flags

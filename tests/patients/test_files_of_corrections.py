@@ -223,7 +223,7 @@ def test_a_number_that_was_checked_on_the_new_scan_is_told_no_more(tmp_path: Pat
     stage(run, f"{REJECTED},{first},")
     scan(run, FIRST, 2600.0)
     (message,) = told(stage(run, f"{REJECTED},{first},"), "review_before_scan")
-    assert "say in the comment that you checked. If the row has a date, give the day of the check." in message
+    assert "say in the comment that you checked; if the row has a date, also give the day of the check." in message
     day = first and "2026-06-20"
     assert told(stage(run, f"{REJECTED} and checked,{day},"), "review_before_scan") == []
 

@@ -1,7 +1,9 @@
 """A review that is older than the scan may mean other deposits: that is told, whatever became of its file."""
 
 import json
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from nodescan.domain.staging import AJCC8
 from nodescan.manifest import read_manifest
+from nodescan.patients.correction_rows import read_corrections
 from nodescan.patients.earlier_stages import earlier_corrections, set_aside, set_aside_before
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.staging import stage_reports
@@ -57,6 +60,34 @@ def test_a_table_older_than_the_scan_is_told_when_its_date_changes_too(tmp_path:
     run = reviewed_run(tmp_path / "run", "10", 2600.0)
     for day in ("02", "11"):
         assert told_of(run, day, REJECTED) == ["review_before_scan"]
+
+
+@pytest.mark.parametrize(
+    ("day", "codes"), [("", ["review_before_scan"]), ("2026-06-08", ["review_before_scan"]), ("2026-06-11", [])]
+)
+def test_a_table_of_a_time_to_come_tells_nothing_of_its_age(tmp_path: Path, day: str, codes: list[str]) -> None:
+    """A wrong clock, or a copy, gave it the time; a few minutes are the file server's. What a row's day tells stays."""
+    run = reviewed_run(tmp_path / "run", "10", 2600.0)
+    manifest = read_manifest(write_csv(run.parent / "m.csv", "slide_id,patient_id,node_id", "a,A,1"))
+
+    def told(ahead_s: float) -> list[str]:
+        review_of(run.parent, f"{REJECTED},{day}")
+        now = time.time()
+        os.utime(run.parent / "review.csv", (now, now + ahead_s))
+        corrections = read_corrections(run.parent / "review.csv")
+        (patient,) = stage_reports(read_reports(run), manifest, AJCC8, corrections=corrections).patients
+        return [note.code for note in patient.all_notes if note.code == "review_before_scan"]
+
+    assert told(3600.0) == codes
+    assert told(60.0) == (codes if day else [])
+
+
+@pytest.mark.parametrize(("hour", "told"), [(11, False), (13, True)])
+def test_a_day_is_over_everywhere_twelve_hours_after_greenwich(tmp_path: Path, hour: int, told: bool) -> None:
+    """UTC-12 is the last zone: a row of the 8th may be of its evening there until noon of the 9th in Greenwich."""
+    made = scanned(started=f"2026-06-09T{hour}:00:00+00:00")
+    run = write_run(tmp_path / "run", [replace(report("a", (2600.0,)), provenance=made)])
+    assert bool(told_of(run, "20", f"{REJECTED},2026-06-08")) is told
 
 
 def test_what_was_added_before_the_scan_means_none_of_its_deposits(tmp_path: Path) -> None:
