@@ -71,7 +71,7 @@ def _fault_words(found: WholeFaults) -> Iterator[str]:
     elif across:
         yield (
             f"its rows of pixels are far out of place (fine structure across them is {100 * found.across_lines:.0f} % "
-            "of the coarse; sound scans: at most 25 %)"
+            "of the coarse; sound scans: at most 17 %)"
         )
     period = max(found.grid, key=lambda one: found.grid[one] / limits.MOST_GRID[one])
     if found.grid[period] > limits.MOST_GRID[period]:

@@ -26,8 +26,13 @@ MOST_ROWS_OFF: Final = 0.15
 """Sound: 0.06 at most, 0.12 of regions stretched threefold. Rows displaced at random by 1 um (SD): 0.20 and more; every
 second one by 2 to 12 um: 0.71 and more."""
 
-MOST_ACROSS_LINES: Final = 0.5
-"""Sound: 0.17 at most, 0.25 oversharpened. Every second row displaced by 16 to 40 um: 0.82 and more."""
+MOST_ACROSS_LINES: Final = 0.2
+"""Sound: 0.17 at most, 0.25 oversharpened, but never three times that along the lines. Every second row displaced by 16
+to 40 um: 0.82 and more; every fifth one by 20 um: 0.25 and more."""
+
+_MORE_ACROSS = 3.0
+"""Times the share along the lines. Five centres' regions: 1.6 at most, 1.2 with noise; every fifth row displaced: 4.2
+and more."""
 
 MOST_GRID: Final[Mapping[int, float]] = {2: 9.0, 3: 5.0, 8: 6.0}
 """By the period in px (see WholeFaults). Sound: at most 4.4 at 2, 3.9 at 3 of levels that are resampled to be read (4.9
@@ -92,7 +97,7 @@ class WholeFaults:
     grid: by period in px, how strongly steps repeat there: 8 is that of JPEG's blocks, in the frame; 2, and 3 for all
     of 2.1 to 3.7 px, are of each field, and show all other factors by their multiples.
     fine_share: power of fine structure (2 to 4 px) per that of coarse (8 to 16 px).
-    across_lines: the same of structure that lies across rows (or columns, if more).
+    across_lines: the same of structure that lies across rows (or columns); 0 unless it is much more than along them.
     cut_off: share of stained pixels whose red is cut off at white; 0 where the slide's glass is not white.
     """
 
@@ -177,7 +182,7 @@ def _relative_power(spectra: _Spectra) -> NDArray[np.float64]:
     power = abs(spectra) ** 2
     power = np.median(power / power.mean(axis=(1, 2), keepdims=True), axis=0)  # edges in some fields count for nothing
     ring = np.minimum((_PER_PX * FIELD_PX).round().astype(int), FIELD_PX // 2)
-    return power / (np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[ring]
+    return power / ((np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))[ring] + 1e-12)
 
 
 def _directed(power: NDArray[np.float64]) -> bool:
@@ -267,7 +272,7 @@ def _across_lines(spectra: _Spectra) -> float:
         wide = (along > 0.01) & (along < 0.1)
         fine, coarse = wide & (across > 0.25), wide & (across > 0.06) & (across <= 0.125)
         shares.append(float(power[fine].mean() / power[coarse].mean()))
-    return max(shares)
+    return max(shares) if max(shares) > _MORE_ACROSS * min(shares) else 0.0
 
 
 def _cut_off(fields: NDArray[np.uint8], glass: Glass) -> float:
