@@ -146,14 +146,16 @@ def _may_be_less(report: StoredReport, certain: Metastasis | None) -> bool:
 
 
 def _decides_unaccepted(report: StoredReport, nodes: int) -> bool:
-    """Whether deposits that no reader accepted decide the slide's class, its largest size, or another node's class."""
+    """Whether deposits that no reader accepted decide the slide's class, how sure it is, its largest size, or another
+    node's class."""
     accepted = [deposit for deposit in report.deposits if deposit.id in report.accepted]
     if len(accepted) == len(report.deposits) or nodes > 1 or report.metastasis is None:
         return len(accepted) < len(report.deposits)
     largest_um, accepted_um = (
         max((deposit.diameter_um for deposit in deposits), default=0.0) for deposits in (report.deposits, accepted)
     )
-    return class_found(accepted) < report.metastasis or accepted_um < largest_um
+    less_sure = class_range(accepted)[0] < class_range(report.deposits)[0]
+    return less_sure or class_found(accepted) < report.metastasis or accepted_um < largest_um
 
 
 def _certain(report: StoredReport, nodes: int) -> Metastasis | None:
@@ -287,15 +289,17 @@ def _node(name: tuple[str, str], rows: Sequence[tuple[NodeFacts, Section | None]
 def _with_unaccepted(sections: Sequence[Section], nodes: int) -> tuple[Section, ...]:
     """Sections of a node, or of several, that say of a deposit that it may be none only where it decides something.
 
-    It doesn't where others of the one node are as large and of no lower class.
+    It doesn't if others of the one node are as large, and of no lower class even at their shortest.
     """
     sure = [section for section in sections if not section.unaccepted]
     largest = max((section.metastasis or Metastasis.NONE for section in sure), default=Metastasis.NONE)
+    least = max((section.classes[0] for section in sure), default=Metastasis.NONE)
     largest_um = max((section.largest_um or 0.0 for section in sure), default=0.0)
     known: list[Section] = []
     for one in sections:
         found = one.metastasis
-        decides = nodes > 1 or found is None or found > largest or (one.largest_um or 0.0) > largest_um
+        as_sure = found is not None and found <= largest and one.classes[0] <= least
+        decides = nodes > 1 or not as_sure or (one.largest_um or 0.0) > largest_um
         told = one.unaccepted and decides
         known.append(one if told else replace(one, unaccepted=False, doubts=without_may_be_none(one.doubts)))
     return tuple(known)

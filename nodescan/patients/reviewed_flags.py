@@ -15,8 +15,8 @@ from nodescan.patients.applied import Applied
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
 from nodescan.reports.report_reader import StoredReport
 
-_SAME_UM = 1.0
-"""Sizes nearer than this are the same: corrections may give whole um."""
+_SAME_UM = 5.0
+"""Sizes no farther apart are the same: pages round to 0.01 mm."""
 
 
 def row_doubts(original: StoredReport, *, before_scan: bool, other_file: bool) -> list[Flag]:
@@ -105,6 +105,7 @@ def exact_notes(
     """
     there = {(report.slide_id, deposit.id): deposit for report in found for deposit in report.deposits}
     nodes = {section.slide_id: node for node in staged.specimen.nodes for section in node.sections}
+    unsure = {slide_id: _with_found_uncertainty(report, there) for slide_id, report in reviewed.items()}
     notes: list[Flag] = []
     for row in rows:
         before, report = there.get((row.slide_id, row.deposit_id or 0)), reviewed[row.slide_id]
@@ -112,9 +113,9 @@ def exact_notes(
         if before is None or after is None or after.diameter_uncertainty_um > 0 or report.reading is not None:
             continue
         node, as_sure = nodes[row.slide_id], replace(after, diameter_uncertainty_um=before.diameter_uncertainty_um)
-        cut = before.cut_off and abs(after.diameter_um - before.diameter_um) < _SAME_UM
+        cut = before.cut_off and abs(after.diameter_um - before.diameter_um) <= _SAME_UM
         highest = Metastasis.MACRO if cut else classify(as_sure.longest_um)
-        if not (cut or as_sure.borderline) or not _may_decide(as_sure, highest, report, node):
+        if not (cut or as_sure.borderline) or not _may_decide(as_sure, highest, row.slide_id, node, unsure):
             continue
         measured = size_in_mm(before.diameter_um, before.diameter_uncertainty_um)
         said = (
@@ -135,14 +136,31 @@ def exact_notes(
     return notes
 
 
-def _may_decide(as_sure: Deposit, highest: Metastasis, report: StoredReport, node: Node) -> bool:
+def _with_found_uncertainty(report: StoredReport, found: Mapping[tuple[str, int], Deposit]) -> Mapping[int, Deposit]:
+    """The deposits of a reviewed slide by number; a size by a reader has the software's "±" again."""
+    known: dict[int, Deposit] = {}
+    for one in report.deposits:
+        before = found.get((report.slide_id, one.id))
+        by_reader = before is not None and not one.class_given and one.diameter_uncertainty_um == 0
+        um = before.diameter_uncertainty_um if before is not None and by_reader else one.diameter_uncertainty_um
+        known[one.id] = replace(one, diameter_uncertainty_um=um)
+    return known
+
+
+def _may_decide(
+    as_sure: Deposit, highest: Metastasis, slide_id: str, node: Node, unsure: Mapping[str, Mapping[int, Deposit]]
+) -> bool:
     """Whether a deposit that may be of so high a class could change its node's, whatever else is found there.
 
-    as_sure: as a size of the software would be; report: of its slide. Where several nodes share the slides, always.
+    as_sure: as a size of the software would be, on this slide; unsure: of each slide. Where several nodes share the
+    slides, always. What may be no tumour decides nothing.
     """
-    others = [section.classes[0] for section in node.sections if section.slide_id != report.slide_id]
-    lowest, _ = class_range([as_sure, *(one for one in report.deposits if one.id != as_sure.id)])
-    return node.n_nodes > 1 or highest > max(lowest, *others, Metastasis.NONE)
+    lowest = [class_range([as_sure, *(one for one in unsure[slide_id].values() if one.id != as_sure.id)])[0]]
+    for other in node.sections:
+        if other.slide_id != slide_id and not other.unaccepted:
+            deposits = unsure.get(other.slide_id, {}).values()
+            lowest.append(min(other.least_class, class_range([*deposits])[0]) if deposits else other.least_class)
+    return node.n_nodes > 1 or highest > max(lowest)
 
 
 def _within_uncertainty(deposit: Deposit) -> bool:

@@ -153,7 +153,8 @@ def test_a_readers_size_that_is_the_softwares_own_is_the_readers_and_is_told(tmp
 
 
 @pytest.mark.parametrize(
-    ("size", "beside_um", "told"), [("900", None, True), ("950", None, False), ("900", 2600.0, False)]
+    ("size", "beside_um", "told"),
+    [("900", None, True), ("904", None, True), ("950", None, False), ("900", 2600.0, False)],
 )
 def test_a_readers_size_that_makes_a_deposit_whole_with_the_softwares_size_is_told(
     tmp_path: Path, size: str, beside_um: float | None, told: bool
@@ -195,6 +196,28 @@ def test_a_size_by_a_reader_is_told_only_where_it_decides(
     assert ("size_by_reader" in codes(run, *[f"{name},A,1,1" for name in names])) is told
     assert "size_by_reader" in codes(run, *[f"{name},A,{name},1" for name in names])
     assert "size_by_reader" in codes(run, *[f"{name},A,1,2" for name in names])
+
+
+@pytest.mark.parametrize("slides", [((2050.0, 2040.0),), ((2050.0,), (2040.0,))])
+def test_sizes_by_a_reader_that_lean_on_each_other_are_all_told(
+    tmp_path: Path, slides: tuple[tuple[float, ...], ...]
+) -> None:
+    """On one slide, and on two of a node: with the software's "±" neither makes the other's class sure."""
+    made = [report(f"s{number}", sizes) for number, sizes in enumerate(slides)]
+    unsure = [
+        replace(one, deposits=tuple(replace(each, diameter_uncertainty_um=Micrometers(100.0)) for each in one.deposits))
+        for one in made
+    ]
+    names = [one.slide.slide_id for one in made]
+    review = [f"{one.slide.slide_id},{each.id},,,resize,2010,Dr A" for one in made for each in one.deposits]
+    found = staged_by(
+        write_run(tmp_path / "run", unsure),
+        "slide_id,patient_id,node_id",
+        *[f"{name},A,1" for name in names],
+        review=review,
+    )
+    (patient,) = found.patients
+    assert [note.code for note in patient.all_notes].count("size_by_reader") == 2
 
 
 @pytest.mark.parametrize(

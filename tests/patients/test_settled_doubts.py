@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.report import Status
+from nodescan.domain.report import SlideReport, Status
 from nodescan.domain.units import Micrometers
 from nodescan.patients.patient_files import write_staging
 from nodescan.patients.sentences import answer
@@ -330,6 +330,25 @@ def test_a_deposit_that_may_be_no_tumour_is_told_where_its_node_rests_on_it(
     assert ("may be no tumour" in answer(patient.staged)) is told
     (note,) = [note.message for note in patient.all_notes if note.code == UNLIKE.code]
     assert (MAY_BE_NONE in note) is told
+
+
+@pytest.mark.parametrize("on_one_slide", [False, True])
+def test_a_deposit_that_may_be_no_tumour_is_told_where_it_makes_a_borderline_class_sure(
+    tmp_path: Path, on_one_slide: bool
+) -> None:
+    """2.05 ± 0.10 mm, sound or accepted, may be a micrometastasis; 2.045 mm on a faulty scan settles that."""
+
+    def borderline(found: SlideReport) -> SlideReport:
+        first, *others = found.deposits
+        return replace(found, deposits=(replace(first, diameter_uncertainty_um=Micrometers(100.0)), *others))
+
+    if on_one_slide:
+        slides, review = [borderline(report("a", (2050.0, 2045.0), flags=(UNLIKE,)))], ["a,1,,,accept,,Dr A,"]
+    else:
+        slides, review = [report("a", (2045.0,), flags=(UNLIKE,)), borderline(report("b", (2050.0,)))], []
+    rows = [f"{one.slide.slide_id},A,1,1" for one in slides]
+    (patient,) = staged_by(write_run(tmp_path, slides), HEAD, *rows, review=review).patients
+    assert "may be no tumour" in answer(patient.staged)
 
 
 def test_an_accepted_deposit_of_itc_size_is_a_bound(tmp_path: Path) -> None:
