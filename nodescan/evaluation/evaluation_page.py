@@ -28,6 +28,11 @@ from nodescan.reports.wording import minute_words, running_words
 
 SOFTWARE_ALONE = "All figures are of the software alone: no correction by a reader counts."
 
+FEWEST_DRAWN = 5
+"""Of fewer lesions each step of a curve is a fifth or more: the table of sensitivities says as much."""
+
+_NOT_DEFINED = "not defined"
+
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
 
@@ -46,19 +51,43 @@ def render(comparison: Comparison, figures: Figures, *, occasion: Occasion) -> s
     return page.render(
         reference=occasion.reference,
         running=running_words(f"Evaluation against {occasion.reference}", f"made {minute_words(occasion.at)}"),
-        mode="" if figures.lesion_task is None else mode_words(comparison, occasion),
         software_alone=SOFTWARE_ALONE,
-        facts=key_facts(figures),
+        facts=_defined(key_facts(figures)),
+        not_defined=[fact for fact in key_facts(figures) if fact.value == _NOT_DEFINED],
+        not_drawn=_not_drawn(figures),
         plots=_plots(comparison, figures),
         tables=tables_of(figures),
         size_facts=[] if figures.sizes is None else _size_facts(figures.sizes),
         sensitivities=_sensitivities(figures),
         left_out=left_out(comparison, figures),
-        provenance=(*occasion_facts(occasion), *made_with_facts(comparison.made_with)),
-        resamples=RESAMPLES,
-        unit="patients (slides of one patient are drawn together)" if figures.by_patient else "slides",
-        auc_interval=auc_interval(by_patient=figures.by_patient),
+        provenance=(
+            *occasion_facts(occasion),
+            *([] if figures.lesion_task is None else [Fact("Lesion task", mode_words(comparison, occasion))]),
+            Fact("95 % intervals", _interval_words(by_patient=figures.by_patient)),
+            *made_with_facts(comparison.made_with),
+        ),
     )
+
+
+def _interval_words(*, by_patient: bool) -> str:
+    unit = "patients (slides of one patient are drawn together)" if by_patient else "slides"
+    return (
+        "Wilson's for shares (cases of one slide or patient count as fewer); Garwood's for false deposits, or the "
+        f"bootstrap's if that is wider; for the slide AUC {auc_interval(by_patient=by_patient)}; {RESAMPLES} bootstrap "
+        f"resamples of {unit} for all other figures"
+    )
+
+
+def _defined(facts: Sequence[Fact]) -> list[Fact]:
+    return [fact for fact in facts if fact.value != _NOT_DEFINED]
+
+
+def _not_drawn(figures: Figures) -> str:
+    """Why there is no FROC plot; "" where there is one, or no lesion task."""
+    task = figures.lesion_task
+    if task is None or task.n_lesions >= FEWEST_DRAWN:
+        return ""
+    return f"FROC is not drawn: a curve needs at least {FEWEST_DRAWN} lesions, not {task.n_lesions}."
 
 
 def key_facts(figures: Figures) -> tuple[Fact, ...]:
@@ -222,7 +251,7 @@ def _plots(comparison: Comparison, figures: Figures) -> list[Plot]:
     plots: list[Plot] = []
     if figures.slide_task is not None and figures.slide_task.auc.value is not None:
         plots.append(Plot("ROC, slides", Markup(roc_plot(figures.slide_task.curve)), SCORE_DEFINITION))
-    if figures.lesion_task is not None:
+    if figures.lesion_task is not None and not _not_drawn(figures):
         task = figures.lesion_task
         values = [found.value for found in task.sensitivities]
         svg = froc_plot(task.curve, values, steps=comparison.mode is FrocMode.EVERY_SLIDE)
@@ -245,7 +274,7 @@ def _size_facts(task: SizeTask) -> list[Fact]:
     merged = sum(lesion.merged for lesion in task.lesions)
     more = f"{how_many(merged, 'more lesion')} {MERGED}; " if merged else ""
     words = ("isolated tumour cells", "micrometastases", "macrometastases")
-    return [
+    facts = [
         Fact("Lesions matched", matched, f"{more}{task.pieces} more deposits are pieces of these lesions"),
         Fact("Bias", um(task.agreement.bias), _pairs_note(task)),
         Fact("Lower limit of agreement", um(task.agreement.lower)),
@@ -264,6 +293,8 @@ def _size_facts(task: SizeTask) -> list[Fact]:
             f"deposits that touch no lesion; {task.n_classed} slides",
         ),
     ]
+    lacking = ", ".join(fact.label for fact in facts if fact.value == _NOT_DEFINED)
+    return [*_defined(facts), *([Fact("Not defined", lacking)] if lacking else [])]
 
 
 def _sensitivities(figures: Figures) -> Sequence[tuple[str, str]]:

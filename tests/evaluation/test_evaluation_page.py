@@ -1,5 +1,6 @@
 """The page of an evaluation: each figure by its name and in words, and where it lies in a plot."""
 
+import html
 import re
 from dataclasses import replace
 from typing import Any
@@ -110,6 +111,28 @@ def test_numbers_with_their_intervals_do_not_break_on_a_phone() -> None:
     (phone,) = re.findall(r"@media screen and \(max-width: 640px\) \{ \.pair.*", page)
     assert ".pair .across td { white-space: nowrap; }" in phone
     assert '<section class="card whole across" aria-label="At the operating point">' in page
+
+
+def test_what_is_not_defined_stands_in_one_line_and_no_curve_is_drawn_of_a_handful() -> None:
+    """The masthead says whose figures these are; how they were made stands under Provenance."""
+    few = replace(FIGURES.lesion_task, n_lesions=4)
+    sizes = replace(SIZES, agreement=NO_PAIRS)
+    pages = [
+        " ".join(re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL).split())
+        for figures_ in (replace(FIGURES, lesion_task=few, sizes=sizes), FIGURES)
+        for page in [render(compared(), figures_, occasion=made_of("r"))]
+    ]
+    said = "Not defined: Bias of size (measured minus true, 0 matched pairs measured whole)."
+    drawn = "FROC, lesions."
+    assert [
+        (said in page, drawn in page, "FROC is not drawn: a curve needs at least 5 lesions, not 4." in page)
+        for page in pages
+    ] == [
+        (True, False, True),
+        (False, True, False),
+    ]
+    assert "Not defined Bias, Lower limit of agreement, Upper limit of agreement, Median error" in pages[0]
+    assert all(page.index("Wilson's") > page.index("Provenance") for page in map(html.unescape, pages))
 
 
 def test_size_figures_and_tables_stand_on_the_page() -> None:

@@ -61,7 +61,7 @@ def test_normal_slides_that_were_not_run_do_not_raise_the_froc_score(tmp_path: P
     assert task is not None
     assert task.score.value == pytest.approx(4 / 6)
     assert (task.n_slides, task.n_lesions, task.normal_left_out) == (1, 1, tuple(normal))
-    assert froc_note(found) == "1 lesions, 1 slides; slides without a result: 10 normal left out"
+    assert froc_note(found) == "1 lesion, 1 slide; slides without a result: 10 normal left out"
     content = evaluation_as_json(found, figures(found), occasion=made_of("truth"))
     assert content["froc_normal_slides_left_out"] == normal
     assert (content["n_froc_slides"], content["froc_tumour_slides_missed"]) == (1, [])
@@ -275,7 +275,7 @@ def test_a_slide_without_detections_csv_is_left_out_of_the_lesion_task_by_name(t
     assert (before.n_lesions, before.n_slides) == (2, 4)
     assert (task.n_lesions, task.n_slides, task.tumour_missed, task.normal_left_out) == (1, 2, (), ())
     assert task.score.value == pytest.approx(5 / 6)
-    assert froc_note(found) == "1 lesions, 2 slides; 2 slides without detections.csv left out"
+    assert froc_note(found) == "1 lesion, 2 slides; 2 slides without detections.csv left out"
     label = "Left out of the lesion task, because they have no detections.csv (run them again with csv among --reports)"
     assert (label, "m, u") in [(fact.label, fact.note) for fact in left_out(found, scored)]
     content = evaluation_as_json(found, scored, occasion=made_of("truth"))
