@@ -17,8 +17,8 @@ from nodescan.threads import start_each
 _CLOSE_UP_PX, _SMALLEST_UM, _READERS = 512, 300.0, 2
 """The longest side of a picture in px, the least length that it shows in um, and how many are read at a time."""
 
-_PART_PX, _HATCH_PX, _HATCHED_GREY = 32, 16, np.uint8(90)
-"""Where not all can be read: the smallest part that is tried, the width of the hatching and its grey."""
+_PART_PX, _HATCH_PX, _STROKE_PX, _HATCHED_GREY = 32, 16, 3, np.uint8(90)
+"""Where not all can be read: the smallest part that is tried, the period of the hatching, its stroke and grey."""
 
 MOST_CLOSE_UPS = 30
 """The largest deposits are shown; all stand in the table."""
@@ -72,7 +72,7 @@ def _square(middle_um: tuple[float, float], side_um: float, spacing: Spacing) ->
 def _parts(slide: Slide, box: PixelBox, spacing: Spacing) -> NDArray[np.uint8] | None:
     """uint8 (H, W, 3) RGB: what of the box can be read, the rest hatched; None where nothing can be read."""
     y, x = np.ogrid[: box.height, : box.width]
-    lines = (x + y) % _HATCH_PX < max(1, _HATCH_PX // 5)
+    lines = (x + y) % _HATCH_PX < _STROKE_PX
     pixels = np.where(lines[..., None], _HATCHED_GREY, np.uint8(255)).repeat(3, axis=2)
     any_read = False
     for part, seen in read_in_parts(slide, box, spacing, smallest_px=_PART_PX, worth_it=lambda: True):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nodescan.batch.record import RUN_JSON
-from nodescan.batch.resume import ResumeOutcome, plan_resume
+from nodescan.batch.resume import MOST_NAMED, ResumeOutcome, plan_resume
 from nodescan.batch.slide_folders import EARLIER_REPORTS, restore_mark, set_report_aside
 from nodescan.batch.slide_task import RunTools
 from nodescan.domain.naming import few, how_many
@@ -14,7 +14,7 @@ from nodescan.patients.slide_rows import check_spacings
 from nodescan.reports.geojson_report import DEPOSITS_GEOJSON
 from nodescan.whole_files import refuse_link
 
-_MOST_NAMED, _MOST_REASONS = 5, 20
+_MOST_REASONS = 20
 """What stays readable on a terminal; run.json has them all."""
 
 
@@ -34,14 +34,14 @@ def report_kept_slides(manifest: Manifest | None, refs: Sequence[SlideRef], tool
         count = f"{same} of {len(refs)}"
         viewer.note(f"{count} slides kept from an earlier run with the same files and settings (--force redoes them)")
     if found.unseen:
-        viewer.note(f"kept, although their files can't be read now: {few(found.unseen, _MOST_NAMED)}")
+        viewer.note(f"kept, although their files can't be read now: {few(found.unseen, MOST_NAMED)}")
     if found.contradicted:
         said = "kept as measured with the pixel size of their files, which --mpp contradicts"
         remedy = "leave out --mpp for these, or add --override-mpp if the files are wrong"
-        viewer.error(f"{said}: {few(found.contradicted, _MOST_NAMED)}; {remedy}")
+        viewer.error(f"{said}: {few(found.contradicted, MOST_NAMED)}; {remedy}")
     if found.given_before:
         said = "kept as measured with the pixel size given earlier (--force redoes them without it)"
-        viewer.note(f"{said}: {few(found.given_before, _MOST_NAMED)}")
+        viewer.note(f"{said}: {few(found.given_before, MOST_NAMED)}")
     return found
 
 
@@ -51,7 +51,7 @@ def _redone_words(redone: Sequence[tuple[str, str]]) -> list[str]:
     for slide_id, why in redone:
         by_reason.setdefault(why, []).append(slide_id)
     reasons = sorted(by_reason.items(), key=lambda one: -len(one[1]))
-    told = [f"{few(slides, _MOST_NAMED)}: redone: {why}" for why, slides in reasons[:_MOST_REASONS]]
+    told = [f"{few(slides, MOST_NAMED)}: redone: {why}" for why, slides in reasons[:_MOST_REASONS]]
     more = sum(len(slides) for _, slides in reasons[_MOST_REASONS:])
     if more:
         told.append(f"{how_many(more, 'more slide')} redone for other reasons: see redone in {RUN_JSON}")

@@ -26,7 +26,8 @@ _ONLY_TIME = (
 )
 """A file that was written anew in the same size looks so, too, if it differs between the samples."""
 
-_MOST_NAMED = 5
+MOST_NAMED = 5
+"""Slides beside one message on a terminal."""
 
 _TOGETHER_S = 2.0
 """The files of a slide are written within so many seconds: two at a time, and some disks keep even seconds alone."""
@@ -274,7 +275,7 @@ def _newer_words(newer: Mapping[str, NewerReportError], *, of: int) -> str:
     """Of slides whose reports a newer nodescan made, slide_id -> error, among all `of` slides: how many, and what to do
     so that the others aren't scanned again."""
     many = len(newer) > 1
-    count = f"{len(newer)} of {of} slides have newer reports ({few([*newer], _MOST_NAMED)}); " if many else ""
+    count = f"{len(newer)} of {of} slides have newer reports ({few([*newer], MOST_NAMED)}); " if many else ""
     alone = f"scan only {'these slides' if many else 'this slide'} with --force"
     force = "add --force" if len(newer) == of else alone
     kept = f"to replace what it found (which is then kept in {EARLIER_REPORTS})"

@@ -15,7 +15,7 @@ from nodescan.batch.lock import held
 from nodescan.batch.progress import Viewer
 from nodescan.batch.record import MADE_WITH, RunRecord, shown_command
 from nodescan.batch.request import BatchRequest, check_apart, check_no_table, check_request
-from nodescan.batch.resume import ResumeOutcome, finished_unheard, plan_forced
+from nodescan.batch.resume import MOST_NAMED, ResumeOutcome, finished_unheard, plan_forced
 from nodescan.batch.run_files import RunFiles, in_order
 from nodescan.batch.slide_folders import hide_mark, unmark
 from nodescan.batch.slide_task import RunTools, lost_slide, not_scanned, write_or_tell
@@ -146,7 +146,7 @@ def _run(request: BatchRequest, viewer: Viewer, first: Worker | None) -> BatchRe
             earlier = plan_forced(refs, request.folder) if forced else report_kept_slides(manifest, refs, tools)
             left = () if manifest is None else other_stains(manifest)
             if left:
-                viewer.note(f"not H&E, so not scanned: {few(left, 5)}")
+                viewer.note(f"not H&E, so not scanned: {few(left, MOST_NAMED)}")
             if staged is None:
                 result = scan_inputs(refs, tools, earlier)
             else:

@@ -16,6 +16,9 @@ SEED = 20161116
 
 LEVEL = 0.95
 
+NOT_DEFINED = "not defined"
+"""Said of a figure without a value."""
+
 _Z2 = float(chi2.ppf(LEVEL, 1))
 """The square of the normal quantile, 1.96."""
 
@@ -40,7 +43,7 @@ class Estimate:
 def number_words(found: Estimate, *, places: int = 3, unit: str = "", sign: bool = False) -> str:
     """A figure and its interval: "0.912 (0.850 to 0.961)". sign: + before what is above 0, too."""
     if found.value is None:
-        return "not defined"
+        return NOT_DEFINED
     form = f"{'+' if sign else ''}.{places}f"
     if found.low is None or found.high is None:
         return f"{found.value:{form}}{unit} (no interval)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nodescan.domain.naming import how_many
-from nodescan.evaluation.bootstrap import RESAMPLES, Estimate, number_words
+from nodescan.evaluation.bootstrap import NOT_DEFINED, RESAMPLES, Estimate, number_words
 from nodescan.evaluation.compare import Comparison
 from nodescan.evaluation.figures import FEW_SLIDES, Figures, LesionTask, SubmissionTask
 from nodescan.evaluation.froc import FALSE_POSITIVES, FrocMode
@@ -31,8 +31,6 @@ SOFTWARE_ALONE = "All figures are of the software alone: no correction by a read
 FEWEST_DRAWN = 5
 """Of fewer lesions each step of a curve is a fifth or more: the table of sensitivities says as much."""
 
-_NOT_DEFINED = "not defined"
-
 _TRUE_CLASSES = "Blue: true isolated tumour cells; orange: micrometastases; red: macrometastases."
 
 
@@ -53,7 +51,7 @@ def render(comparison: Comparison, figures: Figures, *, occasion: Occasion) -> s
         running=running_words(f"Evaluation against {occasion.reference}", f"made {minute_words(occasion.at)}"),
         software_alone=SOFTWARE_ALONE,
         facts=_defined(key_facts(figures)),
-        not_defined=[fact for fact in key_facts(figures) if fact.value == _NOT_DEFINED],
+        not_defined=[fact for fact in key_facts(figures) if fact.value == NOT_DEFINED],
         not_drawn=_not_drawn(figures),
         plots=_plots(comparison, figures),
         tables=tables_of(figures),
@@ -79,7 +77,7 @@ def _interval_words(*, by_patient: bool) -> str:
 
 
 def _defined(facts: Sequence[Fact]) -> list[Fact]:
-    return [fact for fact in facts if fact.value != _NOT_DEFINED]
+    return [fact for fact in facts if fact.value != NOT_DEFINED]
 
 
 def _not_drawn(figures: Figures) -> str:
@@ -174,11 +172,12 @@ def against_facts(found: Against) -> tuple[Fact, ...]:
 def _called(called: Calls) -> list[Fact]:
     """Each share in a line, of what there is."""
     question = called.question
+    without = f"without a {question.answer} counts as not"
     lines = [
         ("Sensitivity", called.sensitivity, _cases(called, positive=True)),
-        *_of_all("Sensitivity", called, "detected"),
+        *_of_all("Sensitivity", called.sensitivity, called.sensitivity_of_all, f"{without} detected"),
         ("Specificity", called.specificity, _cases(called, positive=False)),
-        *_of_all("Specificity", called, "called negative"),
+        *_of_all("Specificity", called.specificity, called.specificity_of_all, f"{without} called negative"),
     ]
     return [
         Fact(f"{name}, {question.short}", number_words(value), note)
@@ -202,14 +201,9 @@ def _cases(called: Calls, *, positive: bool) -> str:
     return f"of the {n} of {' '.join(filter(None, (named, of)))} that {verb} a {question.answer}; {', '.join(left)}"
 
 
-def _of_all(name: str, called: Calls, what: str) -> list[tuple[str, Estimate, str]]:
+def _of_all(name: str, own: Estimate, of_all: Estimate, without: str) -> list[tuple[str, Estimate, str]]:
     """A line of the share of all, where that isn't the share of those with a class."""
-    own, found = called.sensitivity, called.sensitivity_of_all
-    if name == "Specificity":
-        own, found = called.specificity, called.specificity_of_all
-    if found.n == own.n:
-        return []
-    return [(f"{name} of all", found, f"of all {found.n}; without a {called.question.answer} counts as not {what}")]
+    return [] if of_all.n == own.n else [(f"{name} of all", of_all, f"of all {of_all.n}; {without}")]
 
 
 def _froc_note(task: LesionTask) -> str:
@@ -293,7 +287,7 @@ def _size_facts(task: SizeTask) -> list[Fact]:
             f"deposits that touch no lesion; {task.n_classed} slides",
         ),
     ]
-    lacking = ", ".join(fact.label for fact in facts if fact.value == _NOT_DEFINED)
+    lacking = ", ".join(fact.label for fact in facts if fact.value == NOT_DEFINED)
     return [*_defined(facts), *([Fact("Not defined", lacking)] if lacking else [])]
 
 

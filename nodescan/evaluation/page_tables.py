@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan.evaluation.bootstrap import number_words
+from nodescan.evaluation.bootstrap import NOT_DEFINED, number_words
 from nodescan.evaluation.figures import ClassTask, Figures
 from nodescan.evaluation.operating_point import Calls
 from nodescan.evaluation.paired import Against
@@ -109,8 +109,8 @@ def _against_table(found: Against) -> Table:
     rows = tuple(
         (
             DIFFERENCES[one.name].partition(",")[0],
-            "not defined" if one.first is None else f"{one.first:.3f}",
-            "not defined" if one.second is None else f"{one.second:.3f}",
+            NOT_DEFINED if one.first is None else f"{one.first:.3f}",
+            NOT_DEFINED if one.second is None else f"{one.second:.3f}",
             number_words(one.apart, sign=True),
             str(one.n_slides),
         )

@@ -85,6 +85,9 @@ _WINDOW = np.hanning(FIELD_PX).astype(np.float32)
 _Density = NDArray[np.float32]
 _Spectra = NDArray[np.complex64]
 
+_Steps = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""As _alone gives them: down the rows, then along them."""
+
 
 @dataclass(frozen=True, slots=True)
 class WholeFaults:
@@ -125,6 +128,8 @@ def measure_faults(fields: NDArray[np.uint8], corners: NDArray[np.intp], um_per_
     density = _DENSITY[fields]
     colours = [_spectra(density[..., channel]) for channel in range(3)]
     green = fields[..., 1].astype(np.float32)
+    alone = _alone(green, 1), _alone(green, 2)
+    mean_power = (abs(colours[1]) ** 2).mean(axis=0)
     power = _relative_power(colours[1])
     directed = _directed(power)  # along its fibres such tissue looks like itself
     pairs = () if directed else ((0, 1), (1, 2), (0, 2))
@@ -132,9 +137,9 @@ def measure_faults(fields: NDArray[np.uint8], corners: NDArray[np.intp], um_per_
         colour_shift_um=max((_shift_px(colours[one], colours[two]) for one, two in pairs), default=0.0) * um_per_px,
         ghost=0.0 if directed else _ghost(power),
         rows_off=_rows_off(density[..., 1]),
-        grid={**_combs(green), 8: _blocks(green, corners)},
-        fine_share=_fine_share(colours[1]),
-        across_lines=_across_lines(colours[1]),
+        grid={**_combs(alone), 8: _blocks(alone, corners)},
+        fine_share=_fine_share(mean_power),
+        across_lines=_across_lines(mean_power),
         cut_off=_cut_off(fields, glass),
     )
 
@@ -232,41 +237,37 @@ def _alone(green: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
     return np.maximum(0, step[..., 1:-1] - np.maximum(step[..., :-2], step[..., 2:])).mean(axis=1)
 
 
-def _combs(green: NDArray[np.float32]) -> dict[int, float]:
+def _combs(alone: _Steps) -> dict[int, float]:
     """Where pixels were repeated or interpolated, whatever the factor (Gallagher, 2005): steps have a period.
 
     Places that JPEG's blocks have are left out: those of 8 and 4 px, of a level twice as fine, and of 8/3 px.
     """
     heights = list[NDArray[np.float64]]()
-    for axis in (1, 2):
-        alone = _alone(green, axis)
-        alone -= alone.mean(axis=1, keepdims=True)
-        height = abs(np.fft.rfft(alone * np.hanning(alone.shape[1]), FIELD_PX, axis=1))
+    for steps in alone:
+        own = steps - steps.mean(axis=1, keepdims=True)
+        height = abs(np.fft.rfft(own * np.hanning(own.shape[1]), FIELD_PX, axis=1))
         heights.append(np.median(height / (np.median(height, axis=1, keepdims=True) + 1e-3), axis=0))
     height = np.maximum(heights[0], heights[1])
     return {2: float(height[47:].max()), 3: float(max(height[26:35].max(), height[38:47].max()))}
 
 
-def _blocks(green: NDArray[np.float32], corners: NDArray[np.intp]) -> float:
+def _blocks(alone: _Steps, corners: NDArray[np.intp]) -> float:
     """Of JPEG's blocks in the level that was read: at the commonest phase per the median phase."""
     ratios: list[float] = []
-    for axis in (1, 2):
-        alone = _alone(green, axis)
-        whole = alone[:, : alone.shape[1] // _BLOCK_PX * _BLOCK_PX].reshape(len(alone), -1, _BLOCK_PX).mean(axis=1)
-        at = np.add.outer(corners[:, axis - 1], np.arange(_BLOCK_PX)) % _BLOCK_PX
+    for steps, corner in zip(alone, corners.T, strict=True):
+        whole = steps[:, : steps.shape[1] // _BLOCK_PX * _BLOCK_PX].reshape(len(steps), -1, _BLOCK_PX).mean(axis=1)
+        at = np.add.outer(corner, np.arange(_BLOCK_PX)) % _BLOCK_PX
         phases = np.median(np.take_along_axis(whole, at.argsort(axis=1), axis=1), axis=0)
         ratios.append(float(phases.max() / (np.median(phases) + 0.02)))
     return max(ratios)
 
 
-def _fine_share(spectra: _Spectra) -> float:
-    power = (abs(spectra) ** 2).mean(axis=0)
+def _fine_share(power: NDArray[np.float32]) -> float:
     fine, coarse = (_PER_PX > 0.25) & (_PER_PX < 0.5), (_PER_PX > 0.06) & (_PER_PX <= 0.125)
     return float(power[fine].mean() / power[coarse].mean())
 
 
-def _across_lines(spectra: _Spectra) -> float:
-    power = (abs(spectra) ** 2).mean(axis=0)
+def _across_lines(power: NDArray[np.float32]) -> float:
     shares: list[float] = []
     for across, along in ((abs(_DOWN), _ALONG), (_ALONG, abs(_DOWN))):
         wide = (along > 0.01) & (along < 0.1)

@@ -34,13 +34,11 @@ _MOST_CARD_BYTES, _MOST_WEIGHTS_BYTES = 1_000_000, 4_000_000_000
 _Fraction = Annotated[float, Field(ge=0, le=1)]
 _Spacing = Annotated[float, Field(ge=0.1, le=4)]
 _Spread = Annotated[float, Field(ge=0.01, le=1)]
-"""The standard deviation of colours in [0, 1] is at most 0.5, or 1 if they aren't scaled; for slides it is 0.2 to
-0.3."""
+"""Standard deviation of colours in [0, 1]: at most 0.5, or 1 if they aren't scaled; of slides 0.2 to 0.3."""
 _Range = Annotated[float, Field(ge=0.01, le=1e4)]
 """Of what a layer is fed with; the released network's are 7 to 16."""
 _Pixels = Annotated[int, Field(ge=0, le=8192)]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
 
 MOST_LOG_TEMPERATURE = 2.0
 """In both directions: calibration can't correct a network that is too sure, or too unsure, by more than e^2."""
@@ -158,10 +156,8 @@ class ModelCard(_Part):
 
     @property
     def untuned(self) -> Untuned | None:
-        """Why this card doesn't say what its network finds; None if it does.
-
-        decision and found_from_um are valid only for the card that they were chosen for.
-        """
+        """Why this card doesn't say what its network finds; None if it does. decision and found_from_um are valid only
+        for the card that they were chosen for."""
         if self.tuned_sha256 is None and self.decision.found_from_um is None:
             return Untuned.NEVER
         if self.tuned_sha256 != self._tuning_sha256():
@@ -203,8 +199,7 @@ class ModelCard(_Part):
         return _digest(content)
 
     def network_sha256(self) -> str:
-        """Over every value that the network's answers depend on. The decision comes after them, so it isn't
-        included."""
+        """Over every value that the network's answers depend on, so not over the decision, which comes after."""
         return _digest(self.model_dump(mode="json", exclude={**_aside(set()), "decision": True}))
 
     def _tuning_sha256(self) -> str:

@@ -112,10 +112,10 @@ def exact_notes(
         after = next((one for one in report.deposits if one.id == row.deposit_id and not one.class_given), None)
         if before is None or after is None or after.diameter_uncertainty_um > 0 or report.reading is not None:
             continue
-        node, as_sure = nodes[row.slide_id], replace(after, diameter_uncertainty_um=before.diameter_uncertainty_um)
+        node, as_sure = nodes[row.slide_id], unsure[row.slide_id][after.id]
         cut = before.cut_off and abs(after.diameter_um - before.diameter_um) <= _SAME_UM
         highest = Metastasis.MACRO if cut else classify(as_sure.longest_um)
-        if not (cut or as_sure.borderline) or not _may_decide(as_sure, highest, row.slide_id, node, unsure):
+        if not (cut or as_sure.borderline) or not _may_decide(highest, row.slide_id, node, unsure):
             continue
         measured = size_in_mm(before.diameter_um, before.diameter_uncertainty_um)
         said = (
@@ -147,15 +147,13 @@ def _with_found_uncertainty(report: StoredReport, found: Mapping[tuple[str, int]
     return known
 
 
-def _may_decide(
-    as_sure: Deposit, highest: Metastasis, slide_id: str, node: Node, unsure: Mapping[str, Mapping[int, Deposit]]
-) -> bool:
-    """Whether a deposit that may be of so high a class could change its node's, whatever else is found there.
+def _may_decide(highest: Metastasis, slide_id: str, node: Node, unsure: Mapping[str, Mapping[int, Deposit]]) -> bool:
+    """Whether a deposit on this slide that may be of so high a class could change its node's, whatever else is there.
 
-    as_sure: as a size of the software would be, on this slide; unsure: of each slide. Where several nodes share the
-    slides, always. What may be no tumour decides nothing.
+    unsure: the deposits of each slide, as _with_found_uncertainty gives them. Where several nodes share the slides,
+    always. What may be no tumour decides nothing.
     """
-    lowest = [class_range([as_sure, *(one for one in unsure[slide_id].values() if one.id != as_sure.id)])[0]]
+    lowest = [class_range([*unsure[slide_id].values()])[0]]
     for other in node.sections:
         if other.slide_id != slide_id and not other.unaccepted:
             deposits = unsure.get(other.slide_id, {}).values()

@@ -11,6 +11,7 @@ from nodescan.errors import UsageError
 from nodescan.imaging.places import FIELD_PX
 from nodescan.inference.card import Known, checked_weights, load_card, save_card
 from nodescan.inference.known_tissue import KNOWN_FILE, Textures, is_stained, measured_kind, packed
+from nodescan.whole_files import write_beside
 from training.patches.labelled import read_patches
 from training.patches.phantom_tiles import phantom_tile
 
@@ -33,7 +34,7 @@ def write_known_tissue(model: Path, trained: Sequence[Path], validation: Path) -
     half = len(drawn) // 2
     kinds = (measured_kind(textures, known, others), measured_kind(textures, drawn[:half], drawn[half:]))
     content = packed(kinds)
-    (model / KNOWN_FILE).write_bytes(content)
+    write_beside(model / KNOWN_FILE, content)
     measured_on = (
         f"{len(known):,} stained training patches, {half:,} phantom tiles; 5 % of {len(others):,} validation patches "
         "look unlike the first, 5 % of as many tiles unlike the second"
