@@ -12,7 +12,7 @@
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-GPU_TESTS := tests/inference/test_gpu.py tests/inference/test_gpu_runs.py tests/inference/test_torch_lanes.py tests/training/fitting/test_on_gpu.py
+GPU_TESTS := tests/inference/test_gpu.py tests/inference/test_gpu_runs.py tests/inference/test_torch_streams.py tests/training/fitting/test_on_gpu.py
 
 .PHONY: help demo test test-gpu lint faults bench bench-peers clean
 

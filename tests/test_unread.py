@@ -86,7 +86,7 @@ def test_every_tenth_tile_bad_fails_the_slide_and_shows_what_was_found(tmp_path:
     page = read_aloud((folder / "report.html").read_text())
     assert "No class, but tumour found" in page
     assert "more than the 5 % allowed" in page
-    assert f"A deposit of {millimetres(report.deposits[0].diameter_um)} mm was found, but " in page
+    assert f"A deposit of at least {millimetres(report.deposits[0].diameter_um)} mm was found, but " in page
     assert "Negative" not in page
     row = dict(zip(SUMMARY_COLUMNS, summary_row(report, file="s.tif"), strict=True))
     assert (row["status"], row["metastasis"], row["n_foci"], row["tumour_probability"]) == ("failed", "", "1", "")
