@@ -68,13 +68,14 @@ class Busy(ColourPredictor):
 
 
 def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
-    """Have scans in this process use the predictor, whatever model they open."""
+    """Have scans in this process use the predictor, whatever model they open; no tissue is known to it."""
 
     def open_in_slot(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
         predictor.asked_precision = precision
         return predictor, 1
 
     patch.setattr("nodescan.inference.slots.open_in_slot", open_in_slot)
+    patch.setattr("nodescan.batch.tools.known_tissue", lambda _: None)
 
 
 class Listener(Viewer):

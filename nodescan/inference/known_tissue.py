@@ -8,7 +8,7 @@ Computed by numpy in float32, so it is the same on every device.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,8 +32,8 @@ _MOST_BYTES = 10_000_000
 _BLAS_TURN = Lock()
 """The number of BLAS's threads is the whole process's: two slides at once would leave one's for good."""
 
-_AT_ONCE = 8
-"""Fields that are computed together: what the layers hold of them is 10 MB."""
+_AT_ONCE = 2
+"""Fields that are computed together: what a layer multiplies is 5 MB at most, which caches hold."""
 
 _SHRINKAGE = 0.05
 """Share of the unit matrix in the correlation of features that is inverted: 32 features of 4,000 fields and more are
@@ -204,22 +204,19 @@ def _relu(x: Array) -> Array:
 
 def _halved(x: Array) -> Array:
     """The largest of each 2 x 2 pixels; x : (C, N, H, W)."""
-    high, wide = x.shape[2] // 2, x.shape[3] // 2
-    return x[..., : 2 * high, : 2 * wide].reshape(*x.shape[:2], high, 2, wide, 2).max(axis=(3, 5))
+    x = x[..., : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+    rows = np.maximum(x[..., ::2, :], x[..., 1::2, :])
+    return np.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 def _convolved(x: Array, layer: PlainLayer, *, stride: int = 1) -> Array:
-    """An unpadded convolution, as a sum of matrix products over its taps; x : (C, N, H, W) -> (O, N, h, w)."""
-    kernel = layer.kernel
-    total = sum(kernel[:, :, row, column] @ seen for row, column, seen in _taps(x, kernel.shape[2], stride))
-    high = (x.shape[2] - kernel.shape[2]) // stride + 1
-    return (total + layer.bias[:, None]).reshape(len(kernel), x.shape[1], high, -1)
-
-
-def _taps(x: Array, side: int, stride: int) -> Iterator[tuple[int, int, Array]]:
-    """For each tap of a kernel (row, column) its inputs, float32 (C, N h w)."""
+    """An unpadded convolution, as one matrix product; x : (C, N, H, W) -> (O, N, h, w)."""
+    out, side = len(layer.kernel), layer.kernel.shape[2]
     high, wide = ((length - side) // stride + 1 for length in x.shape[2:])
+    taps = np.empty((len(x), side, side, x.shape[1], high, wide), np.float32)
     for row in range(side):
         for column in range(side):
-            seen = x[:, :, row : row + stride * high : stride, column : column + stride * wide : stride]
-            yield row, column, seen.reshape(len(x), -1)
+            taps[:, row, column] = x[:, :, row : row + stride * high : stride, column : column + stride * wide : stride]
+    total = layer.kernel.reshape(out, -1) @ taps.reshape(len(x) * side**2, -1)
+    total += layer.bias[:, None]
+    return total.reshape(out, x.shape[1], high, wide)
