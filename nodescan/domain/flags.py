@@ -42,7 +42,7 @@ class FlagKind:
     not_shown: the lower magnifications may show something else, such as the label, which names a patient.
     doubt: how far the flag could change the slide's class; None if it can't.
     review: what a review does to the flag; None if it leaves the flag as it is.
-    note_first: a patient's page shows the note under "Look here first", as it shows every doubt.
+    note_first: a patient's page names the note under "Look here first", as it names every doubt.
     """
 
     title: str

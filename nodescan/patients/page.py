@@ -14,7 +14,8 @@ from nodescan.domain.staging import AJCC8, CAMELYON17
 from nodescan.domain.versions import VERSION_WORDS
 from nodescan.patients.applied import Applied
 from nodescan.patients.correction_rows import CorrectionsFile
-from nodescan.patients.sentences import answer, headline, look_first
+from nodescan.patients.first_look import look_first, notes_in_full
+from nodescan.patients.sentences import answer, headline
 from nodescan.patients.stage_notes import DETECTION_LIMIT
 from nodescan.patients.staging import PatientResult, Staging
 from nodescan.patients.synoptic import (
@@ -93,6 +94,10 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str], s
     notes = [note for note in result.all_notes if note.code != DETECTION_LIMIT]
     limits = (note.message for note in result.all_notes if note.code == DETECTION_LIMIT)
     first = sorted((note for note in notes if note.code in TOLD_FIRST), key=lambda note: TOLD_FIRST.index(note.code))
+    looks = look_first(staged, first)
+    links = {one.slide_id: link for one in staged.specimen.sections if (link := _link(one, staging, pages))}
+    below = notes_in_full(looks, [report for report in result.reports if report.slide_id in links])
+    below += [note for note in notes if note.code not in TOLD_FIRST]
     page = environment("nodescan.patients").get_template("patient.html")
     return page.render(
         who=_who(staged),
@@ -108,10 +113,11 @@ def render(result: PatientResult, staging: Staging, *, pages: Collection[str], s
         summary=f"../{SUMMARY_HTML}" if summary else "",
         staged_at="" if staging.staged_at is None else minute_words(staging.staged_at),
         software=_software_words(result),
-        look_first=look_first(staged, first),
+        looks=looks,
+        links=links,
         nothing_found="No deposit was found." if _nothing_found(staged) else "",
         likeliest=_likeliest(staged, staging, pages) if _nothing_found(staged) else [],
-        notes=[Fact(flag_title(note.code), note.message) for note in notes if note.code not in TOLD_FIRST],
+        notes=[Fact(flag_title(note.code), note.message) for note in below],
         elements=synoptic(staged),
         nodes=[_node_row(node, result, staging, pages) for node in staged.specimen.nodes],
         corrections=result.corrections,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodescan.domain.flags import Flag
-from nodescan.domain.naming import few
+from nodescan.domain.naming import few, slide_of_node
 from nodescan.domain.patient import Staged
 from nodescan.manifest import ManifestRow
 from nodescan.patients.correction_rows import Correction
@@ -60,7 +60,8 @@ class RowFiles:
 
     def notes(self, staged: Staged) -> tuple[Flag, ...]:
         """For the page of a patient, which may be handed on alone, so it names nobody else: `told` does."""
-        slides = [section.slide_id for section in staged.specimen.sections]
+        nodes = staged.specimen.nodes
+        slides = {one.slide_id: slide_of_node(node.node_id, one.slide_id) for node in nodes for one in node.sections}
         lacking = [slide_id for slide_id in slides if slide_id in self.uncompared]
         whole = len(lacking) == len(slides)
         which = "Any of this patient's slides" if whole else f"These slides: {few(lacking, _NAMED)}"
@@ -74,10 +75,13 @@ class RowFiles:
             "name is another patient's slide, one of the two is the wrong file. If this slide was renamed, move the "
             "old report out of the folder."
         )
-        twice = [slide_id for slide_id in slides if slide_id in self.twice]
         return (
             *([Flag("file_not_compared", text)] if lacking else []),
-            *(Flag("same_file_unlisted", f"Slide {slide_id}: {same}") for slide_id in twice),
+            *(
+                Flag("same_file_unlisted", f"{named}: {same}")
+                for slide_id, named in slides.items()
+                if slide_id in self.twice
+            ),
         )
 
     def check_renamed(self, corrections: Sequence[Correction]) -> None:

@@ -1,15 +1,11 @@
-"""What the page of a patient says in sentences: the stage, what it rests on, and where to see that first."""
+"""What the page of a patient says of the stage in sentences."""
 
-from collections.abc import Sequence
-
-from nodescan.domain.class_bounds import OF_WHOLE_SLIDE
 from nodescan.domain.classification import ITC_CELL_LIMIT, Metastasis, classify
-from nodescan.domain.flags import DOUBTS, OF_OTHER_NODES, Flag, codes_of
+from nodescan.domain.flags import codes_of
 from nodescan.domain.lengths import size_in_mm
-from nodescan.domain.naming import how_many, slide_of_node
-from nodescan.domain.patient import Node, Staged
+from nodescan.domain.naming import how_many
+from nodescan.domain.patient import Staged
 from nodescan.reports.class_doubts import ONE_OR_SEVERAL
-from nodescan.reports.wording import CLASS_WORDS
 
 _BY_CLASS = {
     Metastasis.NONE: "No tumour was found in the sections examined.",
@@ -44,25 +40,14 @@ _BY_SPLIT = (
     f"if more than {ITC_CELL_LIMIT} lie in one node, so the true stage may be higher."
 )
 
-_OF_DEPOSITS = {*DOUBTS, *OF_OTHER_NODES} - {
-    "review_of_other_file",
-    "review_before_scan",
-    *OF_WHOLE_SLIDE,
-    "read_against_software",
-    "tissue_cut_off",
-    "tissue_meets_ink",
-    "small_pale_area",
-}
-"""Notes on the deposits of a slide, and not on the slide."""
-
 _UNSURE = {
     "scan_fault": "a scan has a fault",
     "unlike_training": "tissue looks unlike the tissue that the model was trained on",
 }
 """Why the network may be wrong anywhere on a slide (flags.ANSWERS_IN_DOUBT), in words."""
 
-_NODES = 3
-"""So many nodes are named under "Look here first": it is for the first minute."""
+_SLIDES = 3
+"""So many slides without a class are named."""
 
 _ABOVE = {
     Metastasis.ITC: "0.2 mm between isolated tumour cells and a micrometastasis",
@@ -127,12 +112,12 @@ def _unclassed(staged: Staged) -> list[str]:
     """Which slides show tumour that has no class, and the largest deposit there."""
     sections = [one for one in staged.specimen.sections if one.unclassed_um is not None]
     said: list[str] = []
-    for one in sections[:_NODES]:
+    for one in sections[:_SLIDES]:
         unread = one.metastasis is None
         size = size_in_mm(one.unclassed_um or 0.0, one.uncertainty_um if unread else None)
         why = "the slide has no class. Review it." if unread else "the review left it open. Accept or reject it."
         said.append(f"A deposit of {size} was found on slide {one.slide_id}, but {why}")
-    more = len(sections) - _NODES
+    more = len(sections) - _SLIDES
     return [*said, f"So it is on {how_many(more, 'more slide')}."] if more > 0 else said
 
 
@@ -196,52 +181,3 @@ def _by_reader(staged: Staged) -> str:
     if (by_size, found) == (Metastasis.ITC, Metastasis.MICRO):
         return _MICRO_BY_READER if not codes_of(staged.notes) & _BY_CELLS else ""
     return _BY_READER.get(found, "")
-
-
-def look_first(staged: Staged, notes: Sequence[Flag]) -> list[str]:
-    """What deserves the reader's first minute: what the stage rests on, then the notes, the most important first.
-
-    What a note says of the deposits of a slide that is named as evidence stands beside that, and not once more.
-    """
-    beside = [*to_measure(staged), *(note.message for note in notes if note.code in _OF_DEPOSITS)]
-    said: list[str] = []
-    joined: set[str] = set()
-    for slide, evidence in decisive(staged):
-        own = [message for message in beside if slide and message.startswith(f"{slide}: ")]
-        joined.update(own)
-        said.append(" ".join((evidence, *(message.removeprefix(f"{slide}: ") for message in own))))
-    left = [*to_measure(staged), *(note.message for note in notes)]
-    return [*said, *(message for message in left if message not in joined)]
-
-
-def decisive(staged: Staged) -> list[tuple[str, str]]:
-    """Where to see what the stage rests on: positive nodes, else those with ITC, the largest class first.
-
-    Each with the name of its slide, "" where it is of several.
-    """
-    least = min(staged.specimen.largest_class, Metastasis.MICRO)
-    nodes = [node for node in staged.specimen.nodes if node.largest_class >= max(least, Metastasis.ITC)]
-    nodes.sort(key=lambda node: (-node.largest_class, -(node.largest_um or 0.0)))
-    said = [_evidence(node) for node in nodes[:_NODES]]
-    more = len(nodes) - _NODES
-    return [*said, ("", f"{how_many(more, 'more node')} with tumour, in the table of nodes.")] if more > 0 else said
-
-
-def to_measure(staged: Staged) -> list[str]:
-    """Slides that a reader gave a class without a size, where that leaves the patient's largest size open."""
-    return [
-        f"{slide_of_node(node.node_id, section.slide_id)}: {section.reading.by} read it as {section.metastasis.word} "
-        "without a size. Measure its largest deposit and give the size in the corrections, in an “add” row, or in a "
-        "“resize” row if the software found the deposit."
-        for node in staged.specimen.nodes
-        for section in node.sections
-        if section in staged.specimen.unsized and section.reading is not None and section.metastasis is not None
-    ]
-
-
-def _evidence(node: Node) -> tuple[str, str]:
-    """The slide that gives the node its class, and its deposit."""
-    own = [section for section in node.sections if section.metastasis is node.largest_class]
-    section = max(own, key=lambda section: section.largest_um or 0.0)
-    slide = slide_of_node(node.node_id, section.slide_id)
-    return slide, f"{slide}, {section.decisive or CLASS_WORDS[node.largest_class].lower()}."

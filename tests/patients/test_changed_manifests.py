@@ -72,7 +72,7 @@ def test_a_second_report_of_a_slide_s_file_is_told(tmp_path: Path) -> None:
 
     week_2 = told("t,Q,1", "u,R,1", "v,S,1")
     assert [len(notes) for notes in week_2.values()] == [1, 0, 0]
-    assert week_2["Q"][0].startswith("Slide t: ")
+    assert week_2["Q"][0].startswith("Node 1, slide t: ")
     assert told("s,P,1", "t,P,1") == {"P": []}
     assert staged(run, "t,Q,1").copies == ("one file under several names: the file of slide t was also reported as s",)
 

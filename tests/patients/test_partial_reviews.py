@@ -70,7 +70,7 @@ def test_a_reviewed_slide_keeps_its_status_and_without_a_scale_has_no_place_in_m
     assert f"Node 1, slide m: {status.value} (no pixel size)." in [note.message for note in patient.all_notes]
     (page,) = write_staging(found, tmp_path / "out")
     text = read_aloud(page.read_text())
-    assert "<li>Node 1, slide m, deposit 1 (2.50 mm).</li>" in text
+    assert f"<li>Node 1, slide m, deposit 1 (2.50 mm). {status.value.capitalize()} (no pixel size).</li>" in text
     assert "mm from the left" not in text
     assert f'data-label="Status">{status.value}</td>' in text
     ((slide,),) = [

@@ -223,20 +223,6 @@ def test_a_node_read_in_part_is_not_said_to_hold_nothing_larger(tmp_path: Path) 
         assert ("none larger than 2 mm" in said) is not larger
 
 
-def test_a_deposit_is_named_once_with_all_that_is_said_of_it(tmp_path: Path) -> None:
-    """As evidence and as a doubt; what is said of the slide stands by itself."""
-    flags = (Flag("borderline", "The size is near a limit."), Flag("tissue_meets_ink", "Tissue runs into pen marks."))
-    run = write_run(tmp_path / "run", [report("a", (900.0,), flags=flags)])
-    (page,) = write_staging(staged_by(run, HEAD, "a,A,1,1"), tmp_path / "out")
-    first = read_aloud(page.read_text()).partition("Look here first")[2].partition("</ol>")[0]
-    items = [item.partition("</li>")[0] for item in first.split("<li>")[1:]]
-    assert items == [
-        "Node 1, slide a, deposit 1 (0.900 ± 0.004 mm): 3.00 mm from the left, 3.00 mm from the top of the slide image."
-        " The size is near a limit.",
-        "Node 1, slide a: Tissue runs into pen marks.",
-    ]
-
-
 MAY_BE_NONE = "Deposits found here may be no tumour."
 UNLIKE = Flag("unlike_training", f"63 % of the tissue looks unlike the model's. {MAY_BE_NONE} Compare the scan.")
 FAULT = Flag("scan_fault", "The scan has a fault: two of its colours lie 1.9 um apart.")
