@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -100,21 +101,22 @@ def one_line(text: str) -> str:
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
 
 
-_HARMLESS = "\t\n\r\u200c\u200d"
-"""Line breaks, and what joins or parts the letters of Persian and Indic words and the parts of an emoji."""
+_NOT_PLAIN = re.compile(r"[^ -~\t\n\r]")
+
+_JOINERS = "\u200c\u200d"
+"""What joins or parts the letters of Persian and Indic words and the parts of an emoji."""
 
 
 def shown(text: str) -> str:
     """The text for a file that people look at: what doesn't print is escaped, but for blanks, line breaks, and what
     joins or parts letters of a word. It could turn round the order of what stands beside it, or steer the terminal that
     a table is listed on."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or _is_harmless(sign) else _escaped(sign) for sign in text)
+    return _NOT_PLAIN.sub(lambda found: found[0] if _is_harmless(found[0]) else _escaped(found[0]), text)
 
 
 def _is_harmless(sign: str) -> bool:
-    return sign in _HARMLESS or unicodedata.category(sign) == "Zs"  # of which Python calls the plain one printable
+    blank = unicodedata.category(sign) == "Zs"  # of which Python calls the plain one printable
+    return sign.isprintable() or sign in _JOINERS or blank
 
 
 def _escaped(sign: str) -> str:
