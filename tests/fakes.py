@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nodescan.batch.progress import Viewer
 from nodescan.domain.decision import DecisionRule
+from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideReport
 
@@ -68,14 +69,19 @@ class Busy(ColourPredictor):
 
 
 def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
-    """Have scans in this process use the predictor, whatever model they open; no tissue is known to it."""
+    """Have scans in this process use the predictor, whatever model they open; the tissue itself is not checked."""
 
     def open_in_slot(folder: Path, *, device: str, slot: int, precision: str = "auto") -> tuple[ColourPredictor, int]:
         predictor.asked_precision = precision
         return predictor, 1
 
     patch.setattr("nodescan.inference.slots.open_in_slot", open_in_slot)
-    patch.setattr("nodescan.batch.tools.known_tissue", lambda _: None)
+    patch.setattr("nodescan.scan.field_flags", no_field_flags)
+
+
+def no_field_flags(*_: object) -> tuple[Flag, ...]:
+    """Stands for the check of a slide's tissue, half a scan's time on a painted slide; test_tissue_check.py has it."""
+    return ()
 
 
 class Listener(Viewer):

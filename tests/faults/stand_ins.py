@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nodescan import overview, reports, slides
+from nodescan import overview, reports, scan, slides
 from nodescan.domain.report import SlideResult
-from tests.fakes import ColourPredictor
+from tests.fakes import ColourPredictor, no_field_flags
 
 OPENER = "tests.faults.stand_ins:open_colour"
 MISHAP = "NODESCAN_TEST_MISHAP"
@@ -96,7 +96,7 @@ predictor: ColourPredictor = WatchedPredictor()
 
 @cache
 def _arm() -> None:
-    """Put the watch at the stages' beginnings, once a process."""
+    """Put the watch at the stages' beginnings, once a process; the check of a slide's tissue is left out."""
     check_readable, find_tissue, move = slides.check_readable, overview.find_tissue, os.replace
 
     def opening(path: Path) -> None:
@@ -113,6 +113,7 @@ def _arm() -> None:
             _watch.reached("moving")
         move(source, target)
 
+    scan.field_flags = no_field_flags
     slides.check_readable = opening
     overview.find_tissue = tissue
     os.replace = moved
