@@ -1,6 +1,6 @@
 # Everything works on a bare machine with Python 3.11 or newer, pip and make:
 #   make demo    environment, then phantom slides through the released model
-#   make test    environment with the development tools, then all tests, in two processes
+#   make test    environment with the development tools, then all tests, in three processes
 #   make test-gpu  what needs a GPU: answers, whole commands, memory that runs out, training
 #   make lint    the same checks that the commit hooks run
 #   make faults  bad slides, full disks, killed workers: what must be survived, and 1,000 mutated slides
@@ -23,7 +23,7 @@ demo: $(VENV)/.ready
 	$(BIN)/nodescan demo
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-gpu: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -ra $(GPU_TESTS)

@@ -21,8 +21,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SLOWEST_FIRST = ("test_chain.py", "test_wheel.py", "test_faults.py", "test_resume.py")
-"""Files that take a minute or more: where two processes share the tests, none of them begins last."""
+SLOWEST_FIRST = (
+    "test_faults.py",
+    "test_chain.py",
+    "test_wheel.py",
+    "test_resume.py",
+    "test_fitting.py",
+    "test_workers.py",
+)
+"""Files that take a minute or more: where three processes share the tests, none of them begins last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

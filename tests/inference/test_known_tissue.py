@@ -78,10 +78,10 @@ def test_a_field_is_stained_from_half_of_its_area_on() -> None:
 
 
 def test_one_in_twenty_validation_fields_is_unlike_and_nearly_all_of_another_texture(textures: Textures) -> None:
-    known = fields(400, seed=3)
-    tissue = MeasuredTissue(textures, [measured_kind(textures, known, fields(400, seed=4))])
-    assert tissue.unlike(fields(400, seed=4)).mean() == pytest.approx(0.05, abs=0.005)
-    assert tissue.unlike(fields(400, seed=5)).mean() == pytest.approx(0.05, abs=0.04)
+    known = fields(240, seed=3)
+    tissue = MeasuredTissue(textures, [measured_kind(textures, known, fields(240, seed=4))])
+    assert tissue.unlike(fields(240, seed=4)).mean() == pytest.approx(0.05, abs=0.005)
+    assert tissue.unlike(fields(240, seed=5)).mean() == pytest.approx(0.05, abs=0.04)
     assert tissue.unlike(fields(100, seed=6) // 2).mean() > 0.95
 
 
@@ -105,8 +105,8 @@ def test_a_model_without_known_tissue_says_nothing_and_one_with_a_wrong_file_is_
 
 
 def test_a_field_is_unlike_that_is_like_no_kind(textures: Textures) -> None:
-    light = measured_kind(textures, fields(200, seed=3), fields(200, seed=4))
-    dark = measured_kind(textures, fields(200, seed=5) // 2, fields(200, seed=6) // 2)
+    light = measured_kind(textures, fields(120, seed=3), fields(120, seed=4))
+    dark = measured_kind(textures, fields(120, seed=5) // 2, fields(120, seed=6) // 2)
     mixed = np.concatenate([fields(40, seed=7), fields(40, seed=8) // 2, fields(40, seed=9) // 8])
     told = MeasuredTissue(textures, [light, dark]).unlike(mixed)
     assert told[:80].mean() < 0.15
@@ -126,7 +126,7 @@ def test_a_feature_that_never_fires_leaves_other_texture_unlike(
         return found
 
     monkeypatch.setattr(textures, "of", without_one)
-    tissue = MeasuredTissue(textures, [measured_kind(textures, fields(200, seed=3), fields(200, seed=4))])
+    tissue = MeasuredTissue(textures, [measured_kind(textures, fields(120, seed=3), fields(120, seed=4))])
     assert tissue.unlike(fields(50, seed=6) // 2).mean() > 0.9
 
 
