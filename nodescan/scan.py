@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from nodescan.close_ups import begin_close_ups, begin_place_close_ups
 from nodescan.counting import with_cell_counts
 from nodescan.domain.deposits import Deposit, Detection
-from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, STOPS_COMPLETE, Flag, codes_of, without_may_be_none
+from nodescan.domain.flags import NOT_JUDGED, NOT_SHOWN, STOPS_COMPLETE, Flag, codes_of
 from nodescan.domain.maps import NotExamined, TissueMask
 from nodescan.domain.report import SlideReport, SlideResult
 from nodescan.domain.slide import SlideRef
@@ -53,7 +53,7 @@ from nodescan.slide_flags import (
 from nodescan.slide_queue import Turn, alone
 from nodescan.spacing_check import spacing_flags
 from nodescan.threads import start_in_thread
-from nodescan.tissue_check import field_flags
+from nodescan.tissue_check import check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         wait_for_tissue_flags = start_in_thread("tissue-flags", tissue_flags, overview, tissue, settings)
         wait_for_spacing_flags = start_in_thread("spacing-check", spacing_flags, slide, overview, tissue)
         survey = plan(slide, tissue, predictor)
-        wait_for_field_flags = start_in_thread(
-            "tissue-check", field_flags, slide, tissue, tools.known_tissue, predictor.spacing_range_um
+        wait_for_fields = start_in_thread(
+            "tissue-check", check_fields, slide, tissue, tools.known_tissue, predictor.spacing_range_um
         )
         reader = read_first_tiles(slide, survey, predictor)
         wait_for_level_flags = begin_level_check(slide, overview, survey, settings.quality)
@@ -118,7 +118,7 @@ def scan_slide(ref: SlideRef, tools: ScanTools, *, progress: Progress, turn: Tur
         if _judged(about_slide):  # else nothing that the network marked is a finding
             about_finding = (
                 *wait_for_spacing_flags(),
-                *(wait_for_field_flags() if deposits else without_may_be_none(wait_for_field_flags())),
+                *wait_for_fields().flags(found=bool(deposits)),
                 *finding_flags(deposits, cut, foci, examination, tissue),
             )
         finding = Finding(tissue, examination, deposits, detections, (*about_slide, *about_finding), pieces)

@@ -3,8 +3,9 @@
 A network answers whatever it is shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,32 @@ _BY_CHANCE = 0.001
 """How often so many fields of such tissue may be beyond it."""
 
 
-def field_flags(
+@dataclass(frozen=True, slots=True)
+class FieldCheck:
+    """What was seen in the fields of a slide. faults: each in words; unlike_share: of the fields that are unlike the
+    tissue that the model knows, 0 for no more than chance gives."""
+
+    faults: tuple[str, ...] = ()
+    unlike_share: float = 0.0
+
+    def flags(self, *, found: bool) -> tuple[Flag, ...]:
+        """Faults, then unlike tissue. found: whether there are deposits, which may be none."""
+        may_be_none = f" {MAY_BE_NONE}" if found else ""
+        told = (
+            Flag("scan_fault", _fault_message(self.faults, may_be_none)),
+            Flag("unlike_training", _unlike_message(self.unlike_share, may_be_none, faulty=bool(self.faults))),
+        )
+        return tuple(flag for flag in told if flag.message)
+
+
+def check_fields(
     slide: Slide, tissue: TissueMask, known: KnownTissue | None, spacing_range_um: tuple[float, float]
-) -> tuple[Flag, ...]:
-    """Reads some fields all over the tissue, at the spacing that the network sees; tells faults, then unlike tissue.
+) -> FieldCheck:
+    """Reads some fields all over the tissue, at the spacing that the network sees.
 
     known: None where nobody measured what the model knows. spacing_range_um: the finest and the coarsest that the
-    network accepts. No flag where there is too little tissue to tell. Raises UnmeasurableError as Slide.frame_spacing
-    does.
+    network accepts. Nothing is told where there is too little tissue to tell. Raises UnmeasurableError as
+    Slide.frame_spacing does.
     """
     spacing = slide.frame_spacing(*spacing_range_um)
     boxes: list[PixelBox] = []
@@ -50,14 +69,17 @@ def field_flags(
             read.append(slide.read(box, spacing))
             boxes.append(box)
     if len(read) < _FEWEST:
-        return ()
+        return FieldCheck()
     fields, corners = np.stack(read), np.array([(box.top, box.left) for box in boxes])
     clear, faults = has_texture(fields), list[str]()
     if clear.sum() >= _FEWEST:
         faults += _fault_words(measure_faults(fields[clear], corners[clear], spacing.mean, tissue.glass))
-    unlike = "" if known is None else _unlike_words(known.unlike(fields), faulty=bool(faults))
-    told = (Flag("scan_fault", _with_advice(faults)), Flag("unlike_training", unlike))
-    return tuple(flag for flag in told if flag.message)
+    return FieldCheck(tuple(faults), 0.0 if known is None else _unlike_share(known.unlike(fields)))
+
+
+def _unlike_share(unlike: NDArray[np.bool_]) -> float:
+    usual = unlike.size < _FEWEST or bdtrc(unlike.sum() - 1, unlike.size, _USUALLY_UNLIKE) >= _BY_CHANCE
+    return 0.0 if usual else float(unlike.mean())
 
 
 def _fault_words(found: WholeFaults) -> Iterator[str]:
@@ -92,27 +114,27 @@ def _fault_words(found: WholeFaults) -> Iterator[str]:
         yield f"it is overexposed (red is white in {share} of the stained pixels; sound scans: at most 3.5 %)"
 
 
-def _with_advice(faults: list[str]) -> str:
+def _fault_message(faults: Sequence[str], may_be_none: str) -> str:
     """What the faults do to the result, and what to do; "" without any."""
     if not faults:
         return ""
     return (
-        f"The scan has a fault: {'; '.join(faults)}. Tumour may be missed, and sizes may be wrong. {MAY_BE_NONE} "
+        f"The scan has a fault: {'; '.join(faults)}. Tumour may be missed, and sizes may be wrong.{may_be_none} "
         "Scan or export the slide again, or read it under the microscope."
     )
 
 
-def _unlike_words(unlike: NDArray[np.bool_], *, faulty: bool) -> str:
-    """That the tissue is unlike the training tissue; "" where it is not. faulty: what that does is told already."""
-    if unlike.size < _FEWEST or bdtrc(unlike.sum() - 1, unlike.size, _USUALLY_UNLIKE) >= _BY_CHANCE:
+def _unlike_message(share: float, may_be_none: str, *, faulty: bool) -> str:
+    """That so much of the tissue is unlike the training tissue; "" for none. faulty: what that does is told already."""
+    if not share:
         return ""
     seen = (
-        f"{100 * unlike.mean():.0f} % of the tissue looks unlike the tissue that the model was trained on (usually at "
-        f"most {100 * _USUALLY_UNLIKE:.0f} %)."
+        f"{100 * share:.0f} % of the tissue looks unlike the tissue that the model was trained on (usually at most "
+        f"{100 * _USUALLY_UNLIKE:.0f} %)."
     )
     if faulty:
         return f"{seen} The fault of the scan may be the reason. It may also be other tissue, or another stain."
     return (
         f"{seen} It may be other tissue than a lymph node, another stain, or a fault of the scan or the file, such as "
-        f"blur. {MAY_BE_NONE} Tumour may be missed. Compare the scan with the slide under the microscope."
+        f"blur.{may_be_none} Tumour may be missed. Compare the scan with the slide under the microscope."
     )

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from nodescan.batch.progress import Viewer
 from nodescan.domain.decision import DecisionRule
-from nodescan.domain.flags import Flag
 from nodescan.domain.geometry import TileGeometry
 from nodescan.domain.report import ModelIdentity, SlideReport
+from nodescan.tissue_check import FieldCheck
 
 if TYPE_CHECKING:  # worker processes import this, and wait for all that it loads
     import pytest
@@ -76,12 +76,12 @@ def scan_with(predictor: ColourPredictor, patch: "pytest.MonkeyPatch") -> None:
         return predictor, 1
 
     patch.setattr("nodescan.inference.slots.open_in_slot", open_in_slot)
-    patch.setattr("nodescan.scan.field_flags", no_field_flags)
+    patch.setattr("nodescan.scan.check_fields", no_fields)
 
 
-def no_field_flags(*_: object) -> tuple[Flag, ...]:
+def no_fields(*_: object) -> FieldCheck:
     """Stands for the check of a slide's tissue, half a scan's time on a painted slide; test_tissue_check.py has it."""
-    return ()
+    return FieldCheck()
 
 
 class Listener(Viewer):

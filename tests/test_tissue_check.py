@@ -19,7 +19,7 @@ from nodescan.inference.known_tissue import known_tissue
 from nodescan.overview import overview_and_tissue
 from nodescan.reports.first_look import look_first
 from nodescan.slides import open_slide
-from nodescan.tissue_check import field_flags
+from nodescan.tissue_check import check_fields
 from tests.painted import SETTINGS, scan_file
 
 COARSE = Spacing.square(8.0)
@@ -55,7 +55,8 @@ class Strange:
 
 
 def told(strange: Strange | None, slide: NumberedSlide | None = None, tissue: TissueMask = WHOLE) -> list[str]:
-    flags = field_flags(slide or NumberedSlide(), tissue, strange, (0.9, 1.0))  # pyright: ignore[reportArgumentType]
+    seen = check_fields(slide or NumberedSlide(), tissue, strange, (0.9, 1.0))  # pyright: ignore[reportArgumentType]
+    flags = seen.flags(found=True)
     assert {flag.code for flag in flags} <= {"unlike_training"}
     return [flag.message for flag in flags]
 
@@ -111,7 +112,7 @@ def some_fields(phantom: Path, apart_px: int = 0) -> NDArray[np.uint8]:
 
 
 def codes(slide: Scanned, known: Strange | None) -> dict[str, str]:
-    flags = field_flags(slide, WHOLE, known, (0.9, 1.0))  # pyright: ignore[reportArgumentType]
+    flags = check_fields(slide, WHOLE, known, (0.9, 1.0)).flags(found=True)  # pyright: ignore[reportArgumentType]
     return {flag.code: flag.message for flag in flags}
 
 
@@ -188,7 +189,7 @@ def test_skin_and_a_carcinoma_of_the_throat_are_told(shared: Path, name: str, mp
     model = find_model(None)
     try:
         _, tissue = overview_and_tissue(slide, SETTINGS)
-        (flag,) = field_flags(slide, tissue, known_tissue(model), load_card(model).spacing_um)
+        (flag,) = check_fields(slide, tissue, known_tissue(model), load_card(model).spacing_um).flags(found=True)
     finally:
         slide.close()
     assert flag.code == "unlike_training"

@@ -198,11 +198,6 @@ def codes_of(flags: Iterable[Flag]) -> frozenset[str]:
     return frozenset(flag.code for flag in flags)
 
 
-def without_may_be_none(flags: Iterable[Flag]) -> tuple[Flag, ...]:
-    """The flags without the sentence MAY_BE_NONE: nothing was found, or nothing rests on it alone."""
-    return tuple(Flag(flag.code, flag.message.replace(f"{MAY_BE_NONE} ", "")) for flag in flags)
-
-
 def each_code(flags: Iterable[Flag]) -> tuple[str, ...]:
     """The codes in the order of the flags, each once."""
     return tuple(dict.fromkeys(flag.code for flag in flags))

@@ -12,6 +12,7 @@ from nodescan.domain.doubts import dispersed_count_over_pieces
 from nodescan.domain.flags import (
     ANSWERS_IN_DOUBT,
     DOUBTS,
+    MAY_BE_NONE,
     OF_OTHER_NODES,
     REASONS,
     SETTLED_BY_MACRO,
@@ -19,7 +20,6 @@ from nodescan.domain.flags import (
     Flag,
     codes_of,
     reasons,
-    without_may_be_none,
 )
 from nodescan.domain.lengths import size_in_mm, two_digits
 from nodescan.domain.patient import Node, Specimen
@@ -301,8 +301,13 @@ def _with_unaccepted(sections: Sequence[Section], nodes: int) -> tuple[Section, 
         as_sure = found is not None and found <= largest and one.classes[0] <= least
         decides = nodes > 1 or not as_sure or (one.largest_um or 0.0) > largest_um
         told = one.unaccepted and decides
-        known.append(one if told else replace(one, unaccepted=False, doubts=without_may_be_none(one.doubts)))
+        known.append(one if told else replace(one, unaccepted=False, doubts=_without_may_be_none(one.doubts)))
     return tuple(known)
+
+
+def _without_may_be_none(stored: Sequence[Flag]) -> tuple[Flag, ...]:
+    """The flags of a stored report without the sentence that its deposits may be none, which it holds as text alone."""
+    return tuple(Flag(flag.code, flag.message.replace(f"{MAY_BE_NONE} ", "")) for flag in stored)
 
 
 def _natural(name: tuple[str, str]) -> list[tuple[int, str]]:

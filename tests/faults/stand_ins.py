@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nodescan import overview, reports, scan, slides
 from nodescan.domain.report import SlideResult
-from tests.fakes import ColourPredictor, no_field_flags
+from tests.fakes import ColourPredictor, no_fields
 
 OPENER = "tests.faults.stand_ins:open_colour"
 MISHAP = "NODESCAN_TEST_MISHAP"
@@ -113,7 +113,7 @@ def _arm() -> None:
             _watch.reached("moving")
         move(source, target)
 
-    scan.field_flags = no_field_flags
+    scan.check_fields = no_fields
     slides.check_readable = opening
     overview.find_tissue = tissue
     os.replace = moved
