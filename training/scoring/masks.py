@@ -1,6 +1,6 @@
 """How well a model outlines tumour on pictures with a pixel mask: cells, area, and where the border is drawn."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -104,13 +104,17 @@ def evaluate_masks(images: list[MaskedImage], predictor: TilePredictor, *, spaci
     moved_um = rule.excess_um(1e9) / 2
     everywhere = [border_distances(a, spacing_um) for a in answers]
     near = [part[is_near(part)] for part in everywhere]
-    dice = [np.array([_dice([each])]) for each in answers]
-    all_tumour = [replace(each, drawn=np.ones_like(each.truth)) for each in answers]
+    common = np.array([(each.truth & each.drawn).sum() for each in answers])
+    tumour = np.array([each.truth.sum() for each in answers])
+    both = tumour + np.array([each.drawn.sum() for each in answers])  # Dice: twice the common area per both areas
+    pixels = np.array([each.truth.size for each in answers])
     return MaskScores(
         auc=bootstrap(lambda index: _cell_auc([answers[i] for i in index]), len(answers)),
-        dice=bootstrap(lambda index: _dice([answers[i] for i in index]), len(answers)),
-        dice_by_picture=_mean_of_all([one[~np.isnan(one)] for one in dice]),
-        dice_of_all_tumour=bootstrap(lambda index: _dice([all_tumour[i] for i in index]), len(answers)),
+        dice=bootstrap(ratio(2 * common, both), len(answers)),
+        dice_by_picture=_mean_of_all(
+            [np.array([2 * one / areas] if areas else []) for one, areas in zip(common, both, strict=True)]
+        ),
+        dice_of_all_tumour=bootstrap(ratio(2 * tumour, tumour + pixels), len(answers)),
         boundary_bias_um=_mean_of_all([part - moved_um for part in near]),
         boundary_bias_raw_um=_mean_of_all(near),
         boundary_left_out=_mean_of_all([1.0 - is_near(part) for part in everywhere]),
@@ -210,13 +214,6 @@ def _clear(answer: Answer) -> NDArray[np.bool_]:
 def _cell_auc(answers: list[Answer]) -> float:
     probability = np.concatenate([a.probability[_clear(a)] for a in answers])
     return roc_auc(probability.astype(np.float64), np.concatenate([a.share[_clear(a)] == 1 for a in answers]))
-
-
-def _dice(answers: list[Answer]) -> float:
-    """Twice the common area over the sum of both areas, all pictures taken together; NaN where both are none."""
-    common = sum(int((a.truth & a.drawn).sum()) for a in answers)
-    both = sum(int(a.truth.sum()) + int(a.drawn.sum()) for a in answers)
-    return 2 * common / both if both else float("nan")
 
 
 def _enlarged(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
