@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -53,6 +54,7 @@ def load_config(path: Path | None = None) -> Config:
     return parse_config(text, source.name)
 
 
+@lru_cache(maxsize=4)
 def parse_config(text: str, name: str) -> Config:
     """The settings in a file's text. Raises ConfigError that names the file and the key's path."""
     settings = _settings(text, name)

@@ -78,3 +78,9 @@ def shared() -> Path:
         if place and (Path(place) / "data").is_dir():
             return Path(place)
     pytest.skip("no folder of real data: set NODESCAN_SHARED or put it at ../shared")
+
+
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals from 40 resamples, for tests that don't look at them: 1,000 take a second for each evaluation."""
+    monkeypatch.setattr("nodescan.evaluation.bootstrap.RESAMPLES", 40)

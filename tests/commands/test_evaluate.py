@@ -17,6 +17,8 @@ from nodescan.errors import UsageError
 from tests.evaluation.test_compare import planted
 from tests.patients.made_reports import report, write_csv, write_run
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(evaluate.evaluate)
 stage_app = typer.Typer(pretty_exceptions_enable=False)

@@ -30,6 +30,8 @@ from nodescan.labels import read_labels
 from tests.evaluation.occasions import made_of
 from tests.patients.made_reports import SPACING_UM, WORD_SIZES, report, write_csv, write_findings, write_run
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 OFFICIAL, EVERY = FrocMode.OFFICIAL, FrocMode.EVERY_SLIDE
 
 

@@ -22,6 +22,8 @@ from tests.evaluation.occasions import made_of
 from tests.evaluation.test_compare import compared, truth_file
 from tests.patients.made_reports import report, write_csv, write_run
 
+pytestmark = pytest.mark.usefixtures("few_resamples")
+
 NOT_HE = Flag("not_he", "The stain does not look like H&E.")
 NOT_EXAMINED = replace(
     report("n", status=Status.INCOMPLETE, flags=(Flag("blurred_tissue", "all of it"),)),
