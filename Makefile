@@ -14,6 +14,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 GPU_TESTS := tests/inference/test_gpu.py tests/inference/test_gpu_runs.py tests/inference/test_torch_streams.py tests/training/fitting/test_on_gpu.py
 
+# Hundreds of processes are started: without bytecode on the disk each of them compiles nodescan anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo test test-gpu lint faults bench bench-peers clean
 
 help:

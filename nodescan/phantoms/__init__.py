@@ -16,9 +16,12 @@ from nodescan.domain.classification import CellCount, Metastasis, classify
 from nodescan.domain.geometry import PixelBox
 from nodescan.domain.units import Micrometers
 from nodescan.errors import OutputError, UsageError
+from nodescan.machine import usable_cores
 from nodescan.phantoms.canvas import SMALLEST_DIAMETERS_UM, PhantomCanvas, PhantomPlan
 from nodescan.phantoms.outlines import PlacedOutline, Shape
 from nodescan.phantoms.pyramid import TILE_PX, PyramidLevel, software_of, tiles_of, write_pyramid
+from nodescan.phantoms.stamps import textures_of
+from nodescan.threads import start_each
 from nodescan.whole_files import output_errors, text_bytes, write_beside, written_beside
 
 TRUTH_ENDING = ".truth.json"
@@ -31,6 +34,9 @@ _SOFTWARE = "nodescan phantom"
 """The Software tag of a phantom, by which it is told from a scanned slide."""
 
 _JPEG_QUALITY = 90
+
+_MOST_THREADS = 4
+"""Each holds some 80 MB while it draws."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +131,14 @@ def _levels(canvas: PhantomCanvas) -> Iterator[PyramidLevel]:
 
 def _level_0(canvas: PhantomCanvas, half: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     """The tiles of level 0, row by row; fills `half` with level 1 on the way."""
+    textures_of(canvas.drawn_um)  # once, and not in each thread
+    threads = min(_MOST_THREADS, usable_cores())
     for top in range(0, canvas.height_px, 2 * TILE_PX):
         height = min(2 * TILE_PX, canvas.height_px - top)
         lefts = range(0, canvas.width_px, 2 * TILE_PX)
-        strip = np.concatenate(
-            [canvas.read(PixelBox(x, top, min(2 * TILE_PX, canvas.width_px - x), height)) for x in lefts], axis=1
-        )
+        boxes = [PixelBox(x, top, min(2 * TILE_PX, canvas.width_px - x), height) for x in lefts]
+        waits = start_each("phantom", canvas.read, boxes, threads=threads)
+        strip = np.concatenate([wait() for wait in waits], axis=1)
         half[top // 2 : (top + height) // 2] = _halved(strip)
         yield from tiles_of(strip)
 

@@ -11,7 +11,7 @@ from nodescan.annotations.outline_masks import pixels_inside
 from nodescan.domain.geometry import PixelBox
 from nodescan.errors import UsageError
 from nodescan.phantoms.outlines import PAIR_GAP_UM, PlacedOutline, Shape, outline_of, tumour_pixels
-from nodescan.phantoms.stamps import ANGLES, margin_px, textures_of
+from nodescan.phantoms.stamps import ANGLES, margin_px, periodic, textures_of
 from nodescan.phantoms.texture import Region, Scene
 
 DEPOSIT_GAP_UM = 600.0
@@ -69,26 +69,37 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     """The scene to draw for a box in pixels of um_per_px from the canvas' top left."""
     grown = box.grown(margin_px(um_per_px))
     rows, columns = np.arange(grown.top, grown.bottom), np.arange(grown.left, grown.right)
-    noise = textures_of(um_per_px).broad
-    bend = noise[np.ix_(rows % len(noise), columns % len(noise))] * np.float32(_BEND_UM)
     y, x = (rows + 0.5) * um_per_px, (columns + 0.5) * um_per_px
     if not _near_tissue(node, y, x):
         blank = np.zeros((grown.height, grown.width), dtype=np.uint8)
         return Scene(grown.left, grown.top, um_per_px, seed, blank, blank, blank.astype(np.bool_))
-    depth = _between(node.depth_um, y, x) + bend
-    region = np.full(depth.shape, Region.CORTEX, dtype=np.uint8)
-    region[np.abs(_between(node.sinus, y, x)) < 0.13] = Region.SINUS
-    region[np.abs(_between(node.strand, y, x)) < 0.055] = Region.STROMA
-    region[_between(node.follicle_um, y, x) + bend > 0] = Region.FOLLICLE
-    region[depth < 58] = Region.SINUS
-    region[depth < 38] = Region.STROMA
-    outside = np.where(_between(node.fat_um, y, x) + bend > 0, np.uint8(Region.FAT), np.uint8(Region.GLASS))
-    region = np.where(depth < 0, outside, region)
+    bend = periodic(textures_of(um_per_px).broad.T, grown.top, grown.left, (grown.width, grown.height)) * np.float32(
+        _BEND_UM
+    )
+    region = np.ascontiguousarray(_regions(node, y, x, bend).T)
     nearest_row = np.clip((y / _COARSE_UM).astype(np.int64), 0, node.angle.shape[0] - 1)
     nearest_column = np.clip((x / _COARSE_UM).astype(np.int64), 0, node.angle.shape[1] - 1)
-    angle = node.angle[np.ix_(nearest_row, nearest_column)]
+    angle = node.angle.take(nearest_row, axis=0).take(nearest_column, axis=1)
     tumour = tumour_pixels(node.outlines, grown, um_per_px)
     return Scene(grown.left, grown.top, um_per_px, seed, region, angle, tumour)
+
+
+def _regions(
+    node: NodeMap, y_um: NDArray[np.float64], x_um: NDArray[np.float64], bend_um: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """Codes of Region, column by column: uint8 (len(x_um), len(y_um)), as is bend_um, which all borders follow."""
+    depth = _between(node.depth_um, y_um, x_um) + bend_um
+    region = np.full(depth.shape, Region.CORTEX, dtype=np.uint8)
+    np.putmask(region, np.abs(_between(node.sinus, y_um, x_um)) < 0.13, Region.SINUS)
+    np.putmask(region, np.abs(_between(node.strand, y_um, x_um)) < 0.055, Region.STROMA)
+    np.putmask(region, _between(node.follicle_um, y_um, x_um) + bend_um > 0, Region.FOLLICLE)
+    np.putmask(region, depth < 58, Region.SINUS)
+    np.putmask(region, depth < 38, Region.STROMA)
+    outside = depth < 0
+    if outside.any():
+        fat = _between(node.fat_um, y_um, x_um) + bend_um > 0
+        np.putmask(region, outside, np.where(fat, np.uint8(Region.FAT), np.uint8(Region.GLASS)))
+    return region
 
 
 def _near_tissue(node: NodeMap, y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> bool:
@@ -228,7 +239,7 @@ def _furnish(body: _Body, outlines: tuple[PlacedOutline, ...], rng: np.random.Ge
         follicle_um=_follicles(body, outlines, (y, x), rng),
         # Sinuses are wider deep in the node; strands stay clear of the capsule.
         sinus=_coarse_noise((height, width), 110.0, rng) * np.clip(body.depth_um / 700, 0.3, 1) ** -1.5,
-        strand=_coarse_noise((height, width), 170.0, rng) + 9 * (body.depth_um < 150),
+        strand=_coarse_noise((height, width), 170.0, rng) + np.float32(9) * (body.depth_um < 150),
         angle=angle,
     )
 
@@ -249,7 +260,7 @@ def _follicles(
         if inside[row, column] > -radius - 120 or nearest < radius + 120:
             continue
         inside = np.maximum(inside, radius - np.hypot(axes[1] - x, axes[0] - y))
-    return inside
+    return inside.astype(np.float32)
 
 
 def _coarse_noise(shape: tuple[int, int], sigma_um: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -259,14 +270,20 @@ def _coarse_noise(shape: tuple[int, int], sigma_um: float, rng: np.random.Genera
 
 
 def _between(coarse: NDArray[np.float32], y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Bilinear values of a coarse map at every (y, x): float32 (len(y_um), len(x_um))."""
+    """Bilinear values of a coarse map at every (y, x), column by column: float32 (len(x_um), len(y_um)).
+
+    Whole columns are copied so, and not single pixels: that takes a third of the time.
+    """
     top, down = _neighbours(y_um, coarse.shape[0])
     left, right = _neighbours(x_um, coarse.shape[1])
-    rows = coarse[top] + (coarse[np.minimum(top + 1, coarse.shape[0] - 1)] - coarse[top]) * down[:, None]
-    values = rows.take(left, axis=1)
-    step = rows.take(np.minimum(left + 1, coarse.shape[1] - 1), axis=1)
+    first, last = left[0], min(left[-1] + 1, coarse.shape[1] - 1)
+    columns = np.ascontiguousarray(coarse[:, first : last + 1].T)
+    upper, lower = columns.take(top, axis=1), columns.take(np.minimum(top + 1, coarse.shape[0] - 1), axis=1)
+    columns = upper + (lower - upper) * down
+    values = columns.take(left - first, axis=0)
+    step = columns.take(np.minimum(left + 1, last) - first, axis=0)
     step -= values
-    step *= right
+    step *= right[:, None]
     values += step
     return values
 

@@ -1,13 +1,17 @@
 """What phantom tissue is stamped and woven from: banks of nuclei, and periodic noise, fibres and fat."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial import cKDTree
+
+from nodescan.machine import usable_cores
+from nodescan.threads import start_each
 
 MARGIN_UM = 26.0
 """Drawn around what is asked for, so that cells that cross its edge are whole: more than the largest cell's width."""
@@ -113,14 +117,39 @@ class Textures:
     fat: NDArray[np.float32]
 
 
+def periodic(texture: NDArray[np.float32], left_px: int, top_px: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """float32 (h, w, ...): the rectangle of that shape that begins at (left_px, top_px) of an endless texture.
+
+    texture : float32 (P, P, ...), one period of it. Blocks are copied whole: several times as fast as single pixels.
+    """
+    height, width = shape
+    drawn = np.empty((height, width, *texture.shape[2:]), dtype=texture.dtype)
+    for rows, of_rows in _blocks(top_px, height, texture.shape[0]):
+        for columns, of_columns in _blocks(left_px, width, texture.shape[1]):
+            drawn[rows, columns] = texture[of_rows, of_columns]
+    return drawn
+
+
+def _blocks(begin: int, length: int, period: int) -> Iterator[tuple[slice, slice]]:
+    """A stretch cut where a period ends: the place of each part in the stretch, and in the period."""
+    done = 0
+    while done < length:
+        at = (begin + done) % period
+        part = min(length - done, period - at)
+        yield slice(done, done + part), slice(at, at + part)
+        done += part
+
+
 @lru_cache(maxsize=8)
 def textures_of(um_per_px: float) -> Textures:
     rng = np.random.default_rng(7)
     fine = _smooth_noise(PERIOD_PX, 0.8 / um_per_px, rng)
     middle = _smooth_noise(PERIOD_PX, 4.0 / um_per_px, rng)
     broad = _smooth_noise(PERIOD_PX, 24.0 / um_per_px, rng)
-    fibre = np.stack([_fibres(math.pi * step / ANGLES, um_per_px, rng) for step in range(ANGLES)])
-    return Textures(fine, middle, broad, fibre, _fat_walls(um_per_px, rng))
+    noises = [rng.standard_normal((PERIOD_PX, PERIOD_PX)) for _ in range(ANGLES)]
+    waits = start_each("fibres", partial(_fibres, noises, um_per_px), range(ANGLES), threads=usable_cores())
+    fat = _fat_walls(um_per_px, rng)
+    return Textures(fine, middle, broad, np.stack([wait() for wait in waits]), fat)
 
 
 @lru_cache(maxsize=1)
@@ -131,21 +160,24 @@ def white_noise() -> NDArray[np.float32]:
 
 def _smooth_noise(size: int, sigma_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Periodic Gaussian noise with Gaussian correlation."""
-    frequency = fft.fftfreq(size)
-    gain = np.exp(-2 * (math.pi * sigma_px) ** 2 * (frequency[:, None] ** 2 + frequency[None, :] ** 2))
-    return _normed(fft.ifft2(fft.fft2(rng.standard_normal((size, size))) * gain).real)
+    down, across = fft.fftfreq(size)[:, None], fft.rfftfreq(size)[None, :]
+    gain = np.exp(-2 * (math.pi * sigma_px) ** 2 * (down**2 + across**2))
+    return _normed(fft.irfft2(fft.rfft2(rng.standard_normal((size, size))) * gain, s=(size, size)))
 
 
-def _fibres(angle: float, um_per_px: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Periodic streaks along `angle`, 12 um long and 0.9 um thick, over coarser ones."""
-    frequency = fft.fftfreq(PERIOD_PX) / um_per_px
-    fy, fx = frequency[:, None], frequency[None, :]
+def _fibres(noises: Sequence[NDArray[np.float64]], um_per_px: float, step: int) -> NDArray[np.float32]:
+    """Periodic streaks, 12 um long and 0.9 um thick, over coarser ones, in one of ANGLES directions.
+
+    noises : float64 (P, P) each, white noise for each direction.
+    """
+    angle = math.pi * step / ANGLES
+    fy, fx = fft.fftfreq(PERIOD_PX)[:, None] / um_per_px, fft.rfftfreq(PERIOD_PX)[None, :] / um_per_px
     along, across = fx * math.cos(angle) + fy * math.sin(angle), fy * math.cos(angle) - fx * math.sin(angle)
-    spectrum = fft.fft2(rng.standard_normal((PERIOD_PX, PERIOD_PX)))
+    spectrum = fft.rfft2(noises[step])
     total = np.zeros((PERIOD_PX, PERIOD_PX), dtype=np.float32)
     for length_um, width_um in ((12.0, 0.9), (30.0, 3.0)):
         gain = np.exp(-2 * math.pi**2 * ((along * length_um) ** 2 + (across * width_um) ** 2))
-        total += _normed(fft.ifft2(spectrum * gain).real)
+        total += _normed(fft.irfft2(spectrum * gain))
     return _normed(total)
 
 
@@ -159,7 +191,7 @@ def _fat_walls(um_per_px: float, rng: np.random.Generator) -> NDArray[np.float32
     pixels = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     bent = np.stack([_smooth_noise(PERIOD_PX, 9.0 / um_per_px, rng) for _ in "xy"], axis=-1).reshape(-1, 2)
     pixels = (pixels + 3.5 * bent) % side_um
-    near, _ = cKDTree(points, boxsize=side_um).query(pixels, k=2)
+    near, _ = cKDTree(points, boxsize=side_um).query(pixels, k=2, workers=usable_cores())
     gap = (near[:, 1] - near[:, 0]).reshape(PERIOD_PX, PERIOD_PX)
     thick = 1.8 + 1.0 * _smooth_noise(PERIOD_PX, 12.0 / um_per_px, rng)
     return np.clip(thick - gap + 0.5, 0, 1).astype(np.float32)

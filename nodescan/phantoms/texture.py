@@ -23,6 +23,7 @@ from nodescan.phantoms.stamps import (
     bank_of,
     cytoplasm_bank,
     margin_px,
+    periodic,
     textures_of,
     white_noise,
 )
@@ -110,10 +111,8 @@ def block_mean(values: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
 
 def scan_noise(box: PixelBox, seed: int) -> NDArray[np.float32]:
     """float32 (box.height, box.width, 3), mean 0 and variance 1: the same for a pixel whatever box it is read in."""
-    noise = white_noise()
     left, top = box.left + 389 * (seed % 997), box.top + 211 * (seed % 991)
-    rows, columns = np.arange(top, top + box.height) % PERIOD_PX, np.arange(left, left + box.width) % PERIOD_PX
-    return noise.take(rows, axis=0).take(columns, axis=1)
+    return periodic(white_noise(), left, top, (box.height, box.width))
 
 
 # Concentrations of the ground by Region, in the order of its codes, then how much noise and fibre they carry.
@@ -144,23 +143,20 @@ class _Plots:
 
 def _ground(scene: Scene, look: Look) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Concentrations of both stains without nuclei: float32 (H, W) each."""
-    textures = textures_of(scene.um_per_px)
-    rows = (scene.top_px + np.arange(scene.region.shape[0])) % PERIOD_PX
-    columns = (scene.left_px + np.arange(scene.region.shape[1])) % PERIOD_PX
-    fine = textures.fine[np.ix_(rows, columns)]
-    middle = textures.middle[np.ix_(rows, columns)]
-    fibre = textures.fibre[scene.angle, rows[:, None], columns[None, :]]
-    region = scene.region
-    eosin = _GROUND_E[region]
-    eosin += _FIBRE[region] * fibre
-    eosin += _GRAIN[region] * (fine + middle)
-    haematoxylin = _GROUND_H[region] * (1 + 0.35 * middle + 0.2 * fine)
+    textures, region = textures_of(scene.um_per_px), scene.region
+    fine, middle = (periodic(t, scene.left_px, scene.top_px, region.shape) for t in (textures.fine, textures.middle))
+    codes = region.astype(np.intp)
+    eosin = _GROUND_E.take(codes)
+    eosin += _FIBRE.take(codes) * _fibre(scene, textures.fibre)
+    eosin += _GRAIN.take(codes) * (fine + middle)
+    haematoxylin = _GROUND_H.take(codes) * (1 + 0.35 * middle + 0.2 * fine)
     # Tissue shrinks in fixing: clefts of bare glass open between cells of the cortex and in the sinuses.
-    open_share = np.clip((fine * 0.25 + middle - _CLEFT[region]) * 2.5, 0, 0.9) * (region != Region.GLASS)
+    open_share = np.clip((fine * 0.25 + middle - _CLEFT.take(codes)) * 2.5, 0, 0.9) * (region != Region.GLASS)
     eosin *= 1 - open_share
     haematoxylin *= 1 - open_share
-    if (region == Region.FAT).any():
-        wall = textures.fat[np.ix_(rows, columns)] * (region == Region.FAT)
+    fat = region == Region.FAT
+    if fat.any():
+        wall = periodic(textures.fat, scene.left_px, scene.top_px, region.shape) * fat
         eosin += wall * (0.55 + 0.15 * fine)
         haematoxylin += 0.14 * wall
     if scene.tumour.any():
@@ -172,6 +168,15 @@ def _ground(scene: Scene, look: Look) -> tuple[NDArray[np.float32], NDArray[np.f
     return np.maximum(haematoxylin, 0, dtype=np.float32), np.maximum(eosin, 0, dtype=np.float32)
 
 
+def _fibre(scene: Scene, fibre: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32 (H, W): of the fibres, float32 (ANGLES, P, P), those of each pixel's direction."""
+    height, width = scene.region.shape
+    rows, columns = (scene.top_px + np.arange(height)) % PERIOD_PX, (scene.left_px + np.arange(width)) % PERIOD_PX
+    places = scene.angle * np.intp(PERIOD_PX**2)
+    places += rows[:, None] * PERIOD_PX + columns
+    return fibre.take(places)
+
+
 def _normal_cells(scene: Scene, look: Look, haematoxylin: NDArray[np.float32], eosin: NDArray[np.float32]) -> None:
     """Add every nucleus that is not tumour's, cut off where tumour begins."""
     layer = np.zeros_like(haematoxylin)
@@ -181,9 +186,9 @@ def _normal_cells(scene: Scene, look: Look, haematoxylin: NDArray[np.float32], e
         SPINDLE: (0.0, 0.05, 0.0, 0.55, 0.07, 0.0),
         HISTIOCYTE: (0.0, 0.05, 0.05, 0.06, 0.42, 0.0),
     }
+    present = np.array([(scene.region == code).any() for code in Region])
     for salt, (kind, share) in enumerate(shares.items()):
         by_region = np.array(share)
-        present = np.bincount(scene.region.ravel(), minlength=len(share)) > 0
         if not (present & (by_region > 0)).any():
             continue
         bank = bank_of(kind, scene.um_per_px)
