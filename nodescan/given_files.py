@@ -46,14 +46,15 @@ def check_is_file(path: Path) -> None:
 def found_bytes(path: Path, most_bytes: int = _MOST_FOUND_BYTES) -> bytes:
     """What a file in a folder of results or of a model holds. Raises OSError, see opened_found, also where it has more
     than most_bytes."""
+    parts = list[bytes]()
     with opened_found(path) as file:
-        parts, left = list[bytes](), most_bytes
-        while part := file.read(_AT_ONCE_BYTES):  # some disks in the network state no size
+        left = -1 if os.fstat(file.fileno()).st_size > most_bytes else most_bytes
+        while left >= 0 and (part := file.read(_AT_ONCE_BYTES)):  # some disks in the network state no size
             parts.append(part)
             left -= len(part)
-            if left < 0:
-                said = f"it has more than {most_bytes:,} bytes, and such a file is read up to that size"
-                raise OSError(errno.EFBIG, said, os.fspath(path))
+    if left < 0:
+        said = f"it has more than {most_bytes:,} bytes, and such a file is read up to that size"
+        raise OSError(errno.EFBIG, said, os.fspath(path))
     return b"".join(parts)
 
 

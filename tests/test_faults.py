@@ -11,7 +11,7 @@ import pytest
 from tests.faults.cases import CASES
 from tests.faults.mutations import SOURCES, layout_of, mutated
 
-MUTATIONS, SEED, PATIENCE = 50, 20_000, "5"
+MUTATIONS, SEED, PATIENCE = 25, 20_000, "5"
 """How long a case takes says nothing on a machine that is busy with other things; `make faults` gives each 60 s."""
 
 LIMIT_S = 1800

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodescan import scan
-from nodescan.batch import worker_task
+from nodescan.batch import worker_process, worker_task
 from nodescan.domain.slide import SlideRef
 from nodescan.errors import DeviceError, DeviceLostError, ModelError
 from nodescan.examination.tile_batches import TileReader
 from nodescan.examination.tile_plan import Survey
 from nodescan.interfaces import Slide, TilePredictor
-from tests.fakes import Busy, ColourPredictor
+from tests.fakes import Busy, ColourPredictor, no_fields
 from tests.waiting import PATIENCE_S, until
 
 PIDS = "NODESCAN_TEST_PIDS"
@@ -35,6 +35,10 @@ batch.ScanJob = partial(batch.ScanJob, opener=sys.argv[1])
 sys.exit(cli.main(sys.argv[2:]))
 """
 """The program's command line behind the name of the opener that its workers are to use."""
+
+
+if getattr(sys.modules["__main__"], "WORK", None) == worker_process.WORK:  # in a worker, and in no other process
+    scan.check_fields = no_fields
 
 
 class Touchy(ColourPredictor):

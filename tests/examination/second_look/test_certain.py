@@ -330,7 +330,7 @@ def test_whether_a_deposit_may_be_two_foci_is_told_by_exact_values(half_width_ce
     rule=replace(RULE, smoothing_um=0.0, threshold=0.2, seed_threshold=0.2 + 0.1), seed=623336, tolerance=0.005
 )
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03]))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 def test_classes_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float) -> None:
     """With certain deposits left as they are, but for the places that made them certain, and all else exact: as many of
     each class, and the same for every gap."""

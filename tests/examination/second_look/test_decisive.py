@@ -78,7 +78,7 @@ def same(found: Sequence[Deposit], expected: Sequence[Deposit]) -> bool:
 
 
 @given(rule=rules, seed=st.integers(0, 10**6), tolerance=st.sampled_from([0.005, 0.03, 0.08]), holes=st.booleans())
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_deposits_are_those_of_the_exact_map(rule: DecisionRule, seed: int, tolerance: float, holes: bool) -> None:
     """Existence, class, size, its uncertainty, outline and probabilities: bit for bit, at every joining gap,
     and, where none are joined, what they may be parts of."""
