@@ -18,7 +18,7 @@ MOST_TILES = 200
 class Difference:
     """Of probabilities from float32's, over cells. p999: 99.9 % of them lie no further off.
 
-    way: "as scanned" is what `run` uses; "narrow" is what it would use without OpenVINO, where there is such a way.
+    way: "as scanned" is what `run` uses; "narrow" is what a CPU would use without OpenVINO, where there is such a way.
     tolerance: what a scan trusts it with, None where it is unguarded.
     """
 
@@ -40,9 +40,10 @@ def measure_precision(
     if not isinstance(scanned, ApproximatePredictor):
         return ()
     ways: dict[str, TilePredictor] = {"as scanned": scanned}
-    narrow = open_predictor(folder, device=device, rough=True, compiled=False)
-    if narrow.precision != "float32":
-        ways["narrow"] = narrow
+    if scanned.device.startswith("cpu"):  # a GPU has no other
+        narrow = open_predictor(folder, device=device, rough=True, compiled=False)
+        if narrow.precision != "float32":
+            ways["narrow"] = narrow
     apart: dict[str, list[np.ndarray]] = {name: [] for name in ways}
     with tissue_tiles(slide, reference) as found:
         for count, tile in enumerate(found.tiles(MOST_TILES), start=1):

@@ -212,9 +212,10 @@ def _compute_in_whole_float32() -> None:
     compiler reads it and fails if the two differ. The precision of matrix products is set first, because it changes
     other settings, and torch can't report it later.
     """
-    torch.set_float32_matmul_precision("highest")
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    cudnn.allow_tf32 = matmul.allow_tf32 = False
+    with own_warnings("ignore"):  # 2.9 and newer call the older settings deprecated
+        torch.set_float32_matmul_precision("highest")
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
     for operation in (getattr(cudnn, "conv", None), getattr(cudnn, "rnn", None), matmul):
         if hasattr(operation, "fp32_precision"):
             operation.fp32_precision = "ieee"

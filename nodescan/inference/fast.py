@@ -79,9 +79,10 @@ def narrow_lanes(plain: nn.Module, reference: TilePredictor, device: torch.devic
         return None, ""
     name = str(dtype).removeprefix("torch.")
     tile, on_gpu = reference.geometry, device.type == "cuda"
-    # On a GPU of a slide's size: others may be computed in another way there.
     cells = tile.cells if on_gpu else min(_TRIED_CELLS, tile.cells)
     tiles = made_tiles(_TRIED_TILES, 2 * tile.margin_px + cells * tile.stride_px)
+    if on_gpu:  # of a slide's size, and as many at once: others may be computed in another way there
+        tiles = np.resize(tiles, (reference.batch_size, *tiles.shape[1:]))
     try:
         narrow = cast(plain, dtype).to(device, memory_format=torch.channels_last)
         lanes = lanes_on(narrow, device, batch_size=reference.batch_size, precision=name)

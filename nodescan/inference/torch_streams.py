@@ -60,7 +60,8 @@ class CudaLanes:
 
     A batch of fewer tiles is computed as one of the next power of two, or as large as one before it, whose buffers are
     there. If a batch doesn't fit into the GPU's memory, it and those after it are halved until many have fitted. Each
-    tile is answered by itself, so its answer doesn't depend on the batch.
+    tile is answered by itself, so but for rounding its answer doesn't depend on the batch. All batches are begun in one
+    thread, whichever asks: cuDNN keeps how it computes a layer for each thread, and would find it out anew.
     """
 
     def __init__(self, net: nn.Module, device: torch.device, *, batch_size: int, precision: str) -> None:
@@ -69,6 +70,7 @@ class CudaLanes:
         self._largest_batch, self._good = batch_size, 0
         self._copies, self._work = torch.cuda.Stream(device), torch.cuda.Stream(device)
         self._work.wait_stream(torch.cuda.current_stream(device))  # on which the weights were copied to the device
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="gpu")
         self._slots: Iterator[_Slot] | None = None
         self._slots_of = 0
         self._shape: tuple[int, ...] = ()
@@ -76,11 +78,14 @@ class CudaLanes:
     def start(self, tiles: NDArray[np.uint8]) -> Answer:
         """As Lanes'. Raises DeviceError where not even one tile fits into the GPU's memory, and DeviceLostError, as
         what it returns does, where the GPU fails."""
+        return self._thread.submit(self._begun, tiles).result()
+
+    def _begun(self, tiles: NDArray[np.uint8]) -> Answer:
         if self._good >= _GOOD_BATCHES and self._batch_size < self._largest_batch:
             self._resize(min(2 * self._batch_size, self._largest_batch))
         most = self._batch_size
         if len(tiles) > most:
-            answers = [self.start(tiles[first : first + most]) for first in range(0, len(tiles), most)]
+            answers = [self._begun(tiles[first : first + most]) for first in range(0, len(tiles), most)]
             return lambda: np.concatenate([answer() for answer in answers])
         try:
             answer = self._started(tiles)
@@ -101,7 +106,7 @@ class CudaLanes:
         if computed == 1:
             raise no_room("one tile", why)
         self._resize(computed // 2)
-        return self.start(tiles)
+        return self._begun(tiles)
 
     def _resize(self, batch_size: int) -> None:
         self._batch_size, self._slots, self._good = batch_size, None, 0

@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from nodescan.inference.made_tiles import made_tiles
 from nodescan.inference.models import MODELS, build
 from nodescan.inference.openvino_graph import LAYOUTS
 from nodescan.inference.openvino_streams import OpenVinoLanes
-from nodescan.inference.predictor import load_network, open_predictor
+from nodescan.inference.predictor import load_network, open_predictor, plain_network
 from nodescan.inference.quantisation import inner_convolutions, input_ranges
 from nodescan.inference.random_model import random_model
 from nodescan.inference.tile_streams import Answer, Lanes
@@ -424,3 +425,23 @@ def test_a_torch_that_says_nothing_of_vnni_computes_in_int8_where_the_processor_
     assert int8_precision(CPU) == "int8"
     monkeypatch.setattr(machine, "processor_flags", lambda: frozenset({"avx2"}))
     assert int8_precision(CPU) != "int8"
+
+
+def test_a_gpu_is_trusted_by_batches_as_a_scan_has_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its number and its size of tiles, since the GPU may compute others in another way."""
+    asked: list[tuple[int, ...]] = []
+
+    class Noted(CpuLanes):
+        def start(self, tiles: NDArray[np.uint8]) -> Answer:
+            asked.append(tiles.shape)
+            return super().start(tiles)
+
+    monkeypatch.setattr(fast, "fast_dtype", lambda _: torch.float16)
+    monkeypatch.setattr(fast, "cast", lambda net, _: SimpleNamespace(to=lambda *_, **__: net))
+    monkeypatch.setattr(fast, "lanes_on", lambda net, _, batch_size, precision: Noted(net, precision=precision))
+    reference = open_predictor(folder, device="cpu", precision="float32")
+    reference.batch_size = 6
+    lanes, why = fast.narrow_lanes(plain_network(load_card(folder), folder), reference, torch.device("cuda"))
+    assert (lanes is not None, why) == (True, "")
+    side = reference.geometry.input_px
+    assert asked == [(6, side, side, 3)]

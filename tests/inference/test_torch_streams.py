@@ -1,6 +1,8 @@
 """Lanes of a GPU, as far as they can be tried without one."""
 
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -97,6 +99,23 @@ def test_the_size_that_fits_is_remembered() -> None:
     lanes.start(tiles)()
     lanes.start(tiles)()
     assert net.computed == [4, 2, 2, 2, 2]
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_gpu_computes_for_all_slides_in_one_thread() -> None:
+    """In others it would find out anew how to compute each layer; an error reaches whoever asked."""
+    threads: set[int] = set()
+    net = Means()
+    net.register_forward_pre_hook(lambda *_: threads.add(get_ident()))
+    lanes, tiles = CudaLanes(net, CPU, batch_size=8, precision="float32"), made_tiles(9, 32)
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as slide:
+            assert np.array_equal(slide.submit(lanes.start, tiles).result()(), means(tiles))
+    assert len(threads) == 1
+    assert get_ident() not in threads
+    net.room = 0
+    with pytest.raises(DeviceError, match="one tile"):
+        lanes.start(tiles)
 
 
 @pytest.mark.usefixtures("no_gpu")
