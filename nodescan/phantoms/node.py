@@ -73,9 +73,8 @@ def scene_of(node: NodeMap, box: PixelBox, um_per_px: float, seed: int) -> Scene
     if not _near_tissue(node, y, x):
         blank = np.zeros((grown.height, grown.width), dtype=np.uint8)
         return Scene(grown.left, grown.top, um_per_px, seed, blank, blank, blank.astype(np.bool_))
-    bend = periodic(textures_of(um_per_px).broad.T, grown.top, grown.left, (grown.width, grown.height)) * np.float32(
-        _BEND_UM
-    )
+    noise = periodic(textures_of(um_per_px).broad.T, grown.top, grown.left, (grown.width, grown.height))  # by column
+    bend = noise * np.float32(_BEND_UM)
     region = np.ascontiguousarray(_regions(node, y, x, bend).T)
     nearest_row = np.clip((y / _COARSE_UM).astype(np.int64), 0, node.angle.shape[0] - 1)
     nearest_column = np.clip((x / _COARSE_UM).astype(np.int64), 0, node.angle.shape[1] - 1)
