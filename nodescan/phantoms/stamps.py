@@ -1,7 +1,7 @@
 """What phantom tissue is stamped and woven from: banks of nuclei, and periodic noise, fibres and fat."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -147,7 +147,7 @@ def textures_of(um_per_px: float) -> Textures:
     middle = _smooth_noise(PERIOD_PX, 4.0 / um_per_px, rng)
     broad = _smooth_noise(PERIOD_PX, 24.0 / um_per_px, rng)
     noises = [rng.standard_normal((PERIOD_PX, PERIOD_PX)) for _ in range(ANGLES)]
-    waits = start_each("fibres", partial(_fibres, noises, um_per_px), range(ANGLES), threads=usable_cores())
+    waits = start_each("fibres", partial(_fibres, um_per_px), enumerate(noises), threads=usable_cores())
     fat = _fat_walls(um_per_px, rng)
     return Textures(fine, middle, broad, np.stack([wait() for wait in waits]), fat)
 
@@ -165,15 +165,14 @@ def _smooth_noise(size: int, sigma_px: float, rng: np.random.Generator) -> NDArr
     return _normed(fft.irfft2(fft.rfft2(rng.standard_normal((size, size))) * gain, s=(size, size)))
 
 
-def _fibres(noises: Sequence[NDArray[np.float64]], um_per_px: float, step: int) -> NDArray[np.float32]:
-    """Periodic streaks, 12 um long and 0.9 um thick, over coarser ones, in one of ANGLES directions.
-
-    noises : float64 (P, P) each, white noise for each direction.
-    """
-    angle = math.pi * step / ANGLES
+def _fibres(um_per_px: float, given: tuple[int, NDArray[np.float64]]) -> NDArray[np.float32]:
+    """Periodic streaks, 12 um long and 0.9 um thick, over coarser ones, in the direction given by number, out of white
+    noise, float64 (P, P)."""
+    direction, noise = given
+    angle = math.pi * direction / ANGLES
     fy, fx = fft.fftfreq(PERIOD_PX)[:, None] / um_per_px, fft.rfftfreq(PERIOD_PX)[None, :] / um_per_px
     along, across = fx * math.cos(angle) + fy * math.sin(angle), fy * math.cos(angle) - fx * math.sin(angle)
-    spectrum = fft.rfft2(noises[step])
+    spectrum = fft.rfft2(noise)
     total = np.zeros((PERIOD_PX, PERIOD_PX), dtype=np.float32)
     for length_um, width_um in ((12.0, 0.9), (30.0, 3.0)):
         gain = np.exp(-2 * math.pi**2 * ((along * length_um) ** 2 + (across * width_um) ** 2))

@@ -26,13 +26,13 @@ def command(*words: object) -> str:
 
 @pytest.fixture(autouse=True)
 def little_to_tune_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One set of phantoms for six, and few resamples: what tuning chooses is tested elsewhere. So small a network
+    """One set of phantoms for six: what tuning chooses is tested elsewhere. So small a network
     doesn't know phantoms, with which no slide would be complete."""
     monkeypatch.setattr("training.tuning.card.DISC_SEEDS_TUNED", range(1, 2))
     monkeypatch.setattr("training.tuning.card.found_from_um", lambda _: 900.0)
-    monkeypatch.setattr("nodescan.evaluation.bootstrap.RESAMPLES", 40)
 
 
+@pytest.mark.usefixtures("few_resamples")
 @pytest.mark.timeout(900)  # a minute on a quiet machine
 def test_from_the_bucket_to_a_report(
     data_set: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
